@@ -1,0 +1,56 @@
+//! `cargo xtask ci`: all that must hold before a change lands.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::run::{Steps, Tool};
+use crate::{links, test, tidy, walls};
+
+/// The simulation's runs: calls at key level, then calls with real frames.
+const SIMULATIONS: [&[&str]; 2] = [&["--calls", "100000"], &["--frames", "2000"]];
+
+/// Runs everything; the first failing step ends it.
+pub(crate) fn run(root: &Path, skip_test: bool) -> Result<()> {
+    if !skip_test {
+        test::run(root)?;
+    }
+    let mut steps = Steps::default();
+    steps.step("format", || Tool::cargo(root).args(["fmt", "--all", "--check"]).run())?;
+    steps.step("walls", || walls::run(root))?;
+    steps.step("tidy", || tidy::run(root))?;
+    steps.step("lints", || clippy(root))?;
+    steps.step("documents", || documents(root))?;
+    steps.step("supply chain", || deny(root))?;
+    steps.step("simulation", || sim(root))?;
+    steps.summary();
+    Ok(())
+}
+
+fn clippy(root: &Path) -> Result<()> {
+    Tool::cargo(root).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()
+}
+
+fn documents(root: &Path) -> Result<()> {
+    links::run(root)?;
+    // Private items too: a crate's page on its own layout links to its private modules.
+    let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+    Tool::cargo(root).args(arguments).env("RUSTDOCFLAGS", "-D warnings").run()
+}
+
+/// cargo-deny, where it is installed. It is never installed silently: `walls` checks the same `deny.toml` without it.
+pub(crate) fn deny(root: &Path) -> Result<()> {
+    if !Tool::cargo(root).args(["deny", "--version"]).succeeds() {
+        println!("cargo-deny is not installed; `walls` has checked licenses, bans and sources of deny.toml");
+        return Ok(());
+    }
+    Tool::cargo(root).args(["deny", "check", "bans", "licenses", "sources"]).run()
+}
+
+/// The simulation, optimized but with debug checks. A failing seed is printed by the simulation itself.
+pub(crate) fn sim(root: &Path) -> Result<()> {
+    for arguments in SIMULATIONS {
+        Tool::cargo(root).args(["run", "--profile", "sim", "--package", "sim", "--"]).args(arguments).run()?;
+    }
+    Ok(())
+}

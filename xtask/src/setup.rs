@@ -1,0 +1,135 @@
+//! What a fresh Debian 12 with Rust and Node 20 lacks: a few Debian packages, and only for the tests.
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::Tool;
+use crate::web;
+
+/// Other people's software that the proofs use. The demo needs none of it.
+const TEST_PACKAGES: [&str; 9] =
+    ["sip-tester", "baresip-core", "multimon-ng", "libspandsp-dev", "pkg-config", "gcc", "tshark", "sox", "chromium"];
+/// The oldest Node the web desk is built with.
+const NODE_MAJOR_MIN: u32 = 20;
+/// Debian's switch against services that start by themselves when installed.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Everything that `cargo xtask demo` needs.
+pub(crate) fn for_demo(root: &Path) -> Result<()> {
+    node(root)
+}
+
+/// Everything that `cargo xtask test` needs.
+pub(crate) fn for_test(root: &Path) -> Result<()> {
+    node(root)?;
+    debian(root)?;
+    web::install(root)
+}
+
+fn node(root: &Path) -> Result<()> {
+    let hint = "Node 20 or newer with npm is needed to build the web desk (https://nodejs.org)";
+    let version = Tool::new("node", root).args(["--version"]).stdout().context(hint)?;
+    if !node_is_new_enough(&version) {
+        bail!("{hint}; here is {}", version.trim());
+    }
+    Tool::new("npm", root).args(["--version"]).stdout().context(hint).map(drop)
+}
+
+fn node_is_new_enough(version: &str) -> bool {
+    let major = version.trim().trim_start_matches('v').split('.').next();
+    major.and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= NODE_MAJOR_MIN)
+}
+
+fn debian(root: &Path) -> Result<()> {
+    let missing = missing(root)?;
+    if missing.is_empty() {
+        println!("Debian packages: all there");
+        return Ok(());
+    }
+    if !is_root(root)? {
+        bail!("{}", please_install(&missing));
+    }
+    let _policy = NoServices::start()?;
+    let apt = || Tool::new("apt-get", root).env("DEBIAN_FRONTEND", "noninteractive");
+    apt().args(["update", "-q"]).run()?;
+    apt().args(["install", "-q", "-y", "--no-install-recommends"]).args(&missing).run()
+}
+
+fn missing(root: &Path) -> Result<Vec<&'static str>> {
+    let format = "${Package} ${db:Status-Status}\\n";
+    // dpkg-query fails as a whole when one package is unknown, so its words are read and its exit code is not.
+    let mut missing = Vec::new();
+    if !Tool::new("dpkg-query", root).args(["--version"]).succeeds() {
+        bail!("this is not Debian; install what these Debian 12 packages hold: {}", TEST_PACKAGES.join(" "));
+    }
+    for package in TEST_PACKAGES {
+        let status = Tool::new("dpkg-query", root).args(["-W", "-f", format, package]).stdout().unwrap_or_default();
+        if !status.lines().any(|line| line.ends_with(" installed")) {
+            missing.push(package);
+        }
+    }
+    Ok(missing)
+}
+
+fn please_install(missing: &[&str]) -> String {
+    format!(
+        "Debian packages are missing and this is not root. Please run, then try again:\n  \
+         sudo apt-get update && sudo apt-get install -y --no-install-recommends {}",
+        missing.join(" ")
+    )
+}
+
+fn is_root(root: &Path) -> Result<bool> {
+    Ok(Tool::new("id", root).args(["-u"]).stdout()?.trim() == "0")
+}
+
+/// While it lives, no freshly installed package may start a service. A policy that stood before is left alone.
+struct NoServices {
+    ours: bool,
+}
+
+impl NoServices {
+    fn start() -> Result<Self> {
+        let created = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(POLICY);
+        match created {
+            Ok(mut file) => {
+                let policy = Self { ours: true };
+                file.write_all(b"#!/bin/sh\nexit 101\n").with_context(|| format!("cannot write {POLICY}"))?;
+                Ok(policy)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Self { ours: false }),
+            Err(error) => Err(error).with_context(|| format!("cannot create {POLICY}")),
+        }
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.ours
+            && let Err(error) = fs::remove_file(POLICY)
+        {
+            eprintln!("please remove {POLICY}: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_or_unreadable_node_is_refused() {
+        assert!(node_is_new_enough("v20.19.2\n") && node_is_new_enough("v22.0.0"));
+        assert!(!node_is_new_enough("v18.20.1") && !node_is_new_enough("") && !node_is_new_enough("nightly"));
+    }
+
+    #[test]
+    fn who_is_not_root_gets_the_exact_line() {
+        let words = please_install(&["sox", "tshark"]);
+        assert!(words.ends_with("sudo apt-get install -y --no-install-recommends sox tshark"), "{words}");
+    }
+}
