@@ -1,0 +1,125 @@
+//! What the office may ask of the cde. Every command carries an id; the same id again is the same command.
+
+use crate::{CallId, CommandId, Field, MerchantId, Money, Origin, PaymentId};
+use serde::{Deserialize, Serialize};
+
+/// One command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Chosen by the office; repeating it repeats the answer, not the deed.
+    pub id: CommandId,
+    /// The call that it is about.
+    pub call: CallId,
+    /// Who asked, for the audit trail.
+    pub origin: Origin,
+    /// What to do.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// Secure the line. Done when the media plane has confirmed it.
+    Secure,
+    /// Begin to release the line; it opens by the unmasking rule. Done when releasing has begun.
+    Release,
+    /// Start taking a payment. Before the line is secured it waits for that.
+    StartPayment(PaymentOrder),
+    /// Ask a field (again): what it held is cleared and it becomes the live one.
+    RequestField {
+        /// Which payment.
+        payment: PaymentId,
+        /// Which field.
+        field: Field,
+    },
+    /// Clear a field without changing which one is live.
+    ResetField {
+        /// Which payment.
+        payment: PaymentId,
+        /// Which field.
+        field: Field,
+    },
+    /// Send the captured card to the gateway. Done when the attempt is in the journal.
+    Authorize {
+        /// Which payment.
+        payment: PaymentId,
+    },
+    /// Stop taking the payment and wipe what was keyed.
+    Cancel {
+        /// Which payment.
+        payment: PaymentId,
+    },
+}
+
+/// A payment to take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentOrder {
+    /// Its id, made by the office.
+    pub payment: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// For whom.
+    pub merchant: MerchantId,
+    /// The fields to ask, in this order.
+    pub fields: Vec<Field>,
+    /// What to keep of the card after an approval.
+    pub store: Store,
+}
+
+/// What to keep of the card after an approval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Store {
+    /// Nothing.
+    #[default]
+    None,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum CommandResult {
+    /// It is done.
+    Done,
+    /// It was not done, and will not be.
+    Refused {
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+/// Why a command was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// No such call here: it has ended, or the cde was started anew.
+    UnknownCall,
+    /// No such payment on this call.
+    UnknownPayment,
+    /// The call already has a payment that is not finished.
+    PaymentInProgress,
+    /// The line is not in a state for this (for example: the agent has not answered).
+    WrongState,
+    /// Not all fields are valid yet.
+    FieldsMissing,
+    /// An attempt is in flight or its outcome is not known: a second charge is not made.
+    OutcomePending,
+    /// The payment was already approved.
+    AlreadyApproved,
+    /// The field does not belong to this payment.
+    UnknownField,
+    /// The amount is not above zero, or absurdly large.
+    BadAmount,
+    /// The merchant is not one that the cde's file knows.
+    UnknownMerchant,
+    /// The card was wiped (its time was up); it must be keyed again.
+    CardGone,
+    /// The media plane did not confirm in time; the line stays as masked as it was.
+    MediaFault,
+    /// The cde could not write its journal; nothing was sent.
+    JournalFault,
+    /// Too many at once; try again.
+    Busy,
+}

@@ -1,0 +1,38 @@
+//! The only words that cross the door between the card data environment (`cde`) and the office.
+//!
+//! Both processes link this crate and nothing else of each other. Everything here may be read by an auditor who taps
+//! the door, shown on an agent's screen or stored in the office's database.
+//!
+//! # Invariants
+//! - No type can hold a card number or a security code. The most that is said of a card is [`CardView`]: brand, last
+//!   four digits and expiry.
+//! - No word names a host, a URL or a secret, and none weakens masking: the office refers to trunks, routes and
+//!   gateways by name only.
+//! - Free text that people type passes [`pan_like`] before it may cross.
+//!
+//! # Layout
+//! - [`ids`], [`money`], [`card`]: small words. [`brand`]: the public brand table, Luhn and [`pan_like`].
+//! - [`command`]: what the office asks. [`event`]: what the cde shows live (snapshots, never stored).
+//! - [`record`]: what must not be lost (outcomes, audit); it waits in the cde's journal until acknowledged.
+//! - [`frame`]: newline-delimited JSON, versioned, with sequence numbers.
+
+pub mod brand;
+pub mod card;
+pub mod command;
+pub mod event;
+pub mod frame;
+pub mod ids;
+pub mod money;
+pub mod record;
+
+pub use brand::{Brand, luhn_valid, pan_like};
+pub use card::{CardView, ExpiryView, Field, Last4};
+pub use command::{Action, Command, CommandResult, PaymentOrder, Refusal, Store};
+pub use event::{
+    CallEnd, CallSnapshot, CallState, Event, FieldProgress, FieldStatus, LineState, PaymentState, Progress,
+    RejectReason,
+};
+pub use frame::{FrameError, FromCde, FromOffice, LINE_BYTES_MAX, VERSION, decode, encode};
+pub use ids::{AttemptId, CallId, CommandId, Extension, JournalId, MerchantId, PaymentId};
+pub use money::{Currency, Money};
+pub use record::{AuditAction, AuditEvent, DeclineClass, Origin, Outcome, Record, RecordBody};

@@ -1,0 +1,187 @@
+//! What must not be lost. Records wait in the cde's journal, in order, until the office has acknowledged them.
+
+use crate::{AttemptId, CallId, CardView, Extension, LineState, MerchantId, Money, PaymentId};
+use serde::{Deserialize, Serialize};
+
+/// One row of the journal on its way to the office.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its place in the journal, from 1, without gaps. The office skips what it has seen.
+    pub number: u64,
+    /// When it was written, Unix milliseconds.
+    pub at_unix_ms: i64,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: RecordBody,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum RecordBody {
+    /// An attempt is about to be sent: from here on the money may have moved.
+    AttemptSent {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Of which payment.
+        payment: PaymentId,
+        /// On which call.
+        call: CallId,
+        /// For whom.
+        merchant: MerchantId,
+        /// How much.
+        amount: Money,
+        /// The card, masked.
+        card: CardView,
+    },
+    /// The outcome of an attempt. A later one for the same attempt replaces `Unknown`, nothing else.
+    AttemptEnded {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Of which payment.
+        payment: PaymentId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// Something that the audit trail must show.
+    Audit(AuditEvent),
+}
+
+/// The outcome of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The money is authorized.
+    Approved {
+        /// The bank's authorization code.
+        auth_code: String,
+        /// The gateway's own name for the charge.
+        gateway_ref: String,
+        /// How much was approved; may be less than asked.
+        amount: Money,
+    },
+    /// The bank or gateway said no. Nothing was taken.
+    Declined {
+        /// What kind of no.
+        class: DeclineClass,
+        /// The network's code, if the gateway passed one on.
+        network_code: Option<String>,
+    },
+    /// Proved not executed: nothing was taken, and it may be tried again.
+    Rejected,
+    /// Not known yet. It is settled by asking the gateway, never by a guess.
+    Unknown,
+    /// Was unknown; the gateway, asked after its settle window, does not know the attempt: nothing was taken.
+    Abandoned,
+}
+
+/// Kinds of decline, each with its own plain words on the desk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeclineClass {
+    /// Not enough money, or over a limit (51, 61).
+    InsufficientFunds,
+    /// The bank gave no reason (05).
+    DoNotHonor,
+    /// The card has expired (54).
+    ExpiredCard,
+    /// The security code is wrong (82, N7).
+    WrongCvv,
+    /// The address does not match, by our rule.
+    WrongAddress,
+    /// This card cannot be used for this (57, 62, 78).
+    NotAllowed,
+    /// Lost, stolen or fraud (04, 41, 43, 59).
+    LostOrStolen,
+    /// No such card or account (14, 15, 46).
+    NoSuchCard,
+    /// The bank wants the cardholder online (65, 1A).
+    AuthenticationRequired,
+    /// The bank cannot answer (91, 96).
+    BankDown,
+    /// Anything else.
+    Other,
+}
+
+/// Who caused something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Origin {
+    /// A signed-in user; the office's own id for them, never free text.
+    User {
+        /// The office's id.
+        id: i64,
+    },
+    /// The caller, by keys or by hanging up.
+    Caller,
+    /// The agent's phone.
+    AgentPhone,
+    /// Tonewall itself: a timer, a rule, a fault.
+    System,
+}
+
+/// A row of the audit trail: who, what, on which call, with what result (PCI DSS 10.2.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// Who.
+    pub origin: Origin,
+    /// On which call.
+    pub call: CallId,
+    /// The extension of the call, so that the row can be found without the call.
+    pub extension: Extension,
+    /// What.
+    #[serde(flatten)]
+    pub action: AuditAction,
+}
+
+/// What happened, as the audit trail says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "did", rename_all = "snake_case")]
+pub enum AuditAction {
+    /// A call came in.
+    CallStarted,
+    /// The agent answered.
+    CallAnswered,
+    /// The call is over.
+    CallEnded {
+        /// How.
+        end: crate::CallEnd,
+    },
+    /// The line changed.
+    Line {
+        /// To what.
+        line: LineState,
+    },
+    /// Masking could not be proved, or a suspicious frame was seen on the agent leg.
+    Alarm {
+        /// What kind, in fixed words.
+        kind: AlarmKind,
+    },
+    /// A payment was ordered.
+    PaymentStarted {
+        /// Which.
+        payment: PaymentId,
+        /// How much.
+        amount: Money,
+    },
+    /// A payment was canceled before an outcome.
+    PaymentCancelled {
+        /// Which.
+        payment: PaymentId,
+    },
+    /// A command was refused.
+    Refused {
+        /// Why.
+        reason: crate::Refusal,
+    },
+}
+
+/// Kinds of alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmKind {
+    /// The media thread gave no proof in time.
+    ProofMissing,
+    /// Something other than generated sound was about to reach the agent.
+    LeakSuspected,
+}
