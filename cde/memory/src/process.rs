@@ -1,0 +1,75 @@
+//! Hardening of the process that holds cards.
+
+/// A hardening step that the system refused.
+#[derive(Debug, thiserror::Error)]
+#[error("could not harden the process ({step}): {source}")]
+pub struct HardenError {
+    step: &'static str,
+    source: std::io::Error,
+}
+
+/// No core dumps, no reading by other processes of the same user, no new privileges, no capability.
+/// Call it first thing, before any secret can be there and before any thread is started.
+pub fn harden() -> Result<(), HardenError> {
+    no_core_dumps()?;
+    prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0)?;
+    prctl("PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1)?;
+    drop_capabilities()
+}
+
+fn check(step: &'static str, result: libc::c_int) -> Result<(), HardenError> {
+    if result == 0 { Ok(()) } else { Err(HardenError { step, source: std::io::Error::last_os_error() }) }
+}
+
+fn no_core_dumps() -> Result<(), HardenError> {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer leads to a valid rlimit for the length of the call.
+    check("RLIMIT_CORE", unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) })
+}
+
+fn prctl(step: &'static str, option: libc::c_int, value: libc::c_ulong) -> Result<(), HardenError> {
+    let zero: libc::c_ulong = 0;
+    // SAFETY: these options take plain numbers.
+    check(step, unsafe { libc::prctl(option, value, zero, zero, zero) })
+}
+
+/// capset(2), header version 3: two 32-bit words for each of the three sets.
+#[repr(C)]
+struct CapHeader {
+    version: u32,
+    pid: libc::c_int,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct CapWord {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+fn drop_capabilities() -> Result<(), HardenError> {
+    let header = CapHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    let none = [CapWord { effective: 0, permitted: 0, inheritable: 0 }; 2];
+    // SAFETY: both pointers lead to valid structures of the layout that version 3 asks for.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
+    check("capset", libc::c_int::from(result != 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hardened_process_has_no_capability_and_no_core() {
+        harden().unwrap();
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line =
+            |name: &str| status.lines().find(|l| l.starts_with(name)).unwrap().split_whitespace().nth(1).unwrap();
+        assert_eq!(line("CapEff:"), "0000000000000000");
+        assert_eq!(line("CapPrm:"), "0000000000000000");
+        assert_eq!(line("NoNewPrivs:"), "1");
+    }
+}
