@@ -1,0 +1,300 @@
+//! Dialogs (RFC 3261 §12): who the peer is, where it is reached, and which INVITE is open.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+};
+
+use crate::{
+    endpoint::{DialogId, RequestId},
+    message::{Body, Headers, Method, Name, NameAddr, Request, Response, Uri, writer::Writer},
+    transaction::{ClientId, Outline, ServerId},
+};
+
+/// The most early dialogs of forks whose requests are taken.
+const EARLY_MAX: usize = 8;
+/// The most requests that wait for the one in flight.
+pub(crate) const OUTBOX_MAX: usize = 32;
+const PORT_DEFAULT: u16 = 5060;
+
+/// The one INVITE that is open in a dialog, of either side. Two at once are glare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InviteState {
+    Idle,
+    /// Ours awaits its final response.
+    Sent {
+        client: ClientId,
+        cseq: u32,
+        has_offer: bool,
+    },
+    /// Ours has its 2xx, the application owes the ACK.
+    ExpectAck {
+        client: ClientId,
+        cseq: u32,
+    },
+    /// Theirs awaits the application.
+    Received {
+        server: ServerId,
+        cseq: u32,
+    },
+    /// Theirs has our 2xx and awaits its ACK.
+    Accepted {
+        server: ServerId,
+        cseq: u32,
+    },
+}
+
+/// A request that waits for its turn.
+pub(crate) enum Queued {
+    Info { request: RequestId, content_type: String, body: Body },
+    Reinvite { body: Option<Body> },
+}
+
+/// One peer relationship, from the first INVITE on.
+pub(crate) struct Dialog {
+    pub(crate) id: DialogId,
+    pub(crate) call_id: String,
+    pub(crate) local: NameAddr,
+    /// Without a tag until the peer gave one.
+    pub(crate) remote: NameAddr,
+    pub(crate) local_cseq: u32,
+    pub(crate) remote_cseq: Option<u32>,
+    target: Uri,
+    routes: Vec<NameAddr>,
+    peer: SocketAddr,
+    /// Whether we made the Call-ID: it decides who waits longer after glare.
+    pub(crate) is_caller: bool,
+    /// A 2xx was sent or received.
+    pub(crate) is_established: bool,
+    /// The ACK to the first 2xx was sent or received.
+    pub(crate) is_confirmed: bool,
+    /// The application hung up before the ACK came: BYE follows it (RFC 3261 §15).
+    pub(crate) is_ending: bool,
+    pub(crate) invite: InviteState,
+    early_tags: Vec<String>,
+    pub(crate) queue: VecDeque<Queued>,
+    /// Our request that no answer shows the arrival of; the next waits, lest it overtake it.
+    pub(crate) in_flight: Option<ClientId>,
+}
+
+impl Dialog {
+    /// Of an INVITE that we are about to send: `outline` is the INVITE's.
+    pub(crate) fn calling(id: DialogId, outline: &Outline, peer: SocketAddr, invite: InviteState) -> Self {
+        Self {
+            id,
+            call_id: outline.call_id.clone(),
+            local: outline.from.clone(),
+            remote: outline.to.clone(),
+            local_cseq: outline.cseq,
+            remote_cseq: None,
+            target: outline.uri.clone(),
+            routes: outline.routes.clone(),
+            peer,
+            is_caller: true,
+            is_established: false,
+            is_confirmed: false,
+            is_ending: false,
+            invite,
+            early_tags: Vec::new(),
+            queue: VecDeque::new(),
+            in_flight: None,
+        }
+    }
+
+    /// Of an INVITE that came.
+    pub(crate) fn called(id: DialogId, tag: &str, cseq: u32, request: &Request, from: SocketAddr) -> Self {
+        let core = &request.core;
+        Self {
+            id,
+            call_id: core.call_id.clone(),
+            local: core.to.tagged(tag),
+            remote: core.from.clone(),
+            local_cseq: cseq,
+            remote_cseq: Some(core.cseq),
+            target: contact(&request.headers).unwrap_or_else(|| core.from.uri.clone()),
+            routes: record_routes(&request.headers),
+            peer: from,
+            is_caller: false,
+            is_established: false,
+            is_confirmed: false,
+            is_ending: false,
+            invite: InviteState::Idle,
+            early_tags: Vec::new(),
+            queue: VecDeque::new(),
+            in_flight: None,
+        }
+    }
+
+    /// Takes the peer's tag, target and route set from the 2xx to our INVITE; they override an early dialog's.
+    pub(crate) fn establish(&mut self, response: &Response) {
+        // Another fork counts from another number.
+        if !self.early_tags.iter().all(|early| Some(early.as_str()) == response.core.to.tag()) {
+            self.remote_cseq = None;
+        }
+        self.is_established = true;
+        self.remote = response.core.to.clone();
+        self.routes = record_routes(&response.headers);
+        self.routes.reverse();
+        self.early_tags.clear();
+        self.refresh_target(&response.headers);
+    }
+
+    /// Target refresh (RFC 3261 §12.2): the route set stays.
+    pub(crate) fn refresh_target(&mut self, headers: &Headers) {
+        if let Some(target) = contact(headers) {
+            self.target = target;
+        }
+    }
+
+    /// Where the peer was heard last: used while its Contact names no address.
+    pub(crate) fn heard_from(&mut self, from: SocketAddr) {
+        self.peer = from;
+    }
+
+    pub(crate) fn local_tag(&self) -> &str {
+        self.local.tag().unwrap_or_default()
+    }
+
+    /// Whether a request with this From tag belongs here: the peer's, or that of a fork still ringing.
+    pub(crate) fn is_peer(&self, tag: Option<&str>) -> bool {
+        let tag = tag.unwrap_or_default();
+        if self.is_caller && !self.is_established {
+            return self.early_tags.iter().any(|early| early == tag);
+        }
+        self.remote.tag().unwrap_or_default() == tag
+    }
+
+    pub(crate) fn note_early(&mut self, tag: Option<&str>) {
+        if let Some(tag) = tag
+            && self.early_tags.len() < EARLY_MAX
+            && !self.is_peer(Some(tag))
+        {
+            self.early_tags.push(tag.to_owned());
+        }
+    }
+
+    /// Takes a request's CSeq: false if it is not newer (RFC 3261 §12.2.2). Gaps are legal.
+    pub(crate) fn take_cseq(&mut self, cseq: u32) -> bool {
+        let is_newer = self.remote_cseq.is_none_or(|last| cseq > last);
+        if is_newer {
+            self.remote_cseq = Some(cseq);
+        }
+        is_newer
+    }
+
+    /// Whether an INVITE of ours may start now or after the queue.
+    pub(crate) fn may_reinvite(&self) -> bool {
+        let queued = self.queue.iter().any(|queued| matches!(queued, Queued::Reinvite { .. }));
+        self.is_confirmed && !self.is_ending && self.invite == InviteState::Idle && !queued
+    }
+
+    /// The outline of the next request with this CSeq, and where it goes (RFC 3261 §12.2.1.1).
+    pub(crate) fn outline(&self, local: SocketAddr, branch: String, cseq: u32) -> (Outline, SocketAddr) {
+        let (mut uri, mut routes) = (self.target.clone(), self.routes.clone());
+        let to = next_hop(routes.first().map_or(&self.target, |route| &route.uri)).unwrap_or(self.peer);
+        // A strict router takes the Request-URI for itself and finds ours at the end of the routes.
+        if routes.first().is_some_and(|route| route.uri.param("lr").is_none()) {
+            let router = routes.remove(0);
+            routes.push(NameAddr::new(uri));
+            uri = router.uri;
+        }
+        let outline = Outline {
+            uri,
+            local,
+            branch,
+            routes,
+            max_forwards: 70,
+            from: self.local.clone(),
+            to: self.remote.clone(),
+            call_id: self.call_id.clone(),
+            cseq,
+        };
+        (outline, to)
+    }
+
+    /// The ACK of a 2xx: a request of its own with the INVITE's CSeq number (RFC 3261 §13.2.2.4).
+    pub(crate) fn ack(
+        &self,
+        local: SocketAddr,
+        branch: String,
+        cseq: u32,
+        body: Option<&Body>,
+    ) -> (Vec<u8>, SocketAddr) {
+        let (outline, to) = self.outline(local, branch, cseq);
+        (finish(outline.write(&Method::Ack), body), to)
+    }
+}
+
+/// Ends an INVITE or its ACK, whose bodies are always SDP.
+pub(crate) fn finish(writer: Writer, body: Option<&Body>) -> Vec<u8> {
+    writer.finish(body.map(|body| ("application/sdp", body)))
+}
+
+/// The address behind a URI, if its host is one. `maddr` is not followed.
+pub(crate) fn next_hop(uri: &Uri) -> Option<SocketAddr> {
+    Some(SocketAddr::new(uri.ip()?, uri.port().filter(|port| *port != 0).unwrap_or(PORT_DEFAULT)))
+}
+
+fn contact(headers: &Headers) -> Option<Uri> {
+    let uri = NameAddr::parse(headers.list(Name::Contact).first()?)?.uri;
+    uri.is_sip().then_some(uri)
+}
+
+fn record_routes(headers: &Headers) -> Vec<NameAddr> {
+    headers.list(Name::RecordRoute).into_iter().filter_map(NameAddr::parse).collect()
+}
+
+/// All dialogs of an endpoint, by id and by what messages call them.
+pub(crate) struct Dialogs {
+    by_id: BTreeMap<DialogId, Dialog>,
+    by_tag: BTreeMap<(String, String), DialogId>,
+    last_id: u64,
+}
+
+impl Dialogs {
+    pub(crate) fn new() -> Self {
+        Self { by_id: BTreeMap::new(), by_tag: BTreeMap::new(), last_id: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn next_id(&mut self) -> DialogId {
+        self.last_id += 1;
+        DialogId(self.last_id)
+    }
+
+    pub(crate) fn insert(&mut self, dialog: Dialog) {
+        self.by_tag.insert((dialog.call_id.clone(), dialog.local_tag().to_owned()), dialog.id);
+        self.by_id.insert(dialog.id, dialog);
+    }
+
+    pub(crate) fn get(&mut self, id: DialogId) -> Option<&mut Dialog> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(crate) fn remove(&mut self, id: DialogId) -> Option<Dialog> {
+        let dialog = self.by_id.remove(&id)?;
+        self.by_tag.remove(&(dialog.call_id.clone(), dialog.local_tag().to_owned()));
+        Some(dialog)
+    }
+
+    /// The dialog that a request names by Call-ID and both tags.
+    pub(crate) fn of_request(&mut self, request: &Request) -> Option<&mut Dialog> {
+        let core = &request.core;
+        let id = self.by_tag.get(&(core.call_id.clone(), core.to.tag()?.to_owned()))?;
+        self.by_id.get_mut(id).filter(|dialog| dialog.is_peer(core.from.tag()))
+    }
+
+    /// Whether the same INVITE already came another way (RFC 3261 §8.2.2.2).
+    pub(crate) fn is_merged(&self, request: &Request) -> bool {
+        let core = &request.core;
+        let same_call = self.by_tag.range((core.call_id.clone(), String::new())..);
+        same_call.take_while(|((call_id, _), _)| *call_id == core.call_id).any(|(_, id)| {
+            self.by_id.get(id).is_some_and(|dialog| {
+                !dialog.is_caller && dialog.remote_cseq == Some(core.cseq) && dialog.is_peer(core.from.tag())
+            })
+        })
+    }
+}

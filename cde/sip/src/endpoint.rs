@@ -1,0 +1,214 @@
+//! The user agent core: every dialog of one UDP address as one machine.
+
+mod caller;
+mod content;
+mod in_dialog;
+mod outbox;
+mod refuse;
+mod requests;
+mod responder;
+mod responses;
+mod types;
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Instant};
+
+use crate::{
+    dialog::Dialogs,
+    identifiers::Identifiers,
+    message::{self, Body, Message},
+    transaction::{ClientExpiry, Clients, Purpose, ServerExpiry, ServerId, Servers},
+};
+
+pub(crate) use outbox::Outbox;
+pub use types::{Config, DialogId, EndReason, Error, Event, IncomingInvite, Invite, Output, RequestId, Stats};
+
+/// One SIP endpoint on one UDP address.
+///
+/// An application calls with [`Self::invite`] and is called by [`Event::Incoming`]. [`Self::bye`] ends a dialog in every
+/// state; after it, after [`Self::cancel`] and after [`Self::reject`] of an initial INVITE nothing more is reported of
+/// the dialog. Calls on a dialog that is gone do nothing: its last event may still be in the queue.
+pub struct Endpoint {
+    config: Config,
+    identifiers: Identifiers,
+    clients: Clients,
+    servers: Servers,
+    dialogs: Dialogs,
+    requests: BTreeMap<RequestId, ServerId>,
+    last_request: u64,
+    out: Outbox,
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a body is given away: nobody keeps a copy of what may hold digits")]
+impl Endpoint {
+    /// An endpoint; the seed makes its tags, branches and Call-IDs and must be secret and fresh outside tests.
+    #[must_use]
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        Self {
+            config,
+            identifiers: Identifiers::new(seed),
+            clients: Clients::new(),
+            servers: Servers::new(),
+            dialogs: Dialogs::new(),
+            requests: BTreeMap::new(),
+            last_request: 0,
+            out: Outbox::default(),
+        }
+    }
+
+    /// Takes a datagram. Keep-alives of empty lines are ignored (RFC 5626 §3.5.1).
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
+        let Some(bytes) = bytes.get(start..).filter(|bytes| !bytes.is_empty()) else { return };
+        match message::parse(bytes) {
+            Ok(Message::Request(request)) => self.handle_request(now, from, &request),
+            Ok(Message::Response(response)) => self.handle_response(now, from, &response),
+            Err(malformed) => self.handle_malformed(from, bytes, &malformed),
+        }
+    }
+
+    /// Acts on every timer that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(ClientExpiry(purpose)) = self.clients.handle_timeout(now, &mut self.out) {
+            match purpose {
+                Purpose::Invite(dialog) => self.call_failed(dialog, 408, ""),
+                Purpose::Reinvite(dialog) | Purpose::Info(dialog, _) => {
+                    if let Purpose::Info(_, request) = purpose {
+                        self.request_answered(dialog, request, 408);
+                    }
+                    self.lose(now, dialog, EndReason::RequestTimeout);
+                }
+                Purpose::Quiet => {}
+            }
+        }
+        while let Some(expiry) = self.servers.handle_timeout(now, &mut self.out) {
+            match expiry {
+                ServerExpiry::NoAck(dialog) => self.lose(now, dialog, EndReason::AckTimeout),
+                ServerExpiry::Unanswered(request) => self.respond(now, request, 500),
+            }
+        }
+    }
+
+    /// When to call [`Self::handle_timeout`] next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.clients.poll_timeout().into_iter().chain(self.servers.poll_timeout()).min()
+    }
+
+    /// The next thing to do; drain it after every other call.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop()
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.out.stats
+    }
+
+    /// Dialogs at this moment, pending ones included.
+    #[must_use]
+    pub fn dialogs(&self) -> usize {
+        self.dialogs.len()
+    }
+
+    /// Transactions at this moment, finished ones that still absorb repetitions included.
+    #[must_use]
+    pub fn transactions(&self) -> usize {
+        self.clients.len() + self.servers.len()
+    }
+
+    /// Calls somebody. `Progress`, `Answered` or `Failed` follow.
+    ///
+    /// # Errors
+    /// If there is no room, no address to send to, or the scheme is neither `sip` nor `tel`.
+    pub fn invite(&mut self, now: Instant, invite: Invite) -> Result<DialogId, Error> {
+        self.start_call(now, &invite)
+    }
+
+    /// Acknowledges the 2xx to our INVITE (after `Answered`) or to our re-INVITE that carried no offer. `body` is the
+    /// answer when the 2xx carried the offer. Does nothing if no ACK is owed.
+    pub fn ack(&mut self, now: Instant, dialog: DialogId, body: Option<Body>) {
+        self.acknowledge(dialog, body.as_ref());
+        self.send_queued(now, dialog);
+    }
+
+    /// Gives up our INVITE. Nothing more is reported of the dialog; if a 2xx wins the race it is acknowledged and ended.
+    /// In every other state it is [`Self::bye`].
+    pub fn cancel(&mut self, now: Instant, dialog: DialogId) {
+        self.hang_up(now, dialog);
+    }
+
+    /// Sends a 101 to 199 to the pending initial INVITE. It is repeated every minute until the next one.
+    pub fn progress(&mut self, now: Instant, dialog: DialogId, status: u16, body: Option<Body>) {
+        self.answer_provisionally(now, dialog, status, body.as_ref());
+    }
+
+    /// Sends 200 to the pending INVITE or re-INVITE; `Confirmed` follows, or `Ended` if the ACK never comes.
+    pub fn accept(&mut self, now: Instant, dialog: DialogId, body: Option<Body>) {
+        self.answer(now, dialog, body.as_ref());
+    }
+
+    /// Refuses the pending INVITE, which ends the dialog without further events, or the pending re-INVITE, which leaves
+    /// it as it was. A status outside 300 to 699 becomes 500.
+    pub fn reject(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        status: u16,
+        reason: Option<&str>,
+        headers: Vec<(String, Vec<u8>)>,
+    ) {
+        self.refuse_invite(now, dialog, status, reason, &headers);
+    }
+
+    /// Asks the peer to change the session; `body` is the offer, without it the peer makes it.
+    ///
+    /// # Errors
+    /// If the dialog is not confirmed, another INVITE is open in it, or there is no room.
+    pub fn reinvite(&mut self, now: Instant, dialog: DialogId, body: Option<Body>) -> Result<(), Error> {
+        self.queue_reinvite(now, dialog, body)
+    }
+
+    /// Sends an INFO; `RequestAnswered` follows while the dialog stands. Requests of a dialog go out one after the other:
+    /// sent together, one that overtakes another makes it stale.
+    ///
+    /// # Errors
+    /// If the dialog is not established or there is no room.
+    pub fn info(&mut self, now: Instant, dialog: DialogId, content_type: &str, body: Body) -> Result<RequestId, Error> {
+        self.queue_info(now, dialog, content_type, body)
+    }
+
+    /// Answers a request of `Event::Request` with 200 to 699; works also after the dialog ended. Left unanswered for ten
+    /// seconds it is answered 500.
+    pub fn respond(&mut self, now: Instant, request: RequestId, status: u16) {
+        self.answer_request(now, request, status);
+    }
+
+    /// Ends the dialog in whatever state it is: CANCEL, 480 or BYE. Nothing more is reported of it. Idempotent.
+    pub fn bye(&mut self, now: Instant, dialog: DialogId) {
+        self.hang_up(now, dialog);
+    }
+
+    fn has_room_for_call(&self) -> bool {
+        self.transactions() < self.config.transactions_max && self.dialogs.len() < self.config.dialogs_max
+    }
+
+    /// Standing dialogs may use twice the transactions, so that calls can still be ended under load.
+    fn has_room_in_dialog(&self) -> bool {
+        self.transactions() < self.config.transactions_max.saturating_mul(2)
+    }
+
+    fn next_request(&mut self) -> RequestId {
+        self.last_request += 1;
+        RequestId(self.last_request)
+    }
+
+    /// Contact, Allow and who we are, on what opens or refreshes a dialog.
+    fn identify(&self, writer: &mut message::writer::Writer, agent_header: &str) {
+        writer.header("Contact", format!("<sip:{}>", self.config.local).as_bytes());
+        writer.header("Allow", message::ALLOW.as_bytes());
+        if !self.config.user_agent.is_empty() {
+            writer.header(agent_header, self.config.user_agent.as_bytes());
+        }
+    }
+}

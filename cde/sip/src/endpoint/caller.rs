@@ -1,0 +1,193 @@
+//! The application's own requests.
+
+use std::{net::SocketAddr, time::Instant};
+
+use crate::{
+    dialog::{Dialog, InviteState, OUTBOX_MAX, Queued, finish, next_hop},
+    message::{self, Body, Method, Name, NameAddr, is_token_text, writer::Writer},
+    transaction::{Outline, Purpose, Start},
+};
+
+use super::{DialogId, Endpoint, Error, Event, Invite, RequestId, requests::MAX_FORWARDS};
+
+impl Endpoint {
+    pub(super) fn start_call(&mut self, now: Instant, invite: &Invite) -> Result<DialogId, Error> {
+        if !invite.target.is_sip() && !invite.target.is_tel() {
+            return Err(Error::Scheme);
+        }
+        let to = invite.destination.or_else(|| next_hop(&invite.target)).ok_or(Error::NoDestination)?;
+        if !self.has_room_for_call() {
+            return Err(Error::Overloaded);
+        }
+        let outline = self.outline_of(invite);
+        let mut writer = outline.write(&Method::Invite);
+        self.identify(&mut writer, "User-Agent");
+        add_headers(&mut writer, &invite.headers);
+        let bytes = finish(writer, invite.body.as_ref());
+        let id = self.dialogs.next_id();
+        let (method, purpose) = (Method::Invite, Purpose::Invite(id));
+        let start = Start { method, outline: outline.clone(), to, bytes, purpose };
+        let client = self.clients.start(now, &mut self.out, start);
+        let sent = InviteState::Sent { client, cseq: outline.cseq, has_offer: invite.body.is_some() };
+        self.dialogs.insert(Dialog::calling(id, &outline, to, sent));
+        Ok(id)
+    }
+
+    fn outline_of(&mut self, invite: &Invite) -> Outline {
+        let hops = invite.headers.iter().find(|(label, _)| message::name_of(label) == Name::MaxForwards);
+        Outline {
+            uri: invite.target.clone(),
+            local: self.config.local,
+            branch: self.identifiers.branch(),
+            routes: Vec::new(),
+            max_forwards: hops.and_then(|(_, value)| message::number(value)).unwrap_or(MAX_FORWARDS),
+            from: invite.from.tagged(&self.identifiers.tag()),
+            to: NameAddr { params: message::Params::default(), ..invite.to.clone() },
+            call_id: self.identifiers.call_id(),
+            cseq: 1,
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, id: DialogId, body: Option<&Body>) {
+        let Some(dialog) = self.dialogs.get(id) else { return };
+        let InviteState::ExpectAck { client, cseq } = dialog.invite else { return };
+        dialog.invite = InviteState::Idle;
+        dialog.is_confirmed = true;
+        let (bytes, to) = dialog.ack(self.config.local, self.identifiers.branch(), cseq, body);
+        let remote_tag = dialog.remote.tag().unwrap_or_default();
+        self.clients.acked(&mut self.out, client, remote_tag, to, bytes);
+    }
+
+    pub(super) fn queue_reinvite(&mut self, now: Instant, id: DialogId, body: Option<Body>) -> Result<(), Error> {
+        let has_room = self.has_room_in_dialog();
+        let dialog = self.dialogs.get(id).filter(|dialog| !dialog.is_ending).ok_or(Error::NoDialog)?;
+        if !dialog.may_reinvite() {
+            return Err(Error::NotReady);
+        }
+        if !has_room || dialog.queue.len() >= OUTBOX_MAX {
+            return Err(Error::Overloaded);
+        }
+        dialog.queue.push_back(Queued::Reinvite { body });
+        self.send_queued(now, id);
+        Ok(())
+    }
+
+    pub(super) fn queue_info(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        content_type: &str,
+        body: Body,
+    ) -> Result<RequestId, Error> {
+        let (has_room, request) = (self.has_room_in_dialog(), self.next_request());
+        let dialog = self.dialogs.get(id).filter(|dialog| !dialog.is_ending).ok_or(Error::NoDialog)?;
+        if !dialog.is_established {
+            return Err(Error::NotReady);
+        }
+        if !has_room || dialog.queue.len() >= OUTBOX_MAX {
+            return Err(Error::Overloaded);
+        }
+        dialog.queue.push_back(Queued::Info { request, content_type: content_type.to_owned(), body });
+        self.send_queued(now, id);
+        Ok(request)
+    }
+
+    /// Sends what waits, until a request is in flight. Nothing goes before the ACK, which it might overtake.
+    pub(super) fn send_queued(&mut self, now: Instant, id: DialogId) {
+        while let Some(dialog) = self.dialogs.get(id) {
+            if !dialog.is_confirmed || dialog.is_ending || dialog.in_flight.is_some() {
+                return;
+            }
+            match dialog.queue.pop_front() {
+                None => return,
+                Some(Queued::Info { request, content_type, body }) => {
+                    self.send_info(now, id, request, &content_type, &body);
+                }
+                Some(Queued::Reinvite { .. }) if dialog.invite != InviteState::Idle => {
+                    let retry_after = Some(self.glare_delay(id));
+                    self.out.event(Event::ReinviteFailed { dialog: id, status: 491, retry_after });
+                }
+                Some(Queued::Reinvite { body }) => self.send_reinvite(now, id, body.as_ref()),
+            }
+        }
+    }
+
+    fn send_info(&mut self, now: Instant, id: DialogId, request: RequestId, content_type: &str, body: &Body) {
+        let Some((outline, to)) = self.next_outline(id) else { return };
+        let bytes = outline.write(&Method::Info).finish(Some((content_type, body)));
+        let start = Start { method: Method::Info, outline, to, bytes, purpose: Purpose::Info(id, request) };
+        let client = self.clients.start(now, &mut self.out, start);
+        if let Some(dialog) = self.dialogs.get(id) {
+            dialog.in_flight = Some(client);
+        }
+    }
+
+    fn send_reinvite(&mut self, now: Instant, id: DialogId, body: Option<&Body>) {
+        let Some((outline, to)) = self.next_outline(id) else { return };
+        let mut writer = outline.write(&Method::Invite);
+        self.identify(&mut writer, "User-Agent");
+        let (cseq, bytes) = (outline.cseq, finish(writer, body));
+        let start = Start { method: Method::Invite, outline, to, bytes, purpose: Purpose::Reinvite(id) };
+        let client = self.clients.start(now, &mut self.out, start);
+        if let Some(dialog) = self.dialogs.get(id) {
+            dialog.invite = InviteState::Sent { client, cseq, has_offer: body.is_some() };
+            dialog.in_flight = Some(client);
+        }
+    }
+
+    fn next_outline(&mut self, id: DialogId) -> Option<(Outline, SocketAddr)> {
+        let dialog = self.dialogs.get(id)?;
+        dialog.local_cseq += 1;
+        Some(dialog.outline(self.config.local, self.identifiers.branch(), dialog.local_cseq))
+    }
+
+    /// Ends a dialog as its state asks for.
+    pub(super) fn hang_up(&mut self, now: Instant, id: DialogId) {
+        let Some(dialog) = self.dialogs.get(id) else { return };
+        match dialog.invite {
+            // What comes of it still finds the transaction: a 2xx that won the race is acknowledged and ended from there.
+            InviteState::Sent { client, .. } if !dialog.is_established => {
+                self.clients.cancel(now, &mut self.out, client);
+                self.dialogs.remove(id);
+            }
+            InviteState::Received { .. } if !dialog.is_established => self.refuse_invite(now, id, 480, None, &[]),
+            // A callee may not send BYE before the ACK came (RFC 3261 §15).
+            InviteState::Accepted { .. } if !dialog.is_confirmed => dialog.is_ending = true,
+            _ => self.end(now, id),
+        }
+    }
+
+    /// Closes the INVITE that is open, sends BYE and forgets the dialog.
+    pub(super) fn end(&mut self, now: Instant, id: DialogId) {
+        self.acknowledge(id, None);
+        let Some(mut dialog) = self.dialogs.remove(id) else { return };
+        match dialog.invite {
+            InviteState::Received { server, .. } => self.send_response(now, server, 487, None, None, &[]),
+            InviteState::Accepted { server, .. } => self.servers.confirm(server),
+            _ => {}
+        }
+        self.send_bye(now, &mut dialog);
+    }
+
+    pub(super) fn send_bye(&mut self, now: Instant, dialog: &mut Dialog) {
+        dialog.local_cseq += 1;
+        let (outline, to) = dialog.outline(self.config.local, self.identifiers.branch(), dialog.local_cseq);
+        let bytes = outline.write(&Method::Bye).finish(None);
+        self.clients.start(
+            now,
+            &mut self.out,
+            Start { method: Method::Bye, outline, to, bytes, purpose: Purpose::Quiet },
+        );
+    }
+}
+
+/// Adds the application's headers, except those the endpoint writes and those that are no header.
+pub(super) fn add_headers(writer: &mut Writer, headers: &[(String, Vec<u8>)]) {
+    for (label, value) in headers {
+        // Retry-After is the one own header that a refusal may bring.
+        let name = message::name_of(label);
+        if is_token_text(label) && (!name.is_own() || name == Name::RetryAfter) {
+            writer.header(label, value);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The application's answers to what came.
+
+use std::time::Instant;
+
+use crate::{
+    dialog::{InviteState, finish},
+    message::{Body, writer},
+    transaction::ServerId,
+};
+
+use super::{DialogId, Endpoint, RequestId, caller::add_headers};
+
+impl Endpoint {
+    pub(super) fn answer_provisionally(&mut self, now: Instant, id: DialogId, status: u16, body: Option<&Body>) {
+        let Some(dialog) = self.dialogs.get(id).filter(|dialog| !dialog.is_established) else { return };
+        let InviteState::Received { server, .. } = dialog.invite else { return };
+        if (101..200).contains(&status) {
+            self.send_response(now, server, status, None, body, &[]);
+        }
+    }
+
+    pub(super) fn answer(&mut self, now: Instant, id: DialogId, body: Option<&Body>) {
+        let Some(dialog) = self.dialogs.get(id) else { return };
+        let InviteState::Received { server, cseq } = dialog.invite else { return };
+        dialog.is_established = true;
+        dialog.invite = InviteState::Accepted { server, cseq };
+        self.send_response(now, server, 200, None, body, &[]);
+    }
+
+    pub(super) fn refuse_invite(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        status: u16,
+        reason: Option<&str>,
+        headers: &[(String, Vec<u8>)],
+    ) {
+        let Some(dialog) = self.dialogs.get(id) else { return };
+        let InviteState::Received { server, .. } = dialog.invite else { return };
+        dialog.invite = InviteState::Idle;
+        if !dialog.is_established {
+            self.dialogs.remove(id);
+        }
+        let status = if (300..700).contains(&status) { status } else { 500 };
+        self.send_response(now, server, status, reason, None, headers);
+    }
+
+    pub(super) fn answer_request(&mut self, now: Instant, request: RequestId, status: u16) {
+        let Some(server) = self.requests.remove(&request) else { return };
+        let status = if (200..700).contains(&status) { status } else { 500 };
+        self.send_response(now, server, status, None, None, &[]);
+    }
+
+    /// Writes and sends a response of a transaction; those that make or keep a dialog say where we are.
+    pub(super) fn send_response(
+        &mut self,
+        now: Instant,
+        server: ServerId,
+        status: u16,
+        reason: Option<&str>,
+        body: Option<&Body>,
+        headers: &[(String, Vec<u8>)],
+    ) {
+        let Some((template, tag)) = self.servers.template(server) else { return };
+        let opens_dialog = (101..300).contains(&status);
+        let mut response = template.write(status, reason.unwrap_or(writer::reason(status)), tag, opens_dialog);
+        if opens_dialog {
+            self.identify(&mut response, "Server");
+        }
+        add_headers(&mut response, headers);
+        self.servers.respond(now, &mut self.out, server, status, finish(response, body));
+    }
+}

@@ -1,0 +1,316 @@
+//! What goes into and comes out of the [`Endpoint`](super::Endpoint).
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use thiserror::Error;
+
+use crate::message::{Body, Method, NameAddr, Uri};
+
+/// How an endpoint presents itself and how much it may hold.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The address that stands in Via and Contact: where peers reach us.
+    pub local: SocketAddr,
+    /// The value of User-Agent and Server; empty for none.
+    pub user_agent: String,
+    /// The most transactions at once. Requests that would open a dialog are refused beyond it; those of standing dialogs
+    /// are taken up to twice the number, so that an overloaded endpoint can still hang up.
+    pub transactions_max: usize,
+    /// The most dialogs at once, pending ones included.
+    pub dialogs_max: usize,
+}
+
+/// One INVITE usage: from the INVITE, either way, until it failed or the dialog ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialogId(pub(crate) u64);
+
+/// One request inside a dialog that has an answer of its own (INFO).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(crate) u64);
+
+/// An INVITE to be sent.
+#[derive(Clone)]
+pub struct Invite {
+    /// The Request-URI.
+    pub target: Uri,
+    /// Where to send it; without it the target's host must be an IP address.
+    pub destination: Option<SocketAddr>,
+    /// From; a tag in it is replaced by ours.
+    pub from: NameAddr,
+    /// To; a tag in it is dropped.
+    pub to: NameAddr,
+    /// Further headers. Those that the endpoint writes itself are skipped, except that `Max-Forwards` sets the hop limit.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The offer, as `application/sdp`; without it the peer makes the offer in its 2xx.
+    pub body: Option<Body>,
+}
+
+/// An INVITE that came.
+#[derive(Clone)]
+pub struct IncomingInvite {
+    /// The Request-URI.
+    pub uri: Uri,
+    /// The caller.
+    pub from: NameAddr,
+    /// Whom it is for.
+    pub to: NameAddr,
+    /// The hops that are left (RFC 3261 §8.1.1.6); 70 if the request did not say. A B2BUA sends one less on.
+    pub max_forwards: u8,
+    /// All headers that are not SIP's own bookkeeping, in order, to pass on by an allow-list.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The offer; without it the 2xx must bring one and [`Event::Confirmed`] brings the answer.
+    pub body: Option<Body>,
+}
+
+/// What the endpoint wants done; drain it after every call.
+#[derive(Clone)]
+pub enum Output {
+    /// Send this datagram.
+    Send {
+        /// The peer's address.
+        to: SocketAddr,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Tell the application.
+    Event(Event),
+}
+
+/// What happened.
+#[derive(Clone)]
+pub enum Event {
+    /// Somebody calls: answer with `progress`, `accept` or `reject`.
+    Incoming {
+        /// The new dialog.
+        dialog: DialogId,
+        /// Where the datagram came from.
+        from: SocketAddr,
+        /// The request.
+        invite: IncomingInvite,
+    },
+    /// Our INVITE got a 101 to 199.
+    Progress {
+        /// The dialog.
+        dialog: DialogId,
+        /// The status.
+        status: u16,
+        /// Early media's SDP.
+        body: Option<Body>,
+    },
+    /// Our INVITE was answered with a 2xx: call `ack`.
+    Answered {
+        /// The dialog.
+        dialog: DialogId,
+        /// The answer, or the offer if our INVITE had none.
+        body: Option<Body>,
+    },
+    /// Our INVITE failed; the dialog is gone.
+    Failed {
+        /// The dialog.
+        dialog: DialogId,
+        /// The final status; 408 if nobody answered, 503 if a 503 came.
+        status: u16,
+        /// The peer's reason phrase: free text, not for logs.
+        reason: String,
+    },
+    /// The ACK to our `accept` of an INVITE or re-INVITE came.
+    Confirmed {
+        /// The dialog.
+        dialog: DialogId,
+        /// The answer, if our 2xx carried the offer.
+        body: Option<Body>,
+    },
+    /// The caller gave up before we answered; 487 is sent and the dialog is gone.
+    Cancelled {
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// The peer wants to change the session: answer with `accept` or `reject`.
+    Reinvite {
+        /// The dialog.
+        dialog: DialogId,
+        /// The offer, if it makes one.
+        body: Option<Body>,
+    },
+    /// The peer withdrew its re-INVITE before we answered; 487 is sent, the dialog stands.
+    ReinviteCancelled {
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// Our re-INVITE was accepted. If it had no offer, call `ack` with the answer; else the ACK is already sent.
+    ReinviteAnswered {
+        /// The dialog.
+        dialog: DialogId,
+        /// The answer, or the offer if our re-INVITE had none.
+        body: Option<Body>,
+    },
+    /// Our re-INVITE was refused; the session stays as it was.
+    ReinviteFailed {
+        /// The dialog.
+        dialog: DialogId,
+        /// The final status; 491 is glare.
+        status: u16,
+        /// How long to wait before trying again, where that makes sense (RFC 3261 §14.1).
+        retry_after: Option<Duration>,
+    },
+    /// A request inside the dialog: answer with `respond`.
+    Request {
+        /// The request, to answer it.
+        request: RequestId,
+        /// The dialog.
+        dialog: DialogId,
+        /// The method: INFO.
+        method: Method,
+        /// The Content-Type, as received.
+        content_type: Option<String>,
+        /// The body: perhaps digits.
+        body: Body,
+    },
+    /// Our INFO was answered, or timed out as 408.
+    RequestAnswered {
+        /// What `info` returned.
+        request: RequestId,
+        /// The final status.
+        status: u16,
+    },
+    /// An answered call is over; the dialog is gone.
+    Ended {
+        /// The dialog.
+        dialog: DialogId,
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+/// Why a dialog ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// The peer sent BYE.
+    Bye,
+    /// Our 2xx was never acknowledged; BYE is sent.
+    AckTimeout,
+    /// A request of ours inside the dialog was never answered; BYE is sent.
+    RequestTimeout,
+    /// The peer no longer knows the dialog (481 or 408 to a request of ours); BYE is sent.
+    Lost,
+}
+
+/// Why the endpoint refused what the application asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Error {
+    /// No address is known to send the request to.
+    #[error("the target's host is no IP address and no destination is given")]
+    NoDestination,
+    /// A table is full.
+    #[error("too many dialogs, transactions or queued requests")]
+    Overloaded,
+    /// The dialog is gone or never was.
+    #[error("no such dialog")]
+    NoDialog,
+    /// The dialog is not established yet, or an INVITE of either side is still open in it.
+    #[error("the dialog is not in a state for this request")]
+    NotReady,
+    /// The scheme of the target is not `sip`.
+    #[error("unsupported URI scheme")]
+    Scheme,
+}
+
+/// Counters since the endpoint was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Datagrams that are no valid SIP message.
+    pub malformed: u64,
+    /// Responses without a transaction, malformed ones included.
+    pub dropped_responses: u64,
+    /// Requests refused with 503 for want of room.
+    pub overload_refusals: u64,
+    /// Messages sent again by a timer or for a repeated request.
+    pub retransmissions: u64,
+}
+
+impl Event {
+    /// The dialog it is about, if it names one.
+    #[must_use]
+    pub fn dialog(&self) -> Option<DialogId> {
+        match self {
+            Self::Incoming { dialog, .. }
+            | Self::Progress { dialog, .. }
+            | Self::Answered { dialog, .. }
+            | Self::Failed { dialog, .. }
+            | Self::Confirmed { dialog, .. }
+            | Self::Cancelled { dialog }
+            | Self::Reinvite { dialog, .. }
+            | Self::ReinviteCancelled { dialog }
+            | Self::ReinviteAnswered { dialog, .. }
+            | Self::ReinviteFailed { dialog, .. }
+            | Self::Request { dialog, .. }
+            | Self::Ended { dialog, .. } => Some(*dialog),
+            Self::RequestAnswered { .. } => None,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Incoming { .. } => "Incoming",
+            Self::Progress { .. } => "Progress",
+            Self::Answered { .. } => "Answered",
+            Self::Failed { .. } => "Failed",
+            Self::Confirmed { .. } => "Confirmed",
+            Self::Cancelled { .. } => "Cancelled",
+            Self::Reinvite { .. } => "Reinvite",
+            Self::ReinviteCancelled { .. } => "ReinviteCancelled",
+            Self::ReinviteAnswered { .. } => "ReinviteAnswered",
+            Self::ReinviteFailed { .. } => "ReinviteFailed",
+            Self::Request { .. } => "Request",
+            Self::RequestAnswered { .. } => "RequestAnswered",
+            Self::Ended { .. } => "Ended",
+        }
+    }
+
+    fn status(&self) -> Option<u16> {
+        match self {
+            Self::Progress { status, .. }
+            | Self::Failed { status, .. }
+            | Self::ReinviteFailed { status, .. }
+            | Self::RequestAnswered { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name())?;
+        if let Some(dialog) = self.dialog() {
+            write!(f, " #{}", dialog.0)?;
+        }
+        if let Some(status) = self.status() {
+            write!(f, " {status}")?;
+        }
+        if let Self::Ended { reason, .. } = self {
+            write!(f, " {reason:?}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Invite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Invite({} headers, {:?})", self.headers.len(), self.body)
+    }
+}
+
+impl fmt::Debug for IncomingInvite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IncomingInvite({} headers, {:?})", self.headers.len(), self.body)
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { to, bytes } => write!(f, "Send({} bytes to {to})", bytes.len()),
+            Self::Event(event) => event.fmt(f),
+        }
+    }
+}

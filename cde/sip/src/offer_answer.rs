@@ -1,0 +1,214 @@
+//! Offers and answers for one G.711 audio stream with telephone-event (RFC 3264, RFC 4733).
+//!
+//! A B2BUA reads a peer's body as an [`Offer`] or [`Answer`], learns what is [`Agreed`], and writes bodies of its own
+//! that name its relay instead.
+
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+use crate::{
+    message::Body,
+    sdp::{self, Connection, Media, Rejected, SessionDescription},
+};
+
+pub use crate::sdp::{Direction, Origin, SdpError};
+
+/// An audio codec that can be masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Codec {
+    /// G.711 µ-law, payload type 0.
+    Pcmu,
+    /// G.711 A-law, payload type 8.
+    Pcma,
+}
+
+impl Codec {
+    const ALL: [Self; 2] = [Self::Pcmu, Self::Pcma];
+
+    /// The payload type that needs no rtpmap (RFC 3551 §6).
+    #[must_use]
+    pub fn static_payload_type(self) -> u8 {
+        match self {
+            Self::Pcmu => 0,
+            Self::Pcma => 8,
+        }
+    }
+
+    fn encoding(self) -> &'static str {
+        match self {
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+        }
+    }
+}
+
+/// What we say of our one audio stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalMedia {
+    /// Where our relay listens.
+    pub address: SocketAddr,
+    /// Codecs in order of preference with their payload types.
+    pub codecs: Vec<(Codec, u8)>,
+    /// The payload type of telephone-event/8000, if offered.
+    pub telephone_event: Option<u8>,
+    /// The direction as we see it.
+    pub direction: Direction,
+    /// Packet time in milliseconds.
+    pub ptime: Option<u16>,
+}
+
+impl LocalMedia {
+    /// PCMU and PCMA under their static types, telephone-event as 101, 20 ms, both ways.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            codecs: vec![(Codec::Pcmu, 0), (Codec::Pcma, 8)],
+            telephone_event: Some(101),
+            direction: Direction::SendRecv,
+            ptime: Some(20),
+        }
+    }
+
+    /// Writes the offer.
+    #[must_use]
+    pub fn offer(&self, origin: Origin) -> Body {
+        sdp::write(origin, self, Rejected::default())
+    }
+}
+
+/// What both sides agreed on, as we see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The codec.
+    pub codec: Codec,
+    /// The payload type the peer wants it sent with.
+    pub payload_type: u8,
+    /// The payload type of telephone-event/8000 as the peer wants it, if both have it.
+    pub telephone_event: Option<u8>,
+    /// Where the peer wants its RTP; `None` while it holds with 0.0.0.0 or names a host that is no address.
+    pub remote: Option<SocketAddr>,
+    /// The direction as we see it: `RecvOnly` if we may not send.
+    pub direction: Direction,
+    /// The packet time the peer asks for, in milliseconds.
+    pub ptime: Option<u16>,
+}
+
+/// Why two descriptions do not meet; answer an offer with 488.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// There is no audio stream over plain RTP that is not refused.
+    #[error("no usable audio stream")]
+    NoAudio,
+    /// None of the codecs is PCMU or PCMA as allowed.
+    #[error("no common codec")]
+    NoCodec,
+    /// An answer must have exactly the media lines of its offer.
+    #[error("the answer's media lines differ from the offer's")]
+    MediaLines,
+}
+
+/// A peer's offer.
+#[derive(Clone, Debug)]
+pub struct Offer(SessionDescription);
+
+impl Offer {
+    /// Reads an offer.
+    ///
+    /// # Errors
+    /// If it is no session description.
+    pub fn parse(body: &Body) -> Result<Self, SdpError> {
+        SessionDescription::parse(body.as_bytes()).map(Self)
+    }
+
+    /// The description itself.
+    #[must_use]
+    pub fn description(&self) -> &SessionDescription {
+        &self.0
+    }
+
+    /// What we could agree to: the first of the peer's codecs that is `allowed`, and its telephone-event.
+    ///
+    /// # Errors
+    /// If there is no such audio stream or codec.
+    pub fn agree(&self, allowed: &[Codec]) -> Result<Agreed, Refusal> {
+        let media = self.0.audio().and_then(|at| self.0.media().get(at)).ok_or(Refusal::NoAudio)?;
+        agree(&self.0, media, allowed, true)
+    }
+
+    /// Writes the answer: the one audio stream at `address`, and every other media line refused with port 0.
+    ///
+    /// `direction` is what we would like; it is cut to what the offer allows.
+    #[must_use]
+    pub fn answer(&self, origin: Origin, agreed: &Agreed, address: SocketAddr, direction: Direction) -> Body {
+        let at = self.0.audio().unwrap_or(0);
+        let rejected = Rejected {
+            before: self.0.media().get(..at).unwrap_or_default(),
+            after: self.0.media().get(at + 1..).unwrap_or_default(),
+        };
+        let local = LocalMedia {
+            address,
+            codecs: vec![(agreed.codec, agreed.payload_type)],
+            telephone_event: agreed.telephone_event,
+            direction: direction.meet(agreed.direction),
+            ptime: agreed.ptime,
+        };
+        sdp::write(origin, &local, rejected)
+    }
+}
+
+/// A peer's answer.
+#[derive(Clone, Debug)]
+pub struct Answer(SessionDescription);
+
+impl Answer {
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// If it is no session description.
+    pub fn parse(body: &Body) -> Result<Self, SdpError> {
+        SessionDescription::parse(body.as_bytes()).map(Self)
+    }
+
+    /// What the peer agreed to of our offer of one stream.
+    ///
+    /// # Errors
+    /// If the stream is refused, its codecs are none of ours, or the answer has other media lines than the offer.
+    pub fn agreed(&self, offered: &LocalMedia) -> Result<Agreed, Refusal> {
+        let [media] = self.0.media() else { return Err(Refusal::MediaLines) };
+        if self.0.audio() != Some(0) {
+            return Err(Refusal::NoAudio);
+        }
+        let allowed: Vec<Codec> = offered.codecs.iter().map(|(codec, _)| *codec).collect();
+        let agreed = agree(&self.0, media, &allowed, offered.telephone_event.is_some())?;
+        Ok(Agreed { direction: agreed.direction.meet(offered.direction), ..agreed })
+    }
+}
+
+fn agree(description: &SessionDescription, media: &Media, allowed: &[Codec], keys: bool) -> Result<Agreed, Refusal> {
+    let codec_of = |pt: u8| {
+        let is = |codec: &Codec| media.is_encoding(pt, codec.encoding(), Some(codec.static_payload_type()));
+        Codec::ALL.into_iter().find(|codec| is(codec) && allowed.contains(codec)).map(|codec| (codec, pt))
+    };
+    let (codec, payload_type) = media.payload_types().find_map(codec_of).ok_or(Refusal::NoCodec)?;
+    let is_event = |pt: &u8| media.is_encoding(*pt, "telephone-event", None) && media.covers_keys(*pt);
+    let connection = description.connection_of(media);
+    let remote = match connection {
+        Some(Connection::Address(ip)) if !ip.is_unspecified() => Some(SocketAddr::new(ip, media.port)),
+        _ => None,
+    };
+    let ours = description.direction_of(media).reversed();
+    let held = connection.is_some_and(Connection::is_null);
+    Ok(Agreed {
+        codec,
+        payload_type,
+        telephone_event: media.payload_types().find(is_event).filter(|_| keys),
+        remote,
+        direction: if held { ours.meet(Direction::RecvOnly) } else { ours },
+        ptime: media.ptime,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use super::*;
+
+const RELAY: &str = "192.0.2.9:10000";
+
+fn body(lines: &[&str]) -> Body {
+    let mut text = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n".to_owned();
+    lines.iter().for_each(|line| text += &format!("{line}\r\n"));
+    Body::from(text.into_bytes())
+}
+
+fn offer(lines: &[&str]) -> Offer {
+    Offer::parse(&body(lines)).unwrap()
+}
+
+fn text(body: &Body) -> String {
+    String::from_utf8(body.as_bytes().to_vec()).unwrap()
+}
+
+#[test]
+fn every_other_media_line_is_refused_in_its_place() {
+    let offer = offer(&[
+        "m=video 3000 RTP/AVP 31",
+        "m=audio 0 RTP/AVP 0",
+        "m=audio 4000 RTP/AVP 18 8 97",
+        "a=rtpmap:97 telephone-event/8000",
+        "a=fmtp:97 0-11",
+        "m=image 5000 udptl t38",
+        "m=audio 6000 RTP/AVP 0",
+    ]);
+    let agreed = offer.agree(&[Codec::Pcmu, Codec::Pcma]).unwrap();
+    assert_eq!((agreed.codec, agreed.payload_type, agreed.telephone_event), (Codec::Pcma, 8, Some(97)));
+    assert_eq!(agreed.remote, Some("192.0.2.1:4000".parse().unwrap()));
+    let answer =
+        offer.answer(Origin { session_id: 7, version: 1 }, &agreed, RELAY.parse().unwrap(), Direction::SendRecv);
+    let written = text(&answer);
+    let media: Vec<&str> = written.lines().filter(|line| line.starts_with("m=")).collect();
+    assert_eq!(
+        media,
+        [
+            "m=video 0 RTP/AVP 31",
+            "m=audio 0 RTP/AVP 0",
+            "m=audio 10000 RTP/AVP 8 97",
+            "m=image 0 udptl t38",
+            "m=audio 0 RTP/AVP 0",
+        ]
+    );
+    SessionDescription::parse(answer.as_bytes()).unwrap();
+}
+
+#[test]
+fn our_own_offer_and_answer_meet() {
+    let local = LocalMedia::new(RELAY.parse().unwrap());
+    let offer = Offer::parse(&local.offer(Origin { session_id: 1, version: 1 })).unwrap();
+    let agreed = offer.agree(&[Codec::Pcma]).unwrap();
+    let body = offer.answer(
+        Origin { session_id: 2, version: 1 },
+        &agreed,
+        "[2001:db8::1]:9".parse().unwrap(),
+        Direction::RecvOnly,
+    );
+    let read = Answer::parse(&body).unwrap().agreed(&local).unwrap();
+    assert_eq!((read.codec, read.payload_type, read.telephone_event), (Codec::Pcma, 8, Some(101)));
+    assert_eq!((read.remote, read.direction), (Some("[2001:db8::1]:9".parse().unwrap()), Direction::SendOnly));
+}
+
+#[test]
+fn dynamic_types_are_mapped_and_static_ones_can_be_remapped() {
+    let dynamic = offer(&["m=audio 4000 RTP/AVP 0 111", "a=rtpmap:0 opus/48000/2", "a=rtpmap:111 pcmu/8000/1"]);
+    let agreed = dynamic.agree(&[Codec::Pcmu]).unwrap();
+    assert_eq!((agreed.codec, agreed.payload_type), (Codec::Pcmu, 111));
+}
+
+#[test]
+fn hold_is_seen_in_all_its_forms() {
+    let held = |lines: &[&str]| offer(lines).agree(&[Codec::Pcmu]).unwrap();
+    assert_eq!(held(&["m=audio 4000 RTP/AVP 0", "a=sendonly"]).direction, Direction::RecvOnly);
+    assert_eq!(held(&["a=inactive", "m=audio 4000 RTP/AVP 0"]).direction, Direction::Inactive);
+    assert_eq!(held(&["a=inactive", "m=audio 4000 RTP/AVP 0", "a=sendrecv"]).direction, Direction::SendRecv);
+    let null = held(&["m=audio 4000 RTP/AVP 0", "c=IN IP4 0.0.0.0"]);
+    assert_eq!((null.remote, null.direction), (None, Direction::RecvOnly));
+}
+
+#[test]
+fn what_cannot_be_masked_is_refused() {
+    let refused = |lines: &[&str]| offer(lines).agree(&[Codec::Pcmu]).unwrap_err();
+    assert_eq!(refused(&["m=audio 4000 RTP/SAVP 0"]), Refusal::NoAudio);
+    assert_eq!(refused(&["m=video 4000 RTP/AVP 31"]), Refusal::NoAudio);
+    assert_eq!(refused(&["m=audio 4000 RTP/AVP 8 9"]), Refusal::NoCodec);
+    assert_eq!(refused(&["m=audio 4000 RTP/AVP 96", "a=rtpmap:96 PCMU/16000"]), Refusal::NoCodec);
+    let partial = offer(&["m=audio 4000 RTP/AVP 0 96", "a=rtpmap:96 telephone-event/8000", "a=fmtp:96 0-9"]);
+    assert_eq!(partial.agree(&[Codec::Pcmu]).unwrap().telephone_event, None);
+}
+
+#[test]
+fn an_answer_must_keep_to_the_offer() {
+    let local = LocalMedia { telephone_event: None, ..LocalMedia::new(RELAY.parse().unwrap()) };
+    let agreed = |lines: &[&str]| Answer::parse(&body(lines)).unwrap().agreed(&local);
+    assert_eq!(agreed(&["m=audio 0 RTP/AVP 0"]), Err(Refusal::NoAudio));
+    assert_eq!(agreed(&["m=audio 1 RTP/AVP 9"]), Err(Refusal::NoCodec));
+    assert_eq!(agreed(&["m=audio 1 RTP/AVP 0", "m=video 2 RTP/AVP 31"]), Err(Refusal::MediaLines));
+    let keys = agreed(&["m=audio 1 RTP/AVP 0 96", "a=rtpmap:96 telephone-event/8000"]).unwrap();
+    assert_eq!(keys.telephone_event, None, "what was not offered is not agreed");
+}
+
+#[test]
+fn garbage_is_an_error_and_is_never_printed() {
+    let head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\n";
+    for (tail, at) in [
+        ("c=IN IP4 nonsense!\r\n", SdpError::Value(4)),
+        ("m=audio x RTP/AVP 0\r\n", SdpError::Value(4)),
+        ("m=audio 1 RTP/AVP\r\n", SdpError::Value(4)),
+        ("m=audio 1 RTP/AVP 200\r\n", SdpError::Value(4)),
+        ("x=1\r\n", SdpError::Line(4)),
+        ("\r\n", SdpError::Line(4)),
+        ("a=x\r\nc=IN IP4 1.2.3.4\r\n", SdpError::Line(5)),
+        ("m=audio 1 RTP/AVP 0\r\n", SdpError::Missing),
+        ("c=IN IP4 ::1\r\n", SdpError::Value(4)),
+    ] {
+        let body = Body::from(format!("{head}{tail}").into_bytes());
+        assert_eq!(Offer::parse(&body).unwrap_err(), at, "{tail}");
+    }
+    assert_eq!(Offer::parse(&Body::from(&b"v=0\r\n"[..])).unwrap_err(), SdpError::Missing);
+    assert_eq!(Offer::parse(&Body::from(&b"\xff\x00"[..])).unwrap_err(), SdpError::Line(1));
+    let keyed = offer(&["m=audio 1 RTP/SAVP 0", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0"]);
+    assert_eq!(
+        format!("{keyed:?} {:?}", keyed.description().media()),
+        "Offer(SessionDescription(1 media)) [Media(1 formats)]"
+    );
+}

@@ -1,0 +1,72 @@
+//! The writer of descriptions with one audio stream.
+
+use std::net::SocketAddr;
+
+use crate::{
+    message::Body,
+    offer_answer::{Codec, LocalMedia},
+};
+
+use super::Media;
+
+/// The identity of a session of ours; the version grows by one with every changed description (RFC 3264 §8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Session id.
+    pub session_id: u64,
+    /// Session version.
+    pub version: u64,
+}
+
+/// The media lines of an offer around the one that is accepted; each is refused with port 0, in its place.
+#[derive(Clone, Copy, Default)]
+pub struct Rejected<'a> {
+    /// Those before.
+    pub before: &'a [Media],
+    /// Those after.
+    pub after: &'a [Media],
+}
+
+/// Writes a description whose only stream is `media`.
+#[must_use]
+pub fn write(origin: Origin, media: &LocalMedia, rejected: Rejected<'_>) -> Body {
+    let address = connection(media.address);
+    let mut text =
+        format!("v=0\r\no=- {} {} {address}\r\ns=-\r\nc={address}\r\nt=0 0\r\n", origin.session_id, origin.version);
+    rejected.before.iter().for_each(|m| refuse(&mut text, m));
+    stream(&mut text, media);
+    rejected.after.iter().for_each(|m| refuse(&mut text, m));
+    Body::from(text.into_bytes())
+}
+
+fn connection(address: SocketAddr) -> String {
+    let family = if address.is_ipv4() { "IP4" } else { "IP6" };
+    format!("IN {family} {}", address.ip())
+}
+
+fn refuse(text: &mut String, media: &Media) {
+    *text += &format!("m={} 0 {} {}\r\n", media.kind, media.proto, media.formats.join(" "));
+}
+
+fn stream(text: &mut String, media: &LocalMedia) {
+    let types = media.codecs.iter().map(|(_, pt)| *pt).chain(media.telephone_event);
+    let types: String = types.map(|pt| format!(" {pt}")).collect();
+    *text += &format!("m=audio {} RTP/AVP{types}\r\n", media.address.port());
+    for (codec, payload_type) in &media.codecs {
+        *text += &format!("a=rtpmap:{payload_type} {}/8000\r\n", name(*codec));
+    }
+    if let Some(payload_type) = media.telephone_event {
+        *text += &format!("a=rtpmap:{payload_type} telephone-event/8000\r\na=fmtp:{payload_type} 0-15\r\n");
+    }
+    if let Some(ptime) = media.ptime {
+        *text += &format!("a=ptime:{ptime}\r\n");
+    }
+    *text += &format!("a={}\r\n", media.direction.attribute());
+}
+
+fn name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Pcmu => "PCMU",
+        Codec::Pcma => "PCMA",
+    }
+}

@@ -1,0 +1,87 @@
+//! No bytes whatever panic, neither in the parsers nor in an endpoint in the middle of a call.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    missing_docs,
+    reason = "test code"
+)]
+
+#[path = "support/raw.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
+mod raw;
+
+use proptest::{collection::vec, prelude::*, sample::Index};
+use raw::{Raw, SDP, request, response};
+use sip::{
+    Body,
+    message::parse,
+    offer_answer::{Codec, Direction, Offer, Origin},
+};
+
+/// Replaces, removes or inserts bytes, with a liking for those that mean something.
+fn mutate(message: &str, edits: &[(Index, u8, u8)]) -> Vec<u8> {
+    let mut bytes = message.as_bytes().to_vec();
+    for (at, kind, byte) in edits {
+        let byte = *b"\r\n:;,<>\"\\= @[]%?\0\xff/0".get(usize::from(*byte)).unwrap_or(byte);
+        let at = at.index(bytes.len().max(1));
+        match kind % 4 {
+            0 if at < bytes.len() => bytes[at] = byte,
+            1 if at < bytes.len() => drop(bytes.remove(at)),
+            2 => bytes.insert(at, byte),
+            _ => bytes.truncate(at.max(bytes.len() / 2)),
+        }
+    }
+    bytes
+}
+
+fn edits() -> impl Strategy<Value = Vec<(Index, u8, u8)>> {
+    vec((any::<Index>(), any::<u8>(), any::<u8>()), 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..600)) {
+        drop(parse(&bytes));
+        drop(Offer::parse(&Body::from(bytes.clone())));
+        Raw::new().endpoint.handle_datagram(Raw::new().now, "192.0.2.1:1".parse().unwrap(), &bytes);
+    }
+
+    #[test]
+    fn mutated_requests_never_panic_an_endpoint_in_a_call(edits in edits(), method in 0usize..6) {
+        let mut raw = Raw::new();
+        let (_, tag) = raw.take_call();
+        let method = ["INVITE", "BYE", "INFO", "ACK", "CANCEL", "OPTIONS"][method];
+        let bytes = mutate(&request(method, "m", &tag, 5, "", SDP), &edits);
+        raw.endpoint.handle_datagram(raw.now, "192.0.2.1:1".parse().unwrap(), &bytes);
+        while raw.endpoint.poll_output().is_some() {}
+    }
+
+    #[test]
+    fn mutated_responses_never_panic_a_caller(edits in edits(), status in 100u16..700) {
+        let mut raw = Raw::new();
+        let (id, invite) = raw.call();
+        let bytes = mutate(&response(&invite, status, "b", SDP), &edits);
+        raw.endpoint.handle_datagram(raw.now, "192.0.2.1:1".parse().unwrap(), &bytes);
+        raw.endpoint.ack(raw.now, id, None);
+        raw.endpoint.bye(raw.now, id);
+        while raw.endpoint.poll_output().is_some() {}
+    }
+
+    #[test]
+    fn what_is_answered_to_any_offer_is_a_valid_answer(edits in edits()) {
+        let sdp = format!("{SDP}a=rtpmap:0 PCMU/8000\r\na=ptime:20\r\nm=video 3 RTP/AVP 31 99\r\na=sendonly\r\n");
+        if let Ok(offer) = Offer::parse(&Body::from(mutate(&sdp, &edits)))
+            && let Ok(agreed) = offer.agree(&[Codec::Pcmu, Codec::Pcma])
+        {
+            let origin = Origin { session_id: 1, version: 1 };
+            let answer = offer.answer(origin, &agreed, "192.0.2.9:9".parse().unwrap(), Direction::SendRecv);
+            let read = Offer::parse(&answer).unwrap();
+            prop_assert_eq!(read.description().media().len(), offer.description().media().len());
+        }
+    }
+}
