@@ -1,0 +1,157 @@
+//! What goes in and out of a session. Nothing that may hold a key has `Debug`.
+
+use crate::FRAME_SAMPLES;
+use crate::rtp::Packet;
+use card::Key;
+use std::net::SocketAddr;
+
+/// One of the two legs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The one who pays.
+    Caller,
+    /// The one who must not hear a digit.
+    Agent,
+}
+
+/// The codec of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// G.711 µ-law, static payload type 0.
+    Pcmu,
+    /// G.711 A-law, static payload type 8.
+    Pcma,
+}
+
+/// What the call agreed on with the peer of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Where packets go, and the only place they are taken from.
+    pub address: SocketAddr,
+    /// The codec, both ways.
+    pub codec: Codec,
+    /// The payload type of the codec, both ways.
+    pub payload_type: u8,
+    /// The payload type of telephone-event (RFC 4733), if it was agreed on.
+    pub telephone_event: Option<u8>,
+    /// The peer may send to us.
+    pub sends: bool,
+    /// We may send to the peer.
+    pub receives: bool,
+}
+
+/// What a session is made with.
+pub struct Config {
+    /// From which SSRCs and first numbers are drawn. Must be unpredictable in production.
+    pub seed: [u8; 32],
+    /// Give [`Output::Recorded`] frames.
+    pub record: bool,
+}
+
+/// What the call tells its media.
+pub enum Command {
+    /// The leg has this peer from now on. Repeating it changes nothing.
+    Connect {
+        /// Which leg.
+        side: Side,
+        /// Its peer.
+        remote: Remote,
+    },
+    /// The leg has no peer.
+    Disconnect {
+        /// Which leg.
+        side: Side,
+    },
+    /// Mask the caller, at once. Answered by [`Event::Secured`].
+    Secure,
+    /// Open the line when the unmasking rule allows it. Answered by [`Event::Releasing`], then [`Event::Opened`].
+    Release,
+    /// The caller pressed a key by SIP INFO.
+    InfoKey {
+        /// The key's character.
+        key: u8,
+        /// How long it was pressed, if the INFO said so.
+        duration_ms: Option<u32>,
+    },
+}
+
+/// What a session gives.
+pub enum Output {
+    /// A packet to send.
+    Send {
+        /// The leg it leaves by.
+        side: Side,
+        /// The peer's address.
+        to: SocketAddr,
+        /// The packet.
+        packet: Packet,
+    },
+    /// News for the call.
+    Event(Event),
+    /// 20 ms of the call as the agent had it.
+    Recorded(RecordFrame),
+}
+
+/// News for the call.
+pub enum Event {
+    /// The mask stands: generated sound has gone out since [`Command::Secure`].
+    Secured,
+    /// Still masked; the unmasking rule is waiting for quiet.
+    Releasing,
+    /// The line is open.
+    Opened,
+    /// The caller pressed a key. Only while masked.
+    Key(Key),
+    /// A key may have been lost on its way. Only while masked.
+    KeyLost,
+    /// The mask has been generating for another half second.
+    Proof,
+    /// What was about to go to the agent looked like a key. The agent leg is mute until the next [`Command::Secure`].
+    LeakSuspected,
+}
+
+/// 20 ms at 8 kHz, 16-bit linear.
+pub struct RecordFrame {
+    /// What was sent to the agent.
+    pub heard: [i16; FRAME_SAMPLES],
+    /// What the agent sent.
+    pub said: [i16; FRAME_SAMPLES],
+}
+
+/// Counters of a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// The caller's leg.
+    pub caller: LegStats,
+    /// The agent's leg.
+    pub agent: LegStats,
+    /// Frames that were generated for the agent leg.
+    pub generated: u64,
+    /// Frames that a stalled driver made impossible to generate in time.
+    pub skipped: u64,
+}
+
+/// Counters of packets that a leg got, and what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LegStats {
+    /// From the right address and SSRC, well formed and of a known payload type.
+    pub accepted: u64,
+    /// Sent on to the other leg.
+    pub relayed: u64,
+    /// Not from the peer's address, or the peer may not send.
+    pub refused_source: u64,
+    /// From the peer's address, of another SSRC than its first.
+    pub refused_ssrc: u64,
+    /// No RTP, or a payload of impossible length.
+    pub malformed: u64,
+    /// RTCP; we send none and read none.
+    pub rtcp: u64,
+    /// Of a payload type that was not agreed on.
+    pub unknown_payload: u64,
+    /// The same sequence number again.
+    pub duplicate: u64,
+    /// Stopped because it is of a time when the line was masked.
+    pub late: u64,
+    /// Sequence numbers that never came when they were due.
+    pub lost: u64,
+}

@@ -1,0 +1,250 @@
+//! RFC 4733 events to key presses.
+//!
+//! A press is known by the SSRC and the timestamp of its packets. Its first packet counts, whatever packet that is; all
+//! others say only whether the key is still down. The marker bit is not believed, but for telling a further segment of a
+//! long press (section 2.5.1.3) from a new one.
+
+use crate::event::KeyEvent;
+use crate::number::{ahead, samples};
+use crate::pairing::same;
+use card::Key;
+use std::time::{Duration, Instant};
+
+/// How many presses back a late packet is still recognized.
+const REMEMBERED_MAX: usize = 16;
+/// A segment of a long press that has no room left to grow.
+const SEGMENT_FULL: u32 = 0xffff;
+/// A press whose end was lost is over after this and three packet times.
+const END_MISSING: Duration = Duration::from_millis(100);
+const END_MISSING_PACKETS: u32 = 3;
+/// A timestamp further back than this is of a clock that was set anew, not of a late packet.
+const LATE_MAX_SAMPLES: i32 = 80_000;
+
+/// Which press a packet belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) ssrc: u32,
+    pub(crate) timestamp: u32,
+}
+
+/// What a packet says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sighting {
+    /// A key has been pressed.
+    Pressed,
+    /// More of the press that is going on, or of one that ended last.
+    GoesOn,
+    /// A late packet of an earlier press that was counted.
+    Late,
+    /// A late packet of a press before the last one that was never seen: a key is missing, and its place has gone by.
+    Missed,
+}
+
+/// The presses of one leg.
+pub(crate) struct Keys {
+    current: Option<Press>,
+    /// Newest first, with whether the line was masked when the press was first seen.
+    seen: [Option<(Identity, bool)>; REMEMBERED_MAX],
+}
+
+struct Press {
+    key: Key,
+    identity: Identity,
+    last_packet: Instant,
+    /// Its end has been seen.
+    ended: bool,
+    /// Its end was waited for in vain.
+    given_up: bool,
+}
+
+impl Keys {
+    pub(crate) fn new() -> Self {
+        Self { current: None, seen: [None; REMEMBERED_MAX] }
+    }
+
+    pub(crate) fn handle(
+        &mut self,
+        now: Instant,
+        identity: Identity,
+        marker: bool,
+        event: KeyEvent,
+        masked: bool,
+    ) -> Sighting {
+        if let Some(press) = self.current.as_mut().filter(|press| press.identity == identity) {
+            press.packet(now, event.end);
+            return Sighting::GoesOn;
+        }
+        if self.remembers(identity) {
+            return Sighting::Late;
+        }
+        let Some(key) = Key::from_event(event.code) else { return Sighting::Late };
+        if self.newest().is_some_and(|newest| is_before(identity, newest)) {
+            self.remember(identity, masked, self.seen.len() - 1);
+            return Sighting::Missed;
+        }
+        if let Some(press) = self.current.as_mut().filter(|press| !marker && press.continues_in(identity, &key)) {
+            let began_masked = self.seen.first().copied().flatten().is_some_and(|(_, masked)| masked);
+            press.identity = identity;
+            press.packet(now, event.end);
+            self.remember(identity, began_masked, 0);
+            return Sighting::GoesOn;
+        }
+        self.current = Some(Press { key, identity, last_packet: now, ended: event.end, given_up: false });
+        self.remember(identity, masked, 0);
+        Sighting::Pressed
+    }
+
+    /// A key is down, as far as is known.
+    pub(crate) fn is_down(&self) -> bool {
+        self.current.as_ref().is_some_and(|press| !press.ended && !press.given_up)
+    }
+
+    /// The press was first seen while the line was masked.
+    pub(crate) fn began_masked(&self, identity: Identity) -> bool {
+        self.seen.iter().flatten().any(|(seen, masked)| *seen == identity && *masked)
+    }
+
+    /// Gives up waiting for a lost end. True when a press has just been closed so.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, packet_samples: u32) -> bool {
+        let Some(press) = self.current.as_mut().filter(|press| !press.ended && !press.given_up) else { return false };
+        let silent = samples(now.saturating_duration_since(press.last_packet));
+        press.given_up = silent >= END_MISSING_PACKETS * packet_samples + samples(END_MISSING);
+        press.given_up
+    }
+
+    fn newest(&self) -> Option<Identity> {
+        self.seen.first().copied().flatten().map(|(identity, _)| identity)
+    }
+
+    fn remembers(&self, identity: Identity) -> bool {
+        self.seen.iter().flatten().any(|(seen, _)| *seen == identity)
+    }
+
+    /// Puts an identity in its place; the one that is longest ago is forgotten.
+    fn remember(&mut self, identity: Identity, masked: bool, place: usize) {
+        if let Some(tail) = self.seen.get_mut(place..) {
+            tail.rotate_right(1);
+            tail.iter_mut().take(1).for_each(|seen| *seen = Some((identity, masked)));
+        }
+    }
+}
+
+impl Press {
+    fn packet(&mut self, now: Instant, end: bool) {
+        self.last_packet = now;
+        self.ended |= end;
+        self.given_up = false;
+    }
+
+    fn continues_in(&self, identity: Identity, key: &Key) -> bool {
+        let full = identity.timestamp.wrapping_sub(self.identity.timestamp) == SEGMENT_FULL;
+        full && !self.ended && self.identity.ssrc == identity.ssrc && same(&self.key, key)
+    }
+}
+
+fn is_before(identity: Identity, newest: Identity) -> bool {
+    let behind = -i64::from(ahead(identity.timestamp, newest.timestamp));
+    identity.ssrc == newest.ssrc && behind > 0 && behind <= i64::from(LATE_MAX_SAMPLES)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use Sighting::{GoesOn, Late, Missed, Pressed};
+
+    /// Some time; the tests of this crate may ask the clock once, here.
+    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made in another way")]
+    pub(crate) fn start() -> Instant {
+        Instant::now()
+    }
+
+    struct Line {
+        keys: Keys,
+        now: Instant,
+    }
+
+    impl Line {
+        fn new() -> Self {
+            Self { keys: Keys::new(), now: start() }
+        }
+
+        fn packet(&mut self, timestamp: u32, code: u8, end: bool, marker: bool) -> Sighting {
+            self.now += Duration::from_millis(20);
+            let event = KeyEvent { code, end, volume: 0, duration: 160 };
+            self.keys.handle(self.now, Identity { ssrc: 1, timestamp }, marker, event, true)
+        }
+    }
+
+    #[test]
+    fn the_first_packet_of_any_kind_counts_once() {
+        let mut line = Line::new();
+        assert_eq!(line.packet(1000, 5, false, true), Pressed);
+        assert_eq!([(); 3].map(|()| line.packet(1000, 5, true, false)), [GoesOn; 3]);
+        // An end alone is a key too, and its repetitions are none.
+        assert_eq!(line.packet(3000, 5, true, false), Pressed);
+        assert_eq!(line.packet(3000, 5, true, false), GoesOn);
+        assert!(!line.keys.is_down());
+    }
+
+    #[test]
+    fn the_marker_is_not_believed() {
+        let mut line = Line::new();
+        assert_eq!(line.packet(1000, 5, false, false), Pressed);
+        assert_eq!(line.packet(1000, 5, false, true), GoesOn);
+        assert_eq!(line.packet(1400, 5, false, false), Pressed);
+    }
+
+    #[test]
+    fn a_late_end_of_an_older_key_is_ignored() {
+        let mut line = Line::new();
+        line.packet(1000, 5, false, true);
+        line.packet(3000, 6, false, true);
+        assert_eq!(line.packet(1000, 5, true, false), Late);
+        assert!(line.keys.is_down(), "the newer key is still down");
+    }
+
+    #[test]
+    fn a_key_that_comes_after_its_successor_is_missed_and_not_put_in_the_wrong_place() {
+        let mut line = Line::new();
+        line.packet(3000, 6, true, true);
+        assert_eq!(line.packet(1000, 5, true, false), Missed);
+        assert_eq!(line.packet(1000, 5, true, false), Late);
+        assert_eq!(line.packet(5000, 7, true, true), Pressed);
+    }
+
+    #[test]
+    fn a_full_segment_without_marker_goes_on() {
+        let mut line = Line::new();
+        line.packet(u32::MAX - 10, 9, false, true);
+        assert_eq!(line.packet(u32::MAX.wrapping_add(0xffff - 10), 9, false, false), GoesOn);
+        assert_eq!(line.packet(u32::MAX.wrapping_add(2 * 0xffff - 10), 9, false, true), Pressed);
+        assert_eq!(line.packet(u32::MAX.wrapping_add(3 * 0xffff - 10), 8, false, false), Pressed);
+    }
+
+    #[test]
+    fn an_ended_key_is_not_continued_by_a_segment() {
+        let mut line = Line::new();
+        line.packet(1000, 9, true, true);
+        assert_eq!(line.packet(1000 + 0xffff, 9, false, false), Pressed);
+    }
+
+    #[test]
+    fn a_missing_end_closes_the_key_after_three_packet_times_and_a_tenth() {
+        let mut line = Line::new();
+        line.packet(1000, 5, false, true);
+        assert!(!line.keys.handle_timeout(line.now + Duration::from_millis(159), 160));
+        assert!(line.keys.is_down());
+        assert!(line.keys.handle_timeout(line.now + Duration::from_millis(160), 160));
+        assert!(!line.keys.is_down());
+        // It is down again when it turns out to go on, and still the same press.
+        assert_eq!(line.packet(1000, 5, false, false), GoesOn);
+        assert!(line.keys.is_down());
+    }
+
+    #[test]
+    fn a_clock_set_far_back_is_a_new_beginning() {
+        let mut line = Line::new();
+        line.packet(1_000_000, 5, true, true);
+        assert_eq!(line.packet(1000, 6, true, true), Pressed);
+    }
+}

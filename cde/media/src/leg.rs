@@ -1,0 +1,197 @@
+//! What comes in on a leg: only from its peer's address, and only of the first SSRC.
+
+use crate::event::KeyEvent;
+use crate::g711;
+use crate::interface::{LegStats, Remote};
+use crate::number::{ahead, ahead16};
+use crate::rtp::{self, Header, NotRtp, PAYLOAD_MAX};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Instant;
+
+/// Samples of a payload that is relayed: 10 to 60 ms.
+const PAYLOAD: RangeInclusive<usize> = 80..=PAYLOAD_MAX;
+/// Further jumps of the sequence mean that the sender started anew (RFC 3550 appendix A.1).
+const DROPOUT_MAX: i16 = 3000;
+const MISORDER_MAX: i16 = 100;
+/// Samples of a packet until one has come.
+const PACKET_SAMPLES: u32 = 160;
+
+/// One leg's way in.
+pub(crate) struct Leg {
+    remote: Option<Remote>,
+    lock: Option<Lock>,
+    packet_samples: u32,
+    pub(crate) stats: LegStats,
+}
+
+/// The stream that a leg is locked to.
+#[derive(Clone, Copy)]
+pub(crate) struct Lock {
+    pub(crate) ssrc: u32,
+    newest_sequence: u16,
+    /// Where the newest packet's sound ends.
+    pub(crate) end: u32,
+    /// When that packet came.
+    pub(crate) at: Instant,
+}
+
+/// A packet that may be heard.
+pub(crate) struct Arrived<'a> {
+    pub(crate) header: Header,
+    pub(crate) media: Media<'a>,
+    pub(crate) order: Order,
+}
+
+/// What a packet holds.
+pub(crate) enum Media<'a> {
+    Audio(&'a [u8]),
+    Event(KeyEvent),
+}
+
+/// How a packet stands to those before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Newer than all before; so many are missing in between.
+    Next { lost: u16 },
+    /// Older than one that has come.
+    Late,
+    /// The sender counts anew.
+    Anew,
+}
+
+impl Leg {
+    pub(crate) fn new() -> Self {
+        Self { remote: None, lock: None, packet_samples: PACKET_SAMPLES, stats: LegStats::default() }
+    }
+
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        self.remote.as_ref()
+    }
+
+    /// The peer, if it may be sent to.
+    pub(crate) fn receiver(&self) -> Option<&Remote> {
+        self.remote.as_ref().filter(|remote| remote.receives)
+    }
+
+    pub(crate) fn lock(&self) -> Option<Lock> {
+        self.lock
+    }
+
+    /// Samples of a packet, as they come on this leg.
+    pub(crate) fn packet_samples(&self) -> u32 {
+        self.packet_samples
+    }
+
+    /// Takes a new peer. The lock is kept unless the stream must be another one.
+    pub(crate) fn connect(&mut self, remote: Option<Remote>) {
+        let stream = |remote: &Remote| (remote.address, remote.codec, remote.payload_type, remote.telephone_event);
+        if self.remote.as_ref().map(stream) != remote.as_ref().map(stream) {
+            self.lock = None;
+        }
+        self.remote = remote;
+    }
+
+    /// A packet, if it may be heard. Everything else is counted.
+    pub(crate) fn accept<'a>(&mut self, now: Instant, source: SocketAddr, bytes: &'a [u8]) -> Option<Arrived<'a>> {
+        let Some(remote) = self.remote.filter(|remote| remote.address == source && remote.sends) else {
+            self.stats.refused_source += 1;
+            return None;
+        };
+        let received = rtp::parse(bytes).map_err(|error| self.count_malformed(error)).ok()?;
+        let header = received.header;
+        if self.lock.is_some_and(|lock| lock.ssrc != header.ssrc) {
+            self.stats.refused_ssrc += 1;
+            return None;
+        }
+        let media = self.media(&remote, &header, received.payload);
+        let locked = self.lock.is_some();
+        if media.is_none() && !locked {
+            return None;
+        }
+        // What is not understood holds its place in the sequence all the same, or it would look like a loss.
+        let order = self.order(now, &header)?;
+        let media = media?;
+        self.stats.accepted += 1;
+        self.move_end(now, &header, &media);
+        Some(Arrived { header, media, order })
+    }
+
+    fn count_malformed(&mut self, error: NotRtp) {
+        match error {
+            NotRtp::Rtcp => self.stats.rtcp += 1,
+            NotRtp::Truncated | NotRtp::Version | NotRtp::Padding => self.stats.malformed += 1,
+        }
+    }
+
+    fn media<'a>(&mut self, remote: &Remote, header: &Header, payload: &'a [u8]) -> Option<Media<'a>> {
+        let media = if header.payload_type == remote.payload_type {
+            PAYLOAD.contains(&payload.len()).then_some(Media::Audio(payload))
+        } else if Some(header.payload_type) == remote.telephone_event {
+            KeyEvent::parse(payload).map(Media::Event)
+        } else {
+            self.stats.unknown_payload += 1;
+            return None;
+        };
+        self.stats.malformed += u64::from(media.is_none());
+        media
+    }
+
+    /// None for a packet that has come already.
+    fn order(&mut self, now: Instant, header: &Header) -> Option<Order> {
+        let lock = self.lock.get_or_insert(Lock {
+            ssrc: header.ssrc,
+            newest_sequence: header.sequence.wrapping_sub(1),
+            end: header.timestamp,
+            at: now,
+        });
+        let distance = ahead16(header.sequence, lock.newest_sequence);
+        if distance == 0 {
+            self.stats.duplicate += 1;
+            return None;
+        }
+        if (-MISORDER_MAX..0).contains(&distance) {
+            return Some(Order::Late);
+        }
+        lock.newest_sequence = header.sequence;
+        if !(1..=DROPOUT_MAX).contains(&distance) {
+            return Some(Order::Anew);
+        }
+        let lost = distance.unsigned_abs() - 1;
+        self.stats.lost += u64::from(lost);
+        Some(Order::Next { lost })
+    }
+
+    fn move_end(&mut self, now: Instant, header: &Header, media: &Media<'_>) {
+        let length = match media {
+            Media::Audio(payload) => {
+                self.packet_samples = u32::try_from(payload.len()).unwrap_or(PACKET_SAMPLES);
+                self.packet_samples
+            }
+            Media::Event(event) => u32::from(event.duration),
+        };
+        let end = header.timestamp.wrapping_add(length);
+        if let Some(lock) = self.lock.as_mut().filter(|lock| ahead(end, lock.end) > 0) {
+            lock.end = end;
+            lock.at = now;
+        }
+    }
+}
+
+/// The samples of a payload.
+pub(crate) struct Samples {
+    samples: [i16; PAYLOAD_MAX],
+    length: usize,
+}
+
+impl Samples {
+    pub(crate) fn decode(remote: &Remote, payload: &[u8]) -> Self {
+        let mut samples = [0; PAYLOAD_MAX];
+        samples.iter_mut().zip(payload).for_each(|(sample, code)| *sample = g711::decode(remote.codec, *code));
+        Self { samples, length: payload.len() }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[i16] {
+        self.samples.get(..self.length).unwrap_or(&self.samples)
+    }
+}

@@ -1,0 +1,66 @@
+//! The sound of one call: two legs of RTP, the mask between them, and the keys that the caller presses.
+//!
+//! A [`Session`] takes packets and commands with the time they came, and gives packets, events and recorded frames. It
+//! holds no socket and no clock: drive it by `handle_*(now, ..)`, then [`Session::poll_output`] until `None`, then wait
+//! for [`Session::poll_timeout`] or the next input.
+//!
+//! # Invariants
+//! - From [`Command::Secure`] until [`Event::Opened`] no byte of a caller's packet reaches the agent leg: what it carries
+//!   is generated here from the number and the times of the keys alone.
+//! - [`Event::Secured`] and [`Event::Proof`] come out of the path that generates that sound. A path that stands still
+//!   gives no proof.
+//! - Nothing but the unmasking rule opens a line, and the rule looks only at the caller's packets.
+//! - A leg is heard only from its own address and its first SSRC; everything else is counted and forgotten.
+//! - Both outgoing streams are ours from the first packet to the last: SSRC, sequence and timestamps never start anew.
+//! - The recording is made of what the agent was sent, after the mask.
+//! - Arbitrary bytes never panic, and nothing that may hold a digit can be printed.
+//!
+//! # Layout
+//! | module | what |
+//! |---|---|
+//! | `session` | the machine: commands, packets, ticks; `session/` has its parts |
+//! | `leg` | what comes in: address and SSRC lock, sequence |
+//! | `stream` | what goes out: our own numbering, continuous over every change |
+//! | `mask` | the generated sound: silence, beeps on a grid, proofs |
+//! | `quiet` | the clock of the unmasking rule |
+//! | `keys`, `pairing` | RFC 4733 events to key presses; the same press by INFO and by event |
+//! | `recorder` | frames of what was heard and said |
+//! | [`rtp`], [`event`], [`g711`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
+
+#[cfg(all(feature = "masking-off-control", not(debug_assertions)))]
+compile_error!("masking-off-control is for debug builds only");
+
+pub mod dtmf;
+pub mod event;
+pub mod g711;
+mod interface;
+mod keys;
+mod leg;
+mod mask;
+mod number;
+mod outputs;
+mod pairing;
+mod quiet;
+mod recorder;
+pub mod rtp;
+mod session;
+mod stream;
+pub mod tone;
+pub mod wav;
+
+pub use interface::{Codec, Command, Config, Event, LegStats, Output, RecordFrame, Remote, Side, Stats};
+pub use rtp::Packet;
+pub use session::Session;
+
+/// Samples of the 20 ms frames that are generated and recorded.
+pub const FRAME_SAMPLES: usize = 160;
+
+/// True in the one build whose mask does nothing: the control of the leak checks.
+pub const fn masking_disabled() -> bool {
+    !masking_enabled()
+}
+
+/// The only place that knows the control feature.
+const fn masking_enabled() -> bool {
+    !cfg!(feature = "masking-off-control")
+}

@@ -1,0 +1,175 @@
+//! The machine of one call's media.
+
+mod caller;
+mod masked;
+
+use crate::interface::{Command, Config, Event, Output, Remote, Side, Stats};
+use crate::keys::Keys;
+use crate::leg::{Arrived, Leg, Media, Samples};
+use crate::mask::Mask;
+use crate::masking_enabled;
+use crate::outputs::Outputs;
+use crate::pairing::Pairing;
+use crate::recorder::Recorder;
+use crate::rtp::{PAYLOAD_MAX, Packet};
+use crate::stream::{Length, Stream};
+use crate::{event, g711};
+use caller::{Barrier, Habits};
+use rand_chacha::ChaCha12Rng;
+use rand_core::SeedableRng;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// One call's media: both legs.
+pub struct Session {
+    caller: Leg,
+    agent: Leg,
+    to_caller: Stream,
+    to_agent: Stream,
+    keys: Keys,
+    pairing: Pairing,
+    habits: Habits,
+    mask: Option<Mask>,
+    barrier: Option<Barrier>,
+    recorder: Option<Recorder>,
+    outputs: Outputs,
+    generated: u64,
+    skipped: u64,
+}
+
+impl Session {
+    /// A call with an open line and nobody on it.
+    #[expect(clippy::needless_pass_by_value, reason = "a seed is used once")]
+    pub fn new(_now: Instant, config: Config) -> Self {
+        let mut random = ChaCha12Rng::from_seed(config.seed);
+        Self {
+            caller: Leg::new(),
+            agent: Leg::new(),
+            to_caller: Stream::new(&mut random),
+            to_agent: Stream::new(&mut random),
+            keys: Keys::new(),
+            pairing: Pairing::new(),
+            habits: Habits::default(),
+            mask: None,
+            barrier: None,
+            recorder: config.record.then(Recorder::new),
+            outputs: Outputs::new(),
+            generated: 0,
+            skipped: 0,
+        }
+    }
+
+    /// Takes what came on a leg's port, whatever it is.
+    pub fn handle_packet(&mut self, now: Instant, side: Side, source: SocketAddr, bytes: &[u8]) {
+        match side {
+            Side::Caller => self.handle_caller(now, source, bytes),
+            Side::Agent => self.handle_agent(now, source, bytes),
+        }
+    }
+
+    /// Does what the call says.
+    #[expect(clippy::needless_pass_by_value, reason = "a command is done once")]
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Connect { side, remote } => self.connect(now, side, Some(remote)),
+            Command::Disconnect { side } => self.connect(now, side, None),
+            Command::Secure => self.secure(now),
+            Command::Release => self.release(),
+            Command::InfoKey { key, duration_ms } => self.info_key(now, key, duration_ms),
+        }
+    }
+
+    /// Does what was due by now.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.tick(now);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.handle_timeout(now);
+        }
+    }
+
+    /// When [`Session::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let mask = self.mask.as_ref().map(Mask::poll_timeout);
+        let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
+        mask.into_iter().chain(recorder).min()
+    }
+
+    /// The next output; to be asked until there is none.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.poll().or_else(|| self.recorder.as_mut()?.poll().map(Output::Recorded))
+    }
+
+    /// Counters so far.
+    pub fn stats(&self) -> Stats {
+        Stats { caller: self.caller.stats, agent: self.agent.stats, generated: self.generated, skipped: self.skipped }
+    }
+
+    fn connect(&mut self, now: Instant, side: Side, remote: Option<Remote>) {
+        match side {
+            Side::Caller => self.caller.connect(remote),
+            Side::Agent => self.agent.connect(remote),
+        }
+        let connected = self.caller.remote().or(self.agent.remote()).is_some();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.set_connected(now, connected);
+        }
+    }
+
+    /// The agent is heard by the caller always, but an agent's keys are not while the line is masked.
+    fn handle_agent(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
+        let Some(arrived) = self.agent.accept(now, source, bytes) else { return };
+        let from = self.agent.remote().copied();
+        if let (Some(recorder), Some(from), Media::Audio(payload)) = (&mut self.recorder, &from, &arrived.media) {
+            recorder.said.push(Samples::decode(from, payload).as_slice());
+        }
+        let masked = self.mask.is_some() && masking_enabled();
+        let passes = !masked || matches!(arrived.media, Media::Audio(_));
+        let to = self.caller.receiver().zip(from);
+        let packet = to.and_then(|(to, from)| relay(&mut self.to_caller, now, &arrived, &from, to, passes));
+        match (packet, self.caller.receiver()) {
+            (Some(packet), Some(to)) => {
+                self.agent.stats.relayed += 1;
+                self.outputs.send(Side::Caller, to.address, packet);
+            }
+            (_, None) => self.to_caller.detach(),
+            (None, Some(_)) => {}
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.event(event);
+    }
+}
+
+/// A packet as it goes out on the other leg; none if it must not, or that leg has no word for it.
+fn relay(
+    stream: &mut Stream,
+    now: Instant,
+    arrived: &Arrived<'_>,
+    from: &Remote,
+    to: &Remote,
+    passes: bool,
+) -> Option<Packet> {
+    let payload_type = match arrived.media {
+        Media::Audio(_) => Some(to.payload_type),
+        Media::Event(_) => to.telephone_event,
+    };
+    let Some(payload_type) = payload_type.filter(|_| passes) else {
+        stream.leave_out(&arrived.header);
+        return None;
+    };
+    match arrived.media {
+        Media::Audio(payload) => {
+            let mut codes = [0; PAYLOAD_MAX];
+            let codes = codes.get_mut(..payload.len())?;
+            codes.iter_mut().zip(payload).for_each(|(to_, code)| *to_ = g711::transcode(from.codec, to.codec, *code));
+            let length = Length::Audio(u32::try_from(payload.len()).ok()?);
+            Packet::new(&stream.relay(now, &arrived.header, length, payload_type)?, codes)
+        }
+        Media::Event(key) => {
+            let length = Length::Event(u32::from(key.duration));
+            let payload: [u8; event::LENGTH] = key.bytes();
+            Packet::new(&stream.relay(now, &arrived.header, length, payload_type)?, &payload)
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What the caller sends: keys, and sound that passes on an open line only.
+
+use super::{Session, relay};
+use crate::interface::{Event, Remote, Side};
+use crate::keys::{Identity, Sighting};
+use crate::leg::{Arrived, Lock, Media, Order, Samples};
+use crate::masking_enabled;
+use crate::number::{RATE, ahead, samples};
+use crate::quiet::QUIET;
+use crate::rtp::Header;
+use card::Key;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// The fewest packets that a whole key has: one in each 20 ms of the shortest key, 40 ms (Q.24), and the final one three
+/// times (RFC 4733 section 2.5.1.4), the first of which is the second update. So a gap of four hides none.
+const KEY_PACKETS_MIN: u32 = 5;
+/// Packets of a gap that belong to a key that was down before it.
+const FINAL_PACKETS: u32 = 3;
+/// An INFO that says more is not believed.
+const INFO_DURATION_MAX: Duration = Duration::from_secs(5);
+/// Further back than this a timestamp in good order is of a clock that was set anew.
+const CLOCK_SET_BACK: i32 = (60 * RATE).cast_signed();
+
+/// By which ways this caller's keys have come.
+#[derive(Default)]
+pub(super) struct Habits {
+    events: bool,
+    infos: bool,
+}
+
+/// Nothing of the caller's stream that is older than this passes: it is of a time when the line was masked.
+#[derive(Clone, Copy)]
+pub(super) enum Barrier {
+    /// In the clock of the stream that was heard before the opening.
+    At { ssrc: u32, timestamp: u32 },
+    /// Nothing was heard of the stream yet, so its first seconds may be of the masked time.
+    Unheard,
+}
+
+impl Barrier {
+    /// At the opening: where the newest packet ended, and the time since.
+    pub(super) fn new(now: Instant, lock: Lock) -> Self {
+        let since = samples(now.saturating_duration_since(lock.at));
+        Self::At { ssrc: lock.ssrc, timestamp: lock.end.wrapping_add(since) }
+    }
+
+    fn heard(self, header: &Header) -> Self {
+        let first_seconds = samples(QUIET);
+        match self {
+            Self::At { .. } => self,
+            Self::Unheard => Self::At { ssrc: header.ssrc, timestamp: header.timestamp.wrapping_add(first_seconds) },
+        }
+    }
+
+    fn stops(self, arrived: &Arrived<'_>) -> bool {
+        let Self::At { ssrc, timestamp } = self else { return true };
+        let behind = ahead(arrived.header.timestamp, timestamp);
+        let clock_set_back = behind < -CLOCK_SET_BACK && arrived.order != Order::Late;
+        arrived.header.ssrc == ssrc && behind < 0 && !clock_set_back
+    }
+}
+
+impl Session {
+    pub(super) fn handle_caller(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
+        let Some(arrived) = self.caller.accept(now, source, bytes) else { return };
+        let Some(from) = self.caller.remote().copied() else { return };
+        let was_down = self.keys.is_down();
+        if self.keys.handle_timeout(now, self.caller.packet_samples()) {
+            self.disturb(now);
+        }
+        let sighting = match arrived.media {
+            Media::Audio(_) => None,
+            Media::Event(event) => Some(self.sight(now, &arrived, event)),
+        };
+        self.miss(now, &arrived, sighting, was_down, from.telephone_event.is_some());
+        if let (Some(Sighting::Pressed), Media::Event(event)) = (sighting, &arrived.media) {
+            self.event_key(now, event.code);
+        }
+        self.listen(now, &from, &arrived);
+        self.pass(now, &from, &arrived);
+        self.open_if_quiet(now);
+    }
+
+    /// A key by SIP INFO.
+    pub(super) fn info_key(&mut self, now: Instant, key: u8, duration_ms: Option<u32>) {
+        let Some(known) = Key::from_char(key) else { return };
+        self.habits.infos = true;
+        let down = Duration::from_millis(u64::from(duration_ms.unwrap_or_default())).min(INFO_DURATION_MAX);
+        self.disturb(now + down);
+        if self.pairing.info(now, known) {
+            self.press(Key::from_char(key));
+        }
+    }
+
+    fn sight(&mut self, now: Instant, arrived: &Arrived<'_>, event: crate::event::KeyEvent) -> Sighting {
+        self.habits.events = true;
+        let identity = identity(arrived);
+        let sighting = self.keys.handle(now, identity, arrived.header.marker, event, self.mask.is_some());
+        if sighting == Sighting::GoesOn && self.keys.is_down() {
+            self.pairing.event_goes_on(now);
+        }
+        self.disturb(now);
+        sighting
+    }
+
+    fn event_key(&mut self, now: Instant, code: u8) {
+        let Some(key) = Key::from_event(code) else { return };
+        if self.pairing.event(now, key) {
+            self.press(Key::from_event(code));
+        }
+    }
+
+    /// On an open line a key is only relayed.
+    fn press(&mut self, key: Option<Key>) {
+        if let (Some(mask), Some(key)) = (&mut self.mask, key) {
+            mask.beep();
+            self.event(Event::Key(key));
+        }
+    }
+
+    fn disturb(&mut self, until: Instant) {
+        if let Some(mask) = &mut self.mask {
+            mask.quiet.disturb(until);
+        }
+    }
+
+    /// Says so when packets are missing among which a whole key may have been.
+    fn miss(
+        &mut self,
+        now: Instant,
+        arrived: &Arrived<'_>,
+        sighting: Option<Sighting>,
+        was_down: bool,
+        negotiated: bool,
+    ) {
+        // A caller whose keys come by INFO only has none in the media.
+        let sends_events = negotiated && (self.habits.events || !self.habits.infos);
+        let hidden = match arrived.order {
+            Order::Late => false,
+            Order::Anew => sends_events,
+            Order::Next { lost } => sends_events && self.hides_key(u32::from(lost), arrived, sighting, was_down),
+        };
+        if self.mask.is_some() && (hidden || sighting == Some(Sighting::Missed)) {
+            self.disturb(now);
+            self.event(Event::KeyLost);
+        }
+    }
+
+    fn hides_key(&self, lost: u32, arrived: &Arrived<'_>, sighting: Option<Sighting>, was_down: bool) -> bool {
+        let of_new_key = match (sighting, &arrived.media) {
+            // One key before the gap and behind it: there was none within it.
+            (Some(Sighting::GoesOn | Sighting::Late), _) => return false,
+            (Some(_), Media::Event(event)) => u32::from(event.duration) / self.caller.packet_samples(),
+            _ => 0,
+        };
+        let of_old_key = if was_down { FINAL_PACKETS } else { 0 };
+        lost >= KEY_PACKETS_MIN + of_new_key.saturating_sub(1) + of_old_key
+    }
+
+    /// While masked: is there a tone, and is the caller still there?
+    fn listen(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>) {
+        let Some(mask) = &mut self.mask else { return };
+        mask.quiet.packet(now);
+        if let Media::Audio(payload) = arrived.media
+            && mask.suspicion.push(Samples::decode(from, payload).as_slice())
+        {
+            mask.suspect(now);
+        }
+    }
+
+    /// Relays on an open line.
+    fn pass(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>) {
+        if self.mask.is_some() && masking_enabled() {
+            return;
+        }
+        self.barrier = self.barrier.map(|barrier| barrier.heard(&arrived.header));
+        if self.is_of_masked_time(arrived) {
+            self.caller.stats.late += 1;
+            self.to_agent.leave_out(&arrived.header);
+            return;
+        }
+        let Some(to) = self.agent.receiver().copied() else { return self.to_agent.detach() };
+        let Some(packet) = relay(&mut self.to_agent, now, arrived, from, &to, true) else { return };
+        self.caller.stats.relayed += 1;
+        if let (Some(recorder), Media::Audio(_), Order::Next { .. }) =
+            (&mut self.recorder, &arrived.media, arrived.order)
+        {
+            recorder.heard.push(Samples::decode(&to, packet.payload()).as_slice());
+        }
+        self.outputs.send(Side::Agent, to.address, packet);
+    }
+
+    fn is_of_masked_time(&self, arrived: &Arrived<'_>) -> bool {
+        let key_of_masked_time = matches!(arrived.media, Media::Event(_)) && self.keys.began_masked(identity(arrived));
+        masking_enabled() && (key_of_masked_time || self.barrier.as_ref().is_some_and(|barrier| barrier.stops(arrived)))
+    }
+}
+
+fn identity(arrived: &Arrived<'_>) -> Identity {
+    Identity { ssrc: arrived.header.ssrc, timestamp: arrived.header.timestamp }
+}

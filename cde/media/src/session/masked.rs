@@ -1,0 +1,116 @@
+//! Securing, the generated sound, and the one way back to an open line.
+
+use super::Session;
+use super::caller::Barrier;
+use crate::interface::{Event, Remote, Side};
+use crate::mask::{CATCH_UP_MAX, Mask, Proof};
+use crate::rtp::Packet;
+use crate::{FRAME_SAMPLES, g711, masking_enabled};
+use std::time::Instant;
+
+impl Session {
+    /// Masks, and at once: what was about to leave for the agent is taken back.
+    pub(super) fn secure(&mut self, now: Instant) {
+        match &mut self.mask {
+            Some(mask) => mask.secure_again(),
+            None => {
+                self.mask = Some(Mask::new(now));
+                self.cut();
+            }
+        }
+        self.tick(now);
+    }
+
+    fn cut(&mut self) {
+        if masking_enabled() {
+            self.to_agent.detach();
+            let recalled = self.outputs.recall(Side::Agent);
+            if let Some(recorder) = self.recorder.as_mut().filter(|_| recalled) {
+                recorder.heard.clear();
+            }
+        }
+    }
+
+    /// Asks for an open line. The unmasking rule decides when.
+    pub(super) fn release(&mut self) {
+        match &mut self.mask {
+            Some(mask) => {
+                mask.releasing = true;
+                self.event(Event::Releasing);
+            }
+            None => self.event(Event::Opened),
+        }
+    }
+
+    /// Makes the frames that are due.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if self.keys.handle_timeout(now, self.caller.packet_samples())
+            && let Some(mask) = &mut self.mask
+        {
+            mask.quiet.disturb(now);
+        }
+        self.pairing.forget(now);
+        for _ in 0..CATCH_UP_MAX {
+            let Some((at, frame)) = self.mask.as_mut().and_then(|mask| mask.frame(now)) else { break };
+            self.put_frame(at, frame);
+        }
+        self.skipped += self.mask.as_mut().map_or(0, |mask| mask.skip(now));
+        self.open_if_dead(now);
+    }
+
+    fn put_frame(&mut self, at: Instant, frame: [i16; FRAME_SAMPLES]) {
+        self.generated += 1;
+        if masking_enabled()
+            && let Some(remote) = self.agent.receiver().copied()
+        {
+            self.send_frame(at, &remote, frame);
+        }
+        match self.mask.as_mut().map_or(Proof::None, Mask::prove) {
+            Proof::Secured => self.event(Event::Secured),
+            Proof::HalfSecond => self.event(Event::Proof),
+            Proof::None => {}
+        }
+    }
+
+    fn send_frame(&mut self, at: Instant, remote: &Remote, frame: [i16; FRAME_SAMPLES]) {
+        let Some(mask) = &mut self.mask else { return };
+        let silence = g711::encode(remote.codec, 0);
+        let mut codes = if mask.muted { [silence; _] } else { frame.map(|sample| g711::encode(remote.codec, sample)) };
+        let mut heard = codes.map(|code| g711::decode(remote.codec, code));
+        if mask.witness.push(&heard) {
+            codes = [silence; _];
+            heard = [0; _];
+            mask.muted = true;
+            self.outputs.event(Event::LeakSuspected);
+        }
+        let first = std::mem::take(&mut mask.first);
+        let length = u32::try_from(FRAME_SAMPLES).unwrap_or_default();
+        let header = self.to_agent.generate(at, length, remote.payload_type, first);
+        let Some(packet) = Packet::new(&header, &codes) else { return };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.heard.push(&heard);
+        }
+        self.outputs.send(Side::Agent, remote.address, packet);
+    }
+
+    /// Asked with each packet of the caller: only what is heard can be known to be quiet.
+    pub(super) fn open_if_quiet(&mut self, now: Instant) {
+        let down = self.keys.is_down();
+        if self.mask.as_ref().is_some_and(|mask| mask.releasing && !down && mask.quiet.is_over(now)) {
+            self.open(now);
+        }
+    }
+
+    /// Asked with each frame: a caller who sends nothing at all would never open the line.
+    fn open_if_dead(&mut self, now: Instant) {
+        if self.mask.as_ref().is_some_and(|mask| mask.quiet.is_dead(now)) {
+            self.open_if_quiet(now);
+        }
+    }
+
+    fn open(&mut self, now: Instant) {
+        self.mask = None;
+        self.barrier = Some(self.caller.lock().map_or(Barrier::Unheard, |lock| Barrier::new(now, lock)));
+        self.event(Event::Opened);
+    }
+}

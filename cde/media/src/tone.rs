@@ -1,0 +1,241 @@
+//! Key tones in sound. [`Suspicion`] errs on the side of hearing one; [`decode`] names keys, offline.
+//!
+//! The two are different on purpose: masking rests on suspicion, naming on proof.
+
+use crate::dtmf::{HIGH, KEYPAD, LOW};
+use crate::number::{RATE, power};
+use std::f32::consts::TAU;
+
+/// Samples of one block: 10 ms, short enough that a tone 2 % off its frequency loses less than 2 dB.
+const BLOCK: u8 = 80;
+/// The weakest pair of tones that is suspected.
+const SUSPECTED_DBM0: f32 = -35.0;
+/// The part of all energy that the pair must have, and the part of the pair that its weaker tone must have.
+const SUSPECTED_SHARE: f32 = 0.45;
+const SUSPECTED_WEAKER: f32 = 0.05;
+
+/// Listens for anything like a key tone, in windows of 20 ms every 10 ms.
+///
+/// Recall before precision: loud voiced speech is suspected now and then.
+pub struct Suspicion {
+    coefficients: [f32; 8],
+    block: Block,
+    filled: u8,
+    before: Heard,
+}
+
+/// Goertzel's filters, half way through a block.
+#[derive(Clone, Copy, Default)]
+struct Block {
+    first: [f32; 8],
+    second: [f32; 8],
+    energy: f32,
+}
+
+/// What was in a block: squared magnitudes and energy.
+#[derive(Clone, Copy, Default)]
+struct Heard {
+    low: [f32; 4],
+    high: [f32; 4],
+    energy: f32,
+}
+
+impl Default for Suspicion {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Suspicion {
+    /// One that has heard nothing.
+    pub fn new() -> Self {
+        let [a, b, c, d] = LOW.map(|hertz| coefficient(f32::from(hertz)));
+        let [e, f, g, h] = HIGH.map(|hertz| coefficient(f32::from(hertz)));
+        let coefficients = [a, b, c, d, e, f, g, h];
+        Self { coefficients, block: Block::default(), filled: 0, before: Heard::default() }
+    }
+
+    /// Hears samples; true if a window that ended in them is suspicious.
+    pub fn push(&mut self, samples: &[i16]) -> bool {
+        let mut suspicious = false;
+        for sample in samples {
+            self.block.push(&self.coefficients, f32::from(*sample));
+            self.filled += 1;
+            if self.filled == BLOCK {
+                let heard = self.block.finish(&self.coefficients);
+                suspicious |= is_suspicious(&self.before, &heard);
+                self.before = heard;
+                self.block = Block::default();
+                self.filled = 0;
+            }
+        }
+        suspicious
+    }
+}
+
+fn coefficient(hertz: f32) -> f32 {
+    2.0 * (TAU * hertz / f32::from(u16::try_from(RATE).unwrap_or(u16::MAX))).cos()
+}
+
+impl Block {
+    fn push(&mut self, coefficients: &[f32; 8], sample: f32) {
+        self.energy += sample * sample;
+        let states = self.first.iter_mut().zip(&mut self.second).zip(coefficients);
+        for ((first, second), coefficient) in states {
+            let next = sample + coefficient * *first - *second;
+            *second = *first;
+            *first = next;
+        }
+    }
+
+    fn finish(&self, coefficients: &[f32; 8]) -> Heard {
+        let mut magnitudes = [0.0; 8];
+        for (to, ((first, second), coefficient)) in
+            magnitudes.iter_mut().zip(self.first.iter().zip(&self.second).zip(coefficients))
+        {
+            *to = first * first + second * second - coefficient * first * second;
+        }
+        let [a, b, c, d, e, f, g, h] = magnitudes;
+        Heard { low: [a, b, c, d], high: [e, f, g, h], energy: self.energy }
+    }
+}
+
+fn is_suspicious(before: &Heard, now: &Heard) -> bool {
+    let best = |before: &[f32; 4], now: &[f32; 4]| before.iter().zip(now).map(|(a, b)| a + b).fold(0.0, f32::max);
+    let (low, high) = (best(&before.low, &now.low), best(&before.high, &now.high));
+    let length = f32::from(BLOCK);
+    // The energy that a steady tone of this magnitude has in a block.
+    let pair = 2.0 * (low + high) / length;
+    pair >= 2.0 * length * power(SUSPECTED_DBM0)
+        && pair >= SUSPECTED_SHARE * (before.energy + now.energy)
+        && low.min(high) >= SUSPECTED_WEAKER * (low + high)
+}
+
+/// Samples of a window of [`decode`], and between two windows.
+const WINDOW: usize = 160;
+const HOP: usize = 40;
+/// Windows of the same key in a row that make a key, and without it that end one.
+const HITS_MIN: u32 = 3;
+const MISSES_MIN: u32 = 3;
+/// What counts as a key: its share of all energy, the weaker tone's part, and the level.
+const SHARE: f32 = 0.6;
+const WEAKER: f32 = 0.06;
+const LEVEL_DBM0: f32 = -45.0;
+/// Frequencies are looked for at these factors of the nominal ones.
+const DETUNES: [f32; 3] = [0.986, 1.0, 1.014];
+
+/// Reads the key tones in sound, each key once.
+///
+/// It is for checks in a laboratory, with test cards: the result is an ordinary string that nothing wipes.
+pub fn decode(samples: &[i16]) -> String {
+    let mut keys = String::new();
+    let (mut current, mut candidate, mut hits, mut misses) = (None, None, 0, 0);
+    for window in samples.windows(WINDOW).step_by(HOP) {
+        let key = key_in(window);
+        hits = if key.is_some() && key == candidate { hits + 1 } else { 1 };
+        candidate = key;
+        misses = if key == current { 0 } else { misses + 1 };
+        if misses >= MISSES_MIN {
+            current = None;
+        }
+        if let Some(key) = key.filter(|_| hits == HITS_MIN && current != key) {
+            keys.push(key);
+            current = Some(key);
+            misses = 0;
+        }
+    }
+    keys
+}
+
+/// The key whose tones fill a window.
+fn key_in(window: &[i16]) -> Option<char> {
+    let energy: f32 = window.iter().map(|sample| f32::from(*sample).powi(2)).sum();
+    let length = f32::from(u16::try_from(WINDOW).unwrap_or(u16::MAX));
+    let (row, low) = strongest(&LOW, window)?;
+    let (column, high) = strongest(&HIGH, window)?;
+    let pair = 2.0 * (low + high) / length;
+    let heard = pair >= length * power(LEVEL_DBM0) && pair >= SHARE * energy && low.min(high) >= WEAKER * (low + high);
+    KEYPAD.get(row)?.get(column).copied().filter(|_| heard)
+}
+
+/// The strongest of four frequencies, with its squared magnitude.
+fn strongest(group: &[u16; 4], window: &[i16]) -> Option<(usize, f32)> {
+    let magnitudes = group
+        .iter()
+        .map(|hertz| DETUNES.iter().map(|detune| magnitude(f32::from(*hertz) * detune, window)).fold(0.0, f32::max));
+    magnitudes.enumerate().max_by(|(_, left), (_, right)| left.total_cmp(right))
+}
+
+/// The squared magnitude of one frequency (Goertzel).
+fn magnitude(hertz: f32, window: &[i16]) -> f32 {
+    let coefficient = coefficient(hertz);
+    let (first, second) = window
+        .iter()
+        .fold((0.0, 0.0), |(first, second), sample| (f32::from(*sample) + coefficient * first - second, first));
+    first * first + second * second - coefficient * first * second
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtmf::{Shape, tone};
+
+    const KEYS: &[u8; 16] = b"0123456789*#ABCD";
+
+    fn dial(keys: &[u8], shape: Shape, gap: usize) -> Vec<i16> {
+        let pause = vec![0; gap];
+        keys.iter().flat_map(|key| [tone(*key, shape).unwrap(), pause.clone()].concat()).collect()
+    }
+
+    fn shapes() -> impl Iterator<Item = Shape> {
+        let detunes = [0.985, 1.0, 1.015].into_iter();
+        detunes.flat_map(|detune| {
+            [(-6.0, 0.0, 40), (-20.0, 4.0, 60), (-28.0, -8.0, 100)].map(|(level_dbm0, twist_db, duration_ms)| Shape {
+                level_dbm0,
+                twist_db,
+                detune,
+                duration_ms,
+            })
+        })
+    }
+
+    #[test]
+    fn clean_keys_are_read_each_once() {
+        for shape in shapes() {
+            for gap in [320, 331, 777] {
+                assert_eq!(decode(&dial(KEYS, shape, gap)).as_bytes(), KEYS, "{shape:?} {gap}");
+            }
+        }
+        assert_eq!(decode(&dial(b"5555", Shape::default(), 320)), "5555");
+    }
+
+    #[test]
+    fn every_key_is_suspected_within_its_first_twenty_milliseconds() {
+        for shape in shapes() {
+            for (key, lead) in KEYS.iter().flat_map(|key| [0, 7, 40, 79].map(|lead| (*key, lead))) {
+                let mut suspicion = Suspicion::new();
+                assert!(!suspicion.push(&vec![0; lead]));
+                let tone = tone(key, shape).unwrap();
+                assert!(suspicion.push(&tone[..160]), "{shape:?} {lead}");
+            }
+        }
+    }
+
+    #[test]
+    fn silence_noise_and_single_tones_are_neither_key_nor_suspicion() {
+        let mut seed = 1u32;
+        let mut noise = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            i16::try_from(seed >> 18).unwrap() - 8192
+        };
+        let noise: Vec<i16> = (0..80_000).map(|_| noise()).collect();
+        let sine = |hertz: f32| {
+            (0..8000u16).map(move |n| crate::number::sample(8000.0 * (TAU * hertz * f32::from(n) / 8000.0).sin()))
+        };
+        let single: Vec<i16> = [425.0, 520.0, 941.0, 1100.0, 1209.0, 2100.0].into_iter().flat_map(sine).collect();
+        for sound in [vec![0; 8000], noise, single] {
+            assert_eq!(decode(&sound), "");
+            assert!(!Suspicion::new().push(&sound));
+        }
+    }
+}
