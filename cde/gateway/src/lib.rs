@@ -1,0 +1,25 @@
+//! Payment gateways without sockets: a request becomes bytes, an answer becomes an outcome.
+//!
+//! # Invariants
+//! - The outcome law, for every adapter: what failed before the first byte of the request is `Rejected`; a broken
+//!   transport, an answer that cannot be read, one that speaks of another charge, and every refusal that the gateway
+//!   does not document as "not executed" are `Unknown`. Nothing is `Rejected` or `Abandoned` by a guess.
+//! - An adapter either flags each authorization as a telephone order, or is confirmed to be a route for them, or
+//!   handles no cards; else the process does not start ([`check_startup`]).
+//! - No host and no secret but the gateway's own key is in a request; where it is sent stands in the cde's file.
+//! - The body of a request is written once, into memory of the right size, and wiped when dropped.
+//! - What a gateway says is cut to short printable text, never a card number, before it goes on.
+//!
+//! # Layout
+//! - [`adapter`]: what every gateway implements, and what it says of itself.
+//! - [`http`]: requests and answers as plain values. [`decline`]: the networks' response codes.
+//! - One file an adapter: [`sandbox`].
+
+pub mod adapter;
+pub mod decline;
+pub mod http;
+pub mod sandbox;
+
+pub use adapter::{Adapter, Caps, Idempotency, Inquiry, Moto, Operation, Request, StartupError, check_startup};
+pub use http::{ANSWER_BYTES_MAX, Body, HttpRequest, Method, Sent, digest_input};
+pub use sandbox::Sandbox;
