@@ -1,0 +1,198 @@
+//! One call: a caller leg, an agent leg, the line between them and the payment on it.
+//!
+//! Everything about one call happens here in one order: SIP, media reports, commands and timers come through the
+//! `handle_*` methods one after the other.
+
+mod end;
+mod line;
+mod pay;
+mod session;
+mod setup;
+
+use crate::Config;
+use crate::leg::Leg;
+use crate::switchboard::{Commands, MediaOrder, MediaReport, Output};
+use crate::wall::Wall;
+use line::Line;
+use media::Side;
+use pay::Till;
+use rand_chacha::ChaCha12Rng;
+use session::Relay;
+use setup::{Phase, Setup};
+use sip::{DialogId, Endpoint};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+use wire::{
+    Action, AuditAction, AuditEvent, CallId, CallSnapshot, CallState, Command, CommandId, Event, Extension, Origin,
+    Refusal,
+};
+
+/// What a call may use while it acts.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) wall: Wall,
+    pub(crate) config: &'a Config,
+    pub(crate) endpoint: &'a mut Endpoint,
+    pub(crate) rng: &'a mut ChaCha12Rng,
+    pub(crate) commands: &'a mut Commands,
+    pub(crate) outputs: &'a mut VecDeque<Output>,
+}
+
+impl Context<'_> {
+    /// Answers a command.
+    pub(crate) fn answer(&mut self, id: CommandId, result: Result<(), Refusal>) {
+        let event = self.commands.end(id, result);
+        self.outputs.extend(event.map(Output::Wire));
+    }
+}
+
+pub(crate) struct Call {
+    id: CallId,
+    extension: Extension,
+    caller_shown: String,
+    called: String,
+    started_unix_ms: i64,
+    caller: Leg,
+    agent: Leg,
+    phase: Phase,
+    /// Until the caller is answered.
+    setup: Option<Setup>,
+    relay: Option<Relay>,
+    line: Line,
+    till: Till,
+    /// Something that the office sees has changed.
+    changed: bool,
+    /// The timer that the switchboard knows of.
+    pub(crate) timer: Option<Instant>,
+}
+
+impl Call {
+    pub(crate) fn handle_command(&mut self, context: &mut Context<'_>, command: &Command) {
+        let result = match &command.action {
+            Action::Secure => return self.command_secure(context, command),
+            Action::Release => return self.command_release(context, command),
+            Action::Authorize { payment } => return self.command_authorize(context, command, *payment),
+            Action::StartPayment(order) => self.start_payment(context, command, order),
+            Action::RequestField { payment, field } => self.request_field(context, *payment, *field),
+            Action::ResetField { payment, field } => self.reset_field(context, *payment, *field),
+            Action::Cancel { payment } => self.cancel_payment(context, command, *payment),
+        };
+        self.finish(context, command, result);
+    }
+
+    /// Answers a command and, if it was refused, says so in the audit trail.
+    fn finish(&mut self, context: &mut Context<'_>, command: &Command, result: Result<(), Refusal>) {
+        if let Err(reason) = result {
+            self.audit(context, command.origin.clone(), AuditAction::Refused { reason });
+        }
+        context.answer(command.id, result);
+    }
+
+    pub(crate) fn handle_media(&mut self, context: &mut Context<'_>, report: MediaReport) {
+        match report {
+            MediaReport::Opened => self.dial(context),
+            MediaReport::OpenFailed => self.fail_setup(context, 503),
+            MediaReport::Event(media::Event::Key(key)) => self.key(context, key),
+            MediaReport::Event(media::Event::KeyLost) => self.key_lost(context),
+            MediaReport::Event(event) => self.line_event(context, &event),
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, context: &mut Context<'_>) {
+        self.line_timeout(context);
+        self.till_timeout(context);
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        [self.line.poll_timeout(), self.till.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// After every input: what the payment wants done, and the office's picture if it changed.
+    pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
+        self.drain_payment(context);
+        if std::mem::take(&mut self.changed)
+            && let Some(call) = self.snapshot()
+        {
+            context.outputs.push_back(Output::Wire(Event::Call { call }));
+        }
+    }
+
+    /// The office's picture; none before the agent's phone rings and after the end.
+    pub(crate) fn snapshot(&self) -> Option<CallSnapshot> {
+        let state = match self.phase {
+            Phase::Opening | Phase::Over => return None,
+            Phase::Dialing => CallState::Ringing,
+            Phase::Talking if self.held() => CallState::Held,
+            Phase::Talking => CallState::Talking,
+        };
+        Some(CallSnapshot {
+            call: self.id,
+            extension: self.extension.clone(),
+            caller: self.caller_shown.clone(),
+            called: self.called.clone(),
+            started_unix_ms: self.started_unix_ms,
+            state,
+            line: self.line.state(),
+            line_since_unix_ms: self.line.since_unix_ms(),
+            payment: self.till.shown().cloned(),
+        })
+    }
+
+    pub(crate) fn dialogs(&self) -> [Option<DialogId>; 2] {
+        [self.caller.dialog, self.agent.dialog]
+    }
+
+    pub(crate) fn ports(&self) -> (SocketAddr, SocketAddr) {
+        (self.caller.address, self.agent.address)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    fn leg(&mut self, side: Side) -> &mut Leg {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Agent => &mut self.agent,
+        }
+    }
+
+    fn side_of(&self, dialog: DialogId) -> Option<Side> {
+        if self.caller.dialog == Some(dialog) {
+            Some(Side::Caller)
+        } else {
+            (self.agent.dialog == Some(dialog)).then_some(Side::Agent)
+        }
+    }
+
+    fn media(&self, context: &mut Context<'_>, command: media::Command) {
+        context.outputs.push_back(Output::Media { call: self.id, order: MediaOrder::Command(command) });
+    }
+
+    /// Tells the media session where a leg's peer is now.
+    fn connect(&self, context: &mut Context<'_>, side: Side) {
+        let leg = match side {
+            Side::Caller => &self.caller,
+            Side::Agent => &self.agent,
+        };
+        let command = match leg.remote() {
+            Some(remote) => media::Command::Connect { side, remote },
+            None => media::Command::Disconnect { side },
+        };
+        self.media(context, command);
+    }
+
+    fn audit(&self, context: &mut Context<'_>, origin: Origin, action: AuditAction) {
+        let event = AuditEvent { origin, call: self.id, extension: self.extension.clone(), action };
+        context.outputs.push_back(Output::Audit(event));
+    }
+}
+
+/// The other side.
+fn other(side: Side) -> Side {
+    match side {
+        Side::Caller => Side::Agent,
+        Side::Agent => Side::Caller,
+    }
+}

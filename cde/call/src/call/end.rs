@@ -1,0 +1,28 @@
+//! The one way in which a call ends: the capture is wiped first, then media, then the record.
+
+use super::{Call, Context, Phase};
+use crate::switchboard::{MediaOrder, Output};
+use wire::{AuditAction, CallEnd, Event, Origin};
+
+impl Call {
+    pub(super) fn end(&mut self, context: &mut Context<'_>, origin: Origin, end: CallEnd) {
+        if self.is_over() {
+            return;
+        }
+        self.hang_up_payment(context);
+        context.outputs.push_back(Output::Media { call: self.id, order: MediaOrder::Close });
+        for dialog in [self.caller.dialog.take(), self.agent.dialog.take()].into_iter().flatten() {
+            context.endpoint.bye(context.now, dialog);
+        }
+        let shown = self.snapshot().is_some();
+        self.phase = Phase::Over;
+        self.audit(context, origin, AuditAction::CallEnded { end });
+        if shown {
+            context.outputs.push_back(Output::Wire(Event::CallEnded { call: self.id, end }));
+        }
+    }
+
+    pub(crate) fn end_for_shutdown(&mut self, context: &mut Context<'_>) {
+        self.end(context, Origin::System, CallEnd::Failed);
+    }
+}

@@ -1,0 +1,163 @@
+//! The line: open, secured, releasing. What it is, the media session says; this only asks and believes proof.
+
+use super::{Call, Context, Phase};
+use crate::switchboard::Output;
+use std::time::{Duration, Instant};
+use wire::record::AlarmKind;
+use wire::{AuditAction, Command, CommandId, Event, LineState, Origin, Refusal};
+
+/// How long the media session may take to confirm.
+const CONFIRM: Duration = Duration::from_secs(2);
+/// Without a proof for this long, masking is not proved.
+const PROOF: Duration = Duration::from_secs(2);
+/// Commands that may wait for one confirmation.
+const WAITING_MAX: usize = 16;
+
+pub(crate) struct Line {
+    state: LineState,
+    since_unix_ms: i64,
+    /// When the media session was last heard to mask.
+    proved: Option<Instant>,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    command: CommandId,
+    origin: Origin,
+    wants: LineState,
+    until: Instant,
+}
+
+impl Line {
+    pub(super) fn new(unix_ms: i64) -> Self {
+        Self { state: LineState::Open, since_unix_ms: unix_ms, proved: None, waiting: Vec::new() }
+    }
+
+    pub(super) fn state(&self) -> LineState {
+        self.state
+    }
+
+    pub(super) fn since_unix_ms(&self) -> i64 {
+        self.since_unix_ms
+    }
+
+    /// Only on an open line does an INFO pass; while securing it is already withheld.
+    pub(super) fn lets_info_pass(&self) -> bool {
+        self.state == LineState::Open
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let proof = self.proved.filter(|_| self.state.masked() && self.state != LineState::Fault).map(|at| at + PROOF);
+        self.waiting.iter().map(|waiting| waiting.until).chain(proof).min()
+    }
+}
+
+impl Call {
+    pub(super) fn command_secure(&mut self, context: &mut Context<'_>, command: &Command) {
+        if !matches!(self.phase, Phase::Talking) {
+            return self.finish(context, command, Err(Refusal::WrongState));
+        }
+        if self.line.state == LineState::Secured {
+            return self.finish(context, command, Ok(()));
+        }
+        if !self.wait(context, command, LineState::Secured) {
+            return self.finish(context, command, Err(Refusal::Busy));
+        }
+        self.media(context, media::Command::Secure);
+        if self.line.state == LineState::Open {
+            self.set_line(context, LineState::Securing, &command.origin);
+        }
+    }
+
+    pub(super) fn command_release(&mut self, context: &mut Context<'_>, command: &Command) {
+        if matches!(self.line.state, LineState::Open | LineState::Releasing) {
+            return self.finish(context, command, Ok(()));
+        }
+        if !self.wait(context, command, LineState::Releasing) {
+            return self.finish(context, command, Err(Refusal::Busy));
+        }
+        self.media(context, media::Command::Release);
+    }
+
+    /// Begins to release by ourselves, as after an approval.
+    pub(super) fn release(&self, context: &mut Context<'_>) {
+        if self.line.state.masked() {
+            self.media(context, media::Command::Release);
+        }
+    }
+
+    fn wait(&mut self, context: &Context<'_>, command: &Command, wants: LineState) -> bool {
+        let room = self.line.waiting.len() < WAITING_MAX;
+        if room {
+            let until = context.now + CONFIRM;
+            self.line.waiting.push(Waiting { command: command.id, origin: command.origin.clone(), wants, until });
+        }
+        room
+    }
+
+    pub(super) fn line_event(&mut self, context: &mut Context<'_>, event: &media::Event) {
+        match event {
+            media::Event::Secured => self.line_is(context, LineState::Secured),
+            media::Event::Releasing => self.line_is(context, LineState::Releasing),
+            media::Event::Opened => self.line_is(context, LineState::Open),
+            media::Event::Proof => self.prove(context),
+            media::Event::LeakSuspected => self.fault(context, AlarmKind::LeakSuspected),
+            media::Event::Key(_) | media::Event::KeyLost => {}
+        }
+    }
+
+    /// The media session has confirmed a state.
+    fn line_is(&mut self, context: &mut Context<'_>, state: LineState) {
+        let waiting = std::mem::take(&mut self.line.waiting);
+        let (met, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|waiting| waiting.wants == state);
+        self.line.waiting = rest;
+        let origin = met.first().map_or(Origin::System, |waiting| waiting.origin.clone());
+        self.line.proved = Some(context.now);
+        self.set_line(context, state, &origin);
+        match state {
+            LineState::Secured => self.line_secured(context),
+            _ => self.line_unsecured(context),
+        }
+        // The screen must show the line before the command is answered.
+        self.settle(context);
+        met.into_iter().for_each(|waiting| context.answer(waiting.command, Ok(())));
+    }
+
+    fn prove(&mut self, context: &mut Context<'_>) {
+        if self.line.state.masked() {
+            self.line.proved = Some(context.now);
+            context.outputs.push_back(Output::Wire(Event::Proof { call: self.id }));
+        }
+    }
+
+    pub(super) fn line_timeout(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
+        let waiting = std::mem::take(&mut self.line.waiting);
+        let (late, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|waiting| waiting.until <= now);
+        self.line.waiting = rest;
+        let unproved = self.line.state.masked()
+            && self.line.state != LineState::Fault
+            && self.line.proved.is_some_and(|at| at + PROOF <= now);
+        if unproved || late.iter().any(|waiting| waiting.wants == LineState::Secured) {
+            self.fault(context, AlarmKind::ProofMissing);
+        }
+        late.into_iter().for_each(|waiting| context.answer(waiting.command, Err(Refusal::MediaFault)));
+    }
+
+    /// The media session stays as masked as it was; here the card goes and everybody is told.
+    fn fault(&mut self, context: &mut Context<'_>, kind: AlarmKind) {
+        self.audit(context, Origin::System, AuditAction::Alarm { kind });
+        self.set_line(context, LineState::Fault, &Origin::System);
+        self.line_unsecured(context);
+    }
+
+    fn set_line(&mut self, context: &mut Context<'_>, state: LineState, origin: &Origin) {
+        if self.line.state == state {
+            return;
+        }
+        self.line.state = state;
+        self.line.since_unix_ms = context.wall.unix_ms(context.now);
+        self.changed = true;
+        self.audit(context, origin.clone(), AuditAction::Line { line: state });
+    }
+}

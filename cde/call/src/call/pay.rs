@@ -1,0 +1,200 @@
+//! The payment on a call: commands and keys go in, progress comes out (on the payment's own grid).
+
+use super::{Call, Context, Phase};
+use crate::switchboard::Output;
+use card::Key;
+use payment::{Payment, Sending};
+use rand_core::Rng;
+use std::time::Instant;
+use wire::{
+    AttemptId, AuditAction, Command, CommandId, Field, LineState, Origin, Outcome, PaymentId, PaymentOrder,
+    PaymentState, Progress, Refusal,
+};
+
+/// What the call knows of money.
+#[derive(Default)]
+pub(crate) struct Till {
+    payment: Option<Payment>,
+    /// What the office was last shown.
+    shown: Option<Progress>,
+    /// The authorization that waits for the journal.
+    journaling: Option<(AttemptId, CommandId)>,
+}
+
+impl Till {
+    pub(super) fn shown(&self) -> Option<&Progress> {
+        self.shown.as_ref()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.payment.as_ref().and_then(Payment::poll_timeout)
+    }
+}
+
+impl Call {
+    pub(super) fn start_payment(
+        &mut self,
+        context: &mut Context<'_>,
+        command: &Command,
+        order: &PaymentOrder,
+    ) -> Result<(), Refusal> {
+        if !matches!(self.phase, Phase::Talking) {
+            return Err(Refusal::WrongState);
+        }
+        if let Some(before) = self.till.payment.as_ref() {
+            if before.id() == order.payment {
+                return Ok(());
+            }
+            if !before.state().finished() {
+                return Err(Refusal::PaymentInProgress);
+            }
+        }
+        if !context.config.merchants.contains(&order.merchant) {
+            return Err(Refusal::UnknownMerchant);
+        }
+        let today = context.wall.month(context.now);
+        let mut payment = Payment::new(context.now, order.clone(), context.config.rules, today)?;
+        if self.line.state() == LineState::Secured {
+            payment.handle_secured(context.now);
+        }
+        self.till.payment = Some(payment);
+        let started = AuditAction::PaymentStarted { payment: order.payment, amount: order.amount };
+        self.audit(context, command.origin.clone(), started);
+        Ok(())
+    }
+
+    pub(super) fn request_field(
+        &mut self,
+        context: &mut Context<'_>,
+        payment: PaymentId,
+        field: Field,
+    ) -> Result<(), Refusal> {
+        self.payment(payment)?.request_field(context.now, field)?;
+        Ok(())
+    }
+
+    pub(super) fn reset_field(
+        &mut self,
+        context: &mut Context<'_>,
+        payment: PaymentId,
+        field: Field,
+    ) -> Result<(), Refusal> {
+        self.payment(payment)?.reset_field(context.now, field)?;
+        Ok(())
+    }
+
+    pub(super) fn cancel_payment(
+        &mut self,
+        context: &mut Context<'_>,
+        command: &Command,
+        id: PaymentId,
+    ) -> Result<(), Refusal> {
+        self.payment(id)?.cancel(context.now)?;
+        self.audit(context, command.origin.clone(), AuditAction::PaymentCancelled { payment: id });
+        Ok(())
+    }
+
+    /// Answered when the attempt is in the journal.
+    pub(super) fn command_authorize(&mut self, context: &mut Context<'_>, command: &Command, id: PaymentId) {
+        let attempt =
+            AttemptId::from_random(u128::from(context.rng.next_u64()) << 64 | u128::from(context.rng.next_u64()));
+        let begun = self.payment(id).and_then(|payment| payment.authorize(context.now, attempt));
+        match begun {
+            Ok(()) => {
+                self.till.journaling = Some((attempt, command.id));
+            }
+            Err(reason) => self.finish(context, command, Err(reason)),
+        }
+    }
+
+    pub(crate) fn sending(&self, attempt: AttemptId) -> Option<(PaymentId, Sending<'_>)> {
+        let payment = self.till.payment.as_ref()?;
+        Some((payment.id(), payment.sending(attempt)?))
+    }
+
+    pub(crate) fn handle_journaled(
+        &mut self,
+        context: &mut Context<'_>,
+        attempt: AttemptId,
+        result: Result<(), Refusal>,
+    ) {
+        if let Some((_, command)) = self.till.journaling.take_if(|(waiting, _)| *waiting == attempt) {
+            context.answer(command, result);
+        }
+        if let Err(reason) = result {
+            self.audit(context, Origin::System, AuditAction::Refused { reason });
+            // Nothing was sent, and that is proved: the attempt is not even on disk.
+            self.handle_outcome(context, attempt, Outcome::Rejected);
+        }
+    }
+
+    pub(crate) fn handle_outcome(&mut self, context: &mut Context<'_>, attempt: AttemptId, outcome: Outcome) {
+        let Some(payment) = self.till.payment.as_mut() else { return };
+        payment.handle_outcome(context.now, attempt, outcome);
+        let approved = payment.state() == PaymentState::Approved;
+        if approved && self.line.state() == LineState::Secured {
+            self.release(context);
+        }
+    }
+
+    pub(super) fn key(&mut self, context: &mut Context<'_>, key: Key) {
+        if let Some(payment) = self.till.payment.as_mut().filter(|_| self.line.state() == LineState::Secured) {
+            payment.handle_key(context.now, key);
+        }
+    }
+
+    pub(super) fn key_lost(&mut self, context: &mut Context<'_>) {
+        if let Some(payment) = self.till.payment.as_mut().filter(|_| self.line.state() == LineState::Secured) {
+            payment.handle_key_lost(context.now);
+        }
+    }
+
+    pub(super) fn line_secured(&mut self, context: &mut Context<'_>) {
+        if let Some(payment) = self.till.payment.as_mut() {
+            payment.handle_secured(context.now);
+        }
+    }
+
+    pub(super) fn line_unsecured(&mut self, context: &mut Context<'_>) {
+        if let Some(payment) = self.till.payment.as_mut() {
+            payment.handle_unsecured(context.now);
+        }
+    }
+
+    pub(super) fn till_timeout(&mut self, context: &mut Context<'_>) {
+        if let Some(payment) = self.till.payment.as_mut() {
+            payment.handle_timeout(context.now);
+        }
+    }
+
+    /// Wipes the card; the outcome of an attempt in flight is still followed by the journal.
+    pub(super) fn hang_up_payment(&mut self, context: &mut Context<'_>) {
+        if let Some(payment) = self.till.payment.as_mut() {
+            payment.handle_hang_up(context.now);
+        }
+        self.drain_payment(context);
+        if let Some((_, command)) = self.till.journaling.take() {
+            // The attempt goes its way; only this call is no longer there to hear of it.
+            context.answer(command, Ok(()));
+        }
+    }
+
+    pub(super) fn drain_payment(&mut self, context: &mut Context<'_>) {
+        while let Some(output) = self.till.payment.as_mut().and_then(Payment::poll_output) {
+            match output {
+                payment::Output::Send { attempt } => {
+                    context.outputs.push_back(Output::Send { call: self.id, attempt });
+                }
+                payment::Output::Changed => {
+                    self.till.shown = self.till.payment.as_ref().map(Payment::progress);
+                    self.changed = true;
+                }
+            }
+        }
+    }
+
+    fn payment(&mut self, id: PaymentId) -> Result<&mut Payment, Refusal> {
+        let found = self.till.payment.as_mut().filter(|payment| payment.id() == id);
+        found.ok_or(Refusal::UnknownPayment)
+    }
+}

@@ -1,0 +1,197 @@
+//! While talking: hold and resume, INFO, and what the legs' dialogs report.
+
+use super::{Call, Context, Phase, other};
+use crate::info;
+use media::Side;
+use sip::offer_answer::Offer;
+use sip::{Body, DialogId, Event, RequestId};
+use wire::{CallEnd, Origin};
+
+/// A re-INVITE of one side that waits for the answer of the other.
+pub(crate) struct Relay {
+    /// Who asked.
+    from: Side,
+    /// The offer to answer; none when the asker has withdrawn, and the other side must be brought back.
+    offer: Option<Offer>,
+}
+
+impl Call {
+    pub(crate) fn handle_sip(&mut self, context: &mut Context<'_>, event: Event) {
+        let Some(side) = event.dialog().and_then(|dialog| self.side_of(dialog)) else { return };
+        match event {
+            Event::Progress { status, body, .. } => self.agent_progress(context, status, body.as_ref()),
+            Event::Answered { body, .. } => self.agent_answered(context, body.as_ref()),
+            Event::Failed { status, .. } => self.agent_failed(context, status),
+            Event::Confirmed { body: Some(body), .. } => self.late_answer(context, side, &body),
+            Event::Cancelled { .. } => self.gone(context, side, CallEnd::Abandoned),
+            Event::Ended { reason, .. } => self.gone(context, side, end_of(side, reason)),
+            Event::Reinvite { dialog, body } => self.reinvite(context, side, dialog, body.as_ref()),
+            Event::ReinviteCancelled { .. } => self.withdraw(side),
+            Event::ReinviteAnswered { body, .. } => self.relay_answered(context, side, body.as_ref()),
+            Event::ReinviteFailed { status, .. } => self.relay_failed(context, status),
+            Event::Request { request, content_type, body, .. } => {
+                self.info(context, side, request, content_type.as_deref(), &body);
+            }
+            Event::Incoming { .. } | Event::Confirmed { body: None, .. } | Event::RequestAnswered { .. } => {}
+        }
+    }
+
+    /// Does one side hold the other?
+    pub(super) fn held(&self) -> bool {
+        let both =
+            |leg: &crate::leg::Leg| leg.agreed.is_none() || (leg.direction().sends() && leg.direction().receives());
+        !both(&self.caller) || !both(&self.agent)
+    }
+
+    /// The answer to an offer that we made in a 2xx.
+    fn late_answer(&mut self, context: &mut Context<'_>, side: Side, body: &Body) {
+        if self.leg(side).take_answer(body).is_err() {
+            return self.end(context, Origin::System, CallEnd::Failed);
+        }
+        self.connect(context, side);
+        self.changed = true;
+    }
+
+    /// A side has left; its dialog is gone already.
+    fn gone(&mut self, context: &mut Context<'_>, side: Side, end: CallEnd) {
+        self.leg(side).dialog = None;
+        let origin = if side == Side::Caller { Origin::Caller } else { Origin::AgentPhone };
+        self.end(context, origin, end);
+    }
+
+    fn reinvite(&mut self, context: &mut Context<'_>, side: Side, dialog: DialogId, body: Option<&Body>) {
+        if !matches!(self.phase, Phase::Talking) || self.relay.is_some() {
+            return context.endpoint.reject(context.now, dialog, 491, None, Vec::new());
+        }
+        let Some(body) = body else {
+            let direction = self.leg(side).direction();
+            let offer = self.leg(side).offer(None, direction);
+            return context.endpoint.accept(context.now, dialog, Some(offer));
+        };
+        let Ok(offer) = Offer::parse(body) else {
+            return context.endpoint.reject(context.now, dialog, 400, Some("Bad Session Description"), Vec::new());
+        };
+        let before = self.leg(side).direction();
+        let codec = self.leg(side).codec();
+        match self.leg(side).agree(&offer, codec) {
+            Err(unusable) => context.endpoint.reject(context.now, dialog, unusable.status(), None, Vec::new()),
+            Ok(agreed) if agreed.direction == before => self.accept_reinvite(context, side, dialog, &offer),
+            Ok(agreed) => self.relay_reinvite(context, side, dialog, offer, agreed.direction),
+        }
+    }
+
+    /// Nothing that the other side must know: a new address or port, a refresh.
+    fn accept_reinvite(&mut self, context: &mut Context<'_>, side: Side, dialog: DialogId, offer: &Offer) {
+        let direction = self.leg(other(side)).direction().reversed();
+        let codec = self.leg(side).codec();
+        match self.leg(side).answer(offer, codec, direction) {
+            Ok(answer) => {
+                self.connect(context, side);
+                context.endpoint.accept(context.now, dialog, Some(answer));
+                self.changed = true;
+            }
+            Err(unusable) => context.endpoint.reject(context.now, dialog, unusable.status(), None, Vec::new()),
+        }
+    }
+
+    /// Hold or resume: the other side is asked first.
+    fn relay_reinvite(
+        &mut self,
+        context: &mut Context<'_>,
+        side: Side,
+        dialog: DialogId,
+        offer: Offer,
+        direction: sip::offer_answer::Direction,
+    ) {
+        let peer = self.leg(other(side));
+        let codec = peer.codec();
+        let body = peer.offer(codec, direction.reversed());
+        let asked = peer
+            .dialog
+            .ok_or(())
+            .and_then(|peer_dialog| context.endpoint.reinvite(context.now, peer_dialog, Some(body)).map_err(|_| ()));
+        match asked {
+            Ok(()) => self.relay = Some(Relay { from: side, offer: Some(offer) }),
+            Err(()) => context.endpoint.reject(context.now, dialog, 491, None, Vec::new()),
+        }
+    }
+
+    fn withdraw(&mut self, side: Side) {
+        if let Some(relay) = self.relay.as_mut().filter(|relay| relay.from == side) {
+            relay.offer = None;
+        }
+    }
+
+    fn relay_answered(&mut self, context: &mut Context<'_>, side: Side, body: Option<&Body>) {
+        let usable = body.is_some_and(|body| self.leg(side).take_answer(body).is_ok());
+        if usable {
+            self.connect(context, side);
+        }
+        let Some(relay) = self.relay.take() else { return };
+        let Some(dialog) = self.leg(relay.from).dialog else { return };
+        match relay.offer {
+            Some(offer) if usable => self.accept_reinvite(context, relay.from, dialog, &offer),
+            Some(_) => context.endpoint.reject(context.now, dialog, 488, None, Vec::new()),
+            None => self.bring_back(context, side),
+        }
+        self.changed = true;
+    }
+
+    /// The asker withdrew after the other side had already agreed: offer that side what still holds.
+    fn bring_back(&mut self, context: &mut Context<'_>, side: Side) {
+        let direction = self.leg(other(side)).direction().reversed();
+        let leg = self.leg(side);
+        let codec = leg.codec();
+        let body = leg.offer(codec, direction);
+        if let Some(dialog) = leg.dialog {
+            // If it refuses, it stays on hold until either side asks again; sound is cut by the asker's own leg.
+            let _ = context.endpoint.reinvite(context.now, dialog, Some(body));
+        }
+    }
+
+    fn relay_failed(&mut self, context: &mut Context<'_>, status: u16) {
+        let Some(relay) = self.relay.take() else { return };
+        if let (Some(dialog), Some(_)) = (self.leg(relay.from).dialog, relay.offer) {
+            context.endpoint.reject(context.now, dialog, status, None, Vec::new());
+        }
+    }
+
+    /// While the line is anything but open, keys are consumed here and nothing else goes through.
+    fn info(
+        &mut self,
+        context: &mut Context<'_>,
+        side: Side,
+        request: RequestId,
+        content_type: Option<&str>,
+        body: &Body,
+    ) {
+        let keys = info::carries_keys(content_type);
+        let key = info::parse(content_type, body);
+        let status = match (&key, self.line.lets_info_pass()) {
+            (None, _) if keys => 400,
+            (_, true) => self.pass_info(context, side, content_type, body),
+            (_, false) if keys => 200,
+            (_, false) => 415,
+        };
+        if let (Some(key), Side::Caller, false) = (key, side, self.line.lets_info_pass()) {
+            self.media(context, media::Command::InfoKey { key: key.key, duration_ms: key.duration_ms });
+        }
+        context.endpoint.respond(context.now, request, status);
+    }
+
+    fn pass_info(&mut self, context: &mut Context<'_>, side: Side, content_type: Option<&str>, body: &Body) -> u16 {
+        let (Some(dialog), Some(content_type)) = (self.leg(other(side)).dialog, content_type) else { return 415 };
+        match context.endpoint.info(context.now, dialog, content_type, body.clone()) {
+            Ok(_) => 200,
+            Err(_) => 503,
+        }
+    }
+}
+
+fn end_of(side: Side, reason: sip::EndReason) -> CallEnd {
+    match (reason, side) {
+        (sip::EndReason::Bye, Side::Caller) => CallEnd::CallerHungUp,
+        (sip::EndReason::Bye, Side::Agent) => CallEnd::AgentHungUp,
+        _ => CallEnd::Failed,
+    }
+}

@@ -1,0 +1,221 @@
+//! From INVITE to talking.
+
+use super::{Call, Context};
+use crate::call::line::Line;
+use crate::call::pay::Till;
+use crate::config::NoWay;
+use crate::leg::{CODECS, Leg};
+use crate::switchboard::{MediaOrder, Output};
+use media::Side;
+use sip::offer_answer::{Direction, Offer};
+use sip::{Body, DialogId, IncomingInvite, Invite, NameAddr, Uri};
+use std::net::SocketAddr;
+use wire::{AuditAction, CallEnd, CallId, Origin};
+
+/// Where a call stands.
+pub(crate) enum Phase {
+    /// Waits for the media ports.
+    Opening,
+    /// Waits for the agent.
+    Dialing,
+    /// Both are connected.
+    Talking,
+    /// Nothing follows.
+    Over,
+}
+
+/// What is kept of the INVITE until the agent's leg is dialed and the caller answered.
+pub(crate) struct Setup {
+    pub(crate) destination: SocketAddr,
+    pub(crate) from: NameAddr,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// The caller's offer; none when the caller leaves the offer to us.
+    pub(crate) offer: Option<Offer>,
+}
+
+/// Headers that a business needs on the other side: who calls, from where diverted, what the caller's system says.
+const HEADERS_PASSED: [&str; 3] = ["P-Asserted-Identity", "Diversion", "User-to-User"];
+/// The longest caller text that is shown.
+const CALLER_CHARACTERS_MAX: usize = 64;
+
+impl Call {
+    /// A call from an INVITE, or the status to refuse it with.
+    pub(crate) fn new(
+        context: &mut Context<'_>,
+        id: CallId,
+        dialog: DialogId,
+        from: SocketAddr,
+        invite: &IncomingInvite,
+        ports: (SocketAddr, SocketAddr),
+        session_ids: (u64, u64),
+    ) -> Result<Self, u16> {
+        let hops = invite.max_forwards.checked_sub(1).ok_or(483_u16)?;
+        let called = invite.uri.user().unwrap_or_default().to_owned();
+        let (destination, extension) = context.config.way(from, &called).map_err(status_of)?;
+        let offer = match &invite.body {
+            None => None,
+            Some(body) => Some(read_offer(body)?),
+        };
+        let setup = Setup { destination, from: our_from(context, &invite.from), headers: pass_on(invite, hops), offer };
+        let mut caller = Leg::new(ports.0, session_ids.0);
+        caller.dialog = Some(dialog);
+        Ok(Self {
+            id,
+            extension,
+            caller_shown: shown(&invite.from),
+            called: printable(&called),
+            started_unix_ms: context.wall.unix_ms(context.now),
+            caller,
+            agent: Leg::new(ports.1, session_ids.1),
+            phase: Phase::Opening,
+            setup: Some(setup),
+            relay: None,
+            line: Line::new(context.wall.unix_ms(context.now)),
+            till: Till::default(),
+            changed: false,
+            timer: None,
+        })
+    }
+
+    /// First of all the ports.
+    pub(crate) fn begin(&mut self, context: &mut Context<'_>) {
+        let order =
+            MediaOrder::Open { caller: self.caller.address, agent: self.agent.address, record: context.config.record };
+        context.outputs.push_back(Output::Media { call: self.id, order });
+        self.audit(context, Origin::Caller, AuditAction::CallStarted);
+    }
+
+    /// The ports are bound: call the agent.
+    pub(super) fn dial(&mut self, context: &mut Context<'_>) {
+        let (Phase::Opening, Some(setup)) = (&self.phase, &self.setup) else { return };
+        let preferred = setup.offer.as_ref().and_then(|offer| offer.agree(&CODECS).ok()).map(|agreed| agreed.codec);
+        let (destination, from, headers) = (setup.destination, setup.from.clone(), setup.headers.clone());
+        let Ok(target) = Uri::sip(Some(self.extension.as_str()), destination) else {
+            return self.fail_setup(context, 404);
+        };
+        let body = self.agent.offer(preferred, Direction::SendRecv);
+        let to = NameAddr::new(target.clone());
+        let invite = Invite { target, destination: Some(destination), from, to, headers, body: Some(body) };
+        match context.endpoint.invite(context.now, invite) {
+            Ok(dialog) => {
+                self.agent.dialog = Some(dialog);
+                self.phase = Phase::Dialing;
+                self.changed = true;
+            }
+            Err(_) => self.fail_setup(context, 503),
+        }
+    }
+
+    /// The agent's side says that it rings, or plays early media.
+    pub(super) fn agent_progress(&mut self, context: &mut Context<'_>, status: u16, body: Option<&Body>) {
+        let (Phase::Dialing, Some(caller)) = (&self.phase, self.caller.dialog) else { return };
+        // A broken early description is no reason to lose the call: the final answer decides.
+        let early = body.is_some_and(|body| self.agent.take_answer(body).is_ok());
+        let answer = if early { self.early_answer(context) } else { None };
+        context.endpoint.progress(context.now, caller, status, answer);
+    }
+
+    fn early_answer(&mut self, context: &mut Context<'_>) -> Option<Body> {
+        self.connect(context, Side::Agent);
+        let answer = self.answer_caller()?.ok()?;
+        self.connect(context, Side::Caller);
+        Some(answer)
+    }
+
+    /// The answer to the caller's offer; none when the caller made no offer.
+    fn answer_caller(&mut self) -> Option<Result<Body, u16>> {
+        let offer = self.setup.as_ref()?.offer.as_ref()?;
+        let answer = self.caller.answer(offer, self.agent.codec(), Direction::SendRecv);
+        Some(answer.map_err(crate::leg::Unusable::status))
+    }
+
+    /// The agent answered.
+    pub(super) fn agent_answered(&mut self, context: &mut Context<'_>, body: Option<&Body>) {
+        let (Phase::Dialing, Some(caller), Some(agent)) = (&self.phase, self.caller.dialog, self.agent.dialog) else {
+            return;
+        };
+        context.endpoint.ack(context.now, agent, None);
+        let usable = match body {
+            Some(body) => self.agent.take_answer(body).is_ok(),
+            None => self.agent.agreed.is_some(),
+        };
+        if !usable {
+            return self.fail_setup(context, 488);
+        }
+        self.connect(context, Side::Agent);
+        let answer = match self.answer_caller() {
+            Some(Ok(answer)) => answer,
+            Some(Err(status)) => return self.fail_setup(context, status),
+            None => self.caller.offer(self.agent.codec(), Direction::SendRecv),
+        };
+        if self.caller.agreed.is_some() {
+            self.connect(context, Side::Caller);
+        }
+        context.endpoint.accept(context.now, caller, Some(answer));
+        self.setup = None;
+        self.phase = Phase::Talking;
+        self.changed = true;
+        self.audit(context, Origin::AgentPhone, AuditAction::CallAnswered);
+    }
+
+    /// The agent's side did not take the call.
+    pub(super) fn agent_failed(&mut self, context: &mut Context<'_>, status: u16) {
+        // What concerns only us and the agent's side is not passed on as it is.
+        let status = match status {
+            401 | 403 | 407 => 480,
+            300..=399 | 500.. => 503,
+            other => other,
+        };
+        self.agent.dialog = None;
+        self.fail_setup(context, status);
+    }
+
+    /// Refuses the caller, or ends the call if the caller is already answered.
+    pub(super) fn fail_setup(&mut self, context: &mut Context<'_>, status: u16) {
+        if let (Phase::Opening | Phase::Dialing, Some(caller)) = (&self.phase, self.caller.dialog.take()) {
+            context.endpoint.reject(context.now, caller, status, None, Vec::new());
+        }
+        let end = if status >= 500 || status == 488 { CallEnd::Failed } else { CallEnd::NotAnswered };
+        self.end(context, Origin::System, end);
+    }
+}
+
+fn status_of(no_way: NoWay) -> u16 {
+    match no_way {
+        NoWay::Stranger => 403,
+        NoWay::NoRoute => 404,
+    }
+}
+
+fn read_offer(body: &Body) -> Result<Offer, u16> {
+    let offer = Offer::parse(body).map_err(|_| 400_u16)?;
+    offer.agree(&CODECS).map(|_| ()).map_err(|_| 488_u16)?;
+    Ok(offer)
+}
+
+/// The caller's number under our address: the agent's side answers to us, not to the caller.
+fn our_from(context: &Context<'_>, from: &NameAddr) -> NameAddr {
+    let uri = Uri::sip(from.uri.user(), context.config.sip).or_else(|_| Uri::sip(None, context.config.sip));
+    let ours = NameAddr::new(uri.unwrap_or_else(|_| from.uri.clone()));
+    NameAddr { display: from.display.clone(), ..ours }
+}
+
+fn pass_on(invite: &IncomingInvite, hops: u8) -> Vec<(String, Vec<u8>)> {
+    let listed = |name: &str| HEADERS_PASSED.iter().any(|passed| passed.eq_ignore_ascii_case(name));
+    let mut headers: Vec<_> = invite.headers.iter().filter(|(name, _)| listed(name)).cloned().collect();
+    headers.push(("Max-Forwards".to_owned(), hops.to_string().into_bytes()));
+    headers
+}
+
+/// The caller as the agent sees it: the number, else the display name.
+fn shown(from: &NameAddr) -> String {
+    match (from.uri.user(), &from.display) {
+        (Some(user), _) => printable(user),
+        (None, Some(display)) => printable(&String::from_utf8_lossy(display)),
+        (None, None) => String::new(),
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(CALLER_CHARACTERS_MAX).collect()
+}

@@ -1,0 +1,27 @@
+//! The back-to-back user agent: caller leg, agent leg, the line between them and the payment on it.
+//!
+//! [`Switchboard`] is the one machine the shell drives. It owns the SIP endpoint and every [`call`]; RTP never comes
+//! here: each call tells its media session what to do and is told what happened.
+//!
+//! # Invariants
+//! - The line is reported secured only after the media session said so, and open only after it said so.
+//! - A key reaches a capture only from the media session, which gives keys only while the line is masked.
+//! - There is one way in which a call ends: the capture is wiped first, then media, then the record.
+//! - A command with a known id is answered again, never carried out again.
+//! - Nobody outside a configured route can make this dial anything.
+//! - Nothing of the caller's body, keys or card is printed, logged or put into an event.
+//!
+//! # Layout
+//! - [`config`]: trunks, routes, limits. [`switchboard`]: dispatch, commands, timers, ports.
+//! - [`call`]: one call; `setup`, `session` (hold, INFO), `line`, `pay` and `end` are its chapters. `leg`: one side.
+
+pub mod config;
+pub mod switchboard;
+
+mod call;
+mod info;
+mod leg;
+mod wall;
+
+pub use config::{Config, Route, Trunk};
+pub use switchboard::{MediaOrder, MediaReport, Output, Switchboard};

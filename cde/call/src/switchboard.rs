@@ -1,0 +1,319 @@
+//! All calls of one SIP address as one machine: dispatch, commands, timers and ports.
+
+mod commands;
+mod ports;
+
+use crate::Config;
+use crate::call::{Call, Context};
+use crate::wall::Wall;
+pub(crate) use commands::Commands;
+use payment::Sending;
+use ports::Ports;
+use rand_chacha::ChaCha12Rng;
+use rand_core::{Rng, SeedableRng};
+use sip::{DialogId, Endpoint};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+use wire::{AttemptId, AuditEvent, CallId, CallSnapshot, Command, Event, Outcome, PaymentId, Refusal};
+
+/// What the shell must do. Drain it after every other call.
+pub enum Output {
+    /// Send this datagram from our SIP address.
+    Datagram {
+        /// To whom.
+        to: SocketAddr,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Tell a call's media session.
+    Media {
+        /// Whose.
+        call: CallId,
+        /// What.
+        order: MediaOrder,
+    },
+    /// Show the office.
+    Wire(Event),
+    /// Write to the journal.
+    Audit(AuditEvent),
+    /// Build the request from [`Switchboard::sending`] now, put the attempt on disk, report that, then send.
+    Send {
+        /// Whose.
+        call: CallId,
+        /// Which attempt.
+        attempt: AttemptId,
+    },
+}
+
+/// What a media session is told.
+pub enum MediaOrder {
+    /// Open a session on these two ports; answered by `Opened` or `OpenFailed`.
+    Open {
+        /// For the caller leg.
+        caller: SocketAddr,
+        /// For the agent leg.
+        agent: SocketAddr,
+        /// Record the agent side.
+        record: bool,
+    },
+    /// A command of the session.
+    Command(media::Command),
+    /// Close the session and give the ports back.
+    Close,
+}
+
+/// What a media session reports.
+pub enum MediaReport {
+    /// Both ports are bound.
+    Opened,
+    /// They are not.
+    OpenFailed,
+    /// Something happened.
+    Event(media::Event),
+}
+
+/// The machine.
+pub struct Switchboard {
+    config: Config,
+    endpoint: Endpoint,
+    rng: ChaCha12Rng,
+    wall: Wall,
+    ports: Ports,
+    calls: BTreeMap<CallId, Call>,
+    dialogs: BTreeMap<DialogId, CallId>,
+    timers: BTreeSet<(Instant, CallId)>,
+    commands: Commands,
+    outputs: VecDeque<Output>,
+    draining: bool,
+}
+
+impl Switchboard {
+    /// A switchboard without calls. `seed` must be secret and fresh; `unix_ms` is the wall clock at `now`.
+    pub fn new(now: Instant, unix_ms: i64, config: Config, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let mut sip_seed = [0; 32];
+        rng.fill_bytes(&mut sip_seed);
+        let endpoint = Endpoint::new(
+            sip::Config {
+                local: config.sip,
+                user_agent: concat!("Tonewall/", env!("CARGO_PKG_VERSION")).to_owned(),
+                transactions_max: config.calls_max.saturating_mul(8),
+                dialogs_max: config.calls_max.saturating_mul(2),
+            },
+            sip_seed,
+        );
+        let ports = Ports::new(config.media, config.ports);
+        Self {
+            config,
+            endpoint,
+            rng,
+            wall: Wall::new(now, unix_ms),
+            ports,
+            calls: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            commands: Commands::default(),
+            outputs: VecDeque::new(),
+            draining: false,
+        }
+    }
+
+    /// The wall clock may be set while we run; say so from time to time.
+    pub fn set_wall(&mut self, now: Instant, unix_ms: i64) {
+        self.wall = Wall::new(now, unix_ms);
+    }
+
+    /// A datagram came to our SIP address.
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.endpoint.handle_datagram(now, from, bytes);
+        self.drain_endpoint(now);
+    }
+
+    /// A call's media session reports.
+    pub fn handle_media(&mut self, now: Instant, call: CallId, report: MediaReport) {
+        self.with_call(now, call, |call, context| call.handle_media(context, report));
+    }
+
+    /// The office commands. A repeated id gets its answer again.
+    pub fn handle_command(&mut self, now: Instant, command: &Command) {
+        if let Some(event) = self.commands.begin(command.id) {
+            self.outputs.extend(event.map(Output::Wire));
+            return;
+        }
+        if !self.with_call(now, command.call, |call, context| call.handle_command(context, command)) {
+            let event = self.commands.end(command.id, Err(Refusal::UnknownCall));
+            self.outputs.extend(event.map(Output::Wire));
+        }
+    }
+
+    /// An attempt is on disk and is being sent, or could not be put there and is not.
+    pub fn handle_journaled(&mut self, now: Instant, call: CallId, attempt: AttemptId, result: Result<(), Refusal>) {
+        self.with_call(now, call, |call, context| call.handle_journaled(context, attempt, result));
+    }
+
+    /// The outcome of an attempt, or of a later inquiry about it. The call may be long gone.
+    pub fn handle_outcome(&mut self, now: Instant, call: CallId, attempt: AttemptId, outcome: Outcome) {
+        self.with_call(now, call, |call, context| call.handle_outcome(context, attempt, outcome));
+    }
+
+    /// Time has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        self.drain_endpoint(now);
+        while let Some((at, call)) = self.timers.first().copied()
+            && at <= now
+        {
+            self.timers.remove(&(at, call));
+            self.with_call(now, call, Call::handle_timeout);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is wanted next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let call = self.timers.first().map(|(at, _)| *at);
+        [self.endpoint.poll_timeout(), call].into_iter().flatten().min()
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The card of an attempt between [`Output::Send`] and its outcome.
+    pub fn sending(&self, call: CallId, attempt: AttemptId) -> Option<(PaymentId, Sending<'_>)> {
+        self.calls.get(&call)?.sending(attempt)
+    }
+
+    /// Every call, for an office that has just connected.
+    pub fn snapshots(&self) -> Vec<CallSnapshot> {
+        self.calls.values().filter_map(Call::snapshot).collect()
+    }
+
+    /// Calls at this moment.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// From now on new calls are refused.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Ends every call now.
+    pub fn end_all(&mut self, now: Instant) {
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for call in calls {
+            self.with_call(now, call, Call::end_for_shutdown);
+        }
+    }
+
+    /// What the SIP endpoint counted.
+    pub fn sip_stats(&self) -> sip::Stats {
+        self.endpoint.stats()
+    }
+
+    fn drain_endpoint(&mut self, now: Instant) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                sip::Output::Send { to, bytes } => self.outputs.push_back(Output::Datagram { to, bytes }),
+                sip::Output::Event(event) => self.handle_sip(now, event),
+            }
+        }
+    }
+
+    fn handle_sip(&mut self, now: Instant, event: sip::Event) {
+        if let sip::Event::Incoming { dialog, from, invite } = event {
+            return self.handle_incoming(now, dialog, from, &invite);
+        }
+        let call = event.dialog().and_then(|dialog| self.dialogs.get(&dialog)).copied();
+        match call {
+            Some(call) => {
+                self.with_call(now, call, |call, context| call.handle_sip(context, event));
+            }
+            None => self.answer_orphan(now, &event),
+        }
+    }
+
+    /// A dialog without a call can only be one that is just ending.
+    fn answer_orphan(&mut self, now: Instant, event: &sip::Event) {
+        match event {
+            sip::Event::Request { request, .. } => self.endpoint.respond(now, *request, 481),
+            sip::Event::Answered { dialog, .. } | sip::Event::Reinvite { dialog, .. } => {
+                self.endpoint.bye(now, *dialog);
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_incoming(&mut self, now: Instant, dialog: DialogId, from: SocketAddr, invite: &sip::IncomingInvite) {
+        let id = CallId::from_random(self.random());
+        if self.draining || self.calls.len() >= self.config.calls_max {
+            let retry = vec![("Retry-After".to_owned(), b"10".to_vec())];
+            return self.endpoint.reject(now, dialog, 503, None, retry);
+        }
+        let session_ids = (self.rng.next_u64(), self.rng.next_u64());
+        let Some(pair) = self.ports.take() else {
+            return self.endpoint.reject(now, dialog, 503, Some("No Media Port"), Vec::new());
+        };
+        let (mut context, _) = self.context(now);
+        match Call::new(&mut context, id, dialog, from, invite, pair, session_ids) {
+            Ok(call) => {
+                self.dialogs.insert(dialog, id);
+                self.calls.insert(id, call);
+                self.with_call(now, id, Call::begin);
+            }
+            Err(status) => {
+                self.ports.give_back(pair);
+                self.endpoint.reject(now, dialog, status, None, Vec::new());
+            }
+        }
+    }
+
+    fn random(&mut self) -> u128 {
+        u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64())
+    }
+
+    fn context(&mut self, now: Instant) -> (Context<'_>, &mut BTreeMap<CallId, Call>) {
+        let context = Context {
+            now,
+            wall: self.wall,
+            config: &self.config,
+            endpoint: &mut self.endpoint,
+            rng: &mut self.rng,
+            commands: &mut self.commands,
+            outputs: &mut self.outputs,
+        };
+        (context, &mut self.calls)
+    }
+
+    /// Lets a call do something and takes note of what that changed: its timer, its dialogs, its end.
+    fn with_call(&mut self, now: Instant, id: CallId, act: impl FnOnce(&mut Call, &mut Context<'_>)) -> bool {
+        let (mut context, calls) = self.context(now);
+        let Some(call) = calls.get_mut(&id) else { return false };
+        let timer_before = call.timer;
+        act(call, &mut context);
+        call.settle(&mut context);
+        let timer = call.poll_timeout();
+        call.timer = timer;
+        let (dialogs, over, pair) = (call.dialogs(), call.is_over(), call.ports());
+        self.timers.extend(timer.map(|at| (at, id)));
+        if let Some(at) = timer_before.filter(|at| timer != Some(*at)) {
+            self.timers.remove(&(at, id));
+        }
+        self.dialogs.extend(dialogs.into_iter().flatten().map(|dialog| (dialog, id)));
+        if over {
+            self.forget(id, pair);
+        }
+        self.drain_endpoint(now);
+        true
+    }
+
+    fn forget(&mut self, id: CallId, pair: (SocketAddr, SocketAddr)) {
+        if let Some(at) = self.calls.remove(&id).and_then(|call| call.timer) {
+            self.timers.remove(&(at, id));
+        }
+        self.dialogs.retain(|_, call| *call != id);
+        self.ports.give_back(pair);
+    }
+}

@@ -1,0 +1,241 @@
+//! Whole calls through the switchboard, with real SIP peers on a perfect network and a media session that is played.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "test code"
+)]
+
+#[path = "calls/world.rs"]
+mod world;
+
+use sip::{Body, Event};
+use std::time::Duration;
+use wire::{Action, AuditAction, CallEnd, CallState, CommandResult, Field, LineState, Outcome, PaymentState, Refusal};
+use world::{AGENT, CARRIER, World, order};
+
+#[test]
+fn a_call_is_bridged_and_ends_for_both() {
+    let mut world = World::new();
+    world.talk();
+    assert_eq!(world.snapshot().state, CallState::Talking);
+    assert_eq!(world.snapshot().caller, "447700900142");
+    world.caller_hangs_up();
+    assert!(world.agent_saw(|event| matches!(event, Event::Ended { .. })));
+    assert_eq!(world.ended(), Some(CallEnd::CallerHungUp));
+    assert_eq!(world.board.calls(), 0);
+    assert!(world.media_closed());
+}
+
+#[test]
+fn the_agent_gets_our_address_and_never_the_callers() {
+    let mut world = World::new();
+    world.talk();
+    let offer = world.agent_offer();
+    let text = String::from_utf8_lossy(offer.as_bytes()).into_owned();
+    assert!(text.contains("127.0.0.9"), "our media address: {text}");
+    assert!(!text.contains("40000"), "the caller's own port: {text}");
+}
+
+#[test]
+fn a_stranger_and_an_unknown_number_dial_nothing() {
+    let mut world = World::new();
+    assert_eq!(world.refused_from(([127, 0, 0, 1], 6666).into(), "1001"), 403);
+    assert_eq!(world.refused_from(CARRIER, "9999"), 404);
+    assert_eq!(world.board.calls(), 0);
+}
+
+#[test]
+fn a_caller_who_gives_up_stops_the_ringing() {
+    let mut world = World::new();
+    world.ring();
+    world.caller_hangs_up();
+    assert!(world.agent_saw(|event| matches!(event, Event::Cancelled { .. })));
+    assert_eq!(world.ended(), Some(CallEnd::Abandoned));
+}
+
+#[test]
+fn an_agent_who_is_busy_is_busy_for_the_caller() {
+    let mut world = World::new();
+    world.ring();
+    world.agent_rejects(486);
+    assert!(world.caller_saw(|event| matches!(event, Event::Failed { status: 486, .. })));
+    assert_eq!(world.board.calls(), 0);
+}
+
+#[test]
+fn secured_is_answered_only_with_the_medias_proof() {
+    let mut world = World::new();
+    world.talk();
+    world.media_answers = false;
+    let id = world.command(Action::Secure);
+    assert_eq!(world.snapshot().line, LineState::Securing);
+    assert_eq!(world.result(id), None);
+    world.media(media::Event::Secured);
+    assert_eq!(world.snapshot().line, LineState::Secured);
+    assert_eq!(world.result(id), Some(CommandResult::Done));
+}
+
+#[test]
+fn without_proof_the_line_is_a_fault_and_the_payment_is_gone() {
+    let mut world = World::new();
+    world.talk();
+    world.media_answers = false;
+    let id = world.command(Action::Secure);
+    world.pass(Duration::from_secs(3));
+    assert_eq!(world.snapshot().line, LineState::Fault);
+    assert_eq!(world.result(id), Some(CommandResult::Refused { reason: Refusal::MediaFault }));
+    assert!(world.audited(|action| matches!(action, AuditAction::Alarm { .. })));
+}
+
+#[test]
+fn a_stalled_media_thread_wipes_what_was_keyed() {
+    let mut world = World::new();
+    world.talk();
+    let payment = world.start_payment(&[Field::Pan, Field::Expiry]);
+    world.command(Action::Secure);
+    world.keys("4242");
+    world.pass(Duration::from_millis(300));
+    assert_eq!(world.snapshot().payment.unwrap().fields[0].digits, 4);
+    world.proofs = false;
+    world.pass(Duration::from_secs(3));
+    let snapshot = world.snapshot();
+    assert_eq!(snapshot.line, LineState::Fault);
+    let progress = snapshot.payment.unwrap();
+    assert_eq!((progress.payment, progress.state), (payment, PaymentState::Cancelled));
+}
+
+#[test]
+fn a_whole_payment_is_authorized_once_and_releases_the_line() {
+    let mut world = World::new();
+    world.talk();
+    let payment = world.start_payment(&[Field::Pan, Field::Expiry, Field::Cvv]);
+    world.command(Action::Secure);
+    world.keys("4242424242424242*1235123");
+    world.pass(Duration::from_millis(300));
+    assert_eq!(world.snapshot().payment.unwrap().state, PaymentState::Ready);
+    let id = world.command(Action::Authorize { payment });
+    let again = world.command(Action::Authorize { payment });
+    let sends = world.sends();
+    assert_eq!(sends.len(), 1, "one attempt however often the button is pressed");
+    assert_eq!(world.result(again), Some(CommandResult::Refused { reason: Refusal::OutcomePending }));
+    world.board.handle_journaled(world.now, world.call(), sends[0], Ok(()));
+    world.settle();
+    assert_eq!(world.result(id), Some(CommandResult::Done));
+    world.board.handle_outcome(world.now, world.call(), sends[0], approved());
+    world.settle();
+    assert_eq!(world.snapshot().payment.unwrap().state, PaymentState::Approved);
+    assert_eq!(world.snapshot().line, LineState::Releasing, "an approval releases; only the media session opens");
+    world.media(media::Event::Opened);
+    assert_eq!(world.snapshot().line, LineState::Open);
+}
+
+#[test]
+fn an_attempt_that_could_not_be_journaled_is_proved_not_sent() {
+    let mut world = World::new();
+    world.talk();
+    let payment = world.start_payment(&[Field::Pan, Field::Expiry]);
+    world.command(Action::Secure);
+    world.keys("4242424242424242*1235");
+    let id = world.command(Action::Authorize { payment });
+    let attempt = world.sends()[0];
+    world.board.handle_journaled(world.now, world.call(), attempt, Err(Refusal::JournalFault));
+    world.settle();
+    assert_eq!(world.result(id), Some(CommandResult::Refused { reason: Refusal::JournalFault }));
+    assert_eq!(world.snapshot().payment.unwrap().state, PaymentState::NotSent);
+}
+
+#[test]
+fn a_repeated_command_is_answered_again_and_not_done_again() {
+    let mut world = World::new();
+    world.talk();
+    let command = order(world.call(), Action::Secure);
+    world.send_command(&command);
+    world.send_command(&command);
+    assert_eq!(world.results.iter().filter(|(id, _)| *id == command.id).count(), 2);
+    assert_eq!(world.secures(), 1);
+}
+
+#[test]
+fn a_command_for_a_call_that_is_gone_is_refused() {
+    let mut world = World::new();
+    world.talk();
+    let call = world.call();
+    world.caller_hangs_up();
+    let command = order(call, Action::Secure);
+    world.send_command(&command);
+    assert_eq!(world.result(command.id), Some(CommandResult::Refused { reason: Refusal::UnknownCall }));
+}
+
+#[test]
+fn hanging_up_wipes_before_anything_else() {
+    let mut world = World::new();
+    world.talk();
+    world.start_payment(&[Field::Pan, Field::Expiry]);
+    world.command(Action::Secure);
+    world.keys("4242424242424242*");
+    world.caller_hangs_up();
+    assert_eq!(world.ended(), Some(CallEnd::CallerHungUp));
+    assert!(world.sends().is_empty());
+}
+
+#[test]
+fn hold_passes_to_the_other_side_and_back() {
+    let mut world = World::new();
+    world.talk();
+    world.agent_holds(true);
+    assert_eq!(world.snapshot().state, CallState::Held);
+    let offer = world.caller_last_offer();
+    assert!(String::from_utf8_lossy(offer.as_bytes()).contains("a=sendonly"));
+    world.agent_holds(false);
+    assert_eq!(world.snapshot().state, CallState::Talking);
+    assert!(world.ended().is_none(), "hold ends no call");
+}
+
+#[test]
+fn info_digits_pass_on_an_open_line_and_are_consumed_on_any_other() {
+    let mut world = World::new();
+    world.talk();
+    world.caller_info("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n");
+    assert_eq!(world.agent_infos(), 1);
+    assert!(world.info_keys.is_empty());
+    world.media_answers = false;
+    world.command(Action::Secure);
+    world.caller_info("application/dtmf-relay", "Signal=6\r\n");
+    world.media(media::Event::Secured);
+    world.caller_info("application/dtmf", "7");
+    world.media(media::Event::Releasing);
+    world.caller_info("application/dtmf", "8");
+    assert_eq!(world.agent_infos(), 1, "not one more while securing, secured or releasing");
+    assert_eq!(world.info_keys, b"678");
+    assert_eq!(world.caller_answers(), [200, 200, 200, 200]);
+}
+
+#[test]
+fn broken_offers_are_refused_in_words_that_sip_has() {
+    let mut world = World::new();
+    assert_eq!(world.refused_with(CARRIER, "1001", Some(Body::from(b"v=zero".as_slice()))), 400);
+    let video = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 9\r\n";
+    assert_eq!(world.refused_with(CARRIER, "1001", Some(Body::from(video.as_slice()))), 488);
+    let _ = AGENT;
+}
+
+#[test]
+fn a_caller_without_an_offer_gets_ours_and_answers_with_the_ack() {
+    let mut world = World::new();
+    world.talk_late_offer();
+    assert_eq!(world.snapshot().state, CallState::Talking);
+    assert!(world.caller_connected());
+}
+
+fn approved() -> Outcome {
+    Outcome::Approved {
+        auth_code: "T1".to_owned(),
+        gateway_ref: "g1".to_owned(),
+        amount: wire::Money { minor: 4200, currency: wire::Currency::GBP },
+    }
+}

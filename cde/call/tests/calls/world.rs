@@ -1,0 +1,435 @@
+//! A carrier, a PBX and a media session around one switchboard.
+
+use call::{Config, MediaOrder, MediaReport, Output, Route, Switchboard, Trunk};
+use card::Key;
+use payment::Rules;
+use sip::offer_answer::{Direction, LocalMedia, Offer, Origin};
+use sip::{Body, DialogId, Endpoint, Event, Invite, NameAddr, Uri};
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+use wire::{
+    Action, AttemptId, AuditAction, CallEnd, CallId, CallSnapshot, Command, CommandId, CommandResult, Currency, Field,
+    Money, Origin as By, PaymentId, PaymentOrder, Store,
+};
+
+pub(crate) const US: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
+pub(crate) const CARRIER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5070);
+pub(crate) const AGENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5080);
+
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) board: Switchboard,
+    caller: Peer,
+    caller_at: SocketAddr,
+    agent: Peer,
+    pub(crate) media_answers: bool,
+    pub(crate) proofs: bool,
+    pub(crate) results: Vec<(CommandId, CommandResult)>,
+    pub(crate) info_keys: Vec<u8>,
+    wires: Vec<wire::Event>,
+    audits: Vec<AuditAction>,
+    orders: Vec<&'static str>,
+    caller_connected: bool,
+    attempts: Vec<AttemptId>,
+    command_number: u128,
+    strangers: u8,
+}
+
+struct Peer {
+    endpoint: Endpoint,
+    local: LocalMedia,
+    version: u64,
+    dialog: Option<DialogId>,
+    events: Vec<Event>,
+    infos: usize,
+    answers: Vec<u16>,
+    last_offer: Option<Body>,
+    answers_calls: bool,
+}
+
+impl Peer {
+    fn new(local: SocketAddr, rtp_port: u16, seed: u8) -> Self {
+        let config = sip::Config { local, user_agent: String::new(), transactions_max: 100, dialogs_max: 20 };
+        Self {
+            endpoint: Endpoint::new(config, [seed; 32]),
+            local: LocalMedia::new(SocketAddr::new(local.ip(), rtp_port)),
+            version: 1,
+            dialog: None,
+            events: Vec::new(),
+            infos: 0,
+            answers: Vec::new(),
+            last_offer: None,
+            answers_calls: true,
+        }
+    }
+
+    fn origin(&mut self) -> Origin {
+        self.version += 1;
+        Origin { session_id: 7, version: self.version }
+    }
+
+    fn answer(&mut self, body: &Body) -> Body {
+        let offer = Offer::parse(body).unwrap();
+        let agreed = offer.agree(&[sip::offer_answer::Codec::Pcmu]).unwrap();
+        let origin = self.origin();
+        offer.answer(origin, &agreed, self.local.address, Direction::SendRecv)
+    }
+
+    fn handle(&mut self, now: Instant, event: Event) {
+        match &event {
+            Event::Incoming { dialog, invite, .. } => {
+                self.dialog = Some(*dialog);
+                self.last_offer = invite.body.clone();
+                self.endpoint.progress(now, *dialog, 180, None);
+                if self.answers_calls {
+                    self.pick_up(now);
+                }
+            }
+            Event::Answered { dialog, body } => {
+                let late = self.last_offer.is_none();
+                let answer = if late { Some(self.answer(body.as_ref().unwrap())) } else { None };
+                self.endpoint.ack(now, *dialog, answer);
+            }
+            Event::Reinvite { dialog, body } => {
+                self.last_offer = body.clone();
+                let answer = self.answer(body.as_ref().unwrap());
+                self.endpoint.accept(now, *dialog, Some(answer));
+            }
+            Event::Request { request, .. } => {
+                self.infos += 1;
+                self.endpoint.respond(now, *request, 200);
+            }
+            Event::RequestAnswered { status, .. } => self.answers.push(*status),
+            Event::Ended { .. } | Event::Cancelled { .. } | Event::Failed { .. } => self.dialog = None,
+            _ => {}
+        }
+        self.events.push(event);
+    }
+
+    fn pick_up(&mut self, now: Instant) {
+        let body = self.last_offer.clone().unwrap();
+        let answer = self.answer(&body);
+        self.endpoint.accept(now, self.dialog.unwrap(), Some(answer));
+    }
+}
+
+pub(crate) fn order(call: CallId, action: Action) -> Command {
+    Command { id: CommandId::from_random(77), call, origin: By::User { id: 1 }, action }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        let trunk = |name: &str, address: SocketAddr| Trunk {
+            name: name.to_owned(),
+            ip: address.ip(),
+            port: Some(address.port()),
+        };
+        let config = Config {
+            sip: US,
+            media: [127, 0, 0, 9].into(),
+            ports: (10_000, 10_200),
+            calls_max: 20,
+            trunks: vec![trunk("carrier", CARRIER), trunk("pbx", AGENT)],
+            routes: vec![Route { from: "carrier".into(), to: "pbx".into(), prefix: "10".into(), extension: None }],
+            merchants: ["main".parse().unwrap()].into(),
+            rules: Rules::default(),
+            record: false,
+        };
+        Self {
+            now,
+            board: Switchboard::new(now, 1_795_000_000_000, config, [1; 32]),
+            caller: Peer::new(CARRIER, 40_000, 2),
+            caller_at: CARRIER,
+            agent: Peer::new(AGENT, 41_000, 3),
+            media_answers: true,
+            proofs: true,
+            results: Vec::new(),
+            info_keys: Vec::new(),
+            wires: Vec::new(),
+            audits: Vec::new(),
+            orders: Vec::new(),
+            caller_connected: false,
+            attempts: Vec::new(),
+            command_number: 1000,
+            strangers: 10,
+        }
+    }
+
+    fn invite(&mut self, number: &str, body: Option<Body>) {
+        let target = Uri::sip(Some(number), US).unwrap();
+        let invite = Invite {
+            to: NameAddr::new(target.clone()),
+            target,
+            destination: Some(US),
+            from: NameAddr::new(Uri::sip(Some("447700900142"), CARRIER).unwrap()),
+            headers: Vec::new(),
+            body: body.clone(),
+        };
+        self.caller.last_offer = body;
+        self.caller.dialog = Some(self.caller.endpoint.invite(self.now, invite).unwrap());
+    }
+
+    pub(crate) fn ring(&mut self) {
+        self.agent.answers_calls = false;
+        let origin = self.caller.origin();
+        let offer = self.caller.local.offer(origin);
+        self.invite("1001", Some(offer));
+        self.settle();
+    }
+
+    pub(crate) fn talk(&mut self) {
+        self.ring();
+        self.agent.pick_up(self.now);
+        self.settle();
+    }
+
+    pub(crate) fn talk_late_offer(&mut self) {
+        self.invite("1001", None);
+        self.settle();
+    }
+
+    pub(crate) fn agent_rejects(&mut self, status: u16) {
+        let dialog = self.agent.dialog.take().unwrap();
+        self.agent.endpoint.reject(self.now, dialog, status, None, Vec::new());
+        self.settle();
+    }
+
+    pub(crate) fn caller_hangs_up(&mut self) {
+        let dialog = self.caller.dialog.take().unwrap();
+        self.caller.endpoint.bye(self.now, dialog);
+        self.settle();
+    }
+
+    pub(crate) fn agent_holds(&mut self, hold: bool) {
+        self.agent.local.direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
+        let origin = self.agent.origin();
+        let offer = self.agent.local.offer(origin);
+        self.agent.endpoint.reinvite(self.now, self.agent.dialog.unwrap(), Some(offer)).unwrap();
+        self.settle();
+    }
+
+    pub(crate) fn caller_info(&mut self, content_type: &str, body: &str) {
+        let dialog = self.caller.dialog.unwrap();
+        self.caller.endpoint.info(self.now, dialog, content_type, Body::from(body.as_bytes())).unwrap();
+        self.settle();
+    }
+
+    pub(crate) fn refused_from(&mut self, from: SocketAddr, number: &str) -> u16 {
+        let origin = self.caller.origin();
+        let offer = self.caller.local.offer(origin);
+        self.refused_with(from, number, Some(offer))
+    }
+
+    /// The status that an INVITE from this address gets.
+    pub(crate) fn refused_with(&mut self, from: SocketAddr, number: &str, body: Option<Body>) -> u16 {
+        // Another seed each time, or the second call would be a retransmission of the first.
+        self.strangers += 1;
+        self.caller = Peer::new(from, 40_000, self.strangers);
+        self.caller_at = from;
+        self.invite(number, body);
+        self.settle();
+        let failed = self.caller.events.iter().find_map(|event| match event {
+            Event::Failed { status, .. } => Some(*status),
+            _ => None,
+        });
+        failed.unwrap()
+    }
+
+    pub(crate) fn command(&mut self, action: Action) -> CommandId {
+        self.command_number += 1;
+        let id = CommandId::from_random(self.command_number);
+        let command = Command { id, ..order(self.call(), action) };
+        self.send_command(&command);
+        id
+    }
+
+    pub(crate) fn send_command(&mut self, command: &Command) {
+        self.board.handle_command(self.now, command);
+        self.settle();
+    }
+
+    pub(crate) fn start_payment(&mut self, fields: &[Field]) -> PaymentId {
+        let payment = PaymentId::from_random(5);
+        let order = PaymentOrder {
+            payment,
+            amount: Money { minor: 4200, currency: Currency::GBP },
+            merchant: "main".parse().unwrap(),
+            fields: fields.to_vec(),
+            store: Store::None,
+        };
+        let id = self.command(Action::StartPayment(order));
+        assert_eq!(self.result(id), Some(CommandResult::Done));
+        payment
+    }
+
+    pub(crate) fn media(&mut self, event: media::Event) {
+        self.board.handle_media(self.now, self.call(), MediaReport::Event(event));
+        self.settle();
+    }
+
+    pub(crate) fn keys(&mut self, keys: &str) {
+        for key in keys.bytes() {
+            self.media(media::Event::Key(Key::from_char(key).unwrap()));
+        }
+    }
+
+    /// Lets time go by, with the media's proofs unless they are switched off.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        let mut proof = self.now;
+        while self.now < end {
+            self.now += Duration::from_millis(10);
+            if self.proofs && self.media_answers && self.now >= proof {
+                proof += Duration::from_millis(500);
+                self.board.handle_media(self.now, self.call(), MediaReport::Event(media::Event::Proof));
+            }
+            self.board.handle_timeout(self.now);
+            self.caller.endpoint.handle_timeout(self.now);
+            self.agent.endpoint.handle_timeout(self.now);
+            self.settle();
+        }
+    }
+
+    /// Carries everything to where it goes until nothing moves any more.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            let mut datagrams = VecDeque::new();
+            let mut moved = false;
+            while let Some(output) = self.board.poll_output() {
+                moved = true;
+                self.handle_output(output, &mut datagrams);
+            }
+            for (peer, address) in [(&mut self.caller, self.caller_at), (&mut self.agent, AGENT)] {
+                while let Some(output) = peer.endpoint.poll_output() {
+                    moved = true;
+                    match output {
+                        sip::Output::Send { bytes, .. } => datagrams.push_back((address, US, bytes)),
+                        sip::Output::Event(event) => peer.handle(self.now, event),
+                    }
+                }
+            }
+            if !moved {
+                return;
+            }
+            for (from, to, bytes) in datagrams {
+                self.carry(from, to, &bytes);
+            }
+        }
+    }
+
+    fn carry(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        if to == US {
+            self.board.handle_datagram(self.now, from, bytes);
+        } else if to == AGENT {
+            self.agent.endpoint.handle_datagram(self.now, US, bytes);
+        } else {
+            self.caller.endpoint.handle_datagram(self.now, US, bytes);
+        }
+    }
+
+    fn handle_output(&mut self, output: Output, datagrams: &mut VecDeque<(SocketAddr, SocketAddr, Vec<u8>)>) {
+        match output {
+            Output::Datagram { to, bytes } => datagrams.push_back((US, to, bytes)),
+            Output::Wire(wire::Event::CommandEnded { id, result }) => self.results.push((id, result)),
+            Output::Wire(event) => self.wires.push(event),
+            Output::Audit(event) => self.audits.push(event.action),
+            Output::Send { attempt, .. } => self.attempts.push(attempt),
+            Output::Media { call, order } => self.handle_order(call, order),
+        }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "an order is consumed, as by a real session")]
+    fn handle_order(&mut self, call: CallId, order: MediaOrder) {
+        let report = match order {
+            MediaOrder::Open { .. } => Some(MediaReport::Opened),
+            MediaOrder::Close => {
+                self.orders.push("close");
+                None
+            }
+            MediaOrder::Command(media::Command::Secure) => {
+                self.orders.push("secure");
+                self.media_answers.then_some(MediaReport::Event(media::Event::Secured))
+            }
+            MediaOrder::Command(media::Command::Release) => {
+                self.media_answers.then_some(MediaReport::Event(media::Event::Releasing))
+            }
+            MediaOrder::Command(media::Command::InfoKey { key, .. }) => {
+                self.info_keys.push(key);
+                None
+            }
+            MediaOrder::Command(media::Command::Connect { side: media::Side::Caller, .. }) => {
+                self.caller_connected = true;
+                None
+            }
+            MediaOrder::Command(_) => None,
+        };
+        if let Some(report) = report {
+            self.board.handle_media(self.now, call, report);
+        }
+    }
+
+    pub(crate) fn call(&self) -> CallId {
+        self.snapshot().call
+    }
+
+    pub(crate) fn snapshot(&self) -> CallSnapshot {
+        self.board.snapshots().into_iter().next().expect("a call")
+    }
+
+    pub(crate) fn ended(&self) -> Option<CallEnd> {
+        self.wires.iter().find_map(|event| match event {
+            wire::Event::CallEnded { end, .. } => Some(*end),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn result(&self, id: CommandId) -> Option<CommandResult> {
+        self.results.iter().find(|(known, _)| *known == id).map(|(_, result)| result.clone())
+    }
+
+    pub(crate) fn sends(&self) -> Vec<AttemptId> {
+        self.attempts.clone()
+    }
+
+    pub(crate) fn secures(&self) -> usize {
+        self.orders.iter().filter(|order| **order == "secure").count()
+    }
+
+    pub(crate) fn media_closed(&self) -> bool {
+        self.orders.contains(&"close")
+    }
+
+    pub(crate) fn caller_connected(&self) -> bool {
+        self.caller_connected
+    }
+
+    pub(crate) fn audited(&self, is: impl Fn(&AuditAction) -> bool) -> bool {
+        self.audits.iter().any(is)
+    }
+
+    pub(crate) fn caller_saw(&self, is: impl Fn(&Event) -> bool) -> bool {
+        self.caller.events.iter().any(is)
+    }
+
+    pub(crate) fn agent_saw(&self, is: impl Fn(&Event) -> bool) -> bool {
+        self.agent.events.iter().any(is)
+    }
+
+    pub(crate) fn agent_infos(&self) -> usize {
+        self.agent.infos
+    }
+
+    pub(crate) fn caller_answers(&self) -> &[u16] {
+        &self.caller.answers
+    }
+
+    pub(crate) fn agent_offer(&self) -> Body {
+        self.agent.last_offer.clone().unwrap()
+    }
+
+    pub(crate) fn caller_last_offer(&self) -> Body {
+        self.caller.last_offer.clone().unwrap()
+    }
+}
