@@ -1,0 +1,202 @@
+//! The async heart: one task owns the switchboard; everything comes to it in one order.
+
+use crate::charge::{Charger, Ended};
+use crate::clock;
+use crate::door::Ask;
+use crate::journal::{Journal, JournalError, NewAttempt};
+use crate::media_plane::{MediaPlane, Report};
+use aws_lc_rs::hmac;
+use call::{MediaOrder, Output, Switchboard};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::sync::{broadcast, mpsc, watch};
+use wire::{AttemptId, CallId, Event, Refusal};
+
+/// The largest UDP datagram.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+/// Datagrams read in a row before the other queues get their turn.
+const DATAGRAMS_IN_A_ROW: usize = 32;
+/// The wall clock is compared with the monotonic one this often.
+const WALL_EVERY: Duration = Duration::from_secs(10);
+/// How long calls may go on after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// An attempt is on disk, or is not.
+pub(crate) struct Journaled {
+    pub(crate) call: CallId,
+    pub(crate) attempt: AttemptId,
+    pub(crate) result: Result<(), Refusal>,
+}
+
+/// The queues that lead to the switchboard.
+pub(crate) struct Inbox {
+    pub(crate) socket: UdpSocket,
+    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) asks: mpsc::Receiver<Ask>,
+    pub(crate) ended: mpsc::Receiver<Ended>,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// What the switchboard's outputs need.
+pub(crate) struct Outbox {
+    pub(crate) media: MediaPlane,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) journal: Journal,
+    pub(crate) charger: Charger,
+    pub(crate) digest_key: hmac::Key,
+    pub(crate) seeds: crate::seeds::Seeds,
+}
+
+/// Runs until told to stop and all calls are over.
+pub(crate) async fn run(mut board: Switchboard, mut inbox: Inbox, outbox: Outbox) {
+    let outbox = Arc::new(outbox);
+    let (journaled, mut answers) = mpsc::channel::<Journaled>(1024);
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    let mut wall = tokio::time::interval(WALL_EVERY);
+    let mut drained: Option<tokio::time::Instant> = None;
+    loop {
+        let timer = board.poll_timeout().map(tokio::time::Instant::from_std);
+        tokio::select! {
+            ready = inbox.socket.readable() => {
+                if ready.is_ok() {
+                    read(&mut board, &inbox.socket, &mut buffer, &outbox, &journaled);
+                }
+            }
+            Some(report) = inbox.reports.recv() => board.handle_media(clock::now(), report.call, report.report),
+            Some(ask) = inbox.asks.recv() => handle_ask(&mut board, &outbox, ask),
+            Some(ended) = inbox.ended.recv() => {
+                board.handle_outcome(clock::now(), ended.call, ended.attempt, ended.outcome);
+            }
+            Some(answer) = answers.recv() => {
+                board.handle_journaled(clock::now(), answer.call, answer.attempt, answer.result);
+            }
+            () = sleep_until(timer) => board.handle_timeout(clock::now()),
+            _ = wall.tick() => board.set_wall(clock::now(), clock::unix_ms()),
+            _ = inbox.stop.changed(), if drained.is_none() => {
+                tracing::info!(calls = board.calls(), "stopping: no new calls; those that stand may finish");
+                board.drain();
+                drained = Some(tokio::time::Instant::now() + DRAIN);
+            }
+            () = sleep_until(drained) => board.end_all(clock::now()),
+        }
+        dispatch(&mut board, &inbox.socket, &outbox, &journaled);
+        if drained.is_some() && board.calls() == 0 {
+            return;
+        }
+    }
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn read(
+    board: &mut Switchboard,
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+    outbox: &Arc<Outbox>,
+    journaled: &mpsc::Sender<Journaled>,
+) {
+    for _ in 0..DATAGRAMS_IN_A_ROW {
+        let Ok((length, from)) = socket.try_recv_from(buffer) else { return };
+        board.handle_datagram(clock::now(), from, buffer.get(..length).unwrap_or_default());
+        dispatch(board, socket, outbox, journaled);
+    }
+}
+
+fn handle_ask(board: &mut Switchboard, outbox: &Outbox, ask: Ask) {
+    match ask {
+        Ask::Command(command) => board.handle_command(clock::now(), &command),
+        Ask::Snapshot(answer) => {
+            // Nobody waits any more when the office has gone again meanwhile.
+            let _ = answer.send((board.snapshots(), outbox.events.subscribe()));
+        }
+    }
+}
+
+/// Does everything that the switchboard wants done.
+fn dispatch(board: &mut Switchboard, socket: &UdpSocket, outbox: &Arc<Outbox>, journaled: &mpsc::Sender<Journaled>) {
+    while let Some(output) = board.poll_output() {
+        match output {
+            Output::Datagram { to, bytes } => send(socket, to, &bytes),
+            Output::Media { call, order } => order_media(board, outbox, call, order),
+            Output::Wire(event) => {
+                // Without an office nobody listens; it gets a snapshot when it comes.
+                let _ = outbox.events.send(event);
+            }
+            Output::Audit(event) => {
+                if !outbox.journal.audit(event) {
+                    tracing::error!("the journal is too far behind: an audit row is lost");
+                }
+            }
+            Output::Send { call, attempt } => charge(board, outbox, journaled, call, attempt),
+        }
+    }
+}
+
+/// A datagram that cannot be sent now is lost, as one on the network would be; SIP sends it again.
+fn send(socket: &UdpSocket, to: SocketAddr, bytes: &[u8]) {
+    if let Err(error) = socket.try_send_to(bytes, to) {
+        tracing::debug!(%error, "a SIP datagram was not sent");
+    }
+}
+
+fn order_media(board: &mut Switchboard, outbox: &Outbox, call: CallId, order: MediaOrder) {
+    let opening = matches!(order, MediaOrder::Open { .. });
+    if !outbox.media.order(call, order, outbox.seeds.next()) && opening {
+        board.handle_media(clock::now(), call, call::MediaReport::OpenFailed);
+    }
+}
+
+/// The request is built here and now, while the card is there; then it goes to disk, then to the gateway.
+fn charge(
+    board: &mut Switchboard,
+    outbox: &Arc<Outbox>,
+    journaled: &mpsc::Sender<Journaled>,
+    call: CallId,
+    attempt: AttemptId,
+) {
+    let Some((payment, sending)) = board.sending(call, attempt) else {
+        // The caller hung up meanwhile and the card is gone: nothing is sent.
+        return board.handle_journaled(clock::now(), call, attempt, Err(Refusal::CardGone));
+    };
+    let Some(built) = outbox.charger.build(attempt, sending.merchant, &sending) else {
+        return board.handle_journaled(clock::now(), call, attempt, Err(Refusal::UnknownMerchant));
+    };
+    let row = NewAttempt {
+        attempt,
+        payment,
+        call,
+        merchant: sending.merchant.clone(),
+        gateway: built.gateway.clone(),
+        amount: sending.amount,
+        card: sending.card.view(),
+        digest: hex(hmac::sign(&outbox.digest_key, &built.redacted).as_ref()),
+    };
+    let (outbox, journaled) = (Arc::clone(outbox), journaled.clone());
+    tokio::spawn(async move {
+        let begun = outbox.charger.begin(row).await;
+        let result = begun.as_ref().copied().map_err(refusal);
+        // The switchboard hears of the disk before it can hear of the gateway.
+        let heard = journaled.send(Journaled { call, attempt, result }).await;
+        if begun.is_ok() && heard.is_ok() {
+            outbox.charger.charge(call, attempt, built).await;
+        }
+    });
+}
+
+fn refusal(error: &JournalError) -> Refusal {
+    match error {
+        JournalError::SecondAttempt => Refusal::OutcomePending,
+        _ => Refusal::JournalFault,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,209 @@
+//! Sending an attempt to its gateway and learning how it ended.
+//!
+//! # Invariants
+//! - The attempt is on disk before the first byte is sent.
+//! - Every answer but a documented one is `Unknown`; an `Unknown` is settled by asking the gateway, for as long as it
+//!   takes, also after a restart.
+//! - No connection is kept after an answer, so that no buffer with a card in it lives on in a pool.
+
+use crate::clock;
+use crate::config::{self, Config};
+use crate::journal::{Journal, NewAttempt, OpenAttempt, settled};
+use gateway::{Adapter, HttpRequest, Operation, Request, Sent};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use wire::{AttemptId, CallId, MerchantId, Money, Outcome};
+
+/// How soon an unknown outcome is asked for again: quickly at first, then every ten seconds.
+const INQUIRY_PAUSES_MS: [u64; 6] = [500, 1_000, 2_000, 3_000, 5_000, 10_000];
+
+/// The outcome of an attempt, for the switchboard.
+pub(crate) struct Ended {
+    pub(crate) call: CallId,
+    pub(crate) attempt: AttemptId,
+    pub(crate) outcome: Outcome,
+}
+
+/// One configured gateway.
+struct Terminal {
+    adapter: Box<dyn Adapter>,
+    url: String,
+    timeout: Duration,
+}
+
+/// All gateways.
+#[derive(Clone)]
+pub(crate) struct Charger {
+    terminals: Arc<BTreeMap<String, Terminal>>,
+    merchants: Arc<BTreeMap<String, String>>,
+    client: reqwest::Client,
+    journal: Journal,
+    ended: mpsc::Sender<Ended>,
+}
+
+/// A request that is built and not yet sent. It holds the card in wiped memory.
+pub(crate) struct Built {
+    pub(crate) gateway: String,
+    pub(crate) amount: Money,
+    pub(crate) request: HttpRequest,
+    /// What the journal's digest is made of: the request without the card.
+    pub(crate) redacted: Vec<u8>,
+}
+
+/// Why the gateways cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ChargerError {
+    /// An adapter refuses to start.
+    #[error("gateway {name}: {message}")]
+    Startup {
+        /// Which.
+        name: String,
+        /// Why, and the way out.
+        message: String,
+    },
+    /// The HTTP client cannot be made.
+    #[error("gateway client: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+impl Charger {
+    pub(crate) fn new(config: &Config, journal: Journal, ended: mpsc::Sender<Ended>) -> Result<Self, ChargerError> {
+        let mut terminals = BTreeMap::new();
+        for gateway in &config.gateway {
+            terminals.insert(gateway.name.clone(), terminal(gateway)?);
+        }
+        let merchants = config.merchants().into_iter().map(|(m, g)| (m.to_owned(), g.to_owned())).collect();
+        let client = reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self { terminals: Arc::new(terminals), merchants: Arc::new(merchants), client, journal, ended })
+    }
+
+    /// Builds the request for an attempt. `None` when the merchant has no gateway.
+    pub(crate) fn build(
+        &self,
+        attempt: AttemptId,
+        merchant: &MerchantId,
+        sending: &payment::Sending<'_>,
+    ) -> Option<Built> {
+        let gateway = self.merchants.get(merchant.as_str())?;
+        let terminal = self.terminals.get(gateway)?;
+        let request = terminal.adapter.build(&Request::Authorize {
+            attempt,
+            amount: sending.amount,
+            card: sending.card,
+            merchant,
+        });
+        Some(Built { gateway: gateway.clone(), amount: sending.amount, redacted: request.redacted(), request })
+    }
+
+    /// Puts the attempt on disk; `Ok` means that it may be sent.
+    pub(crate) async fn begin(&self, attempt: NewAttempt) -> Result<(), crate::journal::JournalError> {
+        self.journal.begin(attempt).await
+    }
+
+    /// Sends it and follows it to its end.
+    pub(crate) async fn charge(&self, call: CallId, attempt: AttemptId, built: Built) {
+        let Some(terminal) = self.terminals.get(&built.gateway) else { return };
+        let sent = self.send(terminal, built.request).await;
+        let outcome = terminal.adapter.parse(Operation::Authorize { attempt, amount: built.amount }, sent);
+        let unknown = !settled(&outcome);
+        self.end(call, attempt, outcome).await;
+        if unknown {
+            let (amount, sent_unix_ms) = (built.amount, clock::unix_ms());
+            self.settle(OpenAttempt { attempt, call, gateway: built.gateway, amount, sent_unix_ms }).await;
+        }
+    }
+
+    /// Attempts that were in flight when the process before this one ended.
+    pub(crate) async fn settle_left_over(self) {
+        let open = match self.journal.open_attempts().await {
+            Ok(open) => open,
+            Err(error) => return tracing::error!(%error, "the journal's open attempts could not be read"),
+        };
+        for attempt in open {
+            tracing::warn!(attempt = %attempt.attempt, "an attempt was in flight when this process ended: asking the gateway");
+            self.end(attempt.call, attempt.attempt, Outcome::Unknown).await;
+            let charger = self.clone();
+            tokio::spawn(async move { charger.settle(attempt).await });
+        }
+    }
+
+    /// Asks the gateway until it answers.
+    async fn settle(&self, open: OpenAttempt) {
+        let Some(terminal) = self.terminals.get(&open.gateway) else {
+            return tracing::error!(gateway = %open.gateway, attempt = %open.attempt,
+                "an attempt's gateway is no longer in cde.toml: its outcome stays unknown until it is there again");
+        };
+        let mut pauses = INQUIRY_PAUSES_MS.into_iter();
+        let mut pause = 0;
+        loop {
+            pause = pauses.next().unwrap_or(pause);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let request = terminal.adapter.build(&Request::Inquire { attempt: open.attempt });
+            let sent = self.send(terminal, request).await;
+            // Not found may mean not yet, until the gateway's own window is over.
+            let settle_ms = i64::try_from(terminal.adapter.caps().settle_ms).unwrap_or(i64::MAX);
+            let window_over = clock::unix_ms().saturating_sub(open.sent_unix_ms) >= settle_ms;
+            let operation = Operation::Inquire { attempt: open.attempt, amount: open.amount, settled: window_over };
+            let outcome = terminal.adapter.parse(operation, sent);
+            // That the inquiry itself was not executed says nothing of the charge.
+            let known = settled(&outcome) && outcome != Outcome::Rejected;
+            if known {
+                return self.end(open.call, open.attempt, outcome).await;
+            }
+        }
+    }
+
+    async fn end(&self, call: CallId, attempt: AttemptId, outcome: Outcome) {
+        while let Err(error) = self.journal.end(attempt, outcome.clone()).await {
+            tracing::error!(%error, %attempt, "an outcome could not be written; trying again");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        // The switchboard is gone only when the process is ending; the journal has the outcome.
+        let _ = self.ended.send(Ended { call, attempt, outcome }).await;
+    }
+
+    async fn send(&self, terminal: &Terminal, request: HttpRequest) -> Sent {
+        let url = format!("{}{}", terminal.url, request.path);
+        let mut builder = match request.method {
+            gateway::Method::Get => self.client.get(url),
+            gateway::Method::Post => self.client.post(url),
+        };
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        let response = builder.timeout(terminal.timeout).body(request.body.into_bytes()).send().await;
+        match response {
+            // Only a connection that never stood proves that nothing was sent.
+            Err(error) if error.is_connect() => Sent::NotSent,
+            Err(_) => Sent::Broken,
+            Ok(response) => {
+                let status = response.status().as_u16();
+                match response.bytes().await {
+                    Ok(body) if body.len() <= gateway::ANSWER_BYTES_MAX => {
+                        Sent::Response { status, body: body.to_vec() }
+                    }
+                    _ => Sent::Broken,
+                }
+            }
+        }
+    }
+}
+
+fn terminal(configured: &config::Gateway) -> Result<Terminal, ChargerError> {
+    let adapter: Box<dyn Adapter> = match configured.kind {
+        config::GatewayKind::Sandbox => Box::new(gateway::Sandbox::new(gateway::Sandbox::TEST_KEY.to_owned())),
+    };
+    gateway::check_startup(adapter.caps(), configured.moto_confirmed)
+        .map_err(|error| ChargerError::Startup { name: configured.name.clone(), message: error.to_string() })?;
+    Ok(Terminal {
+        adapter,
+        url: configured.url.trim_end_matches('/').to_owned(),
+        timeout: Duration::from_millis(configured.timeout_ms_max),
+    })
+}

@@ -1,0 +1,315 @@
+//! `cde.toml`: trunks, routes, merchants, gateways and their hosts. Readable by the cde's user alone; the office refers
+//! to what stands here by name and can change none of it.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// The whole file. Every key is optional; unknown keys are refused.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// SIP.
+    pub sip: Sip,
+    /// RTP.
+    pub media: Media,
+    /// Where calls come from and go to.
+    pub trunk: Vec<Trunk>,
+    /// Which call goes where.
+    pub route: Vec<Route>,
+    /// Who charges.
+    pub gateway: Vec<Gateway>,
+    /// Whose money.
+    pub merchant: Vec<Merchant>,
+    /// The door.
+    pub door: Door,
+    /// Journal and recordings.
+    pub data: Data,
+}
+
+/// `[sip]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sip {
+    /// UDP address for SIP. It is written into Via and Contact, so it must be one that the other side can reach.
+    pub listen: SocketAddr,
+    /// Calls at once; further ones get 503.
+    pub calls_max: usize,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)), calls_max: 2_000 }
+    }
+}
+
+/// `[media]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Media {
+    /// Address for RTP, written into SDP.
+    pub address: IpAddr,
+    /// First port.
+    pub first_port: u16,
+    /// Last port.
+    pub last_port: u16,
+    /// Media threads; 0 means one a core.
+    pub threads: usize,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), first_port: 10_000, last_port: 19_999, threads: 0 }
+    }
+}
+
+/// `[[trunk]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trunk {
+    /// Its name.
+    pub name: String,
+    /// `ADDRESS:PORT`: only packets from exactly there are its; `ADDRESS`: any port, calls go to 5060.
+    #[serde(deserialize_with = "trunk_address")]
+    pub address: (IpAddr, Option<u16>),
+}
+
+/// `[[route]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The trunk that the call comes from.
+    pub from: String,
+    /// The trunk that it goes to.
+    pub to: String,
+    /// Only called numbers that begin like this; the longest prefix that fits is used.
+    #[serde(default)]
+    pub prefix: String,
+    /// The extension to call instead of the called number.
+    #[serde(default)]
+    pub extension: Option<String>,
+}
+
+/// `[[gateway]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// Its name.
+    pub name: String,
+    /// Which adapter.
+    pub kind: GatewayKind,
+    /// Where it is. `http://` is allowed to this machine only.
+    pub url: String,
+    /// The operator confirms that this is a telephone-order route, for adapters that cannot flag it.
+    #[serde(default)]
+    pub moto_confirmed: bool,
+    /// After this time without an answer the outcome is unknown.
+    #[serde(default = "gateway_timeout_ms")]
+    pub timeout_ms_max: u64,
+}
+
+fn gateway_timeout_ms() -> u64 {
+    20_000
+}
+
+/// Adapters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GatewayKind {
+    /// The sandbox acquirer: test cards only.
+    Sandbox,
+}
+
+/// `[[merchant]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Merchant {
+    /// The name that the office uses.
+    pub id: String,
+    /// The gateway that charges for it.
+    pub gateway: String,
+}
+
+/// `[door]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Door {
+    /// The Unix socket; default `door/door.sock` in the data folder.
+    pub socket: Option<PathBuf>,
+    /// The office's user id, checked on every connection; default: the cde's own.
+    pub office_uid: Option<u32>,
+}
+
+/// `[data]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Data {
+    /// Folder of the journal; default: `data` beside the file.
+    pub folder: Option<PathBuf>,
+    /// Folder of recordings; none: nothing is recorded.
+    pub recordings: Option<PathBuf>,
+}
+
+/// Why the configuration is not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not what was expected; the message names line and column.
+    #[error("{path}: {message}")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+    /// Well formed, but it does not fit together.
+    #[error("{path}: {message}")]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// What does not fit, and the way out.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks the file; a missing one means all defaults.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+        };
+        Self::parse(&text, path)
+    }
+
+    /// Reads and checks a text; `path` is only for messages and for relative folders.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text)
+            .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
+        match config.problem() {
+            Some(message) => Err(ConfigError::Invalid { path: path.to_owned(), message }),
+            None => Ok(config),
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        self.ports_problem()
+            .or_else(|| self.route.iter().find_map(|route| self.route_problem(route)))
+            .or_else(|| self.gateway.iter().find_map(gateway_problem))
+            .or_else(|| self.merchant.iter().find_map(|merchant| self.merchant_problem(merchant)))
+            .or_else(|| duplicate("trunk", self.trunk.iter().map(|trunk| trunk.name.as_str())))
+            .or_else(|| duplicate("gateway", self.gateway.iter().map(|gateway| gateway.name.as_str())))
+            .or_else(|| duplicate("merchant", self.merchant.iter().map(|merchant| merchant.id.as_str())))
+    }
+
+    fn ports_problem(&self) -> Option<String> {
+        let (first, last) = (self.media.first_port, self.media.last_port);
+        (first < 1024 || last < first || last - first < 3).then(|| {
+            format!("[media] first_port = {first}, last_port = {last}: expected at least four ports from 1024 up")
+        })
+    }
+
+    fn route_problem(&self, route: &Route) -> Option<String> {
+        let known = |name: &str| self.trunk.iter().any(|trunk| trunk.name == name);
+        let unknown = [&route.from, &route.to].into_iter().find(|name| !known(name));
+        unknown.map(|name| format!("[[route]] names trunk \"{name}\", but no [[trunk]] has this name")).or_else(|| {
+            match &route.extension {
+                Some(extension) if extension.parse::<wire::Extension>().is_err() => {
+                    Some(format!("[[route]] extension = \"{extension}\": expected letters, digits and ._-+*#"))
+                }
+                _ => None,
+            }
+        })
+    }
+
+    fn merchant_problem(&self, merchant: &Merchant) -> Option<String> {
+        if merchant.id.parse::<wire::MerchantId>().is_err() {
+            return Some(format!("[[merchant]] id = \"{}\": expected letters, digits and ._-+*#", merchant.id));
+        }
+        let known = self.gateway.iter().any(|gateway| gateway.name == merchant.gateway);
+        (!known).then(|| {
+            format!(
+                "[[merchant]] {} names gateway \"{}\", but no [[gateway]] has this name",
+                merchant.id, merchant.gateway
+            )
+        })
+    }
+
+    /// Merchants by name, each with its gateway's name.
+    pub fn merchants(&self) -> BTreeMap<&str, &str> {
+        self.merchant.iter().map(|merchant| (merchant.id.as_str(), merchant.gateway.as_str())).collect()
+    }
+}
+
+fn duplicate<'a>(kind: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    names.into_iter().find(|name| !seen.insert(*name)).map(|name| format!("two [[{kind}]] have the name \"{name}\""))
+}
+
+fn gateway_problem(gateway: &Gateway) -> Option<String> {
+    let url = match reqwest::Url::parse(&gateway.url) {
+        Ok(url) => url,
+        Err(error) => return Some(format!("[[gateway]] {}: url: {error}", gateway.name)),
+    };
+    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    match url.scheme() {
+        "https" => None,
+        "http" if local => None,
+        _ => Some(format!("[[gateway]] {}: a card leaves this machine only over https://", gateway.name)),
+    }
+}
+
+fn trunk_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(IpAddr, Option<u16>), D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok((address.ip(), Some(address.port())));
+    }
+    text.parse::<IpAddr>()
+        .map(|ip| (ip, None))
+        .map_err(|_| serde::de::Error::custom("expected an IP address, or an IP address with a port"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(text: &str) -> String {
+        Config::parse(text, Path::new("cde.toml")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_empty_file_is_a_configuration() {
+        let config = Config::parse("", Path::new("cde.toml")).unwrap();
+        assert_eq!(config.sip.listen.port(), 5060);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_their_line() {
+        let message = problem("[sip]\nlisten = \"127.0.0.1:5060\"\nlissten = 1\n");
+        assert!(message.contains("line 3") && message.contains("lissten"), "{message}");
+    }
+
+    #[test]
+    fn names_must_fit_together() {
+        assert!(problem("[[route]]\nfrom=\"a\"\nto=\"b\"").contains("no [[trunk]] has this name"));
+        assert!(problem("[[merchant]]\nid=\"m\"\ngateway=\"g\"").contains("no [[gateway]] has this name"));
+        assert!(problem("[[trunk]]\nname=\"a\"\naddress=\"localhost\"").contains("expected an IP address"));
+    }
+
+    #[test]
+    fn a_card_never_leaves_the_machine_in_clear() {
+        let gateway = |url: &str| format!("[[gateway]]\nname=\"g\"\nkind=\"sandbox\"\nurl=\"{url}\"");
+        assert!(problem(&gateway("http://example.com")).contains("https"));
+        assert!(Config::parse(&gateway("http://127.0.0.1:9000"), Path::new("x")).is_ok());
+        assert!(Config::parse(&gateway("https://example.com"), Path::new("x")).is_ok());
+    }
+}

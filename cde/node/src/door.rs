@@ -1,0 +1,272 @@
+//! The cde's end of the door: a Unix socket on which one office at a time listens and commands.
+//!
+//! # Invariants
+//! - The peer's user id is checked before a byte is read.
+//! - Records go out in the journal's order and stay there until acknowledged; live events may be lost with a connection,
+//!   because the next one begins with a snapshot of everything.
+//! - A peer that does not read, does not speak or speaks another version is cut off; calls go on without it.
+
+use crate::journal::Journal;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::{interval, timeout};
+use wire::{CallSnapshot, Command, Event, FromCde, FromOffice, LINE_BYTES_MAX};
+
+/// Live events that a slow office may fall behind by before it is cut off.
+pub(crate) const EVENTS_MAX: usize = 4096;
+/// Either side says something at least this often.
+const PING: Duration = Duration::from_secs(1);
+/// After this long without a word the other side is taken for dead.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// What the door asks of the switchboard.
+pub(crate) enum Ask {
+    /// A command of the office.
+    Command(Box<Command>),
+    /// An office has connected: all calls as they stand, and every event from exactly then on.
+    Snapshot(oneshot::Sender<(Vec<CallSnapshot>, broadcast::Receiver<Event>)>),
+}
+
+/// Everything a connection needs.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) journal: Journal,
+    pub(crate) asks: mpsc::Sender<Ask>,
+    pub(crate) office_uid: u32,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Frame(#[from] wire::FrameError),
+    #[error("{0}")]
+    Journal(#[from] crate::journal::JournalError),
+    #[error("the office said nothing for {} s", SILENCE.as_secs())]
+    Silent,
+    #[error("the office does not read fast enough")]
+    Slow,
+    #[error("the office closed the connection")]
+    Closed,
+    #[error("the office did not begin with hello")]
+    NoHello,
+    #[error("this process is ending")]
+    Stopping,
+}
+
+/// Binds the socket: its folder for its owner and group only, itself for both to read and write.
+pub(crate) fn bind(socket: &Path) -> io::Result<UnixListener> {
+    if let Some(folder) = socket.parent() {
+        std::fs::create_dir_all(folder)?;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o750))?;
+    }
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+impl Door {
+    /// Serves one office after the other; a new connection ends the one before it.
+    pub(crate) async fn serve(self, listener: UnixListener, mut stop: watch::Receiver<bool>) {
+        let mut current: Option<tokio::task::JoinHandle<()>> = None;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stop.changed() => break,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            if !self.may_enter(&stream) {
+                continue;
+            }
+            if let Some(before) = current.take() {
+                before.abort();
+            }
+            let (door, stop) = (self.clone(), stop.clone());
+            current = Some(tokio::spawn(async move {
+                let ended = door.converse(stream, stop).await;
+                tracing::info!(reason = %ended, "the office is gone from the door");
+            }));
+        }
+        if let Some(last) = current {
+            // Give the last outcome the moment it needs to get out; the journal has it in any case.
+            let _ = timeout(Duration::from_millis(200), last).await;
+        }
+    }
+
+    fn may_enter(&self, stream: &UnixStream) -> bool {
+        match stream.peer_cred() {
+            Ok(peer) if peer.uid() == self.office_uid => true,
+            Ok(peer) => {
+                tracing::warn!(uid = peer.uid(), "a stranger knocked at the door and was turned away");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn converse(&self, stream: UnixStream, stop: watch::Receiver<bool>) -> Ended {
+        let (reading, writing) = stream.into_split();
+        let mut lines = Lines::new(reading);
+        let hello = match timeout(SILENCE, lines.next()).await {
+            Ok(Ok(hello)) => hello,
+            Ok(Err(ended)) => return ended,
+            Err(_) => return Ended::Silent,
+        };
+        let FromOffice::Hello { journal, acknowledged } = hello else { return Ended::NoHello };
+        let known = if journal == Some(self.journal.id()) { acknowledged } else { 0 };
+        tracing::info!(acknowledged = known, "an office is at the door");
+        self.journal.acknowledge(known).await;
+        let listening = self.listen(lines);
+        let speaking = self.speak(Speaker { writing, seq: 0 }, known, stop);
+        tokio::select! {
+            ended = listening => ended,
+            ended = speaking => ended,
+        }
+    }
+
+    async fn listen(&self, mut lines: Lines<impl AsyncRead + Unpin>) -> Ended {
+        loop {
+            let line = match timeout(SILENCE, lines.next()).await {
+                Ok(Ok(line)) => line,
+                Ok(Err(ended)) => return ended,
+                Err(_) => return Ended::Silent,
+            };
+            match line {
+                FromOffice::Command(command) => {
+                    if self.asks.send(Ask::Command(Box::new(command))).await.is_err() {
+                        return Ended::Stopping;
+                    }
+                }
+                FromOffice::Ack { number } => self.journal.acknowledge(number).await,
+                FromOffice::Ping => {}
+                FromOffice::Hello { .. } => return Ended::NoHello,
+            }
+        }
+    }
+
+    async fn speak(
+        &self,
+        mut speaker: Speaker<impl tokio::io::AsyncWrite + Unpin>,
+        known: u64,
+        stop: watch::Receiver<bool>,
+    ) -> Ended {
+        match self.speak_until(&mut speaker, known, stop).await {
+            Ok(never) => never,
+            Err(ended) => ended,
+        }
+    }
+
+    async fn speak_until(
+        &self,
+        speaker: &mut Speaker<impl tokio::io::AsyncWrite + Unpin>,
+        known: u64,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<Ended, Ended> {
+        let (sender, snapshot) = oneshot::channel();
+        self.asks.send(Ask::Snapshot(sender)).await.map_err(|_| Ended::Stopping)?;
+        let (calls, mut events) = snapshot.await.map_err(|_| Ended::Stopping)?;
+        let hello = FromCde::Hello { journal: self.journal.id(), calls, warnings: self.warnings.clone() };
+        speaker.say(&hello).await?;
+        let mut newest = self.journal.newest();
+        let mut sent = self.send_records(speaker, known, &mut newest).await?;
+        speaker.say(&FromCde::CaughtUp).await?;
+        let mut ping = interval(PING);
+        loop {
+            tokio::select! {
+                event = events.recv() => {
+                    let event = event.map_err(|_| Ended::Slow)?;
+                    // A record that came before the event is shown before it.
+                    sent = self.send_records(speaker, sent, &mut newest).await?;
+                    speaker.say(&FromCde::Event(event)).await?;
+                }
+                changed = newest.changed() => {
+                    changed.map_err(|_| Ended::Stopping)?;
+                    sent = self.send_records(speaker, sent, &mut newest).await?;
+                }
+                _ = ping.tick() => speaker.say(&FromCde::Ping).await?,
+                _ = stop.changed() => {
+                    self.send_records(speaker, sent, &mut newest).await?;
+                    return Ok(Ended::Stopping);
+                }
+            }
+        }
+    }
+
+    async fn send_records(
+        &self,
+        speaker: &mut Speaker<impl tokio::io::AsyncWrite + Unpin>,
+        mut sent: u64,
+        newest: &mut watch::Receiver<u64>,
+    ) -> Result<u64, Ended> {
+        while sent < *newest.borrow_and_update() {
+            let records = self.journal.after(sent).await?;
+            if records.is_empty() {
+                break;
+            }
+            for record in records {
+                sent = record.number;
+                speaker.say(&FromCde::Record(record)).await?;
+            }
+        }
+        Ok(sent)
+    }
+}
+
+struct Speaker<W> {
+    writing: W,
+    seq: u64,
+}
+
+impl<W: tokio::io::AsyncWrite + Unpin> Speaker<W> {
+    async fn say(&mut self, words: &FromCde) -> Result<(), Ended> {
+        self.seq += 1;
+        let line = wire::encode(self.seq, words)?;
+        match timeout(SILENCE, self.writing.write_all(&line)).await {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(Ended::Slow),
+        }
+    }
+}
+
+struct Lines<R> {
+    reader: BufReader<R>,
+    line: Vec<u8>,
+    seq: u64,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    fn new(reading: R) -> Self {
+        Self { reader: BufReader::new(reading), line: Vec::new(), seq: 0 }
+    }
+
+    async fn next(&mut self) -> Result<FromOffice, Ended> {
+        self.line.clear();
+        let most = u64::try_from(LINE_BYTES_MAX + 1).unwrap_or(u64::MAX);
+        let read = (&mut self.reader).take(most).read_until(b'\n', &mut self.line).await?;
+        if read == 0 {
+            return Err(Ended::Closed);
+        }
+        self.seq += 1;
+        Ok(wire::decode(self.seq, &self.line)?)
+    }
+}
+
+/// Where the socket stands unless the file says otherwise.
+pub(crate) fn default_socket(data: &Path) -> PathBuf {
+    data.join("door").join("door.sock")
+}

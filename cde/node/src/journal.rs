@@ -1,0 +1,198 @@
+//! The journal: attempts before they are sent, and every record until the office has acknowledged it.
+//!
+//! One SQLite file (WAL, synchronous=FULL), one writer. What waits when the writer becomes free is committed together.
+//!
+//! # Invariants
+//! - A row of `attempt` is on disk before the first byte of it goes to a gateway.
+//! - A payment has at most one attempt that is sent, unknown or approved: a unique index, not a habit.
+//! - An attempt's end is written once; only `unknown` may be replaced.
+//! - Nothing of a card but brand, last four and expiry is in here.
+
+mod schema;
+mod writer;
+
+use crate::clock;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row, SqliteConnection};
+use std::path::Path;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use wire::{AttemptId, AuditEvent, CallId, CardView, JournalId, MerchantId, Money, Outcome, PaymentId, Record};
+
+pub(crate) use writer::settled;
+
+/// Writes that may wait for the writer. Beyond this a payment is refused rather than queued.
+const QUEUE_MAX: usize = 1024;
+/// Records read for the door at a time.
+pub(crate) const PAGE: i64 = 256;
+
+/// What went wrong with the journal. Rows hold no card data, so neither does the message.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The database refused.
+    #[error("journal: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A record is not what was written.
+    #[error("journal: a row is not readable: {0}")]
+    Row(#[from] serde_json::Error),
+    /// The writer is gone or has too much to do.
+    #[error("journal: the writer does not answer")]
+    Busy,
+    /// This payment has an attempt that is in flight, unknown or approved.
+    #[error("journal: the payment already has an attempt that may have taken money")]
+    SecondAttempt,
+}
+
+/// An attempt about to be sent.
+#[derive(Clone, Debug)]
+pub struct NewAttempt {
+    /// Its id, also the idempotency key.
+    pub attempt: AttemptId,
+    /// Its payment.
+    pub payment: PaymentId,
+    /// Its call.
+    pub call: CallId,
+    /// For whom.
+    pub merchant: MerchantId,
+    /// Through which gateway.
+    pub gateway: String,
+    /// How much.
+    pub amount: Money,
+    /// The card, masked.
+    pub card: CardView,
+    /// Keyed digest of the request without the card.
+    pub digest: String,
+}
+
+/// An attempt whose outcome must still be learned from the gateway.
+#[derive(Clone, Debug)]
+pub struct OpenAttempt {
+    /// Which.
+    pub attempt: AttemptId,
+    /// Its call.
+    pub call: CallId,
+    /// Through which gateway.
+    pub gateway: String,
+    /// How much was asked.
+    pub amount: Money,
+    /// When it was sent, Unix milliseconds.
+    pub sent_unix_ms: i64,
+}
+
+pub(crate) enum Write {
+    Audit(Box<AuditEvent>),
+    Begin(Box<NewAttempt>, oneshot::Sender<Result<(), JournalError>>),
+    End { attempt: AttemptId, outcome: Outcome, done: oneshot::Sender<Result<bool, JournalError>> },
+    Acknowledge(u64),
+}
+
+/// The journal's handle. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    id: JournalId,
+    pool: SqlitePool,
+    writes: mpsc::Sender<Write>,
+    newest: watch::Receiver<u64>,
+}
+
+impl Journal {
+    /// Opens or creates the journal and starts its writer.
+    pub async fn open(file: &Path) -> Result<Self, JournalError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5));
+        let pool = SqlitePoolOptions::new().max_connections(3).connect_with(options).await?;
+        let mut connection = pool.acquire().await?.detach();
+        let (id, newest) = schema::prepare(&mut connection).await?;
+        let (writes, queue) = mpsc::channel(QUEUE_MAX);
+        let (publish, newest) = watch::channel(newest);
+        tokio::spawn(writer::run(connection, queue, publish));
+        Ok(Self { id, pool, writes, newest })
+    }
+
+    /// Whose journal this is.
+    pub fn id(&self) -> JournalId {
+        self.id
+    }
+
+    /// The number of the newest record, updated with every commit.
+    pub fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.clone()
+    }
+
+    /// Writes an audit row. False when the writer is too far behind.
+    pub fn audit(&self, event: AuditEvent) -> bool {
+        self.writes.try_send(Write::Audit(Box::new(event))).is_ok()
+    }
+
+    /// Puts an attempt on disk. Only after `Ok` may it be sent.
+    pub async fn begin(&self, attempt: NewAttempt) -> Result<(), JournalError> {
+        let (done, answer) = oneshot::channel();
+        self.writes.try_send(Write::Begin(Box::new(attempt), done)).map_err(|_| JournalError::Busy)?;
+        answer.await.map_err(|_| JournalError::Busy)?
+    }
+
+    /// Writes how an attempt ended; false when it had ended before (the first word stands).
+    pub async fn end(&self, attempt: AttemptId, outcome: Outcome) -> Result<bool, JournalError> {
+        let (done, answer) = oneshot::channel();
+        self.writes.send(Write::End { attempt, outcome, done }).await.map_err(|_| JournalError::Busy)?;
+        answer.await.map_err(|_| JournalError::Busy)?
+    }
+
+    /// The office has stored every record up to this one.
+    pub async fn acknowledge(&self, number: u64) {
+        // If the writer is gone the process is ending; the office will be told again and skips what it has.
+        let _ = self.writes.send(Write::Acknowledge(number)).await;
+    }
+
+    /// The next records after a number, oldest first, at most [`PAGE`].
+    pub async fn after(&self, number: u64) -> Result<Vec<Record>, JournalError> {
+        let rows = sqlx::query("SELECT body FROM record WHERE number > ? ORDER BY number LIMIT ?")
+            .bind(i64::try_from(number).unwrap_or(i64::MAX))
+            .bind(PAGE)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(serde_json::from_str(row.get::<&str, _>(0))?)).collect()
+    }
+
+    /// Attempts without a known outcome, oldest first.
+    pub async fn open_attempts(&self) -> Result<Vec<OpenAttempt>, JournalError> {
+        let rows = sqlx::query(
+            "SELECT id, call, gateway, amount_minor, currency, sent_unix_ms FROM attempt WHERE state IN ('sent', 'unknown') \
+             ORDER BY sent_unix_ms LIMIT 1000",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.iter().filter_map(open_attempt).collect())
+    }
+}
+
+fn open_attempt(row: &sqlx::sqlite::SqliteRow) -> Option<OpenAttempt> {
+    Some(OpenAttempt {
+        attempt: row.get::<&str, _>(0).parse().ok()?,
+        call: row.get::<&str, _>(1).parse().ok()?,
+        gateway: row.get(2),
+        amount: Money { minor: row.get(3), currency: row.get::<&str, _>(4).parse().ok()? },
+        sent_unix_ms: row.get(5),
+    })
+}
+
+async fn insert_record(
+    connection: &mut SqliteConnection,
+    number: u64,
+    body: wire::RecordBody,
+) -> Result<(), JournalError> {
+    let record = Record { number, at_unix_ms: clock::unix_ms(), body };
+    sqlx::query("INSERT INTO record (number, body) VALUES (?, ?)")
+        .bind(i64::try_from(number).unwrap_or(i64::MAX))
+        .bind(serde_json::to_string(&record)?)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+use super::*;
+use uuid::Uuid;
+use wire::{AuditAction, Brand, Currency, Last4, Origin, RecordBody};
+
+fn attempt(number: u128, payment: u128) -> NewAttempt {
+    NewAttempt {
+        attempt: AttemptId(Uuid::from_u128(number)),
+        payment: PaymentId(Uuid::from_u128(payment)),
+        call: CallId(Uuid::from_u128(9)),
+        merchant: "main".parse().unwrap(),
+        gateway: "sandbox".to_owned(),
+        amount: Money { minor: 100, currency: Currency::GBP },
+        card: CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None },
+        digest: "d".to_owned(),
+    }
+}
+
+fn approved() -> Outcome {
+    Outcome::Approved {
+        auth_code: "A1".to_owned(),
+        gateway_ref: "g".to_owned(),
+        amount: Money { minor: 100, currency: Currency::GBP },
+    }
+}
+
+fn audit() -> AuditEvent {
+    AuditEvent {
+        origin: Origin::System,
+        call: CallId(Uuid::from_u128(9)),
+        extension: "1001".parse().unwrap(),
+        action: AuditAction::CallStarted,
+    }
+}
+
+async fn journal(folder: &tempdir::Folder) -> Journal {
+    Journal::open(&folder.0.join("journal.db")).await.unwrap()
+}
+
+mod tempdir {
+    pub(super) struct Folder(pub(super) std::path::PathBuf);
+
+    impl Folder {
+        pub(super) fn new() -> Self {
+            let folder = std::env::temp_dir().join(format!("tonewall-journal-{}", uuid::Uuid::now_v7()));
+            std::fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_payment_never_has_two_attempts_that_may_have_taken_money() {
+    let folder = tempdir::Folder::new();
+    let journal = journal(&folder).await;
+    journal.begin(attempt(1, 1)).await.unwrap();
+    assert!(matches!(journal.begin(attempt(2, 1)).await, Err(JournalError::SecondAttempt)));
+    assert!(journal.end(AttemptId(Uuid::from_u128(1)), Outcome::Unknown).await.unwrap());
+    assert!(matches!(journal.begin(attempt(2, 1)).await, Err(JournalError::SecondAttempt)));
+    assert!(journal.end(AttemptId(Uuid::from_u128(1)), Outcome::Rejected).await.unwrap());
+    journal.begin(attempt(2, 1)).await.unwrap();
+    assert!(journal.end(AttemptId(Uuid::from_u128(2)), approved()).await.unwrap());
+    assert!(matches!(journal.begin(attempt(3, 1)).await, Err(JournalError::SecondAttempt)));
+    journal.begin(attempt(4, 2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_unknown_is_ever_replaced() {
+    let folder = tempdir::Folder::new();
+    let journal = journal(&folder).await;
+    let id = AttemptId(Uuid::from_u128(1));
+    journal.begin(attempt(1, 1)).await.unwrap();
+    assert!(journal.end(id, Outcome::Unknown).await.unwrap());
+    assert!(!journal.end(id, Outcome::Unknown).await.unwrap());
+    assert!(journal.end(id, approved()).await.unwrap());
+    assert!(!journal.end(id, Outcome::Rejected).await.unwrap());
+    assert!(journal.open_attempts().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn records_wait_until_acknowledged_also_over_a_restart() {
+    let folder = tempdir::Folder::new();
+    let first = journal(&folder).await;
+    first.begin(attempt(1, 1)).await.unwrap();
+    assert!(first.audit(audit()));
+    first.end(AttemptId(Uuid::from_u128(1)), approved()).await.unwrap();
+    let id = first.id();
+    drop(first);
+
+    let second = journal(&folder).await;
+    assert_eq!(second.id(), id);
+    let records = second.after(0).await.unwrap();
+    assert_eq!(records.iter().map(|record| record.number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(matches!(records[0].body, RecordBody::AttemptSent { .. }));
+    assert!(matches!(records[2].body, RecordBody::AttemptEnded { .. }));
+    second.acknowledge(3).await;
+    second.begin(attempt(2, 2)).await.unwrap();
+    let records = second.after(0).await.unwrap();
+    assert_eq!(records.iter().map(|record| record.number).collect::<Vec<_>>(), [4], "numbers go on without a gap");
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_sent_before_a_crash_is_found_again() {
+    let folder = tempdir::Folder::new();
+    let first = journal(&folder).await;
+    first.begin(attempt(1, 1)).await.unwrap();
+    drop(first);
+    let open = journal(&folder).await.open_attempts().await.unwrap();
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0].gateway, "sandbox");
+}

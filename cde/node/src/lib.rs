@@ -1,0 +1,201 @@
+//! The shell of the card data environment: sockets, clock, HTTP client, disk. It decides nothing.
+//!
+//! # Invariants
+//! - The only clock is `clock`; the only randomness is `seeds`.
+//! - RTP never crosses the async side; see `media_plane`.
+//! - Hosts that may be called stand in `cde.toml` and nowhere else.
+//! - Nothing that could hold a digit is logged: bodies, requests and keys have no way to be printed.
+//!
+//! # Layout
+//! - [`config`]: `cde.toml`. [`journal`]: attempts and records. `door`: the way to the office.
+//! - `board`: the task that owns the switchboard. `media_plane`: the media threads. `recorder`: recordings.
+//! - `charge`: gateways over HTTP, and settling what is unknown.
+
+pub mod config;
+pub mod journal;
+
+mod board;
+mod charge;
+mod clock;
+mod door;
+mod media_plane;
+mod recorder;
+mod seeds;
+
+pub use charge::ChargerError;
+pub use config::{Config, ConfigError};
+pub use journal::JournalError;
+pub use memory::{WipingAllocator, harden};
+
+use aws_lc_rs::hmac;
+use board::{Inbox, Outbox};
+use call::{Switchboard, config as calls};
+use charge::Charger;
+use door::Door;
+use media_plane::MediaPlane;
+use recorder::Recorder;
+use std::net::SocketAddr;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tokio::net::UdpSocket;
+use tokio::sync::{broadcast, mpsc, watch};
+
+/// Why the cde process does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A gateway.
+    #[error(transparent)]
+    Charger(#[from] ChargerError),
+    /// A socket, a file or a thread.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// Cards would lie in pages that may be swapped to disk.
+    #[error(
+        "no memory can be locked for cards: raise the limit (`ulimit -l`, LimitMEMLOCK= in the unit) to 64 KiB or more"
+    )]
+    NoLockedMemory,
+}
+
+fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> NodeError {
+    let what = what.into();
+    move |source| NodeError::Io { what, source }
+}
+
+/// Where everything of this process lies, once the configuration's defaults are filled in.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The journal's folder.
+    pub data: PathBuf,
+    /// The door's socket.
+    pub door: PathBuf,
+}
+
+impl Places {
+    /// From the configuration and the folder that `cde.toml` lies in.
+    pub fn new(config: &Config, folder: &Path) -> Self {
+        let data = config.data.folder.clone().unwrap_or_else(|| folder.join("cde-data"));
+        let door = config.door.socket.clone().unwrap_or_else(|| door::default_socket(&data));
+        Self { data, door }
+    }
+}
+
+/// Runs the cde process until `stop` turns true. `ready` is told our SIP address once everything is bound.
+pub async fn run(
+    config: Config,
+    places: Places,
+    stop: watch::Receiver<bool>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), NodeError> {
+    if memory::protection() == memory::Protection::None {
+        return Err(NodeError::NoLockedMemory);
+    }
+    private_folder(&places.data)?;
+    let journal = journal::Journal::open(&places.data.join("journal.db")).await?;
+    let (ended, outcomes) = mpsc::channel(1024);
+    let charger = Charger::new(&config, journal.clone(), ended)?;
+    let recorder = Recorder::start(config.data.recordings.clone()).map_err(io("recordings folder"))?;
+    let record = recorder.records();
+    let threads = threads(&config);
+    let (media, reports) = MediaPlane::start(threads, &recorder).map_err(io("media threads"))?;
+    let socket = UdpSocket::bind(config.sip.listen).await.map_err(io(format!("SIP on udp {}", config.sip.listen)))?;
+    let sip = socket.local_addr().map_err(io("SIP socket"))?;
+    let (asks, asked) = mpsc::channel(256);
+    let (events, _) = broadcast::channel(door::EVENTS_MAX);
+    let listener = door::bind(&places.door).map_err(io(format!("door {}", places.door.display())))?;
+    let own_uid = std::fs::metadata(&places.door).map_err(io("door"))?.uid();
+    let door = Door {
+        journal: journal.clone(),
+        asks,
+        office_uid: config.door.office_uid.unwrap_or(own_uid),
+        warnings: warnings(&config, own_uid),
+    };
+    let serving = tokio::spawn(door.serve(listener, stop.clone()));
+    tokio::spawn(charger.clone().settle_left_over());
+    let seeds = seeds::Seeds::new();
+    let board = Switchboard::new(clock::now(), clock::unix_ms(), call_config(&config, sip, record), seeds.next());
+    let digest_key = hmac::Key::new(hmac::HMAC_SHA256, &secret(&places.data.join("digest.key"), &seeds)?);
+    let outbox = Outbox { media, events, journal, charger, digest_key, seeds };
+    ready(sip);
+    board::run(board, Inbox { socket, reports, asks: asked, ended: outcomes, stop }, outbox).await;
+    // The door ends by the same signal; a panic in it would have been logged.
+    let _ = serving.await;
+    Ok(())
+}
+
+fn threads(config: &Config) -> usize {
+    match config.media.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        set => set,
+    }
+}
+
+/// What `/readyz` must say of this installation.
+fn warnings(config: &Config, own_uid: u32) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if config.door.office_uid.is_none_or(|uid| uid == own_uid) {
+        warnings
+            .push("both processes run as one user: a taken-over office could read the journal and cde.toml".to_owned());
+    }
+    if memory::protection() == memory::Protection::Mlock {
+        warnings.push("this kernel has no memfd_secret: cards lie in locked pages that root can read".to_owned());
+    }
+    if media::masking_disabled() {
+        warnings.push("MASKING IS OFF: this is a test build".to_owned());
+    }
+    warnings
+}
+
+fn call_config(config: &Config, sip: SocketAddr, record: bool) -> calls::Config {
+    let trunk =
+        |trunk: &config::Trunk| calls::Trunk { name: trunk.name.clone(), ip: trunk.address.0, port: trunk.address.1 };
+    let route = |route: &config::Route| calls::Route {
+        from: route.from.clone(),
+        to: route.to.clone(),
+        prefix: route.prefix.clone(),
+        extension: route.extension.as_ref().and_then(|extension| extension.parse().ok()),
+    };
+    calls::Config {
+        sip,
+        media: config.media.address,
+        ports: (config.media.first_port, config.media.last_port),
+        calls_max: config.sip.calls_max,
+        trunks: config.trunk.iter().map(trunk).collect(),
+        routes: config.route.iter().map(route).collect(),
+        merchants: config.merchant.iter().filter_map(|merchant| merchant.id.parse().ok()).collect(),
+        rules: payment::Rules::default(),
+        record,
+    }
+}
+
+/// A folder for this user alone.
+fn private_folder(folder: &Path) -> Result<(), NodeError> {
+    let what = || format!("data folder {}", folder.display());
+    std::fs::create_dir_all(folder).map_err(io(what()))?;
+    // Its group may pass through to the door's folder, and read nothing.
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o710)).map_err(io(what()))
+}
+
+/// A secret of 32 bytes in a file for this user alone; made when it is not there.
+fn secret(file: &Path, seeds: &seeds::Seeds) -> Result<[u8; 32], NodeError> {
+    use std::io::Write;
+    let what = || format!("key file {}", file.display());
+    if let Ok(bytes) = std::fs::read(file) {
+        return bytes.try_into().map_err(|_| io(what())(std::io::Error::other("expected exactly 32 bytes")));
+    }
+    let fresh = seeds.next();
+    let mut options = std::fs::OpenOptions::new();
+    let mut created = options.write(true).create_new(true).mode(0o600).open(file).map_err(io(what()))?;
+    created.write_all(&fresh).and_then(|()| created.sync_all()).map_err(io(what()))?;
+    Ok(fresh)
+}
