@@ -1,0 +1,204 @@
+//! Users, sign-in links and API keys, as the command line makes them. Each opens the database by itself and may be
+//! used while the office runs.
+
+use crate::{
+    clock::now_ms,
+    config::Config,
+    secret::{self, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, SecretError},
+    store::{
+        Store, StoreError,
+        audit::Entry,
+        users::{Role, User, UserRow},
+    },
+};
+use wire::{Extension, pan_like};
+
+/// The longest e-mail address or name.
+const TEXT_CHARS_MAX: usize = 254;
+/// What an API key begins with, so that scanners of leaked secrets find it.
+pub(crate) const API_KEY_PREFIX: &str = "twk_";
+
+/// A user to be added.
+pub struct NewUser {
+    /// Signs in with it.
+    pub email: String,
+    /// Shown on the desk.
+    pub name: String,
+    /// The phone extension whose calls the user sees.
+    pub extension: Option<Extension>,
+    /// What the user may do.
+    pub role: Role,
+    /// At least twelve characters.
+    pub password: String,
+}
+
+/// Why an account was not made or found.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// Too short.
+    #[error("the password is too short: at least {PASSWORD_CHARS_MIN} characters")]
+    PasswordShort,
+    /// Too long.
+    #[error("the password is too long: at most {PASSWORD_BYTES_MAX} bytes")]
+    PasswordLong,
+    /// The e-mail, or a part of it.
+    #[error("the password must not be the e-mail address or the name in it")]
+    PasswordIsEmail,
+    /// Not an address.
+    #[error("not an e-mail address: expected one @ and no spaces, at most {TEXT_CHARS_MAX} characters")]
+    BadEmail,
+    /// Empty, too long, not printable, or with something like a card number in it.
+    #[error("not a name: expected 1 to {TEXT_CHARS_MAX} printable characters")]
+    BadName,
+    /// There is one already.
+    #[error("there is already a user with this e-mail address")]
+    EmailTaken,
+    /// Somebody else's.
+    #[error("another user already has this extension")]
+    ExtensionTaken,
+    /// There is none.
+    #[error("there is no user with this e-mail address")]
+    NoSuchUser,
+    /// The machine.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Adds a user.
+pub async fn user_add(config: &Config, user: NewUser) -> Result<(), AccountError> {
+    let store = Store::open(&config.database).await?;
+    let result = add(&store, user).await;
+    store.close().await;
+    result
+}
+
+/// Makes a token for `/api/v1/session/auto?token=…` that signs this user in, once, within ten minutes.
+pub async fn sign_in_link(config: &Config, email: &str) -> Result<String, AccountError> {
+    let store = Store::open(&config.database).await?;
+    let result = link(&store, email).await;
+    store.close().await;
+    result
+}
+
+/// Makes an API key that acts for this user: the same extension, the same name in the audit trail. It is shown once.
+pub async fn api_key_add(config: &Config, email: &str, name: &str) -> Result<String, AccountError> {
+    let store = Store::open(&config.database).await?;
+    let result = key(&store, email, name).await;
+    store.close().await;
+    result
+}
+
+async fn add(store: &Store, user: NewUser) -> Result<(), AccountError> {
+    check_text(&user)?;
+    check_password(&user.email, &user.password)?;
+    if store.user_by_email(&user.email).await?.is_some() {
+        return Err(AccountError::EmailTaken);
+    }
+    if let Some(extension) = &user.extension
+        && store.extension_taken(extension).await?
+    {
+        return Err(AccountError::ExtensionTaken);
+    }
+    let hash = secret::hash_password(&user.password)?;
+    let row = UserRow {
+        email: &user.email,
+        name: &user.name,
+        role: user.role,
+        extension: user.extension.as_ref(),
+        password_hash: &hash,
+    };
+    let now = now_ms();
+    store.user_insert(now, &row).await?;
+    Ok(store.audit(&Entry::system(now, "user_add", user.role.as_str(), &user.email)).await?)
+}
+
+async fn link(store: &Store, email: &str) -> Result<String, AccountError> {
+    let (user, token, now) = (known(store, email).await?, secret::token()?, now_ms());
+    store.link_insert(now, user.id, &token).await?;
+    store.audit(&Entry::system(now, "sign_in_link", "ok", &user.email)).await?;
+    Ok(token)
+}
+
+async fn key(store: &Store, email: &str, name: &str) -> Result<String, AccountError> {
+    if !text_ok(name) {
+        return Err(AccountError::BadName);
+    }
+    let (user, key, now) = (known(store, email).await?, format!("{API_KEY_PREFIX}{}", secret::token()?), now_ms());
+    store.api_key_insert(now, user.id, name, &key).await?;
+    store.audit(&Entry::system(now, "api_key_add", "ok", &user.email)).await?;
+    Ok(key)
+}
+
+async fn known(store: &Store, email: &str) -> Result<User, AccountError> {
+    store.user_by_email(email).await?.ok_or(AccountError::NoSuchUser)
+}
+
+fn text_ok(text: &str) -> bool {
+    (1..=TEXT_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control) && !pan_like(text)
+}
+
+fn check_text(user: &NewUser) -> Result<(), AccountError> {
+    let email_ok = match user.email.split_once('@') {
+        Some((local, domain)) => !local.is_empty() && !domain.is_empty() && !domain.contains('@'),
+        None => false,
+    };
+    if !email_ok || !text_ok(&user.email) || user.email.chars().any(char::is_whitespace) {
+        return Err(AccountError::BadEmail);
+    }
+    if text_ok(&user.name) { Ok(()) } else { Err(AccountError::BadName) }
+}
+
+fn check_password(email: &str, password: &str) -> Result<(), AccountError> {
+    if password.chars().count() < PASSWORD_CHARS_MIN {
+        return Err(AccountError::PasswordShort);
+    }
+    if password.len() > PASSWORD_BYTES_MAX {
+        return Err(AccountError::PasswordLong);
+    }
+    let (email, password) = (email.to_lowercase(), password.to_lowercase());
+    let local = email.split('@').next().unwrap_or_default();
+    if password == email || password == local { Err(AccountError::PasswordIsEmail) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::store;
+
+    fn user(email: &str, extension: &str, password: &str) -> NewUser {
+        let extension = extension.parse().ok();
+        NewUser { email: email.into(), name: "Amy".into(), extension, role: Role::Agent, password: password.into() }
+    }
+
+    #[tokio::test]
+    async fn passwords_names_and_doubles_are_checked() {
+        let (store, _folder) = store().await;
+        let good = "a long password";
+        add(&store, user("amy@example.com", "1001", good)).await.unwrap();
+        for (new, error) in [
+            (user("AMY@example.com", "1002", good), "e-mail"),
+            (user("bob@example.com", "1001", good), "extension"),
+            (user("bob@example.com", "1002", "elevenchars"), "too short"),
+            (user("bob@example.com", "1002", "Bob@Example.com"), "must not be"),
+            (user("bob", "1002", good), "not an e-mail"),
+            (user("4242424242424242@example.com", "1002", good), "not an e-mail"),
+        ] {
+            let said = add(&store, new).await.unwrap_err().to_string();
+            assert!(said.contains(error), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn links_and_keys_need_a_user() {
+        let (store, _folder) = store().await;
+        assert!(matches!(link(&store, "amy@example.com").await, Err(AccountError::NoSuchUser)));
+        add(&store, user("amy@example.com", "1001", "a long password")).await.unwrap();
+        let key = key(&store, "amy@example.com", "crm").await.unwrap();
+        assert!(key.starts_with("twk_"));
+        assert_eq!(store.user_by_api_key(&key).await.unwrap().unwrap().email, "amy@example.com");
+        assert!(store.user_by_api_key("twk_x").await.unwrap().is_none());
+    }
+}

@@ -1,0 +1,171 @@
+//! Keeps a connection to the cde: connects, checks who is there, follows what it says, and starts again.
+
+use super::lines::{LineError, Reader, Writer};
+use crate::{
+    app::App,
+    clock::now_ms,
+    store::{StoreError, records::Stored},
+    view::PaymentRow,
+};
+use std::{os::unix::fs::MetadataExt, sync::Arc, sync::atomic::Ordering, time::Duration};
+use tokio::{
+    net::UnixStream,
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
+};
+use wire::{CallSnapshot, Command, Event, FromCde, FromOffice, JournalId, Record};
+
+/// The shortest and longest wait before connecting again.
+const BACK_OFF_MIN: Duration = Duration::from_millis(50);
+const BACK_OFF_MAX: Duration = Duration::from_secs(2);
+const PING_EVERY: Duration = Duration::from_secs(1);
+/// A cde that says nothing for this long is dead.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the socket cannot be reached: {0}")]
+    Connect(std::io::Error),
+    #[error("the socket belongs to a process of another user (uid {0})")]
+    Peer(u32),
+    #[error("{0}")]
+    Line(#[from] LineError),
+    #[error("nothing was heard for {} s", SILENCE_MAX.as_secs())]
+    Silence,
+    #[error("the first line was no greeting, or a greeting came twice")]
+    Greeting,
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+/// Keeps the connection until the process stops.
+pub(crate) async fn keep(app: Arc<App>, mut commands: mpsc::Receiver<Command>, mut stop: watch::Receiver<bool>) {
+    let mut wait = BACK_OFF_MIN;
+    loop {
+        let ended = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            ended = connection(&app, &mut commands) => ended,
+        };
+        if app.hub(|hub| {
+            let was_up = hub.door_is_up();
+            hub.door_down();
+            was_up
+        }) {
+            wait = BACK_OFF_MIN;
+        }
+        let trouble = ended.err().map_or_else(String::new, |error| error.to_string());
+        if app.door.down(trouble.clone()) {
+            tracing::warn!(trouble, "no connection to the cde");
+        }
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = sleep(wait) => wait = (wait * 2).min(BACK_OFF_MAX),
+        }
+    }
+}
+
+/// One connection, until it ends.
+async fn connection(app: &App, commands: &mut mpsc::Receiver<Command>) -> Result<(), Ended> {
+    let socket = UnixStream::connect(&app.config.door).await.map_err(Ended::Connect)?;
+    check_peer(app, &socket)?;
+    let (read, write) = socket.into_split();
+    let (mut reader, mut writer) = (Reader::new(read), Writer::new(write));
+    let (journal, acknowledged) = app.store.door().await?.map_or((None, 0), |(id, number)| (Some(id), number));
+    writer.say(&FromOffice::Hello { journal, acknowledged }).await?;
+    let first = timeout(SILENCE_MAX, reader.next()).await.map_err(|_| Ended::Silence)??;
+    let FromCde::Hello { journal, calls, warnings } = first else { return Err(Ended::Greeting) };
+    greeted(app, journal, calls).await?;
+    // What is still in the queue is pending too, and is sent with the rest.
+    while commands.try_recv().is_ok() {}
+    for command in app.door.up(warnings) {
+        writer.say(&FromOffice::Command(command)).await?;
+    }
+    tracing::info!("connected to the cde");
+    follow(app, commands, &mut reader, &mut writer).await
+}
+
+/// The socket stands in a folder of the cde; still, who listens on it is asked of the kernel.
+fn check_peer(app: &App, socket: &UnixStream) -> Result<(), Ended> {
+    let peer = socket.peer_cred().map_err(Ended::Connect)?.uid();
+    let expected = match app.config.door_peer_uid {
+        Some(uid) => uid,
+        None => std::fs::metadata("/proc/self").map_err(Ended::Connect)?.uid(),
+    };
+    if peer == expected { Ok(()) } else { Err(Ended::Peer(peer)) }
+}
+
+async fn greeted(app: &App, journal: JournalId, calls: Vec<CallSnapshot>) -> Result<(), Ended> {
+    app.counters.connections.fetch_add(1, Ordering::Relaxed);
+    app.store.journal(journal).await?;
+    let ids: Vec<_> = calls.iter().map(|call| call.call).collect();
+    let payments = app.store.payments_of_calls(&ids).await?;
+    app.hub(|hub| hub.hello(now_ms(), calls, payments));
+    Ok(())
+}
+
+async fn follow(
+    app: &App,
+    commands: &mut mpsc::Receiver<Command>,
+    reader: &mut Reader,
+    writer: &mut Writer,
+) -> Result<(), Ended> {
+    let mut ping = interval(PING_EVERY);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard = Instant::now();
+    loop {
+        tokio::select! {
+            line = timeout_at(heard + SILENCE_MAX, reader.next()) => {
+                let line = line.map_err(|_| Ended::Silence)??;
+                heard = Instant::now();
+                if let Some(number) = said(app, line).await? {
+                    writer.say(&FromOffice::Ack { number }).await?;
+                }
+            }
+            Some(command) = commands.recv() => {
+                if app.door.awaited(command.id) {
+                    writer.say(&FromOffice::Command(command)).await?;
+                }
+            }
+            _ = ping.tick() => writer.say(&FromOffice::Ping).await?,
+        }
+    }
+}
+
+/// One line of the cde. Returns the record to acknowledge, if it was one.
+async fn said(app: &App, line: FromCde) -> Result<Option<u64>, Ended> {
+    match line {
+        FromCde::Hello { .. } => return Err(Ended::Greeting),
+        FromCde::Ping => {}
+        FromCde::Event(Event::Call { call }) => app.hub(|hub| hub.call(now_ms(), call)),
+        FromCde::Event(Event::Proof { call }) => app.hub(|hub| hub.proof(now_ms(), call)),
+        FromCde::Event(Event::CommandEnded { id, result }) => app.door.answer(id, result),
+        FromCde::Event(Event::CallEnded { call, end }) => {
+            let changed = app.store.call_is_over(now_ms(), call).await?;
+            show(app, changed);
+            app.hub(|hub| hub.call_ended(call, end));
+        }
+        FromCde::Record(record) => return recorded(app, &record).await.map(Some),
+        FromCde::CaughtUp => {
+            let alive = app.hub(|hub| hub.call_ids());
+            show(app, app.store.caught_up(now_ms(), &alive).await?);
+        }
+    }
+    Ok(None)
+}
+
+async fn recorded(app: &App, record: &Record) -> Result<u64, Ended> {
+    if let Stored::Now(payment) = app.store.record(record).await? {
+        app.counters.records.fetch_add(1, Ordering::Relaxed);
+        if let Some(payment) = payment {
+            show(app, app.store.payment(payment).await?);
+        }
+    }
+    Ok(record.number)
+}
+
+fn show(app: &App, changed: impl IntoIterator<Item = PaymentRow>) {
+    for row in changed {
+        app.hub(|hub| hub.payment(now_ms(), row));
+    }
+}

@@ -1,0 +1,93 @@
+//! For machines that watch: is it alive, is it ready, how is it doing. Nothing here tells of a call or a person.
+
+use crate::app::{App, Counters, STREAMS_MAX};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use std::{
+    fmt::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use utoipa::ToSchema;
+
+/// Is the process alive?
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses((status = 200, body = String)))]
+pub(crate) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Can it serve?
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    ready: bool,
+    /// `up` or `down`: the connection to the card side.
+    door: &'static str,
+    /// Plain words on what is wrong with this installation.
+    warnings: Vec<String>,
+}
+
+/// Can it serve: does the database answer, and is there a connection to the card side?
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
+    (status = 200, body = Readiness), (status = 503, body = Readiness)))]
+pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let (door_up, database) = (app.hub(|hub| hub.door_is_up()), app.store.healthy().await);
+    let mut warnings = app.door.warnings();
+    if !database {
+        warnings.push("the database does not answer".to_owned());
+    }
+    let ready = door_up && database;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, door: if door_up { "up" } else { "down" }, warnings })).into_response()
+}
+
+/// Figures for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "health", security(()), responses(
+    (status = 200, body = String, content_type = "text/plain")))]
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let mut text = String::new();
+    let (door_up, calls) = app.hub(|hub| (hub.door_is_up(), hub.call_ids().len()));
+    let streams = STREAMS_MAX - app.streams.available_permits();
+    gauge(&mut text, "tonewall_office_door_up", "Whether the card side is connected.", u64::from(door_up));
+    gauge(&mut text, "tonewall_office_calls", "Live calls.", u64::try_from(calls).unwrap_or(u64::MAX));
+    gauge(&mut text, "tonewall_office_streams", "Desks that watch.", u64::try_from(streams).unwrap_or(u64::MAX));
+    for (name, help, counter) in counters(&app.counters) {
+        write(&mut text, name, help, "counter", &[(String::new(), counter.load(Ordering::Relaxed).to_string())]);
+    }
+    let by_state = app.store.payment_counts().await.unwrap_or_default();
+    let by_state: Vec<_> =
+        by_state.into_iter().map(|(state, count)| (format!("{{state=\"{state}\"}}"), count.to_string())).collect();
+    write(&mut text, "tonewall_office_payments_open", "Stored payments that have no end yet.", "gauge", &by_state);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+fn counters(counters: &Counters) -> [(&'static str, &'static str, &AtomicU64); 8] {
+    [
+        ("tonewall_office_records_total", "Records of the card side stored.", &counters.records),
+        ("tonewall_office_door_connections_total", "Connections to the card side.", &counters.connections),
+        ("tonewall_office_commands_done_total", "Commands done.", &counters.commands_done),
+        ("tonewall_office_commands_refused_total", "Commands refused.", &counters.commands_refused),
+        ("tonewall_office_commands_failed_total", "Commands without an answer.", &counters.commands_failed),
+        ("tonewall_office_sign_ins_total", "Sign-ins.", &counters.sign_ins),
+        ("tonewall_office_sign_in_failures_total", "Sign-ins refused.", &counters.sign_in_failures),
+        ("tonewall_office_panics_total", "Requests that met a fault of this program.", &counters.panics),
+    ]
+}
+
+fn gauge(text: &mut String, name: &str, help: &str, value: u64) {
+    write(text, name, help, "gauge", &[(String::new(), value.to_string())]);
+}
+
+fn write(text: &mut String, name: &str, help: &str, kind: &str, samples: &[(String, String)]) {
+    // Writing to a `String` cannot fail.
+    let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    for (labels, value) in samples {
+        let _ = writeln!(text, "{name}{labels} {value}");
+    }
+}

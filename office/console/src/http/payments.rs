@@ -1,0 +1,275 @@
+//! Payments: started, steered field by field, sent, listed. No body, answer or address here has room for a card.
+
+mod order;
+
+use super::{
+    calls,
+    command::{Asked, Reply, ask, once},
+    principal::Principal,
+    problem::{Problem, ProblemBody},
+    request::Posted,
+};
+use crate::{
+    app::App,
+    clock::now_ms,
+    store::{
+        audit::AuditView,
+        payments::{AttemptView, NewPayment},
+    },
+    view::{PaymentRow, PaymentView},
+};
+use axum::{
+    Json,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::StatusCode,
+};
+use order::{NewPaymentBody, Order};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use utoipa::ToSchema;
+use uuid::Uuid;
+use wire::{Action, Field, MerchantId, PaymentId, PaymentOrder, PaymentState, Store as Keep};
+
+const PAGE_DEFAULT: i64 = 50;
+const PAGE_MAX: i64 = 200;
+
+/// Start taking a payment on a call. Before the line is secured it waits for that.
+#[utoipa::path(post, path = "/api/v1/calls/{call}/payments", tag = "payments", request_body = NewPaymentBody,
+    params(("call" = String, Path, description = "UUID"), ("Idempotency-Key" = Option<String>, Header)), responses(
+    (status = 201, body = PaymentView),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such call of yours"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "Refused; see `code`"),
+    (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`looks_like_card` and others"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`door_down`")))]
+pub(crate) async fn start(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Path(call): Path<String>,
+    posted: Posted,
+) -> Result<Reply, Problem> {
+    let call = calls::own(&app, &who, &call)?;
+    let order = posted.json::<NewPaymentBody>(NewPaymentBody::EXPECTED)?.check()?;
+    let (work, name) = (app.clone(), who.clone());
+    once(app, &who, posted, async move |seed| started(&work, &name, call.call, order, seed).await).await
+}
+
+/// The row is stored before the cde is asked, so that its records find it whatever happens next.
+async fn started(app: &App, who: &Principal, call: wire::CallId, order: Order, seed: Uuid) -> Result<Reply, Problem> {
+    let extension = who.extension().ok_or(Problem::NOT_FOUND)?;
+    let merchant: &MerchantId = &app.config.merchant;
+    let (id, amount) = (PaymentId(seed), order.amount);
+    let (account, reference) = (order.account.as_deref(), order.reference.as_deref());
+    let new = NewPayment { id, call, extension, merchant, amount, account, reference };
+    app.store.payment_insert(now_ms(), &new).await?;
+    let row = app.store.payment(id).await?.ok_or(Problem::INTERNAL)?;
+    app.hub(|hub| hub.payment(now_ms(), row));
+    let order =
+        PaymentOrder { payment: id, amount, merchant: merchant.clone(), fields: order.fields, store: Keep::None };
+    let asked = Asked { seed, call, payment: Some(id), what: "payment", action: Action::StartPayment(order) };
+    if let Err(problem) = ask(app, who, asked).await {
+        // After a timeout nobody knows, so the row stays; the records, or the end of the call, will tell.
+        if problem.code != "door_timeout" {
+            app.store.payment_refused(id).await?;
+            app.hub(|hub| hub.forget_payment(id));
+        }
+        return Err(problem);
+    }
+    app.until(|hub| hub.payment_is_live(id)).await;
+    Reply::new(StatusCode::CREATED, &show(app, id).await?)
+}
+
+/// Ask a field, or ask it again: what it held is cleared and it becomes the live one.
+#[utoipa::path(post, path = "/api/v1/payments/{id}/fields/{field}/request", tag = "payments",
+    params(("id" = String, Path, description = "UUID"), ("field" = crate::view::schema::Field, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 200, body = PaymentView),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such payment or field of yours"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "Refused; see `code`")))]
+pub(crate) async fn request_field(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Path((id, field)): Path<(String, String)>,
+    posted: Posted,
+) -> Result<Reply, Problem> {
+    let field = field.parse().map_err(|_| Problem::NOT_FOUND)?;
+    steer(app, who, &id, posted, Step::Request(field)).await
+}
+
+/// Clear a field without changing which one is live.
+#[utoipa::path(post, path = "/api/v1/payments/{id}/fields/{field}/reset", tag = "payments",
+    params(("id" = String, Path, description = "UUID"), ("field" = crate::view::schema::Field, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 200, body = PaymentView),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such payment or field of yours"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "Refused; see `code`")))]
+pub(crate) async fn reset_field(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Path((id, field)): Path<(String, String)>,
+    posted: Posted,
+) -> Result<Reply, Problem> {
+    let field = field.parse().map_err(|_| Problem::NOT_FOUND)?;
+    steer(app, who, &id, posted, Step::Reset(field)).await
+}
+
+/// Send the captured card to the gateway. The answer comes when the attempt is safely written down; the outcome comes
+/// as an event.
+#[utoipa::path(post, path = "/api/v1/payments/{id}/authorize", tag = "payments",
+    params(("id" = String, Path, description = "UUID"), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 202, body = PaymentView),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such payment of yours"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "Refused; see `code`")))]
+pub(crate) async fn authorize(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Reply, Problem> {
+    steer(app, who, &id, posted, Step::Authorize).await
+}
+
+/// Stop taking the payment, and wipe what was keyed.
+#[utoipa::path(post, path = "/api/v1/payments/{id}/cancel", tag = "payments",
+    params(("id" = String, Path, description = "UUID"), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 200, body = PaymentView),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such payment of yours"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "Refused; see `code`")))]
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Reply, Problem> {
+    steer(app, who, &id, posted, Step::Cancel).await
+}
+
+/// What is done to a payment that has been started.
+#[derive(Clone, Copy)]
+enum Step {
+    Request(Field),
+    Reset(Field),
+    Authorize,
+    Cancel,
+}
+
+impl Step {
+    fn action(self, payment: PaymentId) -> (&'static str, Action) {
+        match self {
+            Self::Request(field) => ("request_field", Action::RequestField { payment, field }),
+            Self::Reset(field) => ("reset_field", Action::ResetField { payment, field }),
+            Self::Authorize => ("authorize", Action::Authorize { payment }),
+            Self::Cancel => ("cancel", Action::Cancel { payment }),
+        }
+    }
+
+    /// Does the payment show already what was confirmed?
+    fn shown(self, state: PaymentState) -> bool {
+        use PaymentState as S;
+        match self {
+            Self::Request(_) | Self::Reset(_) => true,
+            Self::Authorize => !matches!(state, S::Waiting | S::Capturing | S::Ready),
+            Self::Cancel => state == S::Cancelled,
+        }
+    }
+}
+
+async fn steer(app: Arc<App>, who: Principal, id: &str, posted: Posted, step: Step) -> Result<Reply, Problem> {
+    let row = own(&app, &who, id).await?;
+    let (work, name) = (app.clone(), who.clone());
+    once(app, &who, posted, async move |seed| {
+        let (app, id) = (work, row.id);
+        let (what, action) = step.action(id);
+        ask(&app, &name, Asked { seed, call: row.call, payment: Some(id), what, action }).await?;
+        app.until(|hub| hub.payment_state(id).is_none_or(|state| step.shown(state))).await;
+        let status = if matches!(step, Step::Authorize) { StatusCode::ACCEPTED } else { StatusCode::OK };
+        Reply::new(status, &show(&app, id).await?)
+    })
+    .await
+}
+
+/// Where the page begins, and how long it is.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageQuery {
+    /// 1 to 200; 50 without.
+    limit: Option<i64>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// One page of payments, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PaymentPage {
+    payments: Vec<PaymentView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+/// The payments of the user's extension, newest first.
+#[utoipa::path(get, path = "/api/v1/payments", params(PageQuery), tag = "payments", responses(
+    (status = 200, body = PaymentPage),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "`bad_query`")))]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<PaymentPage>, Problem> {
+    let bad = || Problem::new(StatusCode::BAD_REQUEST, "bad_query", "Expected: limit (1 to 200) and cursor.");
+    let Query(query) = query.map_err(|_| bad())?;
+    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
+    let before = query.cursor.map(|text| text.parse::<PaymentId>()).transpose().map_err(|_| bad())?;
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(bad());
+    }
+    let Some(extension) = who.extension() else {
+        return Ok(Json(PaymentPage { payments: Vec::new(), next_cursor: None }));
+    };
+    let mut rows = app.store.payments_page(extension, before, limit + 1).await?;
+    let wanted = usize::try_from(limit).map_err(|_| bad())?;
+    let more = rows.len() > wanted;
+    rows.truncate(wanted);
+    let next_cursor = rows.last().filter(|_| more).map(|row| row.id.to_string());
+    let payments = app.hub(|hub| rows.iter().map(|row| hub.show(row)).collect());
+    Ok(Json(PaymentPage { payments, next_cursor }))
+}
+
+/// What one payment shows beyond the members of `PaymentView`, which it has too.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PaymentDetail {
+    /// Who did what, oldest first.
+    audit: Vec<AuditView>,
+    /// The attempts at the gateway, instead of their number.
+    attempts: Vec<AttemptView>,
+}
+
+/// One payment with its attempts and audit trail.
+#[utoipa::path(get, path = "/api/v1/payments/{id}", tag = "payments",
+    params(("id" = String, Path, description = "UUID")), responses(
+    (status = 200, body = PaymentDetail, description = "All members of `PaymentView`, with `attempts` as a list, and `audit`"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such payment of yours")))]
+pub(crate) async fn one(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let row = own(&app, &who, &id).await?;
+    let audit = app.store.audit_of_payment(&row.id.to_string()).await?;
+    let detail = PaymentDetail { audit, attempts: app.store.attempts(row.id).await? };
+    let view = app.hub(|hub| hub.show(&row));
+    let (mut all, detail) = (json!(view), json!(detail));
+    if let (Value::Object(all), Value::Object(detail)) = (&mut all, detail) {
+        all.extend(detail);
+    }
+    Ok(Json(all))
+}
+
+/// A payment of the user's own extension; nobody learns whether there is another's.
+async fn own(app: &App, who: &Principal, id: &str) -> Result<PaymentRow, Problem> {
+    let id: PaymentId = id.parse().map_err(|_| Problem::NOT_FOUND)?;
+    let row = app.store.payment(id).await?.ok_or(Problem::NOT_FOUND)?;
+    if who.extension().is_some_and(|mine| mine.as_str() == row.extension) { Ok(row) } else { Err(Problem::NOT_FOUND) }
+}
+
+async fn show(app: &App, id: PaymentId) -> Result<PaymentView, Problem> {
+    let row = app.store.payment(id).await?.ok_or(Problem::INTERNAL)?;
+    Ok(app.hub(|hub| hub.show(&row)))
+}

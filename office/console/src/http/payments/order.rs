@@ -1,0 +1,137 @@
+//! What the desk sends to start a payment, and the rules it must keep.
+
+use crate::http::problem::Problem;
+use crate::view::schema;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use wire::{Field, Money, pan_like};
+
+/// The longest account number or reference.
+const TEXT_CHARS_MAX: usize = 64;
+
+/// A payment to take. The card is not part of it: the caller keys that.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPaymentBody {
+    #[schema(value_type = schema::Money)]
+    amount: Money,
+    /// The payee's own number of the customer's account; at most 64 printable characters, never a card number.
+    account: Option<String>,
+    /// At most 64 printable characters, never a card number.
+    reference: Option<String>,
+    /// Only `now` for the time being.
+    #[serde(default)]
+    capture: Capture,
+    /// What to keep of the card after an approval.
+    #[serde(default)]
+    store: Keep,
+    /// The fields to ask, in this order; without it all three.
+    #[schema(value_type = Option<Vec<schema::Field>>)]
+    fields: Option<Vec<Field>>,
+}
+
+/// When the money is taken after an approval.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Capture {
+    /// At once.
+    #[default]
+    Now,
+    /// By a later request.
+    Later,
+}
+
+/// What to keep of the card after an approval.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Keep {
+    /// Nothing.
+    #[default]
+    None,
+}
+
+/// A payment whose rules have been checked.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) amount: Money,
+    pub(crate) account: Option<String>,
+    pub(crate) reference: Option<String>,
+    pub(crate) fields: Vec<Field>,
+}
+
+impl NewPaymentBody {
+    pub(crate) const EXPECTED: &'static str = "amount {minor, currency}, and if wanted account, reference, \
+                                               capture (now), store (none), fields (pan, expiry, cvv)";
+
+    /// Checks the rules.
+    pub(crate) fn check(self) -> Result<Order, Problem> {
+        if !self.amount.payable() {
+            return Err(Problem::unprocessable("bad_amount", "The amount must be above zero and not absurdly large."));
+        }
+        if self.capture == Capture::Later {
+            return Err(Problem::unprocessable("capture_unsupported", "Only `capture: now` can be done so far."));
+        }
+        let Keep::None = self.store;
+        let fields = self.fields.unwrap_or_else(|| vec![Field::Pan, Field::Expiry, Field::Cvv]);
+        let mut once = fields.clone();
+        once.sort_unstable();
+        once.dedup();
+        if once.len() != fields.len() || !fields.contains(&Field::Pan) {
+            return Err(Problem::unprocessable("bad_fields", "Ask each field at most once, and always `pan`."));
+        }
+        let (account, reference) = (text(self.account)?, text(self.reference)?);
+        Ok(Order { amount: self.amount, account, reference, fields })
+    }
+}
+
+/// Empty text is no text. Digits of other scripts and separators of any kind could hide a card number.
+fn text(text: Option<String>) -> Result<Option<String>, Problem> {
+    let Some(text) = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let allowed = |c: char| !c.is_control() && (c.is_ascii() || !c.is_numeric());
+    if text.chars().count() > TEXT_CHARS_MAX || !text.chars().all(allowed) {
+        let detail = "Account and reference are at most 64 printable characters, with the digits 0 to 9.";
+        return Err(Problem::unprocessable("bad_text", detail));
+    }
+    let bare: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
+    if pan_like(&text) || pan_like(&bare) { Err(Problem::LOOKS_LIKE_CARD) } else { Ok(Some(text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(extra: &str) -> Result<Order, String> {
+        let body = format!(r#"{{"amount":{{"minor":4200,"currency":"GBP"}}{extra}}}"#);
+        let body: NewPaymentBody = serde_json::from_str(&body).map_err(|_| "json".to_owned())?;
+        body.check().map_err(|problem| problem.code.into_owned())
+    }
+
+    #[test]
+    fn a_card_number_is_refused_however_it_is_dressed() {
+        for text in ["4242424242424242", "4242 4242-4242.4242", "4242/4242/4242/4242", "x4242__4242__4242__4242"] {
+            for member in ["account", "reference"] {
+                let code = check(&format!(r#","{member}":"{text}""#)).unwrap_err();
+                assert_eq!(code, "looks_like_card", "{text}");
+            }
+        }
+        assert_eq!(check(r#","account":"٤٢٤٢٤٢٤٢٤٢٤٢٤٢٤٢""#).unwrap_err(), "bad_text");
+    }
+
+    #[test]
+    fn orders_are_checked() {
+        let order = check(r#","account":" INV-88120 ","reference":"""#).unwrap();
+        assert_eq!((order.account.as_deref(), order.reference), (Some("INV-88120"), None));
+        assert_eq!(order.fields, [Field::Pan, Field::Expiry, Field::Cvv]);
+        assert_eq!(check(r#","fields":["cvv","pan"]"#).unwrap().fields, [Field::Cvv, Field::Pan]);
+        for (extra, code) in [
+            (r#","fields":["pan","pan"]"#, "bad_fields"),
+            (r#","fields":["cvv"]"#, "bad_fields"),
+            (r#","capture":"later""#, "capture_unsupported"),
+            (r#","store":"token""#, "json"),
+            (r#","pan":"1""#, "json"),
+            (&format!(r#","account":"{}""#, "x".repeat(65)), "bad_text"),
+        ] {
+            assert_eq!(check(extra).unwrap_err(), code, "{extra}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A call's story, told from the differences between its snapshots.
+
+use crate::{clock::rfc3339, view::TimelineRow};
+use wire::{CallSnapshot, CallState, Field, FieldStatus, LineState, Outcome, PaymentState, Progress};
+
+/// The most lines of one call's story; when it is full the first line stays and the second is dropped.
+pub(crate) const TIMELINE_MAX: usize = 200;
+
+/// Adds what has changed from `before` to `after`.
+pub(super) fn note(story: &mut Vec<TimelineRow>, now_ms: i64, before: Option<&CallSnapshot>, after: &CallSnapshot) {
+    let mut add = |at_ms: i64, text_key: &'static str, detail: Option<String>| {
+        if story.len() >= TIMELINE_MAX {
+            story.remove(1);
+        }
+        story.push(TimelineRow { at: rfc3339(at_ms), text_key, detail });
+    };
+    if before.is_none() {
+        add(after.started_unix_ms, "call_came_in", None);
+    }
+    if let Some(key) = call_key(before.map(|call| call.state), after.state) {
+        add(now_ms, key, None);
+    }
+    if before.map_or(LineState::Open, |call| call.line) != after.line {
+        add(after.line_since_unix_ms, line_key(after.line), None);
+    }
+    let Some(payment) = &after.payment else { return };
+    let old = before.and_then(|call| call.payment.as_ref()).filter(|old| old.payment == payment.payment);
+    if old.is_none() {
+        add(now_ms, "payment_started", Some(payment.amount.to_string()));
+    }
+    for (key, detail) in field_lines(old, payment) {
+        add(now_ms, key, Some(detail));
+    }
+    if old.is_none_or(|old| (old.state, old.attempts) != (payment.state, payment.attempts))
+        && let Some(key) = payment_key(payment.state)
+    {
+        add(now_ms, key, outcome_detail(payment));
+    }
+}
+
+fn call_key(before: Option<CallState>, after: CallState) -> Option<&'static str> {
+    match (before, after) {
+        (Some(before), after) if before == after => None,
+        (Some(CallState::Held), CallState::Talking) => Some("call_resumed"),
+        (_, CallState::Talking) => Some("agent_answered"),
+        (_, CallState::Held) => Some("call_held"),
+        (_, CallState::Ringing) => None,
+    }
+}
+
+fn line_key(line: LineState) -> &'static str {
+    match line {
+        LineState::Open => "line_open",
+        LineState::Securing => "line_securing",
+        LineState::Secured => "line_secured",
+        LineState::Releasing => "line_releasing",
+        LineState::Fault => "line_fault",
+    }
+}
+
+fn payment_key(state: PaymentState) -> Option<&'static str> {
+    match state {
+        PaymentState::Waiting | PaymentState::Capturing | PaymentState::Ready => None,
+        PaymentState::Authorizing => Some("authorizing"),
+        PaymentState::Approved => Some("approved"),
+        PaymentState::Declined => Some("declined"),
+        PaymentState::NotSent => Some("not_sent"),
+        PaymentState::Unknown => Some("unknown"),
+        PaymentState::Cancelled => Some("payment_cancelled"),
+    }
+}
+
+/// A field that was accepted or refused since the last snapshot.
+fn field_lines(old: Option<&Progress>, new: &Progress) -> Vec<(&'static str, String)> {
+    let status = |field: Field| old.and_then(|old| old.fields.iter().find(|f| f.field == field)).map(|f| f.status);
+    let changed = new.fields.iter().filter(|field| status(field.field) != Some(field.status));
+    changed
+        .filter_map(|field| match field.status {
+            FieldStatus::Ok => Some(("field_accepted", accepted(field.field, new))),
+            FieldStatus::Bad => Some(("field_refused", field_name(field.field).to_owned())),
+            FieldStatus::Wait | FieldStatus::Live => None,
+        })
+        .collect()
+}
+
+fn accepted(field: Field, payment: &Progress) -> String {
+    match (field, payment.brand, payment.last4) {
+        (Field::Pan, Some(brand), Some(last4)) => format!("{}: {} {last4}", field_name(field), brand.name()),
+        _ => field_name(field).to_owned(),
+    }
+}
+
+fn field_name(field: Field) -> &'static str {
+    match field {
+        Field::Pan => "Card number",
+        Field::Expiry => "Expiry",
+        Field::Cvv => "Security code",
+    }
+}
+
+fn outcome_detail(payment: &Progress) -> Option<String> {
+    match (payment.state, &payment.outcome) {
+        (PaymentState::Approved, Some(Outcome::Approved { amount, .. })) => Some(amount.to_string()),
+        _ => None,
+    }
+}

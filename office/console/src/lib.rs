@@ -1,0 +1,36 @@
+//! The office process: the HTTP API that the agent's desk speaks, its database, and the office's end of the door.
+//!
+//! # Invariants
+//! - Nothing here can hold a card number or a security code: the crate links `wire` only, whose words cannot say one,
+//!   and text that people type is refused when it looks like a card number.
+//! - A record of the cde is acknowledged only after it and its effects are stored in one transaction: no outcome is
+//!   lost and none is counted twice, whichever side is restarted.
+//! - A payment's state from stored records wins over what is shown live.
+//! - A user, and what acts for a user, sees the calls and payments of the user's own extension and no others, in
+//!   answers, in live events and in their replay.
+//! - A command's answer is given when the cde has given it: *secured* means confirmed by the media plane.
+//!
+//! # Layout
+//! - [`config`]: `office.toml`. [`server`]: starts and stops everything. [`account`]: users, links and keys from the
+//!   command line.
+//! - `hub`: the live state, pure; `view`: the shapes it is shown in. `door`: the socket to the cde.
+//! - `store`: SQLite, one file a noun. `http`: one file a noun under `/api/v1`.
+//! - `secret`: passwords and tokens. `clock`: the only place that reads the time.
+
+pub mod account;
+mod app;
+mod clock;
+pub mod config;
+mod door;
+mod http;
+mod hub;
+mod secret;
+pub mod server;
+mod store;
+mod view;
+
+pub use account::{AccountError, NewUser, api_key_add, sign_in_link, user_add};
+pub use config::{Config, ConfigError};
+pub use secret::SecretError;
+pub use server::{Server, StartError, run};
+pub use store::{StoreError, users::Role};

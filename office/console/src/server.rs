@@ -1,0 +1,117 @@
+//! Starts and stops the office process.
+
+use crate::{
+    app::App,
+    config::Config,
+    door::{Door, connection},
+    http,
+    secret::SecretError,
+    store::{Store, StoreError, audit::Entry},
+};
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
+
+/// How long requests may go on after the signal to stop; longer than a command waits for the cde.
+const DRAIN_WAIT: Duration = Duration::from_secs(15);
+
+/// Why the office did not start, or broke.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be had.
+    #[error("cannot listen on {listen}: {source}")]
+    Listen {
+        /// Which address.
+        listen: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database.
+    #[error("{path}: {source}")]
+    Store {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+    /// The machine.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Serving failed.
+    #[error("serving HTTP failed: {0}")]
+    Serve(std::io::Error),
+}
+
+/// A running office: it listens, and keeps its connection to the cde.
+pub struct Server {
+    /// Where it listens; the real port if the configuration said 0.
+    pub addr: SocketAddr,
+    app: Arc<App>,
+    listener: TcpListener,
+    stop: watch::Sender<bool>,
+    door: JoinHandle<()>,
+    stop_door: watch::Sender<bool>,
+}
+
+/// Starts the office and runs it until `shutdown` is done.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
+    Server::start(config).await?.run_until(shutdown).await
+}
+
+impl Server {
+    /// Opens the database, listens, and begins to connect to the cde. Requests wait until [`Server::run_until`].
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let listen = config.listen;
+        let store = Store::open(&config.database).await;
+        let store = store.map_err(|source| StartError::Store { path: config.database.clone(), source })?;
+        let listener = TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })?;
+        let addr = listener.local_addr().map_err(|source| StartError::Listen { listen, source })?;
+        let (door, commands) = Door::new();
+        let (stop, stopping) = watch::channel(false);
+        let app = Arc::new(App::new(config, store, door, stopping)?);
+        note(&app, "office_start").await;
+        let (stop_door, stopping) = watch::channel(false);
+        let door = tokio::spawn(connection::keep(app.clone(), commands, stopping));
+        tracing::info!(%addr, "the office listens");
+        Ok(Self { addr, app, listener, stop, door, stop_door })
+    }
+
+    /// Serves until `shutdown` is done, then ends the event streams, finishes what was asked, and closes the database.
+    pub async fn run_until(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
+        let Self { app, listener, stop, door, stop_door, .. } = self;
+        let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let mut stopping = app.stop.clone();
+        let ending = async move {
+            // An error means that the sender is gone, which is an end too.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        let mut serving = tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(ending).into_future());
+        let early = tokio::select! {
+            ended = &mut serving => Some(ended),
+            () = shutdown => None,
+        };
+        stop.send_replace(true);
+        let ended = match early {
+            Some(ended) => Some(ended),
+            None => timeout(DRAIN_WAIT, &mut serving).await.ok(),
+        };
+        serving.abort();
+        // Last, because requests that are being finished wait for answers that come through it.
+        stop_door.send_replace(true);
+        if door.await.is_err() {
+            tracing::error!("the connection to the cde ended by a fault");
+        }
+        note(&app, "office_stop").await;
+        app.store.close().await;
+        match ended {
+            Some(Ok(Err(error))) => Err(StartError::Serve(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn note(app: &App, what: &str) {
+    let entry = Entry::system(crate::clock::now_ms(), what, "ok", "office");
+    if let Err(error) = app.store.audit(&entry).await {
+        tracing::error!(%error, "the audit trail could not be written");
+    }
+}

@@ -1,0 +1,287 @@
+//! The cde's records: each is stored once, with its effects and its number, in one transaction.
+
+use super::{
+    Store, StoreError, audit,
+    payments::{self, NewPayment, json, word},
+};
+use sqlx::SqliteConnection;
+use wire::{
+    AttemptId, AuditAction, AuditEvent, CallId, CardView, Extension, JournalId, MerchantId, Money, Origin, Outcome,
+    PaymentId, PaymentState, Record, RecordBody,
+};
+
+/// What storing a record has done.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// It was stored before.
+    Before,
+    /// It is stored now, and says something of this payment.
+    Now(Option<PaymentId>),
+}
+
+impl Store {
+    /// The journal last seen and the newest of its records that is stored.
+    pub(crate) async fn door(&self) -> Result<Option<(JournalId, u64)>, StoreError> {
+        let mut connection = self.writer.acquire().await?;
+        door(&mut connection).await
+    }
+
+    /// The cde's journal is this one. A new journal begins at nothing.
+    pub(crate) async fn journal(&self, journal: JournalId) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO door (one, journal, number) VALUES (1, ?, 0)
+             ON CONFLICT (one) DO UPDATE SET journal = excluded.journal, number = 0 WHERE journal != excluded.journal",
+        )
+        .bind(journal.to_string())
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    /// Stores a record of the journal that [`Store::journal`] named. An office that has stored nothing of it takes
+    /// whatever comes first: an older office may have acknowledged what was before.
+    pub(crate) async fn record(&self, record: &Record) -> Result<Stored, StoreError> {
+        let mut tx = self.begin().await?;
+        let (_, stored) = door(&mut tx).await?.ok_or(StoreError::Damaged("door"))?;
+        if record.number <= stored {
+            return Ok(Stored::Before);
+        }
+        if stored > 0 && record.number != stored + 1 {
+            return Err(StoreError::Gap { stored, got: record.number });
+        }
+        let at = record.at_unix_ms;
+        let payment = match &record.body {
+            RecordBody::AttemptSent { attempt, payment, call, merchant, amount, card } => {
+                let sent = Sent { attempt: *attempt, payment: *payment, call: *call, merchant, amount: *amount, card };
+                sent.store(&mut tx, at).await?
+            }
+            RecordBody::AttemptEnded { attempt, payment, outcome } => {
+                attempt_ended(&mut tx, at, *attempt, *payment, outcome).await?
+            }
+            RecordBody::Audit(event) => audited(&mut tx, at, event).await?,
+        };
+        let number = i64::try_from(record.number).map_err(|_| StoreError::Damaged("record number"))?;
+        sqlx::query("UPDATE door SET number = ?").bind(number).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(Stored::Now(payment))
+    }
+}
+
+async fn door(connection: &mut SqliteConnection) -> Result<Option<(JournalId, u64)>, StoreError> {
+    let found: Option<(String, i64)> =
+        sqlx::query_as("SELECT journal, number FROM door").fetch_optional(connection).await?;
+    let Some((journal, number)) = found else { return Ok(None) };
+    let journal = journal.parse().map_err(|_| StoreError::Damaged("journal id"))?;
+    Ok(Some((journal, u64::try_from(number).map_err(|_| StoreError::Damaged("record number"))?)))
+}
+
+struct Sent<'a> {
+    attempt: AttemptId,
+    payment: PaymentId,
+    call: CallId,
+    merchant: &'a MerchantId,
+    amount: Money,
+    card: &'a CardView,
+}
+
+impl Sent<'_> {
+    /// A payment that is not stored here (an older office took it) is stored now: its outcome must not be lost.
+    async fn store(&self, tx: &mut SqliteConnection, at: i64) -> Result<Option<PaymentId>, StoreError> {
+        sqlx::query(
+            "INSERT OR IGNORE INTO payment
+             (id, call, extension, merchant, minor, currency, state, created_at, updated_at)
+             VALUES (?, ?, '', ?, ?, ?, 'waiting', ?, ?)",
+        )
+        .bind(self.payment.to_string())
+        .bind(self.call.to_string())
+        .bind(self.merchant.as_str())
+        .bind(self.amount.minor)
+        .bind(self.amount.currency.code())
+        .bind(at)
+        .bind(at)
+        .execute(&mut *tx)
+        .await?;
+        let card = serde_json::to_string(self.card).map_err(|_| StoreError::Damaged("card"))?;
+        attempt_insert(tx, at, self.attempt, self.payment, Some(card)).await?;
+        let audit = Row { at, who: "system".to_owned(), what: "attempt_sent", result: "sent".to_owned() };
+        audit.store(tx, self.attempt.to_string(), Some(self.payment), None).await?;
+        settle(tx, at, self.payment).await
+    }
+}
+
+async fn attempt_insert(
+    tx: &mut SqliteConnection,
+    at: i64,
+    attempt: AttemptId,
+    payment: PaymentId,
+    card: Option<String>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT OR IGNORE INTO attempt (id, payment, number, card, sent_at)
+         VALUES (?, ?, 1 + (SELECT count(*) FROM attempt WHERE payment = ?), ?, ?)",
+    )
+    .bind(attempt.to_string())
+    .bind(payment.to_string())
+    .bind(payment.to_string())
+    .bind(card)
+    .bind(at)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Only an unknown outcome is ever replaced.
+async fn attempt_ended(
+    tx: &mut SqliteConnection,
+    at: i64,
+    attempt: AttemptId,
+    payment: PaymentId,
+    outcome: &Outcome,
+) -> Result<Option<PaymentId>, StoreError> {
+    attempt_insert(tx, at, attempt, payment, None).await?;
+    let text = serde_json::to_string(outcome).map_err(|_| StoreError::Damaged("outcome"))?;
+    sqlx::query(
+        "UPDATE attempt SET outcome = ?, ended_at = ?
+         WHERE id = ? AND (outcome IS NULL OR json_extract(outcome, '$.outcome') = 'unknown')",
+    )
+    .bind(text)
+    .bind(at)
+    .bind(attempt.to_string())
+    .execute(&mut *tx)
+    .await?;
+    let result = match outcome {
+        Outcome::Approved { .. } => "approved",
+        Outcome::Declined { .. } => "declined",
+        Outcome::Rejected => "rejected",
+        Outcome::Unknown => "unknown",
+        Outcome::Abandoned => "abandoned",
+    };
+    let audit = Row { at, who: "system".to_owned(), what: "attempt_ended", result: result.to_owned() };
+    audit.store(tx, attempt.to_string(), Some(payment), None).await?;
+    settle(tx, at, payment).await
+}
+
+/// Sets a payment's state by all of its attempts: money that moved wins, then what is open, then the newest.
+async fn settle(tx: &mut SqliteConnection, at: i64, payment: PaymentId) -> Result<Option<PaymentId>, StoreError> {
+    let stored: Vec<Option<String>> =
+        sqlx::query_scalar("SELECT outcome FROM attempt WHERE payment = ? ORDER BY number")
+            .bind(payment.to_string())
+            .fetch_all(&mut *tx)
+            .await?;
+    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(stored.len());
+    for text in stored {
+        outcomes.push(text.map(|text| json(&text, "outcome")).transpose()?);
+    }
+    sqlx::query("UPDATE payment SET state = ?, updated_at = max(updated_at, ?) WHERE id = ?")
+        .bind(word(&state_of(&outcomes))?)
+        .bind(at)
+        .bind(payment.to_string())
+        .execute(tx)
+        .await?;
+    Ok(Some(payment))
+}
+
+fn state_of(outcomes: &[Option<Outcome>]) -> PaymentState {
+    if outcomes.iter().flatten().any(|outcome| matches!(outcome, Outcome::Approved { .. })) {
+        return PaymentState::Approved;
+    }
+    if outcomes.iter().any(Option::is_none) {
+        return PaymentState::Authorizing;
+    }
+    if outcomes.iter().flatten().any(|outcome| matches!(outcome, Outcome::Unknown)) {
+        return PaymentState::Unknown;
+    }
+    match outcomes.last() {
+        Some(Some(Outcome::Declined { .. })) => PaymentState::Declined,
+        _ => PaymentState::NotSent,
+    }
+}
+
+/// A row of the cde's audit trail, and what it says of a payment.
+async fn audited(tx: &mut SqliteConnection, at: i64, event: &AuditEvent) -> Result<Option<PaymentId>, StoreError> {
+    let (what, result, payment) = match &event.action {
+        AuditAction::CallStarted => ("call_started", "ok".to_owned(), None),
+        AuditAction::CallAnswered => ("call_answered", "ok".to_owned(), None),
+        AuditAction::CallEnded { end } => ("call_ended", word(end)?, None),
+        AuditAction::Line { line } => ("line", word(line)?, None),
+        AuditAction::Alarm { kind } => ("alarm", word(kind)?, None),
+        AuditAction::PaymentStarted { payment, amount } => {
+            started(tx, at, event, *payment, *amount).await?;
+            ("payment_started", "ok".to_owned(), Some(*payment))
+        }
+        AuditAction::PaymentCancelled { payment } => {
+            cancelled(tx, at, *payment).await?;
+            ("payment_cancelled", "ok".to_owned(), Some(*payment))
+        }
+        AuditAction::Refused { reason } => ("refused", word(reason)?, None),
+    };
+    let row = Row { at, who: who(tx, &event.origin).await?, what, result };
+    row.store(tx, event.call.to_string(), payment, Some(&event.extension)).await?;
+    Ok(payment)
+}
+
+async fn started(
+    tx: &mut SqliteConnection,
+    at: i64,
+    event: &AuditEvent,
+    id: PaymentId,
+    amount: Money,
+) -> Result<(), StoreError> {
+    let merchant: MerchantId = "-".parse().map_err(|_| StoreError::Damaged("merchant"))?;
+    let (call, extension) = (event.call, &event.extension);
+    let new = NewPayment { id, call, extension, merchant: &merchant, amount, account: None, reference: None };
+    payments::insert(tx, at, &new).await
+}
+
+/// What the gateway may have done is never hidden by a cancellation.
+async fn cancelled(tx: &mut SqliteConnection, at: i64, payment: PaymentId) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE payment SET state = 'cancelled', updated_at = max(updated_at, ?)
+         WHERE id = ? AND state IN ('waiting', 'declined', 'not_sent')",
+    )
+    .bind(at)
+    .bind(payment.to_string())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A user is named by e-mail, as in the office's own rows.
+async fn who(tx: &mut SqliteConnection, origin: &Origin) -> Result<String, StoreError> {
+    Ok(match origin {
+        Origin::User { id } => {
+            let email: Option<String> =
+                sqlx::query_scalar("SELECT email FROM user WHERE id = ?").bind(id).fetch_optional(tx).await?;
+            email.unwrap_or_else(|| format!("user {id}"))
+        }
+        Origin::Caller => "caller".to_owned(),
+        Origin::AgentPhone => "agent phone".to_owned(),
+        Origin::System => "system".to_owned(),
+    })
+}
+
+/// The part of an audit row that differs between records.
+struct Row<'a> {
+    at: i64,
+    who: String,
+    what: &'a str,
+    result: String,
+}
+
+impl Row<'_> {
+    async fn store(
+        self,
+        tx: &mut SqliteConnection,
+        object: String,
+        payment: Option<PaymentId>,
+        extension: Option<&Extension>,
+    ) -> Result<(), StoreError> {
+        let Self { at: at_ms, who, what, result } = self;
+        let origin = "cde".to_owned();
+        let (extension, payment) = (extension.map(Extension::as_str), payment.map(|id| id.to_string()));
+        audit::insert(tx, &audit::Entry { at_ms, who, what, result, origin, object, extension, payment }).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

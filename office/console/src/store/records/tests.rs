@@ -1,0 +1,123 @@
+use super::*;
+use crate::store::tests::{Folder, store};
+use uuid::Uuid;
+use wire::{Brand, Currency, DeclineClass, Last4};
+
+const CALL: CallId = CallId(Uuid::from_u128(1));
+const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(2));
+
+fn sent(attempt: u128) -> RecordBody {
+    RecordBody::AttemptSent {
+        attempt: AttemptId(Uuid::from_u128(attempt)),
+        payment: PAYMENT,
+        call: CALL,
+        merchant: "main".parse().unwrap(),
+        amount: Money { minor: 4200, currency: Currency::GBP },
+        card: CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None },
+    }
+}
+
+fn ended(attempt: u128, outcome: Outcome) -> RecordBody {
+    RecordBody::AttemptEnded { attempt: AttemptId(Uuid::from_u128(attempt)), payment: PAYMENT, outcome }
+}
+
+fn approved() -> Outcome {
+    let amount = Money { minor: 4200, currency: Currency::GBP };
+    Outcome::Approved { auth_code: "A1".into(), gateway_ref: "g".into(), amount }
+}
+
+fn declined() -> Outcome {
+    Outcome::Declined { class: DeclineClass::WrongCvv, network_code: None }
+}
+
+fn audit(action: AuditAction) -> RecordBody {
+    let extension = "1001".parse().unwrap();
+    RecordBody::Audit(AuditEvent { origin: Origin::System, call: CALL, extension, action })
+}
+
+/// A store with a journal that holds these records.
+async fn with(bodies: Vec<RecordBody>) -> (Store, Folder) {
+    let (store, folder) = store().await;
+    store.journal(JournalId(Uuid::from_u128(1))).await.unwrap();
+    for (number, body) in (1..).zip(bodies) {
+        store.record(&Record { number, at_unix_ms: 7, body }).await.unwrap();
+    }
+    (store, folder)
+}
+
+async fn state(store: &Store) -> PaymentState {
+    store.payment(PAYMENT).await.unwrap().unwrap().state
+}
+
+#[tokio::test]
+async fn the_attempts_together_make_the_state() {
+    for (bodies, expected) in [
+        (vec![sent(1)], PaymentState::Authorizing),
+        (vec![sent(1), ended(1, approved())], PaymentState::Approved),
+        (vec![sent(1), ended(1, Outcome::Unknown)], PaymentState::Unknown),
+        (vec![sent(1), ended(1, Outcome::Unknown), ended(1, Outcome::Abandoned)], PaymentState::NotSent),
+        (vec![sent(1), ended(1, declined()), sent(2)], PaymentState::Authorizing),
+        (vec![sent(1), ended(1, declined()), sent(2), ended(2, approved())], PaymentState::Approved),
+        (vec![sent(1), ended(1, approved()), ended(1, declined())], PaymentState::Approved),
+        (vec![ended(1, approved())], PaymentState::Waiting),
+    ] {
+        let shown = format!("{bodies:?}");
+        let orphan = matches!(bodies[0], RecordBody::AttemptEnded { .. });
+        let (store, _folder) = with(bodies).await;
+        if orphan {
+            assert!(store.payment(PAYMENT).await.unwrap().is_none());
+            assert_eq!(store.attempts(PAYMENT).await.unwrap().len(), 1, "the outcome itself is kept");
+        } else {
+            assert_eq!(state(&store).await, expected, "{shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_counts_once_and_a_gap_is_refused() {
+    let (store, _folder) = with(vec![sent(1), ended(1, declined())]).await;
+    let again = Record { number: 1, at_unix_ms: 7, body: sent(1) };
+    assert_eq!(store.record(&again).await.unwrap(), Stored::Before);
+    let far = Record { number: 4, at_unix_ms: 7, body: ended(1, approved()) };
+    assert!(matches!(store.record(&far).await, Err(StoreError::Gap { stored: 2, got: 4 })));
+    assert_eq!(state(&store).await, PaymentState::Declined);
+    assert_eq!(store.audit_of_payment(&PAYMENT.to_string()).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_new_journal_begins_at_nothing_and_the_same_one_goes_on() {
+    let (store, _folder) = with(vec![sent(1)]).await;
+    let (old, new) = (JournalId(Uuid::from_u128(1)), JournalId(Uuid::from_u128(2)));
+    store.journal(old).await.unwrap();
+    assert_eq!(store.door().await.unwrap(), Some((old, 1)));
+    store.journal(new).await.unwrap();
+    assert_eq!(store.door().await.unwrap(), Some((new, 0)));
+    let record = Record { number: 51, at_unix_ms: 7, body: ended(1, approved()) };
+    store.record(&record).await.unwrap();
+    assert_eq!(state(&store).await, PaymentState::Approved);
+}
+
+#[tokio::test]
+async fn what_the_gateway_may_have_done_is_never_hidden() {
+    let cancel = || audit(AuditAction::PaymentCancelled { payment: PAYMENT });
+    let (store, _folder) = with(vec![sent(1), cancel()]).await;
+    assert_eq!(state(&store).await, PaymentState::Authorizing);
+    let start =
+        AuditAction::PaymentStarted { payment: PAYMENT, amount: Money { minor: 4200, currency: Currency::GBP } };
+    let (store, _folder) = with(vec![audit(start), cancel(), sent(1), ended(1, approved())]).await;
+    assert_eq!(state(&store).await, PaymentState::Approved);
+    assert_eq!(store.payment(PAYMENT).await.unwrap().unwrap().extension, "1001");
+}
+
+#[tokio::test]
+async fn once_caught_up_the_payments_of_gone_calls_are_settled() {
+    let start =
+        AuditAction::PaymentStarted { payment: PAYMENT, amount: Money { minor: 4200, currency: Currency::GBP } };
+    let (store, _folder) = with(vec![audit(start)]).await;
+    assert!(store.caught_up(9, &[CALL]).await.unwrap().is_empty(), "the call is alive");
+    assert_eq!(store.caught_up(9, &[]).await.unwrap().len(), 1);
+    assert_eq!(state(&store).await, PaymentState::Cancelled);
+    let (store, _folder) = with(vec![sent(1)]).await;
+    store.caught_up(9, &[]).await.unwrap();
+    assert_eq!(state(&store).await, PaymentState::Unknown);
+}

@@ -1,0 +1,256 @@
+//! The shapes that the desk is shown, and the one rule that joins what is stored with what is live.
+
+pub(crate) mod schema;
+
+use crate::clock::rfc3339;
+use schema::{Brand, CardView, FieldProgress, Money, Outcome, PaymentState, ProgressSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
+use wire::{CallId, CallSnapshot, Extension, PaymentId, Progress};
+
+/// A payment as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PaymentRow {
+    pub(crate) id: PaymentId,
+    pub(crate) call: CallId,
+    pub(crate) extension: String,
+    pub(crate) amount: wire::Money,
+    pub(crate) account: Option<String>,
+    pub(crate) reference: Option<String>,
+    /// `Waiting` until an attempt is recorded, then what the records say.
+    pub(crate) state: wire::PaymentState,
+    pub(crate) attempts: u8,
+    /// Of the newest attempt.
+    pub(crate) card: Option<wire::CardView>,
+    /// Of the newest attempt.
+    pub(crate) outcome: Option<wire::Outcome>,
+    pub(crate) created_ms: i64,
+    pub(crate) updated_ms: i64,
+}
+
+/// A payment: what is stored, joined with what the call shows live. Never more of a card than brand, last four digits
+/// and expiry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct PaymentView {
+    /// UUID.
+    #[schema(value_type = String)]
+    pub(crate) id: PaymentId,
+    /// UUID.
+    #[schema(value_type = String)]
+    pub(crate) call: CallId,
+    #[schema(value_type = Money)]
+    pub(crate) amount: wire::Money,
+    pub(crate) account: Option<String>,
+    pub(crate) reference: Option<String>,
+    #[schema(value_type = PaymentState)]
+    pub(crate) state: wire::PaymentState,
+    /// The card of the newest attempt, masked.
+    #[schema(value_type = Option<CardView>)]
+    pub(crate) card: Option<wire::CardView>,
+    /// The fields in the order they are asked; empty when the call is over.
+    #[schema(value_type = Vec<FieldProgress>)]
+    pub(crate) fields: Vec<wire::FieldProgress>,
+    #[schema(value_type = Option<Brand>)]
+    pub(crate) brand: Option<wire::Brand>,
+    /// The last four digits.
+    #[schema(value_type = Option<String>)]
+    pub(crate) last4: Option<wire::Last4>,
+    /// How many digits the number is expected to have.
+    pub(crate) pan_length_expected: Option<u8>,
+    #[schema(value_type = Option<Outcome>)]
+    pub(crate) outcome: Option<wire::Outcome>,
+    /// How many attempts have been made at the gateway.
+    pub(crate) attempts: u8,
+    /// RFC 3339.
+    pub(crate) created_at: String,
+    /// RFC 3339.
+    pub(crate) updated_at: String,
+}
+
+impl PaymentView {
+    /// Joins the stored row with the live progress of its call, if that call is alive.
+    pub(crate) fn join(row: &PaymentRow, live: Option<&Progress>) -> Self {
+        let state = state_of(row, live);
+        let newer = live.filter(|live| live.attempts > row.attempts);
+        let keying =
+            matches!(state, wire::PaymentState::Waiting | wire::PaymentState::Capturing | wire::PaymentState::Ready);
+        let card = row.card.filter(|_| !keying);
+        Self {
+            id: row.id,
+            call: row.call,
+            amount: row.amount,
+            account: row.account.clone(),
+            reference: row.reference.clone(),
+            state,
+            card,
+            fields: live.map(|live| live.fields.clone()).unwrap_or_default(),
+            brand: live.and_then(|live| live.brand).or(card.map(|card| card.brand)),
+            last4: live.and_then(|live| live.last4).or(card.map(|card| card.last4)),
+            pan_length_expected: live.and_then(|live| live.pan_length_expected),
+            outcome: newer.and_then(|live| live.outcome.clone()).or_else(|| row.outcome.clone()),
+            attempts: newer.map_or(row.attempts, |live| live.attempts),
+            created_at: rfc3339(row.created_ms),
+            updated_at: rfc3339(row.updated_ms),
+        }
+    }
+}
+
+/// Records win. What is live is believed only where the records cannot know yet: before the first attempt, and while
+/// a card is keyed after an attempt that is over.
+fn state_of(row: &PaymentRow, live: Option<&Progress>) -> wire::PaymentState {
+    use wire::PaymentState as S;
+    let Some(live) = live else { return row.state };
+    match row.state {
+        S::Approved | S::Cancelled | S::Unknown => row.state,
+        S::Authorizing if live.state == S::Unknown => S::Unknown,
+        S::Authorizing => S::Authorizing,
+        S::Declined | S::NotSent => match live.state {
+            S::Waiting | S::Capturing | S::Ready if live.attempts >= row.attempts => live.state,
+            S::Cancelled => S::Cancelled,
+            _ if live.attempts > row.attempts => live.state,
+            _ => row.state,
+        },
+        S::Waiting | S::Capturing | S::Ready => live.state,
+    }
+}
+
+/// One line of a call's story.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct TimelineRow {
+    /// RFC 3339.
+    pub(crate) at: String,
+    /// A stable word that the desk has a sentence for.
+    pub(crate) text_key: &'static str,
+    /// Plain text; of a card at most its brand and last four digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
+}
+
+/// A live call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct CallView {
+    /// UUID.
+    #[schema(value_type = String)]
+    pub(crate) call: CallId,
+    /// Whose call it is.
+    #[schema(value_type = String)]
+    pub(crate) extension: Extension,
+    /// The caller's number or name; empty when withheld.
+    pub(crate) caller: String,
+    /// The number that was called.
+    pub(crate) called: String,
+    /// Unix milliseconds.
+    pub(crate) started_unix_ms: i64,
+    #[schema(value_type = schema::CallState)]
+    pub(crate) state: wire::CallState,
+    #[schema(value_type = schema::LineState)]
+    pub(crate) line: wire::LineState,
+    /// Unix milliseconds.
+    pub(crate) line_since_unix_ms: i64,
+    #[schema(value_type = Option<ProgressSchema>)]
+    pub(crate) payment: Option<Progress>,
+    pub(crate) timeline: Vec<TimelineRow>,
+    /// RFC 3339: the newest proof that the line is masked. Older than two seconds is no proof.
+    pub(crate) proof_at: Option<String>,
+}
+
+impl CallView {
+    /// Joins a snapshot with its story, and corrects the state of its payment by what is stored of it.
+    pub(crate) fn new(
+        call: &CallSnapshot,
+        payment: Option<&PaymentView>,
+        timeline: &[TimelineRow],
+        proof_ms: Option<i64>,
+    ) -> Self {
+        let mut progress = call.payment.clone();
+        if let (Some(progress), Some(view)) = (&mut progress, payment) {
+            progress.state = view.state;
+            progress.outcome.clone_from(&view.outcome);
+            progress.attempts = view.attempts;
+        }
+        Self {
+            call: call.call,
+            extension: call.extension.clone(),
+            caller: call.caller.clone(),
+            called: call.called.clone(),
+            started_unix_ms: call.started_unix_ms,
+            state: call.state,
+            line: call.line,
+            line_since_unix_ms: call.line_since_unix_ms,
+            payment: progress,
+            timeline: timeline.to_vec(),
+            proof_at: proof_ms.map(rfc3339),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use uuid::Uuid;
+    use wire::PaymentState as S;
+
+    pub(crate) fn money() -> wire::Money {
+        wire::Money { minor: 4200, currency: wire::Currency::GBP }
+    }
+
+    pub(crate) fn row(state: S, attempts: u8) -> PaymentRow {
+        PaymentRow {
+            id: PaymentId(Uuid::from_u128(9)),
+            call: CallId(Uuid::from_u128(1)),
+            extension: "1001".into(),
+            amount: money(),
+            account: None,
+            reference: None,
+            state,
+            attempts,
+            card: None,
+            outcome: None,
+            created_ms: 0,
+            updated_ms: 0,
+        }
+    }
+
+    pub(crate) fn progress(state: S, attempts: u8) -> Progress {
+        Progress {
+            payment: PaymentId(Uuid::from_u128(9)),
+            amount: money(),
+            state,
+            fields: vec![],
+            brand: None,
+            last4: None,
+            pan_length_expected: None,
+            outcome: None,
+            attempts,
+        }
+    }
+
+    #[test]
+    fn records_win_over_snapshots() {
+        for (stored, live, shown) in [
+            ((S::Approved, 1), (S::Authorizing, 1), S::Approved),
+            ((S::Unknown, 1), (S::Capturing, 1), S::Unknown),
+            ((S::Declined, 1), (S::Authorizing, 1), S::Declined),
+            ((S::Declined, 1), (S::Ready, 0), S::Declined),
+            ((S::Authorizing, 1), (S::Capturing, 0), S::Authorizing),
+            ((S::Cancelled, 0), (S::Capturing, 0), S::Cancelled),
+        ] {
+            let view = PaymentView::join(&row(stored.0, stored.1), Some(&progress(live.0, live.1)));
+            assert_eq!(view.state, shown, "{stored:?} {live:?}");
+        }
+    }
+
+    #[test]
+    fn snapshots_tell_what_records_cannot_know_yet() {
+        for (stored, live, shown) in [
+            ((S::Waiting, 0), (S::Capturing, 0), S::Capturing),
+            ((S::Declined, 1), (S::Capturing, 1), S::Capturing),
+            ((S::Declined, 1), (S::Authorizing, 2), S::Authorizing),
+            ((S::Authorizing, 1), (S::Unknown, 1), S::Unknown),
+        ] {
+            let view = PaymentView::join(&row(stored.0, stored.1), Some(&progress(live.0, live.1)));
+            assert_eq!(view.state, shown, "{stored:?} {live:?}");
+        }
+        assert_eq!(PaymentView::join(&row(S::Unknown, 1), None).state, S::Unknown);
+    }
+}

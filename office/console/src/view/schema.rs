@@ -1,0 +1,156 @@
+//! What `wire` serializes, described for the OpenAPI document; `wire` itself knows nothing of OpenAPI.
+
+use serde::Serialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, Schema, Type},
+    },
+};
+
+/// A closed set of words.
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident: $($word:literal)+;)+) => { $(
+        $(#[$doc])*
+        pub(crate) enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let words = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$($word),+]));
+                RefOr::T(Schema::Object(words.build()))
+            }
+        }
+
+        impl ToSchema for $name {}
+    )+ };
+}
+
+words! {
+    /// Where a call stands.
+    CallState: "ringing" "talking" "held";
+    /// Where a line stands.
+    LineState: "open" "securing" "secured" "releasing" "fault";
+    /// Where a payment stands.
+    PaymentState: "waiting" "capturing" "ready" "authorizing" "approved" "declined" "not_sent" "unknown" "cancelled";
+    /// A field that the caller keys.
+    Field: "pan" "expiry" "cvv";
+    /// Where a field stands.
+    FieldStatus: "wait" "live" "ok" "bad";
+    /// Why a field was refused.
+    RejectReason: "check_digit" "length" "unknown_brand" "month" "expired" "too_far" "too_slow" "key_lost"
+        "too_many_tries" "bank_refused";
+    /// A card scheme.
+    Brand: "visa" "mastercard" "amex" "diners" "discover" "troy" "jcb" "unionpay" "naranja" "verve" "maestro" "elo"
+        "mir" "hiper" "hipercard";
+    /// Kinds of outcome.
+    OutcomeKind: "approved" "declined" "rejected" "unknown" "abandoned";
+    /// Kinds of decline.
+    DeclineClass: "insufficient_funds" "do_not_honor" "expired_card" "wrong_cvv" "wrong_address" "not_allowed"
+        "lost_or_stolen" "no_such_card" "authentication_required" "bank_down" "other";
+}
+
+/// Money in minor units: 4200 GBP is 42.00 pounds.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Money {
+    /// Minor units (pence, cents).
+    minor: i64,
+    /// ISO 4217.
+    #[schema(example = "GBP")]
+    currency: String,
+}
+
+/// Month and year of expiry.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Expiry {
+    month: u8,
+    year: u16,
+}
+
+/// All that anybody here learns of a card.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CardView {
+    #[schema(value_type = Brand)]
+    brand: String,
+    /// The last four digits.
+    last4: String,
+    expiry: Option<Expiry>,
+}
+
+/// One field as it stands: how many digits, never which.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FieldProgress {
+    #[schema(value_type = Field)]
+    field: String,
+    #[schema(value_type = FieldStatus)]
+    status: String,
+    /// How many digits have been keyed.
+    digits: u8,
+    #[schema(value_type = Option<RejectReason>)]
+    reason: Option<String>,
+}
+
+/// The outcome of an attempt; which members are there depends on `outcome`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Outcome {
+    #[schema(value_type = OutcomeKind)]
+    outcome: String,
+    /// Approved: the bank's authorization code.
+    auth_code: Option<String>,
+    /// Approved: the gateway's own name for the charge.
+    gateway_ref: Option<String>,
+    /// Approved: how much; may be less than asked.
+    amount: Option<Money>,
+    /// Declined: what kind of no.
+    #[schema(value_type = Option<DeclineClass>)]
+    class: Option<String>,
+    /// Declined: the network's code.
+    network_code: Option<String>,
+}
+
+/// A payment as the call shows it live.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProgressSchema {
+    /// UUID.
+    payment: String,
+    amount: Money,
+    #[schema(value_type = PaymentState)]
+    state: String,
+    fields: Vec<FieldProgress>,
+    #[schema(value_type = Option<Brand>)]
+    brand: Option<String>,
+    last4: Option<String>,
+    pan_length_expected: Option<u8>,
+    outcome: Option<Outcome>,
+    attempts: u8,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed<S: PartialSchema, T: Serialize>(all: &[T]) {
+        let words = serde_json::to_value(S::schema()).unwrap()["enum"].clone();
+        assert_eq!(words, serde_json::to_value(all).unwrap());
+    }
+
+    #[test]
+    fn the_words_are_those_of_the_wire() {
+        use wire::{CallState as C, Field as F, FieldStatus as T, LineState as L, PaymentState as P};
+        listed::<CallState, _>(&[C::Ringing, C::Talking, C::Held]);
+        listed::<LineState, _>(&[L::Open, L::Securing, L::Secured, L::Releasing, L::Fault]);
+        listed::<Field, _>(&[F::Pan, F::Expiry, F::Cvv]);
+        listed::<FieldStatus, _>(&[T::Wait, T::Live, T::Ok, T::Bad]);
+        listed::<PaymentState, _>(&[
+            P::Waiting,
+            P::Capturing,
+            P::Ready,
+            P::Authorizing,
+            P::Approved,
+            P::Declined,
+            P::NotSent,
+            P::Unknown,
+            P::Cancelled,
+        ]);
+    }
+}

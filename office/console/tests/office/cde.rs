@@ -1,0 +1,134 @@
+//! A scripted card side: it says what a test tells it to say, and pings.
+
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    net::{
+        UnixListener,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::Mutex,
+    task::AbortHandle,
+    time::timeout,
+};
+use uuid::Uuid;
+use wire::{
+    CallSnapshot, Command, CommandResult, Event, FromCde, FromOffice, JournalId, Record, RecordBody, decode, encode,
+};
+
+const WAIT: Duration = Duration::from_secs(5);
+
+pub(crate) struct Cde {
+    listener: UnixListener,
+    pub(crate) journal: JournalId,
+}
+
+pub(crate) struct Link {
+    reader: Lines<BufReader<OwnedReadHalf>>,
+    heard: u64,
+    writer: Arc<Mutex<(OwnedWriteHalf, u64)>>,
+    pings: AbortHandle,
+    /// What the office's greeting said.
+    pub(crate) greeting: (Option<JournalId>, u64),
+}
+
+impl Cde {
+    pub(crate) fn bind(path: &Path) -> Self {
+        Self { listener: UnixListener::bind(path).unwrap(), journal: JournalId(Uuid::from_u128(0xA)) }
+    }
+
+    /// Waits for the office and greets it.
+    pub(crate) async fn accept(&self, calls: Vec<CallSnapshot>) -> Link {
+        let (socket, _) = timeout(WAIT, self.listener.accept()).await.unwrap().unwrap();
+        let (reader, writer) = socket.into_split();
+        let writer = Arc::new(Mutex::new((writer, 0)));
+        let pinging = writer.clone();
+        let mut link = Link {
+            reader: BufReader::new(reader).lines(),
+            heard: 0,
+            writer,
+            pings: tokio::spawn(std::future::pending::<()>()).abort_handle(),
+            greeting: (None, 0),
+        };
+        link.say(FromCde::Hello { journal: self.journal, calls, warnings: vec!["one user".into()] }).await;
+        let FromOffice::Hello { journal, acknowledged } = link.hear().await else { panic!("no greeting") };
+        link.greeting = (journal, acknowledged);
+        let pings = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                if !write(&pinging, &FromCde::Ping).await {
+                    return;
+                }
+            }
+        });
+        link.pings = pings.abort_handle();
+        link
+    }
+}
+
+impl Link {
+    pub(crate) async fn say(&self, body: FromCde) {
+        assert!(write(&self.writer, &body).await, "the office has hung up");
+    }
+
+    pub(crate) async fn call(&self, call: CallSnapshot) {
+        self.say(FromCde::Event(Event::Call { call })).await;
+    }
+
+    pub(crate) async fn record(&self, number: u64, body: RecordBody) {
+        self.say(FromCde::Record(Record { number, at_unix_ms: 2_000_000_000_000, body })).await;
+    }
+
+    pub(crate) async fn answer(&self, command: &Command, result: CommandResult) {
+        self.say(FromCde::Event(Event::CommandEnded { id: command.id, result })).await;
+    }
+
+    pub(crate) async fn done(&self, command: &Command) {
+        self.answer(command, CommandResult::Done).await;
+    }
+
+    /// The next command.
+    pub(crate) async fn command(&mut self) -> Command {
+        loop {
+            if let FromOffice::Command(command) = self.hear().await {
+                return command;
+            }
+        }
+    }
+
+    /// Waits until this record is acknowledged.
+    pub(crate) async fn acknowledged(&mut self, wanted: u64) {
+        loop {
+            if let FromOffice::Ack { number } = self.hear().await
+                && number == wanted
+            {
+                return;
+            }
+        }
+    }
+
+    /// Did the office end the connection?
+    pub(crate) async fn is_ended(&mut self) -> bool {
+        let end = async { while let Ok(Some(_)) = self.reader.next_line().await {} };
+        timeout(WAIT, end).await.is_ok()
+    }
+
+    async fn hear(&mut self) -> FromOffice {
+        let line = timeout(WAIT, self.reader.next_line()).await.expect("the office is silent").unwrap();
+        self.heard += 1;
+        decode(self.heard, line.expect("the office has hung up").as_bytes()).unwrap()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.pings.abort();
+    }
+}
+
+async fn write(writer: &Mutex<(OwnedWriteHalf, u64)>, body: &FromCde) -> bool {
+    let mut writer = writer.lock().await;
+    writer.1 += 1;
+    let line = encode(writer.1, body).unwrap();
+    writer.0.write_all(&line).await.is_ok()
+}

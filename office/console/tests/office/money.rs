@@ -1,0 +1,151 @@
+use crate::{Client, Link, World, call, call_path, taking};
+use serde_json::json;
+use uuid::Uuid;
+use wire::{Action, AttemptId, Brand, CardView, Last4, Outcome, PaymentOrder, PaymentState, RecordBody, Refusal};
+
+fn body() -> String {
+    json!({"amount": {"minor": 4200, "currency": "GBP"}, "account": "INV-88120"}).to_string()
+}
+
+/// Starts a payment on call 1 and has the cde take it.
+pub(crate) async fn start(desk: &Client, link: &mut Link) -> PaymentOrder {
+    let desk = desk.clone();
+    let request = tokio::spawn(async move { desk.post(&call_path(1, "payments"), &body()).await });
+    let command = link.command().await;
+    let Action::StartPayment(order) = &command.action else { panic!("another command: {command:?}") };
+    link.done(&command).await;
+    link.call(taking(order, PaymentState::Capturing, 0)).await;
+    let answer = request.await.unwrap();
+    assert_eq!((answer.status, &answer.json()["state"]), (201, &"capturing".into()));
+    order.clone()
+}
+
+fn sent(order: &PaymentOrder, attempt: u128) -> RecordBody {
+    RecordBody::AttemptSent {
+        attempt: AttemptId(Uuid::from_u128(attempt)),
+        payment: order.payment,
+        call: call(1, "1001").call,
+        merchant: order.merchant.clone(),
+        amount: order.amount,
+        card: CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None },
+    }
+}
+
+fn approved(order: &PaymentOrder, attempt: u128) -> RecordBody {
+    let outcome = Outcome::Approved { auth_code: "A1B2C3".into(), gateway_ref: "g1".into(), amount: order.amount };
+    RecordBody::AttemptEnded { attempt: AttemptId(Uuid::from_u128(attempt)), payment: order.payment, outcome }
+}
+
+#[tokio::test]
+async fn a_payment_goes_from_order_to_approval() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let order = start(&desk, &mut link).await;
+    let path = format!("/api/v1/payments/{}", order.payment);
+    let (client, authorize) = (desk.clone(), format!("{path}/authorize"));
+    let request = tokio::spawn(async move { client.post(&authorize, "").await });
+    let command = link.command().await;
+    link.record(1, sent(&order, 1)).await;
+    link.done(&command).await;
+    let answer = request.await.unwrap();
+    assert_eq!((answer.status, &answer.json()["state"]), (202, &"authorizing".into()));
+    link.record(2, approved(&order, 1)).await;
+    link.call(taking(&order, PaymentState::Authorizing, 1)).await;
+    let shown = desk.until(&path, |payment| payment["state"] == "approved").await;
+    assert_eq!(shown["outcome"]["auth_code"], "A1B2C3");
+    assert_eq!((&shown["attempts"][0]["number"], &shown["card"]["last4"]), (&1.into(), &"4242".into()));
+    let did: Vec<_> = shown["audit"].as_array().unwrap().iter().map(|row| row["what"].as_str().unwrap()).collect();
+    assert_eq!(did, ["payment", "authorize", "attempt_sent", "attempt_ended"]);
+    assert_eq!(desk.get("/api/v1/payments").await.json()["payments"][0]["attempts"], 1);
+}
+
+#[tokio::test]
+async fn no_outcome_is_lost_or_doubled_over_reconnects_and_restarts() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let order = start(&desk, &mut link).await;
+    let path = format!("/api/v1/payments/{}", order.payment);
+    link.record(1, sent(&order, 1)).await;
+    link.acknowledged(1).await;
+    drop(link);
+    // The acknowledgment may have been lost: the cde sends the record again, and the rest.
+    let mut link = world.cde.accept(vec![]).await;
+    assert_eq!(link.greeting, (Some(world.cde.journal), 1));
+    link.record(1, sent(&order, 1)).await;
+    link.say(wire::FromCde::CaughtUp).await;
+    desk.until(&path, |payment| payment["state"] == "unknown").await;
+    world.stop().await;
+    assert!(link.is_ended().await);
+    world.start().await;
+    let mut link = world.cde.accept(vec![]).await;
+    assert_eq!(link.greeting.1, 1);
+    link.record(2, approved(&order, 1)).await;
+    link.acknowledged(2).await;
+    link.record(2, approved(&order, 1)).await;
+    link.acknowledged(2).await;
+    let desk = world.desk("amy").await;
+    let payment = desk.get(&path).await.json();
+    assert_eq!((&payment["state"], payment["attempts"].as_array().unwrap().len()), (&"approved".into(), 1));
+    assert_eq!(payment["audit"].as_array().unwrap().len(), 3, "the order, one sent, one ended");
+    link.record(4, approved(&order, 2)).await;
+    assert!(link.is_ended().await, "a gap ends the connection");
+    let link = world.cde.accept(vec![]).await;
+    assert_eq!(link.greeting.1, 2, "and nothing of it was stored");
+}
+
+#[tokio::test]
+async fn what_never_reached_a_gateway_is_cancelled_when_its_call_is_gone() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let order = start(&desk, &mut link).await;
+    drop(link);
+    let link = world.cde.accept(vec![]).await;
+    link.say(wire::FromCde::CaughtUp).await;
+    let path = format!("/api/v1/payments/{}", order.payment);
+    desk.until(&path, |payment| payment["state"] == "cancelled").await;
+}
+
+#[tokio::test]
+async fn the_same_key_is_the_same_payment() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let desk = desk.with("Idempotency-Key", "first");
+    let order = start(&desk, &mut link).await;
+    let path = call_path(1, "payments");
+    let again = desk.post(&path, &body()).await;
+    assert_eq!((again.status, &again.json()["id"]), (201, &order.payment.to_string().into()));
+    let other = desk.post(&path, &body().replace("4200", "4300")).await;
+    assert_eq!(other.problem(), (422, "idempotency_mismatch".into()));
+    assert_eq!(desk.get("/api/v1/payments").await.json()["payments"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_payment_was_never_one() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let client = desk.clone();
+    let request = tokio::spawn(async move { client.post(&call_path(1, "payments"), &body()).await });
+    let command = link.command().await;
+    link.answer(&command, wire::CommandResult::Refused { reason: Refusal::PaymentInProgress }).await;
+    assert_eq!(request.await.unwrap().problem(), (409, "payment_in_progress".into()));
+    assert_eq!(desk.get("/api/v1/payments").await.json()["payments"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_without_gaps() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let mut started = Vec::new();
+    for _ in 0..3 {
+        started.push(start(&desk, &mut link).await.payment.to_string());
+    }
+    let first = desk.get("/api/v1/payments?limit=2").await.json();
+    let cursor = first["next_cursor"].as_str().unwrap().to_owned();
+    let second = desk.get(&format!("/api/v1/payments?limit=2&cursor={cursor}")).await.json();
+    let all = first["payments"].as_array().unwrap().iter().chain(second["payments"].as_array().unwrap());
+    let ids: Vec<_> = all.map(|payment| payment["id"].as_str().unwrap()).collect();
+    started.reverse();
+    assert_eq!(ids, started);
+    assert!(second["next_cursor"].is_null());
+    assert_eq!(desk.get("/api/v1/payments?limit=0").await.problem(), (400, "bad_query".into()));
+}
