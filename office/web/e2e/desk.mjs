@@ -1,0 +1,149 @@
+/**
+ * Takes a payment on a running desk with the keyboard alone, as an agent who never touches a mouse would.
+ *
+ *   TONEWALL_DESK_URL=<one-time signed-in URL> node e2e/desk.mjs SCENARIO SCREENSHOT_FOLDER
+ *
+ * Scenarios: approve, decline-then-other-card, cancel, caller-hangs-up. The caller is played by someone else; this
+ * only presses keys and reads the screen. Every state is checked with axe-core and photographed.
+ *
+ * Optional: TONEWALL_AMOUNT (42.00), TONEWALL_ACCOUNT (NW-204417), TONEWALL_E2E_TIMEOUT_MS (60000),
+ * TONEWALL_NEVER_SHOWN (words, separated by commas, that must never be in the page), TONEWALL_CHROMIUM.
+ * Exits with 0 and one line of JSON, or with 1 and what went wrong.
+ */
+
+import { mkdir } from "node:fs/promises";
+import { Screen } from "./screen.mjs";
+
+const AMOUNT = process.env.TONEWALL_AMOUNT ?? "42.00";
+const ACCOUNT = process.env.TONEWALL_ACCOUNT ?? "NW-204417";
+
+const scenarios = {
+  approve,
+  "decline-then-other-card": declineThenOtherCard,
+  cancel,
+  "caller-hangs-up": callerHangsUp,
+};
+
+async function approve(screen) {
+  await startAndSecure(screen);
+  await screen.waits("keying", `${keyed(4)}, ${accepted("pan")}`);
+  await helpOpensAndCloses(screen);
+  await allAccepted(screen);
+  await screen.press("Alt+Enter");
+  const result = await approved(screen);
+  await releaseLine(screen);
+  return result;
+}
+
+async function declineThenOtherCard(screen) {
+  await startAndSecure(screen);
+  await allAccepted(screen);
+  await screen.press("Alt+Enter");
+  await screen.waits("declined", '[data-outcome="declined"]');
+  await screen.says("Declined");
+  await screen.says("Nothing was taken");
+  await screen.press("Alt+KeyN");
+  await screen.waits("other-card", ".pay");
+  await allAccepted(screen, "ready-again");
+  await screen.press("Alt+Enter");
+  const result = await approved(screen);
+  await releaseLine(screen);
+  return result;
+}
+
+async function cancel(screen) {
+  await startAndSecure(screen);
+  await screen.waits("keying", keyed(1));
+  await screen.tabTo("Cancel payment");
+  await screen.press("Enter");
+  await screen.waits("cancel-asked", '[role="alertdialog"]');
+  await screen.tabTo("Cancel payment");
+  await screen.press("Enter");
+  await screen.waits("canceled", '[data-panel="order"]');
+  await screen.says("Payment canceled");
+  await releaseLine(screen);
+  return { outcome: "canceled" };
+}
+
+async function callerHangsUp(screen) {
+  await startAndSecure(screen);
+  await screen.waits("hung-up", '[data-ended="caller_hung_up"]');
+  await screen.says("The caller hung up");
+  await screen.says("Nothing was sent to the bank");
+  return { outcome: "caller_hung_up" };
+}
+
+/** At least so many dots of the card number are filled. */
+const keyed = (digits) => `[data-field="pan"] .dots i.on:nth-of-type(${digits})`;
+
+const accepted = (field) => `[data-field="${field}"][data-status="ok"]`;
+
+async function startAndSecure(screen) {
+  await screen.waits("desk", "main[data-panel]");
+  await screen.waits("call", '[data-panel="order"] [data-line="open"]');
+  await screen.tabTo("Amount");
+  await screen.type(AMOUNT);
+  await screen.tabTo("Account number");
+  await screen.type(ACCOUNT);
+  await screen.look("order-typed");
+  await screen.press("Alt+KeyS");
+  await screen.waits("secured", '[data-line="secured"]');
+  await screen.says("The caller hears you");
+  await screen.focusIsKept();
+}
+
+async function allAccepted(screen, name = "ready") {
+  await screen.waits(
+    name,
+    `.fields:has(${accepted("pan")}):has(${accepted("expiry")}):has(${accepted("cvv")})`,
+  );
+  await screen.waits(null, ".pay .foot .btn.pri:not([aria-disabled])");
+}
+
+async function approved(screen) {
+  await screen.waits("approved", '[data-outcome="approved"]');
+  await screen.focusIsKept();
+  const facts = await screen.facts();
+  const code = facts["Authorization code"];
+  if (!code) throw new Error("approved, but no authorization code is shown");
+  if (!/•{4} \d{4}/.test(facts.Card ?? "")) throw new Error("approved, but no masked card is shown");
+  return { outcome: "approved", auth_code: code, card: facts.Card };
+}
+
+async function releaseLine(screen) {
+  await screen.press("Alt+KeyL");
+  await screen.waits("releasing", '[data-line="releasing"]');
+  await screen.waits("released", '[data-line="open"]');
+}
+
+async function helpOpensAndCloses(screen) {
+  await screen.press("?");
+  await screen.waits("shortcuts", '[role="dialog"]');
+  await screen.press("Escape");
+  await screen.gone('[role="dialog"]');
+}
+
+async function main() {
+  const [name, folder = "screenshots"] = process.argv.slice(2);
+  const scenario = scenarios[name];
+  const url = process.env.TONEWALL_DESK_URL;
+  if (scenario === undefined) throw new Error(`say which scenario: ${Object.keys(scenarios).join(", ")}`);
+  if (url === undefined) throw new Error("TONEWALL_DESK_URL is not set");
+  await mkdir(folder, { recursive: true });
+  const screen = await Screen.open(url, folder, name);
+  try {
+    const result = await scenario(screen);
+    screen.check();
+    console.log(JSON.stringify({ scenario: name, ...result, states_checked: screen.looked }));
+  } catch (error) {
+    await screen.photograph("failed").catch(() => {});
+    throw error;
+  } finally {
+    await screen.close();
+  }
+}
+
+main().catch((error) => {
+  console.error(`FAILED: ${error.message}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,50 @@
+import { useEffect, useReducer, useRef, useState } from "react";
+import { signedIn } from "../state/api.ts";
+import { currentCall, type DeskState, NEW_DESK, reduce } from "../state/desk.ts";
+import { Feed, type Source } from "../state/feed.ts";
+import { PROOF_LOST_MS } from "../state/freshness.ts";
+import { lineView } from "../view/line.ts";
+import type { FeedEvent } from "../wire.ts";
+
+/** The grid on which ages are looked at again. */
+const TICK_MS = 250;
+
+/** The live state of the desk, the time on this machine's monotonic clock, and a way to reconnect at once. */
+export function useDesk(onSignedOut: () => void) {
+  const [state, dispatch] = useReducer(reduce, NEW_DESK);
+  const [now, setNow] = useState(() => performance.now());
+  const feed = useRef<Feed | null>(null);
+
+  useEffect(() => {
+    const timer = setInterval(() => setNow(performance.now()), TICK_MS);
+    return () => clearInterval(timer);
+  }, []);
+
+  useEffect(() => {
+    const hooks = {
+      event: (event: FeedEvent) => dispatch({ type: "feed", event, now: performance.now() }),
+      status: (status: DeskState["link"]["status"]) =>
+        dispatch({ type: "link", status, now: performance.now() }),
+      refused: async () => {
+        const answer = await signedIn();
+        if (!answer.ok && answer.problem?.status === 401) onSignedOut();
+      },
+    };
+    const live = new Feed(hooks, () => new EventSource("/api/v1/events") as Source);
+    feed.current = live;
+    live.start(performance.now());
+    return () => live.stop();
+  }, [onSignedOut]);
+
+  const call = currentCall(state);
+  const line = call === null ? null : lineView(state, call, now);
+  const silent = line?.banner != null && state.door === "up";
+
+  // A stream can look open while nothing comes through it any more.
+  useEffect(() => {
+    if (silent && now > PROOF_LOST_MS) feed.current?.renew(now);
+  }, [silent, now]);
+
+  const reconnect = () => feed.current?.start(performance.now());
+  return { state, dispatch, now, call, line, reconnect };
+}

@@ -1,0 +1,82 @@
+import { useState } from "react";
+import { boxId } from "../parts/OrderForm.tsx";
+import type { Order } from "../state/api.ts";
+import * as drafts from "../view/draft.ts";
+import type { PaymentView } from "../wire.ts";
+
+type Kept = { call: string | null; draft: drafts.Draft; errors: Errors };
+type Errors = Partial<Record<drafts.DraftField, string>>;
+
+const empty = (call: string | null): Kept => ({ call, draft: drafts.NEW_DRAFT, errors: {} });
+
+/** What is typed for the call on the screen. Another call begins with empty boxes. */
+export function useOrder(call: string | null) {
+  const [kept, setKept] = useState<Kept>(empty(call));
+  const { draft, errors } = kept.call === call ? kept : empty(call);
+
+  const change = (next: drafts.Draft) =>
+    setKept({ call, draft: next, errors: unchanged(draft, next, errors) });
+
+  /** Puts errors beside their boxes; a box that holds something like a card number is emptied. */
+  const show = (found: Errors) => setKept({ call, draft: withoutCards(draft, found), errors: found });
+
+  /** The order, or null after the errors have been shown and the first wrong box has the focus. */
+  const check = (): Order | null => {
+    const checked = drafts.check(draft);
+    if ("order" in checked) return checked.order;
+    show(checked.errors);
+    const first = (["amount", "account", "reference"] as const).find((field) => checked.errors[field]);
+    if (first) document.getElementById(boxId(first))?.focus();
+    return null;
+  };
+
+  const leave = (field: drafts.DraftField) => {
+    const checked = drafts.check(draft);
+    const error = "errors" in checked ? checked.errors[field] : undefined;
+    if (draft[field] !== "" && error !== undefined) show({ ...errors, [field]: error });
+  };
+
+  const fillFrom = (payment: PaymentView) =>
+    setKept({
+      call,
+      draft: {
+        amount: "",
+        currency: payment.amount.currency,
+        account: payment.account ?? "",
+        reference: payment.reference ?? "",
+      },
+      errors: {},
+    });
+
+  const minor = drafts.toMinor(draft.amount, draft.currency);
+  return {
+    draft,
+    errors,
+    touched: !drafts.untouched(draft),
+    amount: typeof minor === "number" ? { minor, currency: draft.currency } : null,
+    change,
+    check,
+    leave,
+    fillFrom,
+    clear: () => setKept({ ...empty(call), draft: { ...drafts.NEW_DRAFT, currency: draft.currency } }),
+  };
+}
+
+export type OrderDraft = ReturnType<typeof useOrder>;
+
+function unchanged(before: drafts.Draft, after: drafts.Draft, errors: Errors): Errors {
+  const fields = ["amount", "account", "reference"] as const;
+  const kept = fields.filter((field) => before[field] === after[field] && errors[field] !== undefined);
+  return Object.fromEntries(kept.map((field) => [field, errors[field]]));
+}
+
+function withoutCards(draft: drafts.Draft, errors: Errors): drafts.Draft {
+  const cleared = (field: drafts.DraftField) =>
+    errors[field] === drafts.LOOKS_LIKE_CARD ? "" : draft[field];
+  return {
+    ...draft,
+    amount: cleared("amount"),
+    account: cleared("account"),
+    reference: cleared("reference"),
+  };
+}

@@ -1,0 +1,137 @@
+import { type FormEvent, type ReactNode, useId } from "react";
+import { PANEL_HEADING } from "../hooks/useFocusRescue.ts";
+import type { Draft, DraftField } from "../view/draft.ts";
+import { CURRENCIES } from "../view/money.ts";
+import { Button } from "./Button.tsx";
+import { Icon } from "./Icon.tsx";
+
+type Props = {
+  draft: Draft;
+  errors: Partial<Record<DraftField, string>>;
+  secured: boolean;
+  busy: boolean;
+  onChange: (draft: Draft) => void;
+  onLeave: (field: DraftField) => void;
+  onStart: () => void;
+};
+
+/** The id of a box, so that the first wrong one can be focused. */
+export const boxId = (field: DraftField): string => `order-${field}`;
+
+/** What is being paid. There is no box for card details here or anywhere. */
+export function OrderForm({ draft, errors, secured, busy, onChange, onLeave, onStart }: Props) {
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onStart();
+  };
+  const set = (part: Partial<Draft>) => onChange({ ...draft, ...part });
+  const text = (field: DraftField, extra?: object) => ({
+    id: boxId(field),
+    value: draft[field],
+    autoComplete: "off",
+    "aria-invalid": errors[field] === undefined ? undefined : true,
+    "aria-describedby": `${boxId(field)}-hint`,
+    onChange: (event: { target: { value: string } }) => set({ [field]: event.target.value }),
+    onBlur: () => onLeave(field),
+    ...extra,
+  });
+  return (
+    <section className="card" aria-labelledby={PANEL_HEADING}>
+      <header>
+        <h2 id={PANEL_HEADING} tabIndex={-1}>
+          What is being paid?
+        </h2>
+      </header>
+      <form className="pad stack" onSubmit={submit} noValidate>
+        <div className="three">
+          <Labeled field="amount" label="Amount" hint="Such as 186.40" error={errors.amount}>
+            <input className="in" {...text("amount", { inputMode: "decimal", placeholder: "0.00" })} />
+          </Labeled>
+          <Currency value={draft.currency} onChange={(currency) => set({ currency })} />
+          <Labeled field="account" label="Account number" optional hint="" error={errors.account}>
+            <input className="in mono" {...text("account", { spellCheck: false })} />
+          </Labeled>
+        </div>
+        <Labeled field="reference" label="Reference" optional hint="" error={errors.reference}>
+          <input className="in" {...text("reference")} />
+        </Labeled>
+        <p className="note">
+          <Icon name="info" />
+          <span className="sm">Never type card details in any box: there is no box for them.</span>
+        </p>
+        <div className="row wrap">
+          <button type="submit" className={`btn ${secured ? "pri" : ""}`} aria-disabled={busy || undefined}>
+            Start payment
+          </button>
+          <span className="sm mut">
+            {secured ? (
+              "The line is secured: the caller can key as soon as it is started."
+            ) : (
+              <>
+                Or press <kbd>Alt S</kbd>: it starts the payment and secures the line.
+              </>
+            )}
+          </span>
+        </div>
+      </form>
+    </section>
+  );
+}
+
+type LabeledProps = {
+  field: DraftField;
+  label: string;
+  optional?: boolean;
+  hint: string;
+  error: string | undefined;
+  children: ReactNode;
+};
+
+function Labeled({ field, label, optional = false, hint, error, children }: LabeledProps) {
+  return (
+    <div className="fieldset">
+      <label htmlFor={boxId(field)}>
+        {label} {optional && <span className="dim">(optional)</span>}
+      </label>
+      {children}
+      <span className={`xs ${error === undefined ? "dim" : "bad"}`} id={`${boxId(field)}-hint`}>
+        {error === undefined ? (
+          hint
+        ) : (
+          <>
+            <Icon name="alert" /> {error}
+          </>
+        )}
+      </span>
+    </div>
+  );
+}
+
+function Currency({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  const id = useId();
+  return (
+    <div className="fieldset">
+      <label htmlFor={id}>Currency</label>
+      <select className="in" id={id} value={value} onChange={(event) => onChange(event.target.value)}>
+        {CURRENCIES.map(({ code }) => (
+          <option key={code}>{code}</option>
+        ))}
+      </select>
+    </div>
+  );
+}
+
+/** For a payment that is about to replace another: what is on the screen until the amount is typed. */
+export function CanceledNote({ onAway }: { onAway: () => void }) {
+  return (
+    <div className="note">
+      <Icon name="info" />
+      <div className="grow">
+        <b>Payment canceled.</b> Nothing was taken. What was keyed is erased.
+      </div>
+      <Button look="s" onPress={onAway}>
+        OK
+      </Button>
+    </div>
+  );
+}

@@ -1,0 +1,64 @@
+/** The console's HTTP API, as far as the desk uses it. */
+
+import type { CallView, Field, Money, PaymentView, Problem, User } from "../wire.ts";
+
+export type Answer<T> =
+  | { ok: true; value: T }
+  | { ok: false; problem: Problem; retryAfter: number | null }
+  /** Nothing is known: the request may or may not have been carried out. */
+  | { ok: false; problem: null; retryAfter: null };
+
+export type Order = { amount: Money; account?: string; reference?: string };
+
+/** An answer to securing may take as long as the media plane needs; this is only against waiting forever. */
+const TIMEOUT_MS = 15_000;
+
+async function send<T>(method: string, path: string, body?: unknown, key?: string): Promise<Answer<T>> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (method !== "GET") headers["X-Tonewall"] = "1";
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (key !== undefined) headers["Idempotency-Key"] = key;
+  const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" };
+  if (body !== undefined) init.body = JSON.stringify(body);
+  try {
+    const response = await fetch(`/api/v1${path}`, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return await read<T>(response);
+  } catch {
+    return { ok: false, problem: null, retryAfter: null };
+  }
+}
+
+async function read<T>(response: Response): Promise<Answer<T>> {
+  const text = await response.text();
+  if (response.ok) return { ok: true, value: (text === "" ? null : JSON.parse(text)) as T };
+  const retryAfter = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  return {
+    ok: false,
+    problem: problemOf(response.status, text),
+    retryAfter: Number.isNaN(retryAfter) ? null : retryAfter,
+  };
+}
+
+/** A proxy in between may answer with a page of its own; its status still tells something. */
+function problemOf(status: number, text: string): Problem {
+  try {
+    return { ...(JSON.parse(text) as Problem), status };
+  } catch {
+    return { status };
+  }
+}
+
+export const signedIn = () => send<{ user: User }>("GET", "/session");
+export const signIn = (email: string, password: string) =>
+  send<{ user: User }>("POST", "/session", { email, password });
+export const signOut = () => send<null>("DELETE", "/session");
+export const recentPayments = () => send<{ payments: PaymentView[] }>("GET", "/payments?limit=5");
+
+export const setLine = (call: string, deed: "secure" | "release", key: string) =>
+  send<CallView>("POST", `/calls/${call}/${deed}`, undefined, key);
+export const startPayment = (call: string, order: Order, key: string) =>
+  send<PaymentView>("POST", `/calls/${call}/payments`, order, key);
+export const setField = (payment: string, field: Field, deed: "request" | "reset", key: string) =>
+  send<PaymentView>("POST", `/payments/${payment}/fields/${field}/${deed}`, undefined, key);
+export const decide = (payment: string, deed: "authorize" | "cancel", key: string) =>
+  send<PaymentView>("POST", `/payments/${payment}/${deed}`, undefined, key);

@@ -1,0 +1,150 @@
+/** Everything that the desk knows, and how each event changes it. Pure: the time is handed in. */
+
+import type { CallEnd, CallView, FeedEvent, PaymentView } from "../wire.ts";
+import { type Clock, NEW_CLOCK, observe, toHere } from "./freshness.ts";
+import { fromProgress, keepNewer, mergeProgress } from "./payment.ts";
+
+export type Link = { status: "connecting" | "live" | "lost"; since: number };
+export type Ended = { call: CallView; end: CallEnd; payment: string | null };
+
+export type DeskState = {
+  link: Link;
+  door: "up" | "down";
+  clock: Clock;
+  calls: Readonly<Record<string, CallView>>;
+  payments: Readonly<Record<string, PaymentView>>;
+  /** When the newest proof of each call was made, on this machine's clock. */
+  proofs: Readonly<Record<string, number>>;
+  /** Since when each call's line has been other than open here; a line without any proof ages from then. */
+  maskedSince: Readonly<Record<string, number>>;
+  /** The call that ended last, kept on the screen until the agent has read it. */
+  ended: Ended | null;
+  chosen: string | null;
+};
+
+export type Action =
+  | { type: "feed"; event: FeedEvent; now: number }
+  | { type: "link"; status: Link["status"]; now: number }
+  | { type: "call"; call: CallView; now: number }
+  | { type: "payment"; payment: PaymentView }
+  | { type: "choose"; call: string }
+  | { type: "dismiss" };
+
+export const NEW_DESK: DeskState = {
+  link: { status: "connecting", since: 0 },
+  door: "up",
+  clock: NEW_CLOCK,
+  calls: {},
+  payments: {},
+  proofs: {},
+  maskedSince: {},
+  ended: null,
+  chosen: null,
+};
+
+export function reduce(state: DeskState, action: Action): DeskState {
+  switch (action.type) {
+    case "feed":
+      return heard(state, action.event, action.now);
+    case "link":
+      return state.link.status === action.status
+        ? state
+        : { ...state, link: { status: action.status, since: action.now } };
+    case "call":
+      // The answer to a command may come after the event that says the call is over.
+      return action.call.call in state.calls ? withCall(state, action.call, action.now) : state;
+    case "payment":
+      return withPayment(state, keepNewer(state.payments[action.payment.id], action.payment));
+    case "choose":
+      return { ...state, chosen: action.call };
+    case "dismiss":
+      return { ...state, ended: null };
+  }
+}
+
+function heard(state: DeskState, event: FeedEvent, now: number): DeskState {
+  switch (event.event) {
+    case "snapshot":
+      return snapshot(state, event.data, now);
+    case "call":
+      return withCall(state, event.data, now);
+    case "call_ended":
+      return callEnded(state, event.data.call, event.data.end);
+    case "proof":
+      return proved(state, event.data.call, event.data.at, now);
+    case "payment":
+      return withPayment(state, event.data);
+    case "door":
+      return { ...state, door: event.data.state };
+  }
+}
+
+type Snapshot = Extract<FeedEvent, { event: "snapshot" }>["data"];
+
+/** A snapshot replaces what is live. A call that is gone from it has ended while nobody was looking. */
+function snapshot(state: DeskState, data: Snapshot, now: number): DeskState {
+  const live = new Set(data.calls.map((call) => call.call));
+  let next = state;
+  for (const call of Object.keys(state.calls)) {
+    if (!live.has(call)) next = callEnded(next, call, "failed");
+  }
+  for (const payment of data.payments) next = withPayment(next, payment);
+  for (const call of data.calls) next = withCall(next, call, now);
+  return { ...next, door: data.door };
+}
+
+function withCall(state: DeskState, call: CallView, now: number): DeskState {
+  const masked = { ...state.maskedSince };
+  if (call.line === "open") delete masked[call.call];
+  else masked[call.call] ??= now;
+  const next = { ...state, calls: { ...state.calls, [call.call]: call }, maskedSince: masked };
+  const proof =
+    call.proof_at === null || call.line === "open" ? null : toHere(state.clock, Date.parse(call.proof_at));
+  const dated = proof === null ? next : withProof(next, call.call, proof);
+  if (call.payment === null) return dated;
+  const known = dated.payments[call.payment.payment];
+  return withPayment(dated, known ? mergeProgress(known, call.payment) : fromProgress(call, call.payment));
+}
+
+function withPayment(state: DeskState, payment: PaymentView): DeskState {
+  return { ...state, payments: { ...state.payments, [payment.id]: payment } };
+}
+
+function proved(state: DeskState, call: string, at: string, now: number): DeskState {
+  const made = Date.parse(at);
+  if (Number.isNaN(made)) return state;
+  const clock = observe(state.clock, made, now);
+  return withProof({ ...state, clock }, call, toHere(clock, made) ?? now);
+}
+
+function withProof(state: DeskState, call: string, here: number): DeskState {
+  const before = state.proofs[call];
+  return before !== undefined && before >= here
+    ? state
+    : { ...state, proofs: { ...state.proofs, [call]: here } };
+}
+
+function callEnded(state: DeskState, id: string, end: CallEnd): DeskState {
+  const call = state.calls[id];
+  if (call === undefined) return state;
+  const { [id]: _call, ...calls } = state.calls;
+  const { [id]: _proof, ...proofs } = state.proofs;
+  const { [id]: _masked, ...maskedSince } = state.maskedSince;
+  const payment = call.payment?.payment ?? null;
+  return { ...state, calls, proofs, maskedSince, ended: { call, end, payment } };
+}
+
+/** The call on the screen: the one chosen, else the one being talked on, else the one that has waited longest. */
+export function currentCall(state: DeskState): CallView | null {
+  const chosen = state.chosen === null ? undefined : state.calls[state.chosen];
+  if (chosen) return chosen;
+  const calls = Object.values(state.calls).sort((a, b) => a.started_unix_ms - b.started_unix_ms);
+  return calls.find((call) => call.state !== "ringing") ?? calls[0] ?? null;
+}
+
+/**
+ * The payment that the call's own snapshot names. One that is only stored may have been refused, and then was none.
+ */
+export function paymentOf(state: DeskState, call: CallView): PaymentView | null {
+  return call.payment === null ? null : (state.payments[call.payment.payment] ?? null);
+}

@@ -1,0 +1,159 @@
+/** What the line band says. A state is shown only with proof; without it the band says what it does not know. */
+
+import { type DeskState, paymentOf } from "../state/desk.ts";
+import { judge, PROOF_HOLDS_MS, PROOF_LOST_MS, type Proof } from "../state/freshness.ts";
+import type { CallView, LineState, PaymentState } from "../wire.ts";
+
+export type LineLook = "open" | "securing" | "secured" | "releasing" | "stale" | "fault";
+export type LineDeed = "secure" | "release";
+
+export type LineView = {
+  look: LineLook;
+  title: string;
+  sub: string;
+  button: { deed: LineDeed; label: string; seal: boolean } | null;
+  /** Who hears what, and since when that is proved; only while the caller is kept from the agent's ear. */
+  hears: { you: string; caller: string; proof: string } | null;
+  /** Nothing was heard for so long that the agent is told in a banner. */
+  banner: { title: string; rest: string } | null;
+};
+
+export function lineView(state: DeskState, call: CallView, now: number): LineView {
+  const proof = judge(state.proofs[call.call] ?? null, state.maskedSince[call.call] ?? now, now);
+  const away = state.link.status === "live" ? 0 : now - state.link.since;
+  const view = away >= PROOF_HOLDS_MS ? unseen(call.line, away) : seen(state, call, proof);
+  return { ...view, banner: banner(state, call.line, proof, away) };
+}
+
+type Band = Omit<LineView, "banner">;
+
+function seen(state: DeskState, call: CallView, proof: Proof): Band {
+  switch (call.line) {
+    case "open":
+      return open(state, call);
+    case "securing":
+      return {
+        look: "securing",
+        title: "Securing the line…",
+        sub: "Waiting for proof that your side carries no key tones. The caller should not key anything yet.",
+        button: null,
+        hears: null,
+      };
+    case "secured":
+      return proof.holds ? secured(proof) : unproved(proof, "Secured, but not proved at this moment.");
+    case "releasing":
+      return proof.holds ? releasing(proof) : unproved(proof, "Releasing, but not proved at this moment.");
+    case "fault":
+      return fault(paymentOf(state, call)?.state ?? null);
+  }
+}
+
+function open(state: DeskState, call: CallView): Band {
+  const before = call.timeline.some((row) => row.text_key === "line_secured");
+  const ringing = call.state === "ringing";
+  const payment = paymentOf(state, call)?.state;
+  const unpaid = payment === "waiting" || payment === undefined || payment === "cancelled";
+  return {
+    look: "open",
+    title: before ? "Line open again" : "Line open",
+    sub: ringing
+      ? "The phone is ringing. Answer it to begin."
+      : "Key tones reach you. Secure the line before you ask for the card.",
+    button: ringing
+      ? null
+      : { deed: "secure", label: before ? "Secure again" : "Secure the line", seal: unpaid },
+    hears: null,
+  };
+}
+
+function secured(proof: Proof): Band {
+  return {
+    look: "secured",
+    title: "Line secured",
+    sub: "You hear a short tone for each key. The caller hears you.",
+    button: { deed: "release", label: "Release line", seal: false },
+    hears: { you: "Silence and tones", caller: "You", proof: proofWords(proof) },
+  };
+}
+
+function releasing(proof: Proof): Band {
+  return {
+    look: "releasing",
+    title: "Releasing the line…",
+    sub: "You can’t hear the caller yet. It opens by itself after 3 seconds without a key.",
+    button: { deed: "secure", label: "Keep it secured", seal: false },
+    hears: { you: "Silence and tones", caller: "You", proof: proofWords(proof) },
+  };
+}
+
+function unproved(proof: Proof, known: string): Band {
+  return {
+    look: "stale",
+    title: `Can’t see the line: no proof for ${seconds(proof.age)}`,
+    sub: `${known} Don’t ask for anything new until the proof is back.`,
+    button: { deed: "release", label: "Release line", seal: false },
+    hears: null,
+  };
+}
+
+const WAS: Record<LineState, string> = {
+  open: "open",
+  securing: "being secured",
+  secured: "secured",
+  releasing: "being released",
+  fault: "stopped",
+};
+
+function unseen(line: LineState, away: number): Band {
+  return {
+    look: "stale",
+    title: `Can’t see the line: ${WAS[line]} ${seconds(away)} ago`,
+    sub:
+      line === "open" || line === "securing"
+        ? "Until this screen is back, don’t ask for a card."
+        : "Lines stay secured when this screen drops. Until it is back, don’t ask for anything new.",
+    button: null,
+    hears: null,
+  };
+}
+
+function fault(payment: PaymentState | null): Band {
+  return {
+    look: "fault",
+    title: "Stopped: masking could not be proved",
+    sub: `Your side was muted at once. ${moneyAfterFault(payment)}`,
+    button: { deed: "secure", label: "Try to secure again", seal: false },
+    hears: { you: "Silence (muted)", caller: "You", proof: "None: stopped" },
+  };
+}
+
+/** Only what is known of the money; a payment at the bank may have gone either way. */
+function moneyAfterFault(payment: PaymentState | null): string {
+  if (payment === "authorizing" || payment === "unknown") return "The payment was already sent to the bank.";
+  return payment === "approved" ? "The payment was already approved." : "Nothing was charged.";
+}
+
+function banner(state: DeskState, line: LineState, proof: Proof, away: number): LineView["banner"] {
+  if (away >= PROOF_LOST_MS) {
+    const rest = line === "open" ? "Reconnecting." : "The caller can carry on keying. Reconnecting.";
+    return { title: `This screen lost its connection ${seconds(away)} ago.`, rest };
+  }
+  if (state.door === "down") {
+    return {
+      title: "The payment service can’t be reached.",
+      rest: "Lines stay as they are, and nothing can be secured or charged until it is back.",
+    };
+  }
+  const masked = line === "secured" || line === "releasing";
+  if (!masked || !proof.lost) return null;
+  return {
+    title: `No proof of masking for ${seconds(proof.age)}.`,
+    rest: "The line may still be secured. Don’t ask for a card until the proof is back.",
+  };
+}
+
+function proofWords(proof: Proof): string {
+  return proof.age < 1_500 ? "Masking, just now" : "Masking, 1 s ago";
+}
+
+const seconds = (ms: number): string => `${Math.floor(ms / 1_000)} s`;

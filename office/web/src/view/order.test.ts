@@ -1,0 +1,67 @@
+import { describe, expect, it } from "vitest";
+import { cardLike } from "./cardlike.ts";
+import { check, LOOKS_LIKE_CARD, NEW_DRAFT, toMinor } from "./draft.ts";
+import { say, write } from "./money.ts";
+
+describe("amounts", () => {
+  it("follow_the_decimals_of_the_currency", () => {
+    expect(toMinor("186.4", "GBP")).toBe(18_640);
+    expect(toMinor("£1,024.35", "GBP")).toBe(102_435);
+    expect(toMinor("4205", "JPY")).toBe(4_205);
+    expect(toMinor("4.205", "BHD")).toBe(4_205);
+  });
+
+  it("that_are_not_certain_are_asked_again_in_plain_words", () => {
+    for (const text of ["", "0", "0.00", "1.234", "12,50", "1,2345", "ten", "-5", "1e3", "100000000000"]) {
+      expect(toMinor(text, "GBP"), text).toBeTypeOf("string");
+    }
+    expect(toMinor("1.5", "JPY")).toBe("JPY has no decimals.");
+  });
+
+  it("are_written_and_said_the_same_way", () => {
+    expect(write({ minor: 18_640, currency: "GBP" })).toBe("£186.40");
+    expect(say({ minor: 18_640, currency: "GBP" })).toBe("186 pounds 40");
+    expect(say({ minor: 100, currency: "GBP" })).toBe("1 pound");
+    expect(say({ minor: 45, currency: "GBP" })).toBe("45 pence");
+    expect(say({ minor: 4_205, currency: "JPY" })).toBe("4205 yen");
+  });
+});
+
+describe("card numbers in the wrong place", () => {
+  it("are_seen_however_they_are_written", () => {
+    for (const text of [
+      "4242 4242 4242 4242",
+      "94242-4242-4242-4242",
+      "378282246310005",
+      "6771798021000008",
+    ]) {
+      expect(cardLike(text), text).toBe(true);
+    }
+  });
+
+  it("are_not_seen_in_other_numbers", () => {
+    for (const text of ["INV-88120 and INV-88764", "020 7946 0958", "4242 4242 4242 4241", "NW-204417"]) {
+      expect(cardLike(text), text).toBe(false);
+    }
+  });
+
+  it("are_refused_in_account_and_reference", () => {
+    const draft = { ...NEW_DRAFT, amount: "1", account: "4242424242424242", reference: "ok" };
+    expect(check(draft)).toEqual({ errors: { account: LOOKS_LIKE_CARD } });
+  });
+});
+
+describe("the order", () => {
+  it("leaves_out_what_is_empty", () => {
+    expect(check({ ...NEW_DRAFT, amount: "42", account: " NW-204417 " })).toEqual({
+      order: { amount: { minor: 4_200, currency: "GBP" }, account: "NW-204417" },
+    });
+  });
+
+  it("is_refused_with_text_that_is_too_long_or_can_not_be_printed", () => {
+    expect(check({ ...NEW_DRAFT, amount: "42", reference: "x".repeat(65) })).toHaveProperty(
+      "errors.reference",
+    );
+    expect(check({ ...NEW_DRAFT, amount: "42", reference: "a\u0007" })).toHaveProperty("errors.reference");
+  });
+});

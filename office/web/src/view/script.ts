@@ -1,0 +1,76 @@
+/** What the agent may say next. While the line is secured the caller hears this, and the agent hears no answer. */
+
+import type { CallView, FieldProgress, Money, PaymentView } from "../wire.ts";
+import { say } from "./money.ts";
+import { cardWords } from "./outcome.ts";
+
+/** `amount` is what is typed, or ordered, so far. Outcomes bring their own words. */
+export function script(call: CallView, payment: PaymentView | null, amount: Money | null): string | null {
+  switch (call.line) {
+    case "open":
+      return call.state === "ringing" || amount === null ? null : beforeSecuring(amount);
+    case "securing":
+      return "One moment while I secure the line. Please don’t key anything yet.";
+    case "fault":
+      return "I’ve paused for your security. Please don’t key anything yet.";
+    case "releasing":
+      return "I’m opening the line again. Please don’t press any keys for a moment.";
+    case "secured":
+      return payment === null ? null : whileSecured(payment);
+  }
+}
+
+function beforeSecuring(amount: Money): string {
+  return `I can take ${say(amount)} now, is that all right? I’m going to secure the line. You’ll hear me, but I won’t hear you or the keys you press.`;
+}
+
+function whileSecured(payment: PaymentView): string | null {
+  switch (payment.state) {
+    case "capturing":
+      return whileCapturing(payment);
+    case "ready":
+      return `That’s everything. I’m taking ${say(payment.amount)} from the ${cardWords(payment) ?? "card"} now.`;
+    case "authorizing":
+      return "I’m just waiting for the bank to answer.";
+    default:
+      return null;
+  }
+}
+
+function whileCapturing(payment: PaymentView): string | null {
+  const bad = payment.fields.find((field) => field.status === "bad");
+  const live = payment.fields.find((field) => field.status === "live");
+  const field = bad ?? live;
+  if (field === undefined) return null;
+  return field.reason === null ? asking(payment, field) : repeating(payment, field);
+}
+
+function asking(payment: PaymentView, { field, digits }: FieldProgress): string {
+  if (digits > 0 && field === "pan") {
+    return "Take your time. I can see that the digits are arriving, not what they are.";
+  }
+  switch (field) {
+    case "pan":
+      return "Please key your long card number on your phone, then press star. You can hear me, but I can’t hear you.";
+    case "expiry":
+      return "Now the expiry date: two digits for the month, two for the year.";
+    case "cvv":
+      return `Now the ${codePlace(payment)}.`;
+  }
+}
+
+function repeating(payment: PaymentView, { field, reason }: FieldProgress): string {
+  if (reason === "too_slow") return "Take your time. Carry on when you’re ready.";
+  if (reason === "expired") return "If there is a newer card with a later date, please key that date.";
+  switch (field) {
+    case "pan":
+      return "One of the digits slipped. Could you key the whole number once more?";
+    case "expiry":
+      return "Could you key the date once more: two digits for the month, two for the year?";
+    case "cvv":
+      return `Could you key the ${codePlace(payment)} once more?`;
+  }
+}
+
+const codePlace = (payment: PaymentView): string =>
+  payment.brand === "amex" ? "four digits on the front of the card" : "three digits on the back of the card";
