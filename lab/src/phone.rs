@@ -1,0 +1,346 @@
+//! A softphone without sockets: SIP, RTP, a voice, a keypad and an ear. The demo, the self-test, tests with real sockets
+//! and the simulation all use it.
+
+mod ear;
+mod mouth;
+mod signal;
+
+pub use ear::Ear;
+pub use mouth::{Press, Transport};
+
+pub use media::Codec;
+use media::Remote;
+use mouth::Mouth;
+use sip::offer_answer::{Answer, Codec as SipCodec, Direction, LocalMedia, Offer, Origin};
+use sip::{Body, DialogId, Endpoint, Invite, NameAddr, Uri};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Time between two packets.
+const PACKET: Duration = Duration::from_millis(20);
+
+/// How a phone is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its SIP address.
+    pub sip: SocketAddr,
+    /// Its RTP address.
+    pub rtp: SocketAddr,
+    /// Its number.
+    pub user: String,
+    /// How long it rings before it answers; `None`: it never does.
+    pub answers_after: Option<Duration>,
+    /// Its codec.
+    pub codec: Codec,
+    /// Does it speak while it is not keying?
+    pub speaks: bool,
+}
+
+/// What a phone wants done.
+pub enum Output {
+    /// Send this from its SIP address.
+    Sip {
+        /// To whom.
+        to: SocketAddr,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Send this from its RTP address.
+    Rtp {
+        /// To whom.
+        to: SocketAddr,
+        /// The packet.
+        bytes: Vec<u8>,
+    },
+    /// Tell its user.
+    Event(Event),
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The other side rings.
+    Ringing,
+    /// Both are connected.
+    Established,
+    /// The call could not be made.
+    Failed(u16),
+    /// The call is over.
+    Ended,
+}
+
+/// The phone.
+pub struct Phone {
+    config: Config,
+    endpoint: Endpoint,
+    dialog: Option<DialogId>,
+    answer_at: Option<Instant>,
+    incoming: Option<Offer>,
+    local: LocalMedia,
+    origin: Origin,
+    remote: Option<Remote>,
+    next_packet: Option<Instant>,
+    mouth: Mouth,
+    ear: Ear,
+    outputs: VecDeque<Output>,
+}
+
+impl Phone {
+    /// A phone on the hook.
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        let endpoint = Endpoint::new(
+            sip::Config {
+                local: config.sip,
+                user_agent: "Tonewall-lab".to_owned(),
+                transactions_max: 64,
+                dialogs_max: 8,
+            },
+            seed,
+        );
+        let mut local = LocalMedia::new(config.rtp);
+        let wanted = match config.codec {
+            Codec::Pcmu => SipCodec::Pcmu,
+            Codec::Pcma => SipCodec::Pcma,
+        };
+        local.codecs.retain(|(codec, _)| *codec == wanted);
+        let ssrc = u32::from_be_bytes([seed[0], seed[1], seed[2], seed[3]]);
+        Self {
+            endpoint,
+            dialog: None,
+            answer_at: None,
+            incoming: None,
+            local,
+            origin: Origin { session_id: u64::from(ssrc), version: 1 },
+            remote: None,
+            next_packet: None,
+            mouth: Mouth::new(ssrc, config.speaks),
+            ear: Ear::default(),
+            outputs: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Calls a number at an address.
+    pub fn call(&mut self, now: Instant, number: &str, at: SocketAddr) -> Result<(), sip::Error> {
+        let target = Uri::sip(Some(number), at).map_err(|_| sip::Error::Scheme)?;
+        let from = Uri::sip(Some(&self.config.user), self.config.sip).map_err(|_| sip::Error::Scheme)?;
+        let invite = Invite {
+            to: NameAddr::new(target.clone()),
+            target,
+            destination: Some(at),
+            from: NameAddr::new(from),
+            headers: Vec::new(),
+            body: Some(self.local.offer(self.origin)),
+        };
+        self.dialog = Some(self.endpoint.invite(now, invite)?);
+        self.drain(now);
+        Ok(())
+    }
+
+    /// Presses keys, one after the other.
+    pub fn press(&mut self, keys: &str, press: Press) {
+        self.mouth.press(keys, press);
+    }
+
+    /// Are keys still to be pressed?
+    pub fn is_keying(&self) -> bool {
+        self.mouth.is_keying()
+    }
+
+    /// Speaks, or falls silent.
+    pub fn speak(&mut self, speaks: bool) {
+        self.mouth.speak(speaks);
+    }
+
+    /// Hangs up.
+    pub fn hang_up(&mut self, now: Instant) {
+        if let Some(dialog) = self.dialog.take() {
+            self.endpoint.bye(now, dialog);
+            self.over();
+        }
+        self.drain(now);
+    }
+
+    /// Holds or resumes the call.
+    pub fn hold(&mut self, now: Instant, hold: bool) {
+        self.local.direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
+        self.origin.version += 1;
+        if let Some(dialog) = self.dialog {
+            // Refused only while another change is under way; the user presses again.
+            let _ = self.endpoint.reinvite(now, dialog, Some(self.local.offer(self.origin)));
+        }
+        self.drain(now);
+    }
+
+    /// Its SIP address.
+    pub fn sip(&self) -> SocketAddr {
+        self.config.sip
+    }
+
+    /// What it heard since the call began.
+    pub fn ear(&self) -> &Ear {
+        &self.ear
+    }
+
+    /// A SIP datagram came.
+    pub fn handle_sip(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.endpoint.handle_datagram(now, from, bytes);
+        self.drain(now);
+    }
+
+    /// A packet came to its RTP address.
+    pub fn handle_rtp(&mut self, from: SocketAddr, bytes: &[u8]) {
+        if let Some(remote) = self.remote.filter(|remote| remote.address == from) {
+            self.ear.hear(&remote, bytes);
+        }
+    }
+
+    /// Time has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        self.drain(now);
+        if self.answer_at.is_some_and(|at| at <= now) {
+            self.answer(now);
+        }
+        while let Some(at) = self.next_packet.filter(|at| *at <= now) {
+            self.next_packet = Some(at + PACKET);
+            self.send_packet(now);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is wanted next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.endpoint.poll_timeout(), self.answer_at, self.next_packet].into_iter().flatten().min()
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn drain(&mut self, now: Instant) {
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                sip::Output::Send { to, bytes } => self.outputs.push_back(Output::Sip { to, bytes }),
+                sip::Output::Event(event) => self.handle_event(now, event),
+            }
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, event: sip::Event) {
+        match event {
+            sip::Event::Incoming { dialog, invite, .. } => self.ring(now, dialog, invite.body.as_ref()),
+            sip::Event::Progress { .. } => self.outputs.push_back(Output::Event(Event::Ringing)),
+            sip::Event::Answered { dialog, body } => {
+                self.endpoint.ack(now, dialog, None);
+                self.take_answer(now, body.as_ref());
+                self.outputs.push_back(Output::Event(Event::Established));
+            }
+            sip::Event::ReinviteAnswered { body, .. } => self.take_answer(now, body.as_ref()),
+            sip::Event::Reinvite { dialog, body } => self.accept_change(now, dialog, body.as_ref()),
+            sip::Event::Request { request, body, .. } => {
+                self.ear.info(&body);
+                self.endpoint.respond(now, request, 200);
+            }
+            sip::Event::Failed { status, .. } => {
+                self.dialog = None;
+                self.outputs.push_back(Output::Event(Event::Failed(status)));
+            }
+            sip::Event::Ended { .. } | sip::Event::Cancelled { .. } => {
+                self.dialog = None;
+                self.over();
+                self.outputs.push_back(Output::Event(Event::Ended));
+            }
+            _ => {}
+        }
+    }
+
+    fn over(&mut self) {
+        self.next_packet = None;
+        self.answer_at = None;
+        self.remote = None;
+        self.mouth.clear();
+    }
+
+    fn ring(&mut self, now: Instant, dialog: DialogId, body: Option<&Body>) {
+        if self.dialog.is_some() {
+            return self.endpoint.reject(now, dialog, 486, None, Vec::new());
+        }
+        let Some(offer) = body.and_then(|body| Offer::parse(body).ok()) else {
+            return self.endpoint.reject(now, dialog, 488, None, Vec::new());
+        };
+        self.dialog = Some(dialog);
+        self.ear = Ear::default();
+        self.incoming = Some(offer);
+        self.endpoint.progress(now, dialog, 180, None);
+        self.answer_at = self.config.answers_after.map(|after| now + after);
+        self.outputs.push_back(Output::Event(Event::Ringing));
+    }
+
+    fn answer(&mut self, now: Instant) {
+        self.answer_at = None;
+        let (Some(dialog), Some(offer)) = (self.dialog, self.incoming.take()) else { return };
+        match self.agree(&offer) {
+            Some(answer) => {
+                self.endpoint.accept(now, dialog, Some(answer));
+                self.next_packet = Some(now);
+                self.outputs.push_back(Output::Event(Event::Established));
+            }
+            None => self.endpoint.reject(now, dialog, 488, None, Vec::new()),
+        }
+        self.drain(now);
+    }
+
+    fn accept_change(&mut self, now: Instant, dialog: DialogId, body: Option<&Body>) {
+        match body.and_then(|body| Offer::parse(body).ok()).and_then(|offer| self.agree(&offer)) {
+            Some(answer) => self.endpoint.accept(now, dialog, Some(answer)),
+            None => self.endpoint.reject(now, dialog, 488, None, Vec::new()),
+        }
+    }
+
+    fn agree(&mut self, offer: &Offer) -> Option<Body> {
+        let codecs: Vec<SipCodec> = self.local.codecs.iter().map(|(codec, _)| *codec).collect();
+        let agreed = offer.agree(&codecs).ok()?;
+        self.set_remote(&agreed);
+        self.origin.version += 1;
+        Some(offer.answer(self.origin, &agreed, self.config.rtp, self.local.direction))
+    }
+
+    fn take_answer(&mut self, now: Instant, body: Option<&Body>) {
+        let agreed = body.and_then(|body| Answer::parse(body).ok()).and_then(|answer| answer.agreed(&self.local).ok());
+        if let Some(agreed) = agreed {
+            self.set_remote(&agreed);
+            self.next_packet.get_or_insert(now);
+        }
+    }
+
+    fn set_remote(&mut self, agreed: &sip::offer_answer::Agreed) {
+        self.remote = agreed.remote.map(|address| Remote {
+            address,
+            codec: self.config.codec,
+            payload_type: agreed.payload_type,
+            telephone_event: agreed.telephone_event,
+            sends: agreed.direction.receives(),
+            receives: agreed.direction.sends(),
+        });
+    }
+
+    fn send_packet(&mut self, now: Instant) {
+        let Some(remote) = self.remote else { return };
+        if let Some((content_type, body)) = self.mouth.info_due() {
+            self.send_info(now, &content_type, body);
+        }
+        for packet in self.mouth.packets(&remote).into_iter().filter(|_| remote.receives) {
+            self.outputs.push_back(Output::Rtp { to: remote.address, bytes: packet });
+        }
+    }
+
+    fn send_info(&mut self, now: Instant, content_type: &str, body: Vec<u8>) {
+        if let Some(dialog) = self.dialog {
+            // A phone whose call is just ending has nobody to press keys for.
+            let _ = self.endpoint.info(now, dialog, content_type, Body::from(body));
+        }
+        self.drain(now);
+    }
+}

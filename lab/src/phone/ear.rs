@@ -1,0 +1,99 @@
+//! What the phone receives, kept for whoever judges it: the sound, and every other way a key could have come.
+
+use super::signal::{FRAME, from_alaw, from_ulaw};
+use media::{Codec, Remote};
+use sip::Body;
+
+/// Packets that are kept; half an hour.
+const PACKETS_MAX: usize = 90_000;
+
+/// All that was heard since the call began.
+#[derive(Default)]
+pub struct Ear {
+    samples: Vec<i16>,
+    packets: usize,
+    events: Vec<(u32, u8)>,
+    event_packets: usize,
+    infos: usize,
+    strange: usize,
+    payload_sizes: std::collections::BTreeSet<usize>,
+}
+
+impl Ear {
+    /// The sound, packet after packet, 8 kHz.
+    pub fn samples(&self) -> &[i16] {
+        &self.samples
+    }
+
+    /// Sound packets.
+    pub fn packets(&self) -> usize {
+        self.packets
+    }
+
+    /// Telephone-event packets. On a masked leg there must be none.
+    pub fn event_packets(&self) -> usize {
+        self.event_packets
+    }
+
+    /// SIP INFOs. On a masked leg there must be none.
+    pub fn infos(&self) -> usize {
+        self.infos
+    }
+
+    /// Packets that are neither sound nor events.
+    pub fn strange(&self) -> usize {
+        self.strange
+    }
+
+    /// Sizes of sound packets that were seen.
+    pub fn payload_sizes(&self) -> impl Iterator<Item = usize> {
+        self.payload_sizes.iter().copied()
+    }
+
+    /// Every digit that could be told from what was heard since a sample: by our own detector and from events.
+    pub fn digits_since(&self, sample: usize) -> String {
+        let mut digits = media::tone::decode(self.samples.get(sample..).unwrap_or_default());
+        digits.extend(self.events.iter().map(|(_, key)| char::from(*key)));
+        digits
+    }
+
+    pub(super) fn info(&mut self, _body: &Body) {
+        self.infos += 1;
+    }
+
+    pub(super) fn hear(&mut self, remote: &Remote, packet: &[u8]) {
+        let [_, kind, _, _, t0, t1, t2, t3, _, _, _, _, payload @ ..] = packet else {
+            self.strange += 1;
+            return;
+        };
+        let payload_type = kind & 0x7F;
+        if payload_type == remote.payload_type && self.packets < PACKETS_MAX {
+            self.sound(remote.codec, payload);
+        } else if Some(payload_type) == remote.telephone_event {
+            self.event(u32::from_be_bytes([*t0, *t1, *t2, *t3]), payload);
+        } else {
+            self.strange += 1;
+        }
+    }
+
+    fn sound(&mut self, codec: Codec, payload: &[u8]) {
+        let decode = match codec {
+            Codec::Pcmu => from_ulaw,
+            Codec::Pcma => from_alaw,
+        };
+        self.packets += 1;
+        self.payload_sizes.insert(payload.len());
+        self.samples.reserve(FRAME);
+        self.samples.extend(payload.iter().map(|code| decode(*code)));
+    }
+
+    fn event(&mut self, timestamp: u32, payload: &[u8]) {
+        self.event_packets += 1;
+        let key = payload.first().and_then(|code| b"0123456789*#ABCD".get(usize::from(*code)));
+        if let Some(key) = key
+            && !self.events.contains(&(timestamp, *key))
+        {
+            self.events.push((timestamp, *key));
+        }
+    }
+}
