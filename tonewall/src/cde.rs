@@ -1,0 +1,32 @@
+//! `tonewall cde`: the card data environment alone.
+
+use crate::{Folder, crypto, log, runtime, stop, tell};
+use anyhow::Context;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    /// The office's user id; only this user may come through the door. Overrides `[door] office_uid`.
+    #[arg(long, value_name = "UID")]
+    pub(crate) office_uid: Option<u32>,
+    /// Stop when standard input closes.
+    #[arg(long, hide = true)]
+    pub(crate) supervised: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    // First thing, before any thread and any secret.
+    node::harden().context("hardening")?;
+    log();
+    crypto();
+    let mut config = node::Config::load(&arguments.folder.path.join("cde.toml"))?;
+    config.door.office_uid = arguments.office_uid.or(config.door.office_uid);
+    let places = node::Places::new(&config, &arguments.folder.path);
+    runtime()?.block_on(async {
+        let stop = stop::signal_to_stop(arguments.supervised)?;
+        node::run(config, places, stop, |sip| tell(&format!("cde: ready, SIP on udp {sip}"))).await?;
+        anyhow::Ok(ExitCode::SUCCESS)
+    })
+}

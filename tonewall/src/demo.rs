@@ -1,0 +1,79 @@
+//! `tonewall demo`: everything on this machine, offline.
+
+mod caller;
+mod once;
+mod world;
+
+use crate::{crypto, print, runtime, stop, tell};
+use anyhow::Context;
+use caller::Story;
+use std::process::ExitCode;
+use world::World;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Play one whole call by itself, print one line of JSON and end; status 0 only if it was approved and nothing leaked.
+    #[arg(long)]
+    once: bool,
+    /// Do not wait for a browser. Needs --once.
+    #[arg(long, requires = "once")]
+    headless: bool,
+    /// What the caller does in the first call; later ones vary.
+    #[arg(long, value_enum, default_value = "approve")]
+    story: Story,
+    /// How the caller's keys travel.
+    #[arg(long, value_enum, default_value = "events")]
+    keys: Keys,
+    /// Where the desk is served; the default takes a free port.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: std::net::SocketAddr,
+}
+
+/// How keys travel.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Keys {
+    /// RFC 4733 telephone-event.
+    Events,
+    /// SIP INFO.
+    Info,
+    /// Both at once for every key.
+    Both,
+}
+
+impl From<Keys> for lab::phone::Transport {
+    fn from(keys: Keys) -> Self {
+        match keys {
+            Keys::Events => Self::Events,
+            Keys::Info => Self::Info,
+            Keys::Both => Self::EventsAndInfo,
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    crypto();
+    runtime()?.block_on(async {
+        let stop = stop::signal_to_stop(false)?;
+        let world = World::start(arguments.listen, arguments.keys.into()).await.context("starting the demo")?;
+        if arguments.once {
+            let result = once::play(&world, arguments.headless).await;
+            world.end().await;
+            let report = result?;
+            print(&report.to_string());
+            return Ok(if report.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        tell(&format!(
+            "\nTonewall demo. Open this link, once, in a browser on this machine:\n\n  {}\n\n\
+             A caller rings as soon as the desk is there. Type an amount, press Start, then Secure the line.\n\
+             Recordings of the agent's side: {}\nCtrl-C ends the demo.\n",
+            world.link(),
+            world.recordings().display()
+        ));
+        tokio::select! {
+            result = caller::play(&world, arguments.story) => result?,
+            () = stop::stopped(stop) => {}
+        }
+        world.end().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}

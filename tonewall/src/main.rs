@@ -1,0 +1,107 @@
+//! The one binary. It composes and supervises; it decides nothing.
+
+mod cde;
+mod check;
+mod demo;
+mod office;
+mod serve;
+mod stop;
+mod user;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Blocks are wiped when they are freed: it covers the copies that libraries make of a request on its way to a gateway.
+#[global_allocator]
+static ALLOCATOR: node::WipingAllocator = node::WipingAllocator;
+
+#[derive(Parser)]
+#[command(
+    name = "tonewall",
+    version,
+    about = "Take card payments on a phone call; nobody but the payment gateway ever has the card.",
+    after_help = "First time here? `tonewall demo` shows a whole payment on this machine, offline."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything on this machine, offline: a caller who keys a test card, an agent's phone, and the desk in a browser.
+    Demo(demo::Arguments),
+    /// The real thing: starts the cde and office processes and supervises them. Ctrl-C or SIGTERM drains calls.
+    Serve(serve::Arguments),
+    /// The card data environment alone.
+    Cde(cde::Arguments),
+    /// The office alone.
+    Office(office::Arguments),
+    /// Reads the configuration and says what is wrong with it, with line numbers.
+    Check {
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// People who may sign in.
+    #[command(subcommand)]
+    User(user::Command),
+}
+
+/// Where `cde.toml` and `office.toml` lie.
+#[derive(clap::Args, Clone)]
+struct Folder {
+    /// Folder with cde.toml and office.toml; what is missing in them has a default.
+    #[arg(long = "config", value_name = "FOLDER", default_value = ".", env = "TONEWALL_CONFIG")]
+    path: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Cde(arguments) => cde::run(&arguments),
+        Command::Office(arguments) => office::run(&arguments),
+        Command::Check { folder } => check::run(&folder.path),
+        Command::User(command) => user::run(command),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            tell(&format!("tonewall: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says something to the person at the terminal.
+#[expect(clippy::print_stderr, reason = "this is what a terminal is for")]
+fn tell(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Says something that scripts read.
+#[expect(clippy::print_stdout, reason = "this is what a terminal is for")]
+fn print(text: &str) {
+    println!("{text}");
+}
+
+/// Logs go to standard error; `RUST_LOG` chooses how much.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn,hyper=warn,reqwest=warn"));
+    // A second call, as in the demo's tests, keeps the first subscriber.
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// One crypto back-end for all of TLS.
+fn crypto() {
+    // An error means that it is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

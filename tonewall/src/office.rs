@@ -1,0 +1,30 @@
+//! `tonewall office`: the office alone.
+
+use crate::{Folder, crypto, log, runtime, stop, tell};
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    /// The cde's user id; only its door is believed. Overrides `door_peer_uid`.
+    #[arg(long, value_name = "UID")]
+    pub(crate) cde_uid: Option<u32>,
+    /// Stop when standard input closes.
+    #[arg(long, hide = true)]
+    pub(crate) supervised: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    log();
+    crypto();
+    let mut config = console::Config::load(&arguments.folder.path)?;
+    config.door_peer_uid = arguments.cde_uid.or(config.door_peer_uid);
+    runtime()?.block_on(async {
+        let stop = stop::signal_to_stop(arguments.supervised)?;
+        let server = console::Server::start(config).await?;
+        tell(&format!("office: ready, http://{}/", server.addr));
+        server.run_until(stop::stopped(stop)).await?;
+        anyhow::Ok(ExitCode::SUCCESS)
+    })
+}

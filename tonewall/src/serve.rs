@@ -1,0 +1,120 @@
+//! `tonewall serve`: starts the two processes, under two users where it can, and starts them again when they die.
+
+mod users;
+
+use crate::{Folder, log, runtime, stop, tell};
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::watch;
+pub(crate) use users::Users;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) folder: Folder,
+    /// Run both processes as the user who starts them. A taken-over office could then read what the cde keeps.
+    #[arg(long)]
+    pub(crate) one_user: bool,
+}
+
+/// Between a death and the next start.
+const RESTART_PAUSE: Duration = Duration::from_millis(300);
+/// A process that dies this soon after its start cannot run at all.
+const TOO_SOON: Duration = Duration::from_secs(2);
+/// Deaths too soon in a row, after which we give up.
+const TOO_SOON_MAX: u32 = 5;
+/// How long a process may take to stop: calls are drained for 30 s.
+const STOP_MAX: Duration = Duration::from_secs(35);
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    log();
+    let folder = arguments.folder.path.canonicalize().with_context(|| arguments.folder.path.display().to_string())?;
+    // A configuration that cannot work is said here once, not five times by a process that dies.
+    node::Config::load(&folder.join("cde.toml"))?;
+    console::Config::load(&folder)?;
+    let users = Users::choose(arguments.one_user)?;
+    users.prepare(&folder)?;
+    runtime()?.block_on(async {
+        let stop = stop::signal_to_stop(false)?;
+        supervise(&Plan { folder, users, logs: None, pids: None }, stop).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is supervised and where it may write.
+pub(crate) struct Plan {
+    pub(crate) folder: PathBuf,
+    pub(crate) users: Users,
+    /// Folder for `cde.log` and `office.log`; none: standard error.
+    pub(crate) logs: Option<PathBuf>,
+    /// Folder for `cde.pid` and `office.pid`, for tests that kill.
+    pub(crate) pids: Option<PathBuf>,
+}
+
+/// Runs both processes until told to stop.
+pub(crate) async fn supervise(plan: &Plan, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let (cde, office) =
+        tokio::join!(keep_running(plan, "cde", stop.clone()), keep_running(plan, "office", stop.clone()));
+    cde.and(office)
+}
+
+async fn keep_running(plan: &Plan, side: &'static str, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let mut too_soon = 0;
+    loop {
+        let started = tokio::time::Instant::now();
+        let mut child = plan.start(side)?;
+        // Held here, because waiting for a child closes what it still has of its standard input.
+        let leash = child.stdin.take();
+        let status = tokio::select! {
+            status = child.wait() => status?,
+            () = stop::stopped(stop.clone()) => return end(child, leash).await,
+        };
+        too_soon = if started.elapsed() < TOO_SOON { too_soon + 1 } else { 0 };
+        if too_soon >= TOO_SOON_MAX {
+            anyhow::bail!("the {side} process ends as soon as it starts ({status}); what it said is above");
+        }
+        tell(&format!("tonewall: the {side} process ended ({status}); starting it again"));
+        tokio::time::sleep(RESTART_PAUSE).await;
+    }
+}
+
+/// Closing its standard input is the signal; a process that does not listen is killed.
+async fn end(mut child: Child, leash: Option<ChildStdin>) -> anyhow::Result<()> {
+    drop(leash);
+    if tokio::time::timeout(STOP_MAX, child.wait()).await.is_err() {
+        child.kill().await?;
+    }
+    Ok(())
+}
+
+impl Plan {
+    fn start(&self, side: &'static str) -> anyhow::Result<Child> {
+        let program = std::env::current_exe().context("finding this program's file")?;
+        let mut command = Command::new(program);
+        command
+            .arg(side)
+            .arg("--supervised")
+            .arg("--config")
+            .arg(&self.folder)
+            .stdin(Stdio::piped())
+            .kill_on_drop(true);
+        self.users.apply(&mut command, side);
+        if let Some(logs) = &self.logs {
+            let log = log_file(logs, side)?;
+            command.stdout(log.try_clone()?).stderr(log);
+        }
+        let child = command.spawn().with_context(|| format!("starting the {side} process"))?;
+        if let (Some(pids), Some(pid)) = (&self.pids, child.id()) {
+            std::fs::write(pids.join(format!("{side}.pid")), pid.to_string())?;
+        }
+        Ok(child)
+    }
+}
+
+fn log_file(folder: &Path, side: &str) -> anyhow::Result<std::fs::File> {
+    let path = folder.join(format!("{side}.log"));
+    std::fs::OpenOptions::new().create(true).append(true).open(&path).with_context(|| path.display().to_string())
+}

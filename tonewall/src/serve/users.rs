@@ -1,0 +1,100 @@
+//! Under whom the two processes run.
+//!
+//! Two system users, `tonewall-cde` and `tonewall-office`, and one group, `tonewall-door`, which owns nothing but the
+//! door: the cde's files are the cde's alone.
+
+use anyhow::Context;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+use tokio::process::Command;
+
+const CDE: &str = "tonewall-cde";
+const OFFICE: &str = "tonewall-office";
+const DOOR: &str = "tonewall-door";
+
+/// Who runs what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Users {
+    /// Both as whoever started us.
+    One,
+    /// Each its own.
+    Two {
+        /// The cde's user id.
+        cde: u32,
+        /// The office's user id.
+        office: u32,
+        /// The group that may pass the door.
+        door: u32,
+    },
+}
+
+impl Users {
+    /// Two users when started as root, unless asked otherwise.
+    pub(crate) fn choose(one_user: bool) -> anyhow::Result<Self> {
+        if one_user {
+            return Ok(Self::One);
+        }
+        if std::fs::metadata("/proc/self").context("/proc is needed")?.uid() != 0 {
+            anyhow::bail!(
+                "only root can start the two processes under two users. Start as root, start `tonewall cde` and \
+                 `tonewall office` each as its user, or accept one user for both with --one-user."
+            );
+        }
+        let passwd = std::fs::read_to_string("/etc/passwd").context("/etc/passwd")?;
+        let group = std::fs::read_to_string("/etc/group").context("/etc/group")?;
+        match (id_of(&passwd, CDE), id_of(&passwd, OFFICE), id_of(&group, DOOR)) {
+            (Some(cde), Some(office), Some(door)) => Ok(Self::Two { cde, office, door }),
+            _ => anyhow::bail!(
+                "the users of the two processes are missing. Make them with\n  groupadd --system {DOOR}\n  \
+                 useradd --system --no-create-home --shell /usr/sbin/nologin --gid {DOOR} {CDE}\n  \
+                 useradd --system --no-create-home --shell /usr/sbin/nologin --gid {DOOR} {OFFICE}\n\
+                 or accept one user for both with --one-user."
+            ),
+        }
+    }
+
+    /// Makes the folders that each process writes to, and takes the cde's file away from everybody else.
+    pub(crate) fn prepare(self, folder: &Path) -> anyhow::Result<()> {
+        let Self::Two { cde, office, door } = self else { return Ok(()) };
+        own_folder(&folder.join("cde-data"), cde, door, 0o710)?;
+        own_folder(&folder.join("office-data"), office, door, 0o700)?;
+        let file = folder.join("cde.toml");
+        if file.exists() {
+            chown(&file, Some(cde), Some(0)).with_context(|| file.display().to_string())?;
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
+        }
+        Ok(())
+    }
+
+    /// Sets user, group and the peer that the process must find at the door.
+    pub(crate) fn apply(self, command: &mut Command, side: &str) {
+        let Self::Two { cde, office, door } = self else { return };
+        let (uid, flag, peer) = if side == "cde" { (cde, "--office-uid", office) } else { (office, "--cde-uid", cde) };
+        command.uid(uid).gid(door).arg(flag).arg(peer.to_string());
+    }
+}
+
+fn own_folder(folder: &Path, uid: u32, gid: u32, mode: u32) -> anyhow::Result<()> {
+    let what = || folder.display().to_string();
+    std::fs::create_dir_all(folder).with_context(what)?;
+    chown(folder, Some(uid), Some(gid)).with_context(what)?;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).with_context(what)
+}
+
+/// The third field of the line of that name, in passwd(5) and group(5) alike.
+fn id_of(table: &str, name: &str) -> Option<u32> {
+    let line = table.lines().find(|line| line.split(':').next() == Some(name))?;
+    line.split(':').nth(2)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_found_by_their_exact_name() {
+        let table = "root:x:0:0::/root:/bin/sh\ntonewall-cde:x:998:997::/:/usr/sbin/nologin\n";
+        assert_eq!(id_of(table, "tonewall-cde"), Some(998));
+        assert_eq!(id_of(table, "tonewall"), None);
+    }
+}

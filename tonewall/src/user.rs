@@ -1,0 +1,61 @@
+//! `tonewall user`: people who may sign in.
+
+use crate::{Folder, print, runtime, tell};
+use anyhow::Context;
+use std::io::{BufRead, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Adds a person. The password is read from a file, or asked for, or read from standard input.
+    Add(Add),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Add {
+    #[command(flatten)]
+    folder: Folder,
+    /// E-mail address; they sign in with it.
+    #[arg(long)]
+    email: String,
+    /// Name, as the desk shows it.
+    #[arg(long)]
+    name: String,
+    /// The extension that they answer on; an agent sees the calls of this extension and no others.
+    #[arg(long)]
+    extension: Option<wire::Extension>,
+    /// What they may do.
+    #[arg(long, default_value = "agent", value_parser = ["agent", "admin"])]
+    role: String,
+    /// File with the password on its first line.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let Command::Add(add) = command;
+    let config = console::Config::load(&add.folder.path)?;
+    let password = password(&add)?;
+    let role = if add.role == "admin" { console::Role::Admin } else { console::Role::Agent };
+    let email = add.email.clone();
+    let user = console::NewUser { email: add.email, name: add.name, extension: add.extension, role, password };
+    runtime()?.block_on(console::user_add(&config, user))?;
+    print(&format!("{email} may now sign in"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn password(add: &Add) -> anyhow::Result<String> {
+    let text = match &add.password_file {
+        Some(file) => std::fs::read_to_string(file).with_context(|| format!("password file {}", file.display()))?,
+        None => {
+            if std::io::stdin().is_terminal() {
+                tell("Password (at least 12 characters; it shows while you type):");
+            }
+            let mut line = String::new();
+            std::io::stdin().lock().read_line(&mut line).context("reading the password from standard input")?;
+            line
+        }
+    };
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
