@@ -11,7 +11,7 @@ const BLOCK: u8 = 80;
 /// The weakest pair of tones that is suspected.
 const SUSPECTED_DBM0: f32 = -35.0;
 /// The part of all energy that the pair must have, and the part of the pair that its weaker tone must have.
-const SUSPECTED_SHARE: f32 = 0.45;
+const SUSPECTED_SHARE: f32 = 0.55;
 const SUSPECTED_WEAKER: f32 = 0.05;
 
 /// Listens for anything like a key tone, in windows of 20 ms every 10 ms.

@@ -1,0 +1,228 @@
+//! One call, its two peers and a clock.
+
+use card::Key;
+use media::event::EventSender;
+use media::rtp::{self, Header};
+use media::{Codec, Command, Config, Event, Output, Packet, RecordFrame, Remote, Session, Side, Stats, g711};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+pub(crate) const CALLER: &str = "192.0.2.1:4000";
+pub(crate) const AGENT: &str = "192.0.2.2:5000";
+pub(crate) const EVENTS: u8 = 101;
+
+pub(crate) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+pub(crate) fn remote(side: Side) -> Remote {
+    let address = if side == Side::Caller { CALLER } else { AGENT }.parse().unwrap();
+    Remote { address, codec: Codec::Pcmu, payload_type: 0, telephone_event: Some(EVENTS), sends: true, receives: true }
+}
+
+/// A packet that a leg got, with when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Got {
+    pub(crate) at: u64,
+    pub(crate) header: Header,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Got {
+    pub(crate) fn samples(&self, codec: Codec) -> Vec<i16> {
+        self.payload.iter().map(|code| g711::decode(codec, *code)).collect()
+    }
+}
+
+/// The peer of a leg: its own stream, and what it got.
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) ssrc: u32,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) got: Vec<Got>,
+}
+
+impl Peer {
+    fn new(side: Side) -> Self {
+        let ssrc = if side == Side::Caller { 0xca11 } else { 0xa9e7 };
+        Self { address: remote(side).address, ssrc, sequence: 0xfff0, timestamp: 0xffff_f000, got: Vec::new() }
+    }
+
+    /// The next packet, 20 ms after the one before.
+    pub(crate) fn packet(&mut self, payload_type: u8, marker: bool, timestamp: u32, payload: &[u8]) -> Vec<u8> {
+        let header = Header { payload_type, marker, sequence: self.sequence, timestamp, ssrc: self.ssrc };
+        self.sequence = self.sequence.wrapping_add(1);
+        Packet::new(&header, payload).unwrap().as_bytes().to_vec()
+    }
+
+    pub(crate) fn audio(&mut self, samples: &[i16]) -> Vec<u8> {
+        let codes: Vec<u8> = samples.iter().map(|sample| g711::encode(Codec::Pcmu, *sample)).collect();
+        let timestamp = self.timestamp;
+        self.timestamp = timestamp.wrapping_add(codes.len() as u32);
+        self.packet(0, false, timestamp, &codes)
+    }
+
+    /// The packets of a key press that began now; time goes on by as much.
+    pub(crate) fn key(&mut self, key: u8, duration: Duration) -> Vec<Vec<u8>> {
+        let start = self.timestamp;
+        let packets = EventSender::new(key, duration).unwrap();
+        let bytes: Vec<Vec<u8>> = packets
+            .map(|sent| self.packet(EVENTS, sent.marker, start.wrapping_add(sent.timestamp_offset), &sent.payload))
+            .collect();
+        self.timestamp = start.wrapping_add(160 * bytes.len() as u32);
+        bytes
+    }
+}
+
+pub(crate) struct Call {
+    pub(crate) session: Session,
+    pub(crate) start: Instant,
+    pub(crate) now: Instant,
+    pub(crate) caller: Peer,
+    pub(crate) agent: Peer,
+    pub(crate) events: Vec<(u64, String)>,
+    pub(crate) frames: Vec<RecordFrame>,
+}
+
+impl Call {
+    /// Both legs connected, the line open.
+    pub(crate) fn new() -> Self {
+        let mut call = Self::unconnected();
+        call.command(Command::Connect { side: Side::Caller, remote: remote(Side::Caller) });
+        call.command(Command::Connect { side: Side::Agent, remote: remote(Side::Agent) });
+        call
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made in another way")]
+    pub(crate) fn unconnected() -> Self {
+        let now = Instant::now();
+        let session = Session::new(now, Config { seed: [7; 32], record: true });
+        let (caller, agent) = (Peer::new(Side::Caller), Peer::new(Side::Agent));
+        Self { session, start: now, now, caller, agent, events: Vec::new(), frames: Vec::new() }
+    }
+
+    pub(crate) fn command(&mut self, command: Command) {
+        self.session.handle_command(self.now, command);
+        self.drain();
+    }
+
+    pub(crate) fn info(&mut self, key: u8) {
+        self.command(Command::InfoKey { key, duration_ms: None });
+    }
+
+    pub(crate) fn give(&mut self, side: Side, bytes: &[u8]) {
+        let source = if side == Side::Caller { self.caller.address } else { self.agent.address };
+        self.session.handle_packet(self.now, side, source, bytes);
+        self.drain();
+    }
+
+    /// Lets time go by, with all timeouts on their time.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(at) = self.session.poll_timeout().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.session.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = until;
+    }
+
+    /// The caller sends a packet and 20 ms go by.
+    pub(crate) fn caller_sends(&mut self, bytes: &[u8]) {
+        self.give(Side::Caller, bytes);
+        self.wait(ms(20));
+    }
+
+    pub(crate) fn caller_is_silent(&mut self, time: Duration) {
+        self.caller_says(&vec![0; time.as_millis() as usize * 8]);
+    }
+
+    pub(crate) fn caller_says(&mut self, samples: &[i16]) {
+        for frame in samples.chunks_exact(160) {
+            let bytes = self.caller.audio(frame);
+            self.caller_sends(&bytes);
+        }
+    }
+
+    pub(crate) fn caller_keys(&mut self, keys: &str) {
+        for key in keys.bytes() {
+            let packets = self.caller.key(key, ms(100));
+            packets.iter().for_each(|bytes| self.caller_sends(bytes));
+            self.caller_is_silent(ms(100));
+        }
+    }
+
+    /// The keys that the call was told of; `!` for a lost one.
+    pub(crate) fn keys(&self) -> String {
+        self.events.iter().filter(|(_, event)| event.len() == 1).map(|(_, event)| event.as_str()).collect()
+    }
+
+    /// When events of this name came.
+    pub(crate) fn times(&self, name: &str) -> Vec<u64> {
+        self.events.iter().filter(|(_, event)| event == name).map(|(at, _)| *at).collect()
+    }
+
+    pub(crate) fn elapsed(&self) -> u64 {
+        (self.now - self.start).as_millis() as u64
+    }
+
+    pub(crate) fn agent_heard(&self) -> Vec<i16> {
+        self.agent
+            .got
+            .iter()
+            .filter(|got| got.header.payload_type == 0)
+            .flat_map(|got| got.samples(Codec::Pcmu))
+            .collect()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.session.stats()
+    }
+
+    fn drain(&mut self) {
+        let at = self.elapsed();
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Send { side, to, packet } => {
+                    let peer = if side == Side::Caller { &mut self.caller } else { &mut self.agent };
+                    assert_eq!(to, peer.address);
+                    let read = rtp::parse(packet.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+                    peer.got.push(Got { at, header: read.header, payload: read.payload.to_vec() });
+                }
+                Output::Event(event) => self.events.push((at, name(event))),
+                Output::Recorded(frame) => self.frames.push(frame),
+            }
+        }
+    }
+}
+
+fn name(event: Event) -> String {
+    match event {
+        Event::Secured => "Secured".to_owned(),
+        Event::Releasing => "Releasing".to_owned(),
+        Event::Opened => "Opened".to_owned(),
+        Event::Proof => "Proof".to_owned(),
+        Event::LeakSuspected => "LeakSuspected".to_owned(),
+        Event::KeyLost => "!".to_owned(),
+        Event::Key(Key::Digit(digit)) => digit.expose(|value| value.to_string()),
+        Event::Key(Key::Star) => "*".to_owned(),
+        Event::Key(Key::Pound) => "#".to_owned(),
+        Event::Key(Key::Letter) => "L".to_owned(),
+    }
+}
+
+/// A small generator, so that a seed replays.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// A soft hum, so that relayed sound is not all silence.
+pub(crate) fn hum(samples: usize) -> Vec<i16> {
+    (0..samples).map(|n| (((n * 37) % 400) as i16 - 200) * 8).collect()
+}

@@ -1,0 +1,121 @@
+//! Keys of a masked line.
+
+use crate::harness::{Call, EVENTS, ms};
+use media::{Command, Side};
+
+fn secured() -> Call {
+    let mut call = Call::new();
+    call.caller_is_silent(ms(100));
+    call.command(Command::Secure);
+    call.caller_is_silent(ms(100));
+    call
+}
+
+#[test]
+fn every_key_counts_once() {
+    let mut call = secured();
+    call.caller_keys("4111#*9955");
+    assert_eq!(call.keys(), "4111#*9955");
+}
+
+#[test]
+fn duplicated_and_reordered_packets_never_make_a_key_twice() {
+    let mut call = secured();
+    let mut packets = call.caller.key(b'4', ms(100));
+    packets.extend(call.caller.key(b'2', ms(100)));
+    for n in [0, 2, 1, 1, 3, 6, 4, 5, 6, 7, 6, 9, 8, 13, 12, 0, 10, 11, 13] {
+        call.caller_sends(&packets[n]);
+    }
+    assert_eq!(call.keys(), "42");
+}
+
+#[test]
+fn a_key_that_began_before_the_mask_is_none_and_does_not_pass() {
+    let mut call = Call::new();
+    let packets = call.caller.key(b'4', ms(100));
+    call.caller_sends(&packets[0]);
+    call.caller_sends(&packets[1]);
+    call.command(Command::Secure);
+    packets[2..].iter().for_each(|bytes| call.caller_sends(bytes));
+    call.info(b'4');
+    assert_eq!(call.keys(), "");
+    assert_eq!(call.agent.got.iter().filter(|got| got.header.payload_type == EVENTS).count(), 2);
+}
+
+#[test]
+fn the_same_press_by_both_ways_is_one_key() {
+    let mut call = secured();
+    call.info(b'5');
+    call.caller_keys("5");
+    call.caller_keys("5");
+    call.info(b'5');
+    call.info(b'7');
+    assert_eq!(call.keys(), "557");
+}
+
+#[test]
+fn an_info_of_nonsense_is_no_key() {
+    let mut call = secured();
+    call.info(b'x');
+    assert_eq!(call.keys(), "");
+}
+
+/// Sends `packets` but for those in the gap.
+fn lose(call: &mut Call, packets: &[Vec<u8>], gap: std::ops::Range<usize>) {
+    let kept = packets.iter().enumerate().filter(|(n, _)| !gap.contains(n));
+    kept.for_each(|(_, bytes)| call.caller_sends(bytes));
+}
+
+#[test]
+fn a_gap_that_may_hide_a_key_is_told() {
+    let mut call = secured();
+    let packets: Vec<_> = (0..10).map(|_| call.caller.audio(&[0; 160])).collect();
+    lose(&mut call, &packets, 3..8);
+    assert_eq!(call.keys(), "!");
+    let packets: Vec<_> = (0..10).map(|_| call.caller.audio(&[0; 160])).collect();
+    lose(&mut call, &packets, 3..7);
+    assert_eq!(call.keys(), "!", "a gap of four hides no key");
+}
+
+#[test]
+fn a_key_lost_whole_before_another_is_told_first() {
+    let mut call = secured();
+    let mut packets = call.caller.key(b'4', ms(100));
+    packets.extend(call.caller.key(b'2', ms(100)));
+    lose(&mut call, &packets, 0..7);
+    assert_eq!(call.keys(), "!2");
+}
+
+#[test]
+fn a_gap_within_one_key_hides_none() {
+    let mut call = secured();
+    let packets = call.caller.key(b'4', ms(400));
+    lose(&mut call, &packets, 3..15);
+    assert_eq!(call.keys(), "4");
+    let packets = call.caller.key(b'5', ms(200));
+    lose(&mut call, &packets, 0..7);
+    assert_eq!(call.keys(), "45", "the duration of the first packet that came covers the gap");
+}
+
+#[test]
+fn a_caller_of_info_only_has_no_key_in_a_gap() {
+    let mut call = secured();
+    call.info(b'1');
+    let packets: Vec<_> = (0..10).map(|_| call.caller.audio(&[0; 160])).collect();
+    lose(&mut call, &packets, 1..9);
+    assert_eq!(call.keys(), "1");
+}
+
+#[test]
+fn keys_of_the_agent_are_no_keys_and_do_not_reach_the_caller() {
+    let mut call = secured();
+    let before = call.caller.got.len();
+    for bytes in call.agent.key(b'5', ms(100)) {
+        call.give(Side::Agent, &bytes);
+        call.wait(ms(20));
+    }
+    let voice = call.agent.audio(&[1000; 160]);
+    call.give(Side::Agent, &voice);
+    assert_eq!((call.keys().as_str(), call.caller.got.len() - before), ("", 1));
+    assert_eq!(call.caller.got.last().unwrap().header.payload_type, 0);
+}

@@ -1,0 +1,24 @@
+//! The promises of a session, seen from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    missing_docs,
+    reason = "test code"
+)]
+
+#[cfg(feature = "masking-off-control")]
+mod control;
+mod garbage;
+mod harness;
+#[cfg(not(feature = "masking-off-control"))]
+mod keys;
+#[cfg(not(feature = "masking-off-control"))]
+mod mask;
+#[cfg(not(feature = "masking-off-control"))]
+mod noninterference;
+mod open;
+#[cfg(not(feature = "masking-off-control"))]
+mod unmasking;

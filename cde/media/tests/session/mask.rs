@@ -1,0 +1,127 @@
+//! The mask itself.
+
+use crate::harness::{Call, hum, ms, remote};
+use media::dtmf::{Shape, tone};
+use media::{Codec, Command, Remote, Side, rtp, tone::decode};
+
+#[test]
+fn secured_is_said_only_after_generated_sound_has_gone_out() {
+    let mut call = Call::new();
+    call.caller_says(&hum(1600));
+    let before = call.agent.got.len();
+    call.session.handle_command(call.now, Command::Secure);
+    assert!(matches!(call.session.poll_output(), Some(media::Output::Send { side: Side::Agent, packet, .. })
+        if rtp::parse(packet.as_bytes()).is_ok_and(|read| read.payload == [0xff; 160])));
+    assert!(matches!(call.session.poll_output(), Some(media::Output::Event(media::Event::Secured))));
+    call.caller_says(&hum(1600));
+    assert!(call.agent.got[before..].iter().all(|got| got.payload == [0xff; 160]));
+}
+
+#[test]
+fn nothing_that_was_queued_comes_out_after_secure() {
+    let mut call = Call::new();
+    let bytes = call.caller.audio(&hum(160));
+    call.session.handle_packet(call.now, Side::Caller, call.caller.address, &bytes);
+    call.command(Command::Secure);
+    assert!(call.agent.got.iter().all(|got| got.payload == [0xff; 160]));
+    call.wait(ms(100));
+    assert!(call.frames.iter().all(|frame| frame.heard == [0; 160]));
+}
+
+#[test]
+fn without_an_agent_the_mask_stands_and_a_joining_agent_starts_masked() {
+    let mut call = Call::unconnected();
+    call.command(Command::Connect { side: Side::Caller, remote: remote(Side::Caller) });
+    call.command(Command::Secure);
+    assert_eq!(call.times("Secured"), [0]);
+    call.caller_says(&hum(1600));
+    let alaw = Remote { codec: Codec::Pcma, payload_type: 8, ..remote(Side::Agent) };
+    call.command(Command::Connect { side: Side::Agent, remote: alaw });
+    call.caller_says(&hum(1600));
+    assert_eq!(call.agent.got.len(), 10);
+    assert!(call.agent.got.iter().all(|got| got.payload == [0xd5; 160] && got.header.payload_type == 8));
+}
+
+#[test]
+fn our_stream_goes_on_over_secure_and_release() {
+    let mut call = Call::new();
+    call.caller_says(&hum(1600));
+    call.command(Command::Secure);
+    call.caller_says(&hum(16_000));
+    call.command(Command::Release);
+    call.caller_is_silent(ms(4000));
+    assert_eq!(call.times("Opened").len(), 1);
+    for pair in call.agent.got.windows(2) {
+        let (one, two) = (pair[0].header, pair[1].header);
+        assert_eq!((two.ssrc, two.sequence), (one.ssrc, one.sequence.wrapping_add(1)));
+        assert!((160..=480).contains(&two.timestamp.wrapping_sub(one.timestamp)), "at {}", pair[1].at);
+    }
+}
+
+#[test]
+fn the_mask_keeps_its_own_clock_and_proves_itself_twice_a_second() {
+    let mut call = Call::new();
+    call.command(Command::Secure);
+    call.wait(ms(2000));
+    assert_eq!(
+        call.agent.got.iter().map(|got| got.at).collect::<Vec<_>>(),
+        (0..=100).map(|n| n * 20).collect::<Vec<_>>()
+    );
+    assert_eq!(call.times("Proof"), [480, 980, 1480, 1980]);
+}
+
+#[test]
+fn a_stalled_path_gives_no_proof_and_no_flood() {
+    let mut call = Call::new();
+    call.command(Command::Secure);
+    call.now += ms(60_000);
+    call.wait(ms(0));
+    assert!(call.agent.got.len() <= 6 && call.times("Proof").is_empty());
+    assert!(call.stats().skipped > 2900);
+    let pair = (call.agent.got[0].header.timestamp, call.agent.got.last().unwrap().header.timestamp);
+    call.wait(ms(100));
+    let late = call.agent.got.last().unwrap().header.timestamp.wrapping_sub(pair.0);
+    assert!((479_000..482_000).contains(&late));
+}
+
+#[test]
+fn hold_and_a_new_peer_stay_masked() {
+    let mut call = Call::new();
+    call.command(Command::Secure);
+    call.command(Command::Disconnect { side: Side::Agent });
+    call.caller_says(&hum(1600));
+    call.command(Command::Connect { side: Side::Agent, remote: Remote { receives: false, ..remote(Side::Agent) } });
+    call.caller_says(&hum(1600));
+    let held = call.agent.got.len();
+    assert_eq!(held, 1);
+    call.command(Command::Connect { side: Side::Agent, remote: remote(Side::Agent) });
+    call.caller_says(&hum(1600));
+    assert!(call.agent.got.len() > held && call.agent.got.iter().all(|got| got.payload == [0xff; 160]));
+}
+
+#[test]
+fn the_recording_is_made_after_the_mask() {
+    let mut call = Call::new();
+    call.command(Command::Secure);
+    for key in b"4111" {
+        call.caller_says(&tone(*key, Shape::default()).unwrap());
+        call.caller_is_silent(ms(80));
+    }
+    let heard: Vec<i16> = call.frames.iter().flat_map(|frame| frame.heard).collect();
+    assert_eq!(decode(&heard), "");
+    assert!(heard.iter().all(|sample| *sample == 0), "tones in the sound are no keys yet, so there is no beep");
+}
+
+#[test]
+fn each_key_beeps_and_the_witness_is_content() {
+    let mut call = Call::new();
+    call.command(Command::Secure);
+    call.caller_keys("4111111111111111");
+    call.caller_is_silent(ms(2000));
+    let heard = call.agent_heard();
+    assert_eq!(decode(&heard), "");
+    assert!(call.times("LeakSuspected").is_empty());
+    // Each beep starts at a multiple of 250 ms since the mask began.
+    let beeps = heard.chunks_exact(2000).filter(|slot| slot[80..].iter().any(|sample| sample.abs() > 1000)).count();
+    assert_eq!(beeps, 16);
+}

@@ -1,0 +1,171 @@
+//! The one way back to an open line.
+
+use crate::harness::{Call, EVENTS, hum, ms, remote};
+use media::dtmf::{Shape, tone};
+use media::{Command, Remote, Side};
+
+fn secured() -> Call {
+    let mut call = Call::new();
+    call.caller_says(&hum(800));
+    call.command(Command::Secure);
+    call
+}
+
+/// Packets with sound that the agent got since the line was secured, but for beeps.
+fn leaked(call: &Call) -> usize {
+    let since = call.times("Opened").first().copied().unwrap_or(u64::MAX);
+    let loud = |payload: &[u8]| payload.iter().any(|code| *code != 0xff);
+    let counts = |at: u64| at >= since || (call.keys().is_empty() && at >= 100);
+    call.agent.got.iter().filter(|got| counts(got.at) && loud(&got.payload)).count()
+}
+
+#[test]
+fn release_opens_only_after_three_quiet_seconds() {
+    let mut call = secured();
+    call.caller_keys("4");
+    let key_over = call.elapsed();
+    call.command(Command::Release);
+    assert_eq!(call.times("Releasing"), [key_over]);
+    call.caller_is_silent(ms(5000));
+    let opened = call.times("Opened")[0];
+    assert!((key_over + 2800..=key_over + 3100).contains(&opened), "{opened}");
+}
+
+#[test]
+fn a_line_that_has_been_quiet_opens_with_the_next_packet() {
+    let mut call = secured();
+    call.caller_is_silent(ms(3100));
+    call.command(Command::Release);
+    call.caller_is_silent(ms(40));
+    assert_eq!(call.times("Opened").len(), 1);
+}
+
+#[test]
+fn release_while_keying_stays_masked() {
+    let mut call = secured();
+    call.command(Command::Release);
+    (0..10).for_each(|_| {
+        call.caller_keys("5");
+        call.caller_is_silent(ms(2000));
+    });
+    assert!(call.times("Opened").is_empty());
+    assert_eq!(call.keys(), "5555555555");
+}
+
+#[test]
+fn a_key_held_down_keeps_the_line_masked() {
+    let mut call = secured();
+    call.command(Command::Release);
+    let packets = call.caller.key(b'5', ms(12_000));
+    packets.iter().for_each(|bytes| call.caller_sends(bytes));
+    assert!(call.times("Opened").is_empty());
+    assert_eq!(call.keys(), "5");
+}
+
+#[test]
+fn a_tone_in_the_sound_keeps_the_line_masked() {
+    let mut call = secured();
+    call.command(Command::Release);
+    for _ in 0..5 {
+        call.caller_says(&tone(b'7', Shape { level_dbm0: -32.0, ..Shape::default() }).unwrap());
+        call.caller_is_silent(ms(2600));
+    }
+    assert!(call.times("Opened").is_empty());
+    assert_eq!((leaked(&call), call.keys().as_str()), (0, ""));
+}
+
+#[test]
+fn an_info_keeps_the_line_masked_until_its_key_is_over() {
+    let mut call = secured();
+    call.command(Command::Release);
+    call.caller_is_silent(ms(2900));
+    call.command(Command::InfoKey { key: b'5', duration_ms: Some(1000) });
+    call.caller_is_silent(ms(3900));
+    assert!(call.times("Opened").is_empty());
+    call.caller_is_silent(ms(200));
+    assert_eq!(call.times("Opened").len(), 1);
+}
+
+#[test]
+fn a_stall_of_the_callers_stream_is_not_quiet() {
+    let mut call = secured();
+    call.command(Command::Release);
+    call.caller_is_silent(ms(2000));
+    call.wait(ms(9000));
+    assert!(call.times("Opened").is_empty());
+    call.caller_is_silent(ms(900));
+    assert!(call.times("Opened").is_empty());
+    call.caller_is_silent(ms(200));
+    assert_eq!(call.times("Opened").len(), 1);
+}
+
+#[test]
+fn a_caller_who_is_gone_lets_the_line_open_in_the_end() {
+    let mut call = secured();
+    call.caller_is_silent(ms(1000));
+    call.command(Command::Disconnect { side: Side::Caller });
+    call.command(Command::Release);
+    call.wait(ms(11_900));
+    assert!(call.times("Opened").is_empty());
+    call.wait(ms(200));
+    assert_eq!(call.times("Opened").len(), 1);
+}
+
+#[test]
+fn secure_while_releasing_secures_again() {
+    let mut call = secured();
+    call.command(Command::Release);
+    call.caller_is_silent(ms(2000));
+    call.command(Command::Secure);
+    call.caller_is_silent(ms(5000));
+    assert_eq!((call.times("Secured").len(), call.times("Opened").len()), (2, 0));
+}
+
+#[test]
+fn packets_of_the_masked_time_never_pass_however_late() {
+    let mut call = secured();
+    let late_sound = call.caller.audio(&hum(160));
+    let mut late_key = call.caller.key(b'5', ms(100));
+    call.caller_sends(&late_key.remove(0));
+    call.command(Command::Release);
+    call.caller_is_silent(ms(3300));
+    assert_eq!(call.times("Opened").len(), 1);
+    for bytes in late_key.iter().chain([&late_sound]) {
+        call.caller_sends(bytes);
+        call.caller_is_silent(ms(7000));
+    }
+    assert_eq!(leaked(&call), 0);
+    assert!(call.agent.got.iter().all(|got| got.header.payload_type != EVENTS));
+    assert_eq!(call.stats().caller.late, 7);
+}
+
+#[test]
+fn what_a_dead_network_held_back_does_not_pass_when_it_comes_at_last() {
+    let mut call = secured();
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..640 {
+        held.push(call.caller.audio(&hum(160)));
+    }
+    call.command(Command::Release);
+    call.wait(ms(14_000));
+    assert_eq!(call.times("Opened").len(), 1);
+    held.iter().for_each(|bytes| call.give(Side::Caller, bytes));
+    assert_eq!(leaked(&call), 0);
+    call.caller_says(&hum(8000));
+    assert!(leaked(&call) > 30, "what is said now passes");
+}
+
+#[test]
+fn a_stream_first_heard_after_the_opening_waits_out_the_time_it_may_be_late() {
+    let mut call = secured();
+    call.caller.address = "192.0.2.77:4000".parse().unwrap();
+    let moved = Remote { address: call.caller.address, ..remote(Side::Caller) };
+    call.command(Command::Connect { side: Side::Caller, remote: moved });
+    call.command(Command::Release);
+    call.wait(ms(14_000));
+    assert_eq!(call.times("Opened").len(), 1);
+    call.caller_says(&hum(24_000));
+    assert_eq!(leaked(&call), 0);
+    call.caller_says(&hum(1600));
+    assert_eq!(leaked(&call), 10);
+}
