@@ -7,9 +7,6 @@ use anyhow::Result;
 use crate::run::{Steps, Tool};
 use crate::{links, test, tidy, walls};
 
-/// The simulation's runs: calls at key level, then calls with real frames.
-const SIMULATIONS: [&[&str]; 2] = [&["--calls", "100000"], &["--frames", "2000"]];
-
 /// Runs everything; the first failing step ends it.
 pub(crate) fn run(root: &Path, skip_test: bool) -> Result<()> {
     if !skip_test {
@@ -22,7 +19,6 @@ pub(crate) fn run(root: &Path, skip_test: bool) -> Result<()> {
     steps.step("lints", || clippy(root))?;
     steps.step("documents", || documents(root))?;
     steps.step("supply chain", || deny(root))?;
-    steps.step("simulation", || sim(root))?;
     steps.summary();
     Ok(())
 }
@@ -45,12 +41,4 @@ pub(crate) fn deny(root: &Path) -> Result<()> {
         return Ok(());
     }
     Tool::cargo(root).args(["deny", "check", "bans", "licenses", "sources"]).run()
-}
-
-/// The simulation, optimized but with debug checks. A failing seed is printed by the simulation itself.
-pub(crate) fn sim(root: &Path) -> Result<()> {
-    for arguments in SIMULATIONS {
-        Tool::cargo(root).args(["run", "--profile", "sim", "--package", "sim", "--"]).args(arguments).run()?;
-    }
-    Ok(())
 }

@@ -47,7 +47,7 @@ enum Chore {
     },
     /// Set up, check the web desk, run all tests.
     Test,
-    /// All that CI does: `test`, then format, lints, walls, tidy, simulation, supply chain, documents.
+    /// All that CI does: `test`, then format, lints, walls, tidy, supply chain, documents.
     Ci {
         /// Leave `test` out, because it ran before.
         #[arg(long)]
@@ -61,8 +61,6 @@ enum Chore {
     Links,
     /// Check supply chain by cargo-deny, where it is installed.
     Deny,
-    /// Run the simulation's seeds as CI does.
-    Sim,
     /// Install the web desk's packages and build it.
     Web,
     /// Bring what the tests need: Debian packages and npm packages.
@@ -91,7 +89,6 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         Chore::Tidy => tidy::run(&root),
         Chore::Links => links::run(&root),
         Chore::Deny => ci::deny(&root),
-        Chore::Sim => ci::sim(&root),
         Chore::Web => web::install(&root).and_then(|()| web::build(&root)),
         Chore::Setup => setup::for_test(&root),
         Chore::Bench => bench::run(&root),

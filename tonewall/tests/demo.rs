@@ -1,0 +1,149 @@
+//! The demo as a user runs it: one JSON line, nothing on the agent's leg, and other people's decoders to say so too.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "test code"
+)]
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+fn tonewall() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tonewall"))
+}
+
+/// Plays one call with the keys travelling by this way; returns the one line.
+fn once(keys: &str) -> Value {
+    let output = tonewall().args(["demo", "--once", "--headless", "--keys", keys]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let why = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}\n{why}");
+    assert_eq!(said.lines().count(), 1, "exactly one line: {said}");
+    serde_json::from_str(&said).unwrap()
+}
+
+fn is_approved_and_silent(report: &Value) {
+    assert_eq!(report["outcome"], "approved");
+    assert_eq!(report["agent_leg_digits"], "");
+    assert_eq!(report["agent_leg_other_packets"], 0, "no event, no INFO, nothing strange");
+    assert_eq!(report["card"]["brand"], "visa");
+    assert_eq!(report["card"]["last4"], "4242");
+    assert!(!report["auth_code"].as_str().unwrap().is_empty());
+    let recording = Path::new(report["recording"].as_str().unwrap());
+    assert_eq!(multimon(recording), "", "multimon-ng reads no digit in the recording");
+    std::fs::remove_dir_all(recording.parent().unwrap().parent().unwrap()).unwrap();
+}
+
+/// The digits that multimon-ng reads in a WAV file, both channels mixed.
+fn multimon(wav: &Path) -> String {
+    let mut sox = Command::new("sox")
+        .arg(wav)
+        .args(["-t", "raw", "-e", "signed-integer", "-b", "16", "-r", "22050", "-c", "1", "-"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("sox is installed (cargo xtask setup)");
+    let output = Command::new("multimon-ng")
+        .args(["-q", "-t", "raw", "-a", "DTMF", "-"])
+        .stdin(sox.stdout.take().unwrap())
+        .output()
+        .expect("multimon-ng is installed (cargo xtask setup)");
+    assert!(sox.wait().unwrap().success());
+    String::from_utf8_lossy(&output.stdout).lines().filter_map(|line| line.strip_prefix("DTMF: ")).collect()
+}
+
+#[test]
+fn a_card_keyed_by_events_is_charged_and_never_heard() {
+    is_approved_and_silent(&once("events"));
+}
+
+#[test]
+fn a_card_keyed_by_info_is_charged_and_never_heard() {
+    is_approved_and_silent(&once("info"));
+}
+
+#[test]
+fn a_key_that_comes_by_both_ways_counts_once() {
+    is_approved_and_silent(&once("both"));
+}
+
+#[test]
+fn multimon_does_read_digits_where_there_are_some() {
+    let wav = std::env::temp_dir().join(format!("tonewall-control-{}.wav", std::process::id()));
+    let tones = "synth 0.1 sine 770 sine 1336 remix 1-2 pad 0 0.1";
+    let made = Command::new("sox").args(["-n", "-r", "8000", "-b", "16"]).arg(&wav).args(tones.split(' ')).status();
+    assert!(made.unwrap().success());
+    assert_eq!(multimon(&wav), "5");
+    std::fs::remove_file(wav).unwrap();
+}
+
+#[test]
+fn an_unknown_key_in_the_configuration_is_refused_with_its_line() {
+    let folder = std::env::temp_dir().join(format!("tonewall-check-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("cde.toml"), "[sip]\nlissten = 1\n").unwrap();
+    let output = tonewall().args(["check", "--config"]).arg(&folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(said.contains("line 2") && said.contains("lissten"), "{said}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// A demo that waits for a browser; ended when dropped.
+struct Shown(Child);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        // SIGTERM, so that it ends its own processes; what is left after that is the kernel's.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// An agent takes a call in Chromium by keyboard alone; axe-core looks at every state.
+fn browser(story: &str, scenario: &str) {
+    let mut child = tonewall().args(["demo", "--story", story]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let shown = Shown(child);
+    let link =
+        lines.find_map(|line| line.unwrap().split_whitespace().find(|word| word.contains("token=")).map(String::from));
+    // Read on, or the demo would stand still at a full pipe.
+    std::thread::spawn(move || lines.count());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let output = Command::new("node")
+        .arg("e2e/desk.mjs")
+        .arg(scenario)
+        .arg(root.join("target/screenshots").join(scenario))
+        .current_dir(root.join("office/web"))
+        .env("TONEWALL_DESK_URL", link.expect("the demo prints a link"))
+        .env("TONEWALL_NEVER_SHOWN", "4242424242424242,4242 4242 4242,5555555555554444,4000000000000002")
+        .output()
+        .unwrap();
+    drop(shown);
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn an_agent_takes_a_payment_by_keyboard_alone() {
+    browser("approve", "approve");
+}
+
+#[test]
+fn a_declined_card_is_followed_by_another() {
+    browser("decline", "decline-then-other-card");
+}
+
+#[test]
+fn an_agent_cancels() {
+    browser("approve", "cancel");
+}
+
+#[test]
+fn a_caller_hangs_up_while_keying() {
+    browser("hang-up", "caller-hangs-up");
+}
