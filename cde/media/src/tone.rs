@@ -58,17 +58,23 @@ impl Suspicion {
     /// Hears samples; true if a window that ended in them is suspicious.
     pub fn push(&mut self, samples: &[i16]) -> bool {
         let mut suspicious = false;
-        for sample in samples {
-            self.block.push(&self.coefficients, f32::from(*sample));
-            self.filled += 1;
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(usize::from(BLOCK - self.filled)));
+            self.block = self.block.hear(&self.coefficients, now);
+            self.filled += u8::try_from(now.len()).unwrap_or(BLOCK);
             if self.filled == BLOCK {
-                let heard = self.block.finish(&self.coefficients);
-                suspicious |= is_suspicious(&self.before, &heard);
-                self.before = heard;
-                self.block = Block::default();
-                self.filled = 0;
+                suspicious |= self.finish_block();
             }
+            rest = later;
         }
+        suspicious
+    }
+
+    fn finish_block(&mut self) -> bool {
+        let heard = self.block.finish(&self.coefficients);
+        let suspicious = is_suspicious(&self.before, &heard);
+        (self.before, self.block, self.filled) = (heard, Block::default(), 0);
         suspicious
     }
 }
@@ -78,14 +84,20 @@ fn coefficient(hertz: f32) -> f32 {
 }
 
 impl Block {
-    fn push(&mut self, coefficients: &[f32; 8], sample: f32) {
-        self.energy += sample * sample;
-        let states = self.first.iter_mut().zip(&mut self.second).zip(coefficients);
-        for ((first, second), coefficient) in states {
-            let next = sample + coefficient * *first - *second;
-            *second = *first;
-            *first = next;
+    /// By value, so that the filters' states stay in registers over the whole block.
+    fn hear(mut self, coefficients: &[f32; 8], samples: &[i16]) -> Self {
+        for sample in samples {
+            let sample = f32::from(*sample);
+            self.energy += sample * sample;
+            let mut next = [sample; 8];
+            for ((next, coefficient), (first, second)) in
+                next.iter_mut().zip(coefficients).zip(self.first.iter().zip(&self.second))
+            {
+                *next += coefficient * first - second;
+            }
+            (self.second, self.first) = (self.first, next);
         }
+        self
     }
 
     fn finish(&self, coefficients: &[f32; 8]) -> Heard {

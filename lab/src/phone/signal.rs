@@ -35,7 +35,7 @@ pub(super) fn from_ulaw(code: u8) -> i16 {
 
 /// A-law, by the definition of ITU-T G.711; every second bit is inverted on the line.
 pub(super) fn to_alaw(sample: i16) -> u8 {
-    let magnitude = (i32::from(sample).abs() >> 4).min(2047);
+    let magnitude = (i32::from(sample).abs() >> 3).min(4095);
     let segment = if magnitude < 32 { 0 } else { 27 - magnitude.leading_zeros() };
     let shift = if segment == 0 { 1 } else { segment };
     let place = (magnitude >> shift) & 0x0F;

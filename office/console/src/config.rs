@@ -129,6 +129,6 @@ mod tests {
     fn relative_paths_start_at_the_folder() {
         let config = Config::parse("door = \"/run/door\"").unwrap().in_folder(Path::new("/etc/t"));
         assert_eq!(config.door, Path::new("/run/door"));
-        assert_eq!(config.database, Path::new("/etc/t/office.db"));
+        assert_eq!(config.database, Path::new("/etc/t/office-data/office.db"));
     }
 }

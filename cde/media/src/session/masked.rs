@@ -5,6 +5,7 @@ use super::caller::Barrier;
 use crate::interface::{Event, Remote, Side};
 use crate::mask::{CATCH_UP_MAX, Mask, Proof};
 use crate::rtp::Packet;
+use crate::tone::Suspicion;
 use crate::{FRAME_SAMPLES, g711, masking_enabled};
 use std::time::Instant;
 
@@ -81,6 +82,8 @@ impl Session {
             codes = [silence; _];
             heard = [0; _];
             mask.muted = true;
+            // It has heard what is not sent; from here on it hears the silence.
+            mask.witness = Suspicion::new();
             self.outputs.event(Event::LeakSuspected);
         }
         let first = std::mem::take(&mut mask.first);
@@ -112,5 +115,42 @@ impl Session {
         self.mask = None;
         self.barrier = Some(self.caller.lock().map_or(Barrier::Unheard, |lock| Barrier::new(now, lock)));
         self.event(Event::Opened);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtmf::{Shape, tone};
+    use crate::interface::{Codec, Command, Config, Output};
+    use crate::keys::tests::start;
+
+    /// Puts a frame on the agent leg; says whether it was silence, and whether a leak was suspected.
+    fn put(session: &mut Session, frame: [i16; FRAME_SAMPLES]) -> (bool, bool) {
+        let agent = session.agent.remote().copied().unwrap();
+        session.send_frame(start(), &agent, frame);
+        let outputs: Vec<Output> = std::iter::from_fn(|| session.poll_output()).collect();
+        let silent = |output: &Output| matches!(output, Output::Send { packet, .. } if packet.payload() == [0xff; 160]);
+        let alarm = |output: &Output| matches!(output, Output::Event(Event::LeakSuspected));
+        (outputs.iter().any(silent), outputs.iter().any(alarm))
+    }
+
+    #[test]
+    fn a_frame_that_sounds_like_a_key_is_never_sent_and_mutes_the_agent_until_secured_again() {
+        let mut session = Session::new(start(), Config { seed: [0; 32], record: false });
+        let address = ([192, 0, 2, 2], 5000).into();
+        let (codec, payload_type, telephone_event) = (Codec::Pcmu, 0, None);
+        let remote = Remote { address, codec, payload_type, telephone_event, sends: true, receives: true };
+        session.handle_command(start(), Command::Connect { side: Side::Agent, remote });
+        session.handle_command(start(), Command::Secure);
+        while session.poll_output().is_some() {}
+        let key: [i16; FRAME_SAMPLES] = *tone(b'5', Shape::default()).unwrap().first_chunk().unwrap();
+        let beep = [1000; FRAME_SAMPLES];
+        assert_eq!(put(&mut session, beep), (false, false));
+        assert_eq!(put(&mut session, key), (true, true));
+        assert_eq!(put(&mut session, beep), (true, false));
+        session.handle_command(start(), Command::Secure);
+        while session.poll_output().is_some() {}
+        assert_eq!(put(&mut session, beep), (false, false));
     }
 }

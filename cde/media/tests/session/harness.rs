@@ -1,4 +1,5 @@
 //! One call, its two peers and a clock.
+#![cfg_attr(feature = "masking-off-control", allow(dead_code, reason = "the control runs a part of the tests"))]
 
 use card::Key;
 use media::event::EventSender;
