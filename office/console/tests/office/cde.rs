@@ -34,7 +34,7 @@ pub(crate) struct Link {
 
 impl Cde {
     pub(crate) fn bind(path: &Path) -> Self {
-        Self { listener: UnixListener::bind(path).unwrap(), journal: JournalId(Uuid::from_u128(0xA)) }
+        Self { listener: crate::listen(path).unwrap(), journal: JournalId(Uuid::from_u128(0xA)) }
     }
 
     /// Waits for the office and greets it.

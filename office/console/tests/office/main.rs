@@ -149,3 +149,9 @@ pub(crate) fn database(folder: &Path) -> Vec<u8> {
     }
     bytes
 }
+
+/// Binds a socket in a folder that may not be there yet.
+pub(crate) fn listen(socket: impl AsRef<Path>) -> std::io::Result<tokio::net::UnixListener> {
+    std::fs::create_dir_all(socket.as_ref().parent().unwrap())?;
+    tokio::net::UnixListener::bind(socket)
+}
