@@ -148,7 +148,7 @@ impl Journal {
         let _ = self.writes.send(Write::Acknowledge(number)).await;
     }
 
-    /// The next records after a number, oldest first, at most [`PAGE`].
+    /// The next records after a number, oldest first, at most a page.
     pub async fn after(&self, number: u64) -> Result<Vec<Record>, JournalError> {
         let rows = sqlx::query("SELECT body FROM record WHERE number > ? ORDER BY number LIMIT ?")
             .bind(i64::try_from(number).unwrap_or(i64::MAX))
