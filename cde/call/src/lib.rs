@@ -1,6 +1,6 @@
 //! The back-to-back user agent: caller leg, agent leg, the line between them and the payment on it.
 //!
-//! [`Switchboard`] is the one machine the shell drives. It owns the SIP endpoint and every [`call`]; RTP never comes
+//! [`Switchboard`] is the one machine the shell drives. It owns the SIP endpoint and every call; RTP never comes
 //! here: each call tells its media session what to do and is told what happened.
 //!
 //! # Invariants
@@ -13,7 +13,7 @@
 //!
 //! # Layout
 //! - [`config`]: trunks, routes, limits. [`switchboard`]: dispatch, commands, timers, ports.
-//! - [`call`]: one call; `setup`, `session` (hold, INFO), `line`, `pay` and `end` are its chapters. `leg`: one side.
+//! - `call`: one call; `setup`, `session` (hold, INFO), `line`, `pay` and `end` are its chapters. `leg`: one side.
 
 pub mod config;
 pub mod switchboard;
