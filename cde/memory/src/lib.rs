@@ -7,7 +7,7 @@
 //!
 //! # Layout
 //! - [`arena`]: slots in `memfd_secret` pages, else `mlock`ed ones.
-//! - [`wipe`]: wiping, and the allocator that wipes what libraries free.
+//! - [`mod@wipe`]: wiping, and the allocator that wipes what libraries free.
 //! - [`process`]: no core dumps, no ptrace by others, no capability.
 
 pub mod arena;

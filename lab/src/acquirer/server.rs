@@ -1,6 +1,6 @@
 //! The bank on a socket, with connections that really break.
 //!
-//! axum has no word for "close without an answer", so each connection carries a [`Switch`] that its handler sets and
+//! axum has no word for "close without an answer", so each connection carries a `Switch` that its handler sets and
 //! its writer obeys.
 
 use super::bank::{Bank, Request, Response};
