@@ -31,7 +31,7 @@ async function approve(screen) {
   await allAccepted(screen);
   await screen.press("Alt+Enter");
   const result = await approved(screen);
-  await releaseLine(screen);
+  await lineOpens(screen);
   return result;
 }
 
@@ -47,7 +47,7 @@ async function declineThenOtherCard(screen) {
   await allAccepted(screen, "ready-again");
   await screen.press("Alt+Enter");
   const result = await approved(screen);
-  await releaseLine(screen);
+  await lineOpens(screen);
   return result;
 }
 
@@ -110,10 +110,15 @@ async function approved(screen) {
   return { outcome: "approved", auth_code: code, card: facts.Card };
 }
 
+/** After an approval the line is released by itself; "releasing" may be over before the script has looked. */
+async function lineOpens(screen) {
+  await screen.waits("released", '[data-line="open"]');
+}
+
 async function releaseLine(screen) {
   await screen.press("Alt+KeyL");
-  await screen.waits("releasing", '[data-line="releasing"]');
-  await screen.waits("released", '[data-line="open"]');
+  await screen.waits(null, '[data-line="releasing"], [data-line="open"]');
+  await lineOpens(screen);
 }
 
 async function helpOpensAndCloses(screen) {
