@@ -8,10 +8,12 @@ pub struct HardenError {
     source: std::io::Error,
 }
 
-/// No core dumps, no reading by other processes of the same user, no new privileges, no capability.
+/// No core dumps, no reading by other processes of the same user, no file that another user may read unless it is
+/// given to them, no new privileges, no capability.
 /// Call it first thing, before any secret can be there and before any thread is started.
 pub fn harden() -> Result<(), HardenError> {
     no_core_dumps()?;
+    files_for_this_user_alone();
     prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0)?;
     prctl("PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1)?;
     drop_capabilities()
@@ -25,6 +27,12 @@ fn no_core_dumps() -> Result<(), HardenError> {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer leads to a valid rlimit for the length of the call.
     check("RLIMIT_CORE", unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) })
+}
+
+/// SQLite, recordings, whatever a library makes: the group, which is the office's too, gets nothing by default.
+fn files_for_this_user_alone() {
+    // SAFETY: takes a number, cannot fail.
+    unsafe { libc::umask(0o077) };
 }
 
 fn prctl(step: &'static str, option: libc::c_int, value: libc::c_ulong) -> Result<(), HardenError> {
@@ -71,5 +79,6 @@ mod tests {
         assert_eq!(line("CapEff:"), "0000000000000000");
         assert_eq!(line("CapPrm:"), "0000000000000000");
         assert_eq!(line("NoNewPrivs:"), "1");
+        assert_eq!(line("Umask:"), "0077");
     }
 }
