@@ -22,9 +22,24 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     config.door_peer_uid = arguments.cde_uid.or(config.door_peer_uid);
     runtime()?.block_on(async {
         let stop = stop::signal_to_stop(arguments.supervised)?;
+        let first = console::first_admin(&config).await?;
         let server = console::Server::start(config).await?;
         tell(&format!("office: ready, http://{}/", server.addr));
+        if let Some(token) = first {
+            tell(&format!(
+                "office: nobody has signed in here yet. This link signs in {}, once, within ten minutes:\n  \
+                 http://{}{}\n  Later links: tonewall user link --email {0}",
+                console::FIRST_ADMIN,
+                server.addr,
+                sign_in_path(&token)
+            ));
+        }
         server.run_until(stop::stopped(stop)).await?;
         anyhow::Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Where a sign-in token is used.
+pub(crate) fn sign_in_path(token: &str) -> String {
+    format!("/api/v1/session/auto?token={token}")
 }

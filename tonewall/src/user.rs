@@ -10,6 +10,14 @@ use std::process::ExitCode;
 pub(crate) enum Command {
     /// Adds a person. The password is read from a file, or asked for, or read from standard input.
     Add(Add),
+    /// Prints a link that signs a person in, once, within ten minutes: for a first sign-in or a forgotten password.
+    Link {
+        #[command(flatten)]
+        folder: Folder,
+        /// E-mail address of the person.
+        #[arg(long)]
+        email: String,
+    },
 }
 
 #[derive(clap::Args)]
@@ -34,7 +42,18 @@ pub(crate) struct Add {
 }
 
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let Command::Add(add) = command;
+    match command {
+        Command::Add(add) => run_add(add),
+        Command::Link { folder, email } => {
+            let config = console::Config::load(&folder.path)?;
+            let token = runtime()?.block_on(console::sign_in_link(&config, &email))?;
+            print(&format!("http://{}{}", config.listen, crate::office::sign_in_path(&token)));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn run_add(add: Add) -> anyhow::Result<ExitCode> {
     let config = console::Config::load(&add.folder.path)?;
     let password = password(&add)?;
     let role = if add.role == "admin" { console::Role::Admin } else { console::Role::Agent };

@@ -15,6 +15,8 @@ use wire::{Extension, pan_like};
 
 /// The longest e-mail address or name.
 const TEXT_CHARS_MAX: usize = 254;
+/// Who signs in by the link of the first start.
+pub const FIRST_ADMIN: &str = "admin@localhost";
 /// What an API key begins with, so that scanners of leaked secrets find it.
 pub(crate) const API_KEY_PREFIX: &str = "twk_";
 
@@ -83,6 +85,15 @@ pub async fn sign_in_link(config: &Config, email: &str) -> Result<String, Accoun
     result
 }
 
+/// On a first start nobody can sign in yet: makes the admin and a token as of [`sign_in_link`]. As long as nobody but
+/// that admin exists and they have not signed in, each start makes a new token.
+pub async fn first_admin(config: &Config) -> Result<Option<String>, AccountError> {
+    let store = Store::open(&config.database).await?;
+    let result = first(&store).await;
+    store.close().await;
+    result
+}
+
 /// Makes an API key that acts for this user: the same extension, the same name in the audit trail. It is shown once.
 pub async fn api_key_add(config: &Config, email: &str, name: &str) -> Result<String, AccountError> {
     let store = Store::open(&config.database).await?;
@@ -113,6 +124,28 @@ async fn add(store: &Store, user: NewUser) -> Result<(), AccountError> {
     let now = now_ms();
     store.user_insert(now, &row).await?;
     Ok(store.audit(&Entry::system(now, "user_add", user.role.as_str(), &user.email)).await?)
+}
+
+async fn first(store: &Store) -> Result<Option<String>, AccountError> {
+    if store.users().await? == 0 {
+        let user = NewUser {
+            email: FIRST_ADMIN.to_owned(),
+            name: "Admin".to_owned(),
+            extension: None,
+            role: Role::Admin,
+            // Known to nobody: links are the way in.
+            password: secret::token()?,
+        };
+        add(store, user).await?;
+    }
+    if store.users().await? == 1 && !store.has_signed_in(FIRST_ADMIN).await? {
+        return link(store, FIRST_ADMIN).await.map(Some).or_else(|error| match error {
+            // Somebody else is the only user.
+            AccountError::NoSuchUser => Ok(None),
+            error => Err(error),
+        });
+    }
+    Ok(None)
 }
 
 async fn link(store: &Store, email: &str) -> Result<String, AccountError> {
@@ -189,6 +222,21 @@ mod tests {
             let said = add(&store, new).await.unwrap_err().to_string();
             assert!(said.contains(error), "{said}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_first_start_gives_a_link_until_it_is_used_or_somebody_was_added() {
+        let (store, _folder) = store().await;
+        assert!(first(&store).await.unwrap().is_some(), "nobody is there");
+        let token = first(&store).await.unwrap().expect("nobody has signed in");
+        let admin = store.link_take(now_ms(), &token).await.unwrap().unwrap();
+        assert_eq!((admin.email.as_str(), admin.role), (FIRST_ADMIN, Role::Admin));
+        store.audit(&Entry { who: admin.email, ..Entry::system(1, "sign_in", "link", "session") }).await.unwrap();
+        assert!(first(&store).await.unwrap().is_none(), "the admin has signed in");
+
+        let (other, _folder) = crate::store::tests::store().await;
+        add(&other, user("amy@example.com", "1001", "a long password")).await.unwrap();
+        assert!(first(&other).await.unwrap().is_none(), "somebody was added by hand");
     }
 
     #[tokio::test]

@@ -29,7 +29,7 @@ pub mod server;
 mod store;
 mod view;
 
-pub use account::{AccountError, NewUser, api_key_add, sign_in_link, user_add};
+pub use account::{AccountError, FIRST_ADMIN, NewUser, api_key_add, first_admin, sign_in_link, user_add};
 pub use config::{Config, ConfigError};
 pub use secret::SecretError;
 pub use server::{Server, StartError, run};

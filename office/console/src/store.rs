@@ -12,8 +12,9 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
-    fs::{OpenOptions, Permissions},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    fs::{File, OpenOptions, Permissions},
+    io::ErrorKind,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,6 +25,8 @@ const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
 const READERS_MAX: u32 = 4;
 /// How long a connection waits for another process's write.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// The superuser's id.
+const ROOT: u32 = 0;
 /// How long a request waits for a connection.
 const ACQUIRE_WAIT: Duration = Duration::from_secs(10);
 
@@ -122,8 +125,23 @@ fn protect(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    match OpenOptions::new().create_new(true).append(true).mode(0o600).open(path) {
+        Ok(file) => give_to_folders_owner(&file, path)?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
     std::fs::set_permissions(path, Permissions::from_mode(0o600))
+}
+
+/// What root makes in the office's folder (`tonewall user add`) would otherwise be closed to the office. SQLite gives
+/// the log beside the file the same owner.
+fn give_to_folders_owner(file: &File, path: &Path) -> std::io::Result<()> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let (own, owner) = (file.metadata()?, std::fs::metadata(folder)?);
+    if own.uid() == ROOT && owner.uid() != ROOT {
+        return fchown(file, Some(owner.uid()), Some(owner.gid()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

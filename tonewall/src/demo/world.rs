@@ -68,7 +68,7 @@ impl World {
 
     /// The link that signs the browser in, once.
     pub(super) fn link(&self) -> String {
-        format!("http://{}/api/v1/session/auto?token={}", self.office, self.token)
+        format!("http://{}{}", self.office, crate::office::sign_in_path(&self.token))
     }
 
     pub(super) fn recordings(&self) -> PathBuf {

@@ -4,13 +4,14 @@
 //! door: the cde's files are the cde's alone.
 
 use anyhow::Context;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
 use std::path::Path;
 use tokio::process::Command;
 
 const CDE: &str = "tonewall-cde";
 const OFFICE: &str = "tonewall-office";
 const DOOR: &str = "tonewall-door";
+const ROOT: u32 = 0;
 
 /// Who runs what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Users {
         if one_user {
             return Ok(Self::One);
         }
-        if std::fs::metadata("/proc/self").context("/proc is needed")?.uid() != 0 {
+        if std::fs::metadata("/proc/self").context("/proc is needed")?.uid() != ROOT {
             anyhow::bail!(
                 "only root can start the two processes under two users. Start as root, start `tonewall cde` and \
                  `tonewall office` each as its user, or accept one user for both with --one-user."
@@ -53,7 +54,7 @@ impl Users {
         }
     }
 
-    /// Makes the folders that each process writes to, and takes the cde's file away from everybody else.
+    /// Makes the folders that each process writes to, with what root (`tonewall user add`) left in them, and takes the cde's file away from everybody else.
     pub(crate) fn prepare(self, folder: &Path) -> anyhow::Result<()> {
         let Self::Two { cde, office, door } = self else { return Ok(()) };
         own_folder(&folder.join("cde-data"), cde, door, 0o710)?;
@@ -77,6 +78,13 @@ impl Users {
 fn own_folder(folder: &Path, uid: u32, gid: u32, mode: u32) -> anyhow::Result<()> {
     let what = || folder.display().to_string();
     std::fs::create_dir_all(folder).with_context(what)?;
+    // Only while the folder is still root's own: in a folder that is the process's, a file could be a link to anything.
+    if std::fs::metadata(folder).with_context(what)?.uid() == ROOT {
+        for entry in std::fs::read_dir(folder).with_context(what)? {
+            let path = entry.with_context(what)?.path();
+            lchown(&path, Some(uid), Some(gid)).with_context(|| path.display().to_string())?;
+        }
+    }
     chown(folder, Some(uid), Some(gid)).with_context(what)?;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).with_context(what)
 }

@@ -92,6 +92,18 @@ impl Store {
         Ok(())
     }
 
+    /// How many users there are.
+    pub(crate) async fn users(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar("SELECT count(*) FROM user").fetch_one(&self.writer).await?)
+    }
+
+    /// Has this user ever signed in?
+    pub(crate) async fn has_signed_in(&self, email: &str) -> Result<bool, StoreError> {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM audit WHERE who = ? AND what = 'sign_in' AND result IN ('link', 'password'))";
+        Ok(sqlx::query_scalar(sql).bind(email).fetch_one(&self.writer).await?)
+    }
+
     /// The user with this e-mail.
     pub(crate) async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         let found: Option<UserColumns> =
