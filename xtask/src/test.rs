@@ -14,12 +14,20 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     steps.step("web: lint, types, unit tests", || web::check(root))?;
     // Before the Rust tests, since the console embeds the bundle and the browser tests drive it.
     steps.step("web: bundle", || web::build(root))?;
+    // Every check for a leak must be seen to fail somewhere: in a build whose masking is off.
+    steps.step("control build", || control(root))?;
     // SIPp, baresip, multimon-ng, spandsp and Chromium are driven from `tonewall/tests`, so they are part of this.
     steps.step("tests", || tests(root))?;
     // Not in nextest; among them are the proofs that a secret cannot be printed, cloned or used twice.
     steps.step("documentation tests", || Tool::cargo(root).args(["test", "--workspace", "--doc"]).run())?;
     steps.summary();
     Ok(())
+}
+
+/// In a folder of its own, so that nobody starts it for the product. `tonewall/tests/peers/stage/binary.rs` finds it.
+fn control(root: &Path) -> Result<()> {
+    let feature = ["build", "--package", "tonewall", "--features", "masking-off-control"];
+    Tool::cargo(root).args(feature).args(["--target-dir", "target/control"]).run()
 }
 
 fn tests(root: &Path) -> Result<()> {

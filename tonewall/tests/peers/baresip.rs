@@ -1,0 +1,129 @@
+//! baresip on both sides: a caller who keys a card by RFC 4733, and an agent's phone that answers by itself.
+
+use crate::decoders::{Read, decode, write_wav};
+use crate::stage::lane::authorize;
+use crate::stage::{Route, Setting, Stage, free_tcp, free_udp};
+use crate::tools::{Background, file_says};
+use anyhow::Context;
+use lab::desk::text;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tokio::io::{AsyncWriteExt, sink};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
+
+const WAIT_MAX: Duration = Duration::from_secs(20);
+const BETWEEN_KEYS: Duration = Duration::from_millis(150);
+const CARD: [&str; 3] = ["4242424242424242*", "1235", "123"];
+/// A minute at 8 kHz.
+const HUM_SAMPLES: u32 = 480_000;
+
+/// A running baresip.
+struct Baresip {
+    folder: PathBuf,
+    orders: OwnedWriteHalf,
+    _process: Background,
+}
+
+impl Baresip {
+    async fn start(folder: &Path, user: &str, sip: SocketAddr, rtp_ports: &str, account: &str) -> anyhow::Result<Self> {
+        let folder = folder.join(user);
+        std::fs::create_dir(&folder)?;
+        let orders = free_tcp()?;
+        std::fs::write(folder.join("config"), config(&folder, sip, orders, rtp_ports))?;
+        std::fs::write(folder.join("accounts"), format!("<sip:{user}@{sip}>;regint=0{account}\n"))?;
+        // This version has no source of sound at 8 kHz but a file.
+        let hum = |index: u32| ((f64::from(index) * 0.3).sin() * 600.0) as i16;
+        write_wav(&folder.join("hum.wav"), &(0..HUM_SAMPLES).map(hum).collect::<Vec<_>>())?;
+        let log = folder.join("log");
+        let process = Background::start(Command::new("baresip").arg("-v").arg("-f").arg(&folder), &log)?;
+        file_says(&log, "baresip is ready", WAIT_MAX).await?;
+        let (mut answers, orders) = TcpStream::connect(orders).await.context("baresip's ctrl_tcp")?.into_split();
+        // Its log tells what we want to know; the answers only have to be taken.
+        tokio::spawn(async move { tokio::io::copy(&mut answers, &mut sink()).await });
+        Ok(Self { folder, orders, _process: process })
+    }
+
+    /// Orders are JSON in netstrings.
+    async fn order(&mut self, command: &str, parameters: &str) -> anyhow::Result<()> {
+        let order = json!({"command": command, "params": parameters}).to_string();
+        Ok(self.orders.write_all(format!("{}:{order},", order.len()).as_bytes()).await?)
+    }
+
+    /// Presses keys one after the other, as a person does.
+    async fn key(&mut self, keys: &str) -> anyhow::Result<()> {
+        for key in keys.chars() {
+            self.order("sndcode", &key.to_string()).await?;
+            tokio::time::sleep(BETWEEN_KEYS).await;
+        }
+        Ok(())
+    }
+
+    async fn says(&self, words: &str) -> anyhow::Result<String> {
+        file_says(&self.folder.join("log"), words, WAIT_MAX).await
+    }
+
+    /// What it heard: a WAV file that its `sndfile` module has written.
+    fn heard(&self) -> anyhow::Result<PathBuf> {
+        let files = std::fs::read_dir(&self.folder)?.flatten().map(|entry| entry.path());
+        let mut heard = files.filter(|file| file.to_string_lossy().ends_with("-dec.wav"));
+        heard.next().context("baresip has recorded nothing")
+    }
+}
+
+fn config(folder: &Path, sip: SocketAddr, orders: SocketAddr, rtp_ports: &str) -> String {
+    let folder = folder.display();
+    let modules = ["account", "g711", "aufile", "aubridge", "menu", "uuid", "sndfile", "ctrl_tcp"];
+    let modules: String = modules.iter().map(|name| format!("module {name}.so\n")).collect();
+    format!(
+        "sip_listen {sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp_ports}\nmodule_path /usr/lib/baresip/modules\n\
+         {modules}ctrl_tcp_listen {orders}\naudio_source aufile,{folder}/hum.wav\naudio_player aubridge,ear\n\
+         audio_alert aubridge,ear\nausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
+         snd_path {folder}\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_baresip_caller_pays_a_baresip_agent() -> anyhow::Result<()> {
+    let (caller, agent) = (free_udp()?, free_udp()?);
+    let route = Route { extension: "1001".to_owned(), caller, agent };
+    let stage = Stage::start("baresip", Setting::new(3, vec![route])).await?;
+    let folder = stage.folder.path();
+    let mut caller = Baresip::start(folder, "caller", caller, "10400-10449", ";dtmfmode=rtpevent").await?;
+    let mut agent = Baresip::start(folder, "1001", agent, "10450-10499", ";answermode=auto").await?;
+    let desk = stage.desk("1001").await?;
+
+    caller.order("dial", &format!("sip:02079460018@{}", stage.sip)).await?;
+    caller.says("Call established").await.context("calling")?;
+    let call = desk.wait_for_call("talking", WAIT_MAX).await?;
+    let call = text(&call, "/call").to_owned();
+    // Before the line is secured keys reach the agent's phone, and it tells of them.
+    caller.key("9").await?;
+    agent.says("received event: '9'").await.context("a key on the open line")?;
+
+    let payment = desk.start_payment(&call, 4200, "GBP").await?;
+    desk.line(&call, "secure").await?;
+    for keys in CARD {
+        caller.key(keys).await?;
+    }
+    desk.wait_for_payment(&payment, &["ready"], WAIT_MAX).await.context("keying the card")?;
+    let paid = authorize(&desk, &payment).await?;
+    assert_eq!((text(&paid, "/state"), text(&paid, "/card/last4")), ("approved", "4242"));
+    assert_eq!(stage.ledger().await?.len(), 1);
+
+    caller.order("hangup", "").await?;
+    let log = agent.says("session closed").await?;
+    let events = log.lines().filter(|line| line.contains("received event")).count();
+    assert!((1..=2).contains(&events), "the agent's phone tells of more than the one open key:\n{log}");
+    agent.order("quit", "").await?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let nothing = Read { multimon: String::new(), spandsp: String::new() };
+    let heard = agent.heard()?;
+    assert!(std::fs::metadata(&heard)?.len() > 60_000, "the agent's phone heard too little to judge");
+    assert_eq!(decode(&heard).await?, nothing);
+    stage.passed();
+    Ok(())
+}

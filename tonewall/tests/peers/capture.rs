@@ -1,0 +1,69 @@
+//! What goes over the loopback, written and read by tshark. Only root may capture.
+
+use crate::tools::{Background, file_says, is_root, must};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const TSHARK_MAX: Duration = Duration::from_secs(30);
+
+pub struct Capture {
+    tshark: Background,
+    pub file: PathBuf,
+}
+
+/// What tshark saw on its way to one place.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub packets: usize,
+    pub events: usize,
+    pub infos: usize,
+}
+
+impl Capture {
+    /// Captures what goes to these UDP ports; none when this user may not capture.
+    pub async fn start(folder: &Path, name: &str, ports: &[u16]) -> anyhow::Result<Option<Self>> {
+        if !is_root() {
+            eprintln!("not root: nothing is captured, only the phones' own counts are judged");
+            return Ok(None);
+        }
+        let (file, log) = (folder.join(format!("{name}.pcap")), folder.join(format!("{name}.tshark.log")));
+        let filter: Vec<String> = ports.iter().map(|port| format!("udp dst port {port}")).collect();
+        let mut command = Command::new("tshark");
+        // A limit of its own, should nobody end it.
+        command
+            .args(["-i", "lo", "-q", "-a", "duration:240", "-F", "pcap", "-f", &filter.join(" or "), "-w"])
+            .arg(&file);
+        let tshark = Background::start(&mut command, &log)?;
+        file_says(&log, "Capture started", TSHARK_MAX).await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok(Some(Self { tshark, file }))
+    }
+
+    /// Ends the capture; what is in the file then is complete.
+    pub async fn end(self) -> anyhow::Result<PathBuf> {
+        // What is in the kernel's buffer yet has to come out.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        self.tshark.interrupt(TSHARK_MAX).await?;
+        Ok(self.file)
+    }
+}
+
+/// Packets, telephone-events and INFO requests to an RTP and a SIP port, as tshark understands them.
+pub async fn seen(file: &Path, rtp: u16, sip: u16) -> anyhow::Result<Seen> {
+    let rtp_port = format!("udp.dstport=={rtp}");
+    let packets = count(file, rtp, sip, &rtp_port).await?;
+    let events = count(file, rtp, sip, &format!("{rtp_port} && rtpevent")).await?;
+    let infos = count(file, rtp, sip, &format!("udp.dstport=={sip} && sip.Method==INFO")).await?;
+    Ok(Seen { packets, events, infos })
+}
+
+async fn count(file: &Path, rtp: u16, sip: u16, filter: &str) -> anyhow::Result<usize> {
+    let file = file.to_string_lossy();
+    let (as_rtp, as_sip) = (format!("udp.port=={rtp},rtp"), format!("udp.port=={sip},sip"));
+    // The payload type that every phone here offers, in case the capture began after the SDP.
+    let events = "rtpevent.event_payload_type_value:101";
+    let arguments =
+        ["-r", &file, "-d", &as_rtp, "-d", &as_sip, "-o", events, "-Y", filter, "-T", "fields", "-e", "frame.number"];
+    Ok(must("tshark", &arguments, TSHARK_MAX).await?.lines().count())
+}

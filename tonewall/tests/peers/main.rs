@@ -1,0 +1,32 @@
+//! The real binary among other people's software: SIPp, baresip, multimon-ng, spandsp and tshark, all on
+//! 127.0.0.1. Each test is named by the promise it keeps, and each search for a leak has a control that must find one.
+//!
+//! # Layout
+//! - `stage`: a Tonewall in a temporary folder with a sandbox acquirer, phones and desks. `tools`: other programs.
+//! - `decoders`, `capture`, `residue/search`: what looks for leaks. The rest: one file a promise.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    unreachable_pub,
+    reason = "test code"
+)]
+
+mod agent_leg;
+mod bad_input;
+mod baresip;
+mod capture;
+mod decoders;
+mod kill;
+mod residue;
+mod sipp;
+mod stage;
+mod tools;
+mod users;

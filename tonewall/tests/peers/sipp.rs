@@ -1,0 +1,76 @@
+//! SIPp plays the carrier and the PBX.
+
+use crate::stage::{Route, Setting, Stage, free_udp};
+use crate::tools::Background;
+use anyhow::{Context, bail};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const CALLS: &str = "1000";
+const CALLS_A_SECOND: &str = "50";
+const ALL_CALLS_MAX: Duration = Duration::from_secs(90);
+const RTP_PORTS: (u16, u16) = (30_000, 31_999);
+
+struct Sipp<'a> {
+    folder: &'a Path,
+    name: &'a str,
+    at: SocketAddr,
+    extra: Vec<String>,
+}
+
+impl Sipp<'_> {
+    fn start(&self) -> anyhow::Result<Background> {
+        let scenario = format!("{}/tests/peers/sipp/{}.xml", env!("CARGO_MANIFEST_DIR"), self.name);
+        let file = |kind: &str| self.folder.join(format!("sipp-{}.{kind}", self.name));
+        // SIPp opens a port for sound although none is sent.
+        let sound = free_udp()?.port();
+        let mut command = Command::new("sipp");
+        command.args(["-sf", &scenario, "-i", "127.0.0.1", "-p", &self.at.port().to_string(), "-m", CALLS]);
+        command.args(["-mp", &sound.to_string(), "-nostdin", "-timeout", "80s", "-timeout_error"]);
+        command.args(["-trace_stat", "-fd", "5", "-stf"]).arg(file("csv")).arg("-trace_err").arg("-error_file");
+        command.arg(file("err")).args(&self.extra).env("TERM", "dumb").current_dir(self.folder);
+        Background::start(&mut command, &file("log"))
+    }
+
+    /// A total of the last line of the statistics.
+    fn total(&self, column: &str) -> anyhow::Result<u64> {
+        let text = std::fs::read_to_string(self.folder.join(format!("sipp-{}.csv", self.name)))?;
+        let mut lines = text.lines();
+        let names = lines.next().context("no statistics")?;
+        let place = names.split(';').position(|name| name == column).context("no such column")?;
+        let last = lines.next_back().context("no statistics")?;
+        Ok(last.split(';').nth(place).context("no such column")?.parse()?)
+    }
+
+    fn errors(&self) -> String {
+        let text = std::fs::read_to_string(self.folder.join(format!("sipp-{}.err", self.name))).unwrap_or_default();
+        text.lines().take(30).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_calls_at_fifty_a_second_all_succeed() -> anyhow::Result<()> {
+    let (carrier, pbx) = (free_udp()?, free_udp()?);
+    let route = Route { extension: "1001".to_owned(), caller: carrier, agent: pbx };
+    let setting = Setting { ports: RTP_PORTS, records: false, ..Setting::new(0, vec![route]) };
+    let stage = Stage::start("sipp", setting).await?;
+    let folder = stage.folder.path();
+    let pbx = Sipp { folder, name: "pbx", at: pbx, extra: Vec::new() };
+    let call = ["-r", CALLS_A_SECOND, "-l", "500", &stage.sip.to_string()].map(str::to_owned).to_vec();
+    let carrier = Sipp { folder, name: "carrier", at: carrier, extra: call };
+    let mut answering = pbx.start()?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut calling = carrier.start()?;
+    for (running, sipp) in [(&mut calling, &carrier), (&mut answering, &pbx)] {
+        let good = running.ended(ALL_CALLS_MAX).await?;
+        let (done, failed) = (sipp.total("SuccessfulCall(C)")?, sipp.total("FailedCall(C)")?);
+        if !good || failed > 0 || done != 1000 {
+            bail!("SIPp as {}: {done} calls succeeded, {failed} failed. It says:\n{}", sipp.name, sipp.errors());
+        }
+    }
+    assert_eq!(carrier.total("Retransmissions(C)")?, 0, "no request had to be sent again");
+    stage.passed();
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! A Tonewall as it really runs, in a temporary folder, with a sandbox acquirer, phones and agents' desks.
+
+pub mod api;
+pub mod binary;
+pub mod folder;
+pub mod lane;
+pub mod processes;
+
+use crate::tools::Background;
+use anyhow::Context;
+use folder::Folder;
+use lab::desk::Desk;
+use serde_json::Value;
+use std::fmt::Write;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Once;
+use std::time::Duration;
+
+pub const PASSWORD: &str = "correct horse battery";
+/// How long the processes may take to be ready, on a machine that is busy with other tests.
+pub const READY_MAX: Duration = Duration::from_secs(30);
+
+/// A line of the configuration: calls from the caller's address are sent to the agent's address.
+pub struct Route {
+    pub extension: String,
+    pub caller: SocketAddr,
+    pub agent: SocketAddr,
+}
+
+/// What differs from test to test.
+pub struct Setting {
+    pub binary: PathBuf,
+    /// RTP ports: the first and the last. Each test has its own, so that tests may run at the same time.
+    pub ports: (u16, u16),
+    pub routes: Vec<Route>,
+    /// After this time the gateway's answer is given up.
+    pub gateway_timeout_ms: u32,
+    pub one_user: bool,
+    pub records: bool,
+}
+
+impl Setting {
+    /// A hundred ports, enough for 25 calls at once.
+    pub fn new(slot: u16, routes: Vec<Route>) -> Self {
+        let first = 10_000 + slot * 100;
+        let ports = (first, first + 99);
+        Self { binary: binary::normal(), ports, routes, gateway_timeout_ms: 20_000, one_user: true, records: true }
+    }
+}
+
+/// A running Tonewall. When it is dropped, its processes are killed.
+pub struct Stage {
+    pub office: SocketAddr,
+    pub sip: SocketAddr,
+    pub bank: SocketAddr,
+    // In this order: the processes end before their folder goes.
+    serve: processes::Tree,
+    pub folder: Folder,
+}
+
+impl Stage {
+    /// Starts it and waits until it is ready.
+    pub async fn start(name: &str, setting: Setting) -> anyhow::Result<Self> {
+        crypto();
+        let folder = Folder::new(name)?;
+        let bank = lab::acquirer::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.context("the sandbox acquirer")?;
+        let (sip, office) = (free_udp()?, free_tcp()?);
+        std::fs::write(folder.join("cde.toml"), cde_toml(&setting, sip, bank, &folder))?;
+        std::fs::write(folder.join("office.toml"), format!("listen = \"{office}\"\n"))?;
+        for route in &setting.routes {
+            add_user(&setting.binary, &folder, &route.extension).await?;
+        }
+        let mut command = Command::new(&setting.binary);
+        command.args(["serve", "--config"]).arg(folder.path());
+        if setting.one_user {
+            command.arg("--one-user");
+        }
+        let serve = Background::start(&mut command, &folder.join("serve.log"))?;
+        let serve = processes::Tree::new(serve, folder.path());
+        let stage = Self { office, sip, bank, serve, folder };
+        stage.ready().await?;
+        Ok(stage)
+    }
+
+    /// Waits until the office answers and its door is up.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        Desk::ready(self.office, READY_MAX).await.with_context(|| format!("the log says:\n{}", self.log()))
+    }
+
+    /// The desk of the agent at an extension.
+    pub async fn desk(&self, extension: &str) -> anyhow::Result<Desk> {
+        Desk::sign_in(self.office, &email(extension), PASSWORD).await
+    }
+
+    /// The process id of `cde` or `office`, once it runs.
+    pub async fn pid(&self, side: &str) -> anyhow::Result<u32> {
+        self.serve.child(side).await
+    }
+
+    /// What all three processes said.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.folder.join("serve.log")).unwrap_or_default()).into_owned()
+    }
+
+    /// All that the bank has charged or declined.
+    pub async fn ledger(&self) -> anyhow::Result<Vec<Value>> {
+        let answer = http().get(format!("http://{}/v1/ledger", self.bank)).send().await?.json::<Value>().await?;
+        answer["charges"].as_array().cloned().context("no ledger")
+    }
+
+    /// Orders faults of the bank.
+    pub async fn faults(&self, order: Value) -> anyhow::Result<()> {
+        let url = format!("http://{}/v1/faults", self.bank);
+        http().post(url).json(&order).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// The test has passed: what is left is of no interest.
+    pub fn passed(self) {
+        self.folder.forget();
+    }
+}
+
+/// How the agent at an extension signs in.
+pub fn email(extension: &str) -> String {
+    format!("agent{extension}@example.com")
+}
+
+/// An HTTP client without a proxy.
+pub fn http() -> reqwest::Client {
+    crypto();
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap()
+}
+
+fn crypto() {
+    static ONCE: Once = Once::new();
+    // An error means that it is installed already.
+    ONCE.call_once(|| drop(rustls::crypto::aws_lc_rs::default_provider().install_default()));
+}
+
+/// A UDP port that was free a moment ago.
+pub fn free_udp() -> anyhow::Result<SocketAddr> {
+    Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// A TCP port that was free a moment ago.
+pub fn free_tcp() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+async fn add_user(binary: &Path, folder: &Folder, extension: &str) -> anyhow::Result<()> {
+    let password = folder.join("password");
+    std::fs::write(&password, PASSWORD)?;
+    let mut command = Command::new(binary);
+    command.args(["user", "add", "--name", "Priya Shah", "--extension", extension, "--email", &email(extension)]);
+    command.arg("--password-file").arg(password).arg("--config").arg(folder.path());
+    let said = crate::tools::run_command(&mut command, Duration::from_secs(20)).await?;
+    anyhow::ensure!(said.good, "tonewall user add: {}", said.all());
+    Ok(())
+}
+
+fn cde_toml(setting: &Setting, sip: SocketAddr, bank: SocketAddr, folder: &Folder) -> String {
+    let (first, last) = setting.ports;
+    let mut text = format!(
+        "[sip]\nlisten = \"{sip}\"\n\n[media]\naddress = \"127.0.0.1\"\nfirst_port = {first}\nlast_port = {last}\n\
+         threads = 1\n\n[[gateway]]\nname = \"sandbox\"\nkind = \"sandbox\"\nurl = \"http://{bank}\"\n\
+         timeout_ms_max = {}\n\n[[merchant]]\nid = \"main\"\ngateway = \"sandbox\"\n",
+        setting.gateway_timeout_ms
+    );
+    for Route { extension, caller, agent } in &setting.routes {
+        write!(
+            text,
+            "\n[[trunk]]\nname = \"carrier{extension}\"\naddress = \"{caller}\"\n\n[[trunk]]\n\
+             name = \"pbx{extension}\"\naddress = \"{agent}\"\n\n[[route]]\nfrom = \"carrier{extension}\"\n\
+             to = \"pbx{extension}\"\nextension = \"{extension}\"\n"
+        )
+        .unwrap();
+    }
+    if setting.records {
+        write!(text, "\n[data]\nrecordings = \"{}\"\n", folder.join("recordings").display()).unwrap();
+    }
+    text
+}
