@@ -80,6 +80,7 @@ pub struct Phone {
     local: LocalMedia,
     origin: Origin,
     remote: Option<Remote>,
+    sounds: bool,
     next_packet: Option<Instant>,
     mouth: Mouth,
     ear: Ear,
@@ -113,12 +114,19 @@ impl Phone {
             local,
             origin: Origin { session_id: u64::from(ssrc), version: 1 },
             remote: None,
+            sounds: true,
             next_packet: None,
             mouth: Mouth::new(ssrc, config.speaks),
             ear: Ear::default(),
             outputs: VecDeque::new(),
             config,
         }
+    }
+
+    /// The same without any packets of sound: only its signaling is used.
+    pub fn without_sound(mut self) -> Self {
+        self.sounds = false;
+        self
     }
 
     /// Calls a number at an address.
@@ -146,6 +154,17 @@ impl Phone {
     /// Are keys still to be pressed?
     pub fn is_keying(&self) -> bool {
         self.mouth.is_keying()
+    }
+
+    /// Presses one key by SIP INFO, at once.
+    pub fn press_by_info(&mut self, now: Instant, key: u8, duration_ms: u32) {
+        let (content_type, body) = mouth::info_body(key, duration_ms);
+        self.send_info(now, &content_type, body);
+    }
+
+    /// Is it in a call, or calling, or called?
+    pub fn is_busy(&self) -> bool {
+        self.dialog.is_some()
     }
 
     /// Speaks, or falls silent.
@@ -284,7 +303,7 @@ impl Phone {
         match self.agree(&offer) {
             Some(answer) => {
                 self.endpoint.accept(now, dialog, Some(answer));
-                self.next_packet = Some(now);
+                self.begin_sound(now);
                 self.outputs.push_back(Output::Event(Event::Established));
             }
             None => self.endpoint.reject(now, dialog, 488, None, Vec::new()),
@@ -311,6 +330,12 @@ impl Phone {
         let agreed = body.and_then(|body| Answer::parse(body).ok()).and_then(|answer| answer.agreed(&self.local).ok());
         if let Some(agreed) = agreed {
             self.set_remote(&agreed);
+            self.begin_sound(now);
+        }
+    }
+
+    fn begin_sound(&mut self, now: Instant) {
+        if self.sounds {
             self.next_packet.get_or_insert(now);
         }
     }

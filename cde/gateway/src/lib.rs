@@ -13,13 +13,16 @@
 //! # Layout
 //! - [`adapter`]: what every gateway implements, and what it says of itself.
 //! - [`http`]: requests and answers as plain values. [`decline`]: the networks' response codes.
+//! - [`follow`]: how an unknown outcome is asked for until it is known.
 //! - One file an adapter: [`sandbox`].
 
 pub mod adapter;
 pub mod decline;
+pub mod follow;
 pub mod http;
 pub mod sandbox;
 
 pub use adapter::{Adapter, Caps, Idempotency, Inquiry, Moto, Operation, Request, StartupError, check_startup};
+pub use follow::Following;
 pub use http::{ANSWER_BYTES_MAX, Body, HttpRequest, Method, Sent, digest_input};
 pub use sandbox::Sandbox;

@@ -9,15 +9,12 @@
 use crate::clock;
 use crate::config::{self, Config};
 use crate::journal::{Journal, NewAttempt, OpenAttempt, settled};
-use gateway::{Adapter, HttpRequest, Operation, Request, Sent};
+use gateway::{Adapter, Following, HttpRequest, Operation, Request, Sent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use wire::{AttemptId, CallId, MerchantId, Money, Outcome};
-
-/// How soon an unknown outcome is asked for again: quickly at first, then every ten seconds.
-const INQUIRY_PAUSES_MS: [u64; 6] = [500, 1_000, 2_000, 3_000, 5_000, 10_000];
 
 /// The outcome of an attempt, for the switchboard.
 pub(crate) struct Ended {
@@ -139,21 +136,12 @@ impl Charger {
             return tracing::error!(gateway = %open.gateway, attempt = %open.attempt,
                 "an attempt's gateway is no longer in cde.toml: its outcome stays unknown until it is there again");
         };
-        let mut pauses = INQUIRY_PAUSES_MS.into_iter();
-        let mut pause = 0;
+        let mut following = Following::new(open.attempt, open.amount, open.sent_unix_ms);
         loop {
-            pause = pauses.next().unwrap_or(pause);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            let request = terminal.adapter.build(&Request::Inquire { attempt: open.attempt });
+            tokio::time::sleep(Duration::from_millis(following.pause_ms())).await;
+            let request = following.ask(clock::unix_ms(), terminal.adapter.as_ref());
             let sent = self.send(terminal, request).await;
-            // Not found may mean not yet, until the gateway's own window is over.
-            let settle_ms = i64::try_from(terminal.adapter.caps().settle_ms).unwrap_or(i64::MAX);
-            let window_over = clock::unix_ms().saturating_sub(open.sent_unix_ms) >= settle_ms;
-            let operation = Operation::Inquire { attempt: open.attempt, amount: open.amount, settled: window_over };
-            let outcome = terminal.adapter.parse(operation, sent);
-            // That the inquiry itself was not executed says nothing of the charge.
-            let known = settled(&outcome) && outcome != Outcome::Rejected;
-            if known {
+            if let Some(outcome) = following.answer(terminal.adapter.as_ref(), sent) {
                 return self.end(open.call, open.attempt, outcome).await;
             }
         }

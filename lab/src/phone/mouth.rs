@@ -128,7 +128,8 @@ impl Mouth {
         let events = matches!(press.transport, Transport::Events | Transport::EventsAndInfo);
         let info = matches!(press.transport, Transport::Info | Transport::EventsAndInfo);
         if info && packet == press.on_packets {
-            self.info = self.sounding.as_ref().map(|sounding| info_body(sounding.key, press));
+            self.info =
+                self.sounding.as_ref().map(|sounding| info_body(sounding.key, u32::from(press.on_packets) * 20));
         }
         match remote.telephone_event.filter(|_| events) {
             Some(payload_type) if packet < press.on_packets => vec![self.event(payload_type, packet, false)],
@@ -179,7 +180,7 @@ impl Mouth {
     }
 }
 
-fn info_body(key: u8, press: Press) -> (String, Vec<u8>) {
-    let text = format!("Signal={}\r\nDuration={}\r\n", char::from(key), u32::from(press.on_packets) * 20);
+pub(super) fn info_body(key: u8, duration_ms: u32) -> (String, Vec<u8>) {
+    let text = format!("Signal={}\r\nDuration={duration_ms}\r\n", char::from(key));
     ("application/dtmf-relay".to_owned(), text.into_bytes())
 }

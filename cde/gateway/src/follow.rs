@@ -1,0 +1,97 @@
+//! Following an attempt whose outcome is unknown: when to ask the gateway again, and what its answer means.
+
+use crate::adapter::{Adapter, Operation, Request};
+use crate::http::{HttpRequest, Sent};
+use wire::{AttemptId, Money, Outcome};
+
+/// How soon an unknown outcome is asked for again: quickly at first, then every ten seconds.
+const PAUSES_MS: [u64; 6] = [500, 1_000, 2_000, 3_000, 5_000, 10_000];
+
+/// One attempt that is followed for as long as it takes. Wait for [`pause_ms`](Self::pause_ms), send what
+/// [`ask`](Self::ask) builds, hand what came of it to [`answer`](Self::answer); and so on until that gives an outcome.
+#[derive(Clone, Debug)]
+pub struct Following {
+    attempt: AttemptId,
+    amount: Money,
+    /// Unix milliseconds.
+    sent_unix_ms: i64,
+    asked: usize,
+    window_over: bool,
+}
+
+impl Following {
+    /// Follows an attempt of this amount. `sent_unix_ms` is no earlier than its last byte may have left.
+    pub fn new(attempt: AttemptId, amount: Money, sent_unix_ms: i64) -> Self {
+        Self { attempt, amount, sent_unix_ms, asked: 0, window_over: false }
+    }
+
+    /// How long to wait before the next [`ask`](Self::ask), in milliseconds.
+    pub fn pause_ms(&self) -> u64 {
+        let last = PAUSES_MS.len() - 1;
+        PAUSES_MS.get(self.asked.min(last)).copied().unwrap_or_default()
+    }
+
+    /// The next inquiry. What counts for its answer is the time at which it was asked: a charge may appear while an
+    /// answer that does not know it is still on its way.
+    pub fn ask(&mut self, now_unix_ms: i64, adapter: &dyn Adapter) -> HttpRequest {
+        let settle_ms = i64::try_from(adapter.caps().settle_ms).unwrap_or(i64::MAX);
+        self.window_over = now_unix_ms.saturating_sub(self.sent_unix_ms) >= settle_ms;
+        self.asked = self.asked.saturating_add(1);
+        adapter.build(&Request::Inquire { attempt: self.attempt })
+    }
+
+    /// What became of the attempt, if this answer tells.
+    pub fn answer(&self, adapter: &dyn Adapter, sent: Sent) -> Option<Outcome> {
+        let settled = self.window_over;
+        let outcome = adapter.parse(Operation::Inquire { attempt: self.attempt, amount: self.amount, settled }, sent);
+        // That the inquiry itself was not executed says nothing of the charge.
+        (!matches!(outcome, Outcome::Unknown | Outcome::Rejected)).then_some(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Sandbox;
+    use wire::Currency;
+
+    fn following() -> (Following, Sandbox) {
+        let amount = Money { minor: 100, currency: Currency::GBP };
+        (Following::new(AttemptId::from_random(1), amount, 1_000), Sandbox::new(Sandbox::TEST_KEY.to_owned()))
+    }
+
+    fn not_found() -> Sent {
+        Sent::Response { status: 404, body: br#"{"error":{"code":"no_such_charge"}}"#.to_vec() }
+    }
+
+    #[test]
+    fn it_asks_quickly_at_first_and_never_gives_up() {
+        let (mut following, adapter) = following();
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            pauses.push(following.pause_ms());
+            following.ask(1_000, &adapter);
+        }
+        assert_eq!(pauses, [500, 1_000, 2_000, 3_000, 5_000, 10_000, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn not_found_is_final_only_when_asked_after_the_gateways_window() {
+        let (mut following, adapter) = following();
+        let window_ms = i64::try_from(adapter.caps().settle_ms).unwrap();
+        following.ask(1_000 + window_ms - 1, &adapter);
+        assert_eq!(following.answer(&adapter, not_found()), None);
+        following.ask(1_000 + window_ms, &adapter);
+        assert_eq!(following.answer(&adapter, not_found()), Some(Outcome::Abandoned));
+    }
+
+    #[test]
+    fn an_inquiry_that_failed_says_nothing_of_the_charge() {
+        let (mut following, adapter) = following();
+        following.ask(i64::MAX, &adapter);
+        let refused = Sent::Response { status: 429, body: br#"{"error":{"code":"rate_limited"}}"#.to_vec() };
+        for sent in [Sent::NotSent, Sent::Broken, refused] {
+            assert_eq!(following.answer(&adapter, sent), None);
+        }
+    }
+}
