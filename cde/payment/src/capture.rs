@@ -7,6 +7,7 @@ use card::expiry::ExpiryError;
 use card::pan::PanError;
 use card::{Card, Cvv, Digit, Exhausted, Expiry, Key, Keyed, Pan, YearMonth};
 use std::time::Instant;
+use wire::brand::PREFIX_LENGTH_MAX;
 use wire::{Brand, Field, FieldProgress, FieldStatus, Last4, RejectReason};
 
 /// One field of the order.
@@ -215,10 +216,12 @@ impl Capture {
         self.entries.iter().map(progress).collect()
     }
 
+    /// Known from the digit on that decides every brand. Shown as soon as it is known, it would tell cards of one brand
+    /// apart: some of them are known by their first digit, others only by their fourth.
     pub(crate) fn brand(&self) -> Option<Brand> {
         match self.shown {
             Some((brand, _)) => Some(brand),
-            None if self.live == Some(Field::Pan) => self.keyed.brand(),
+            None if self.live == Some(Field::Pan) && self.keyed.len() >= PREFIX_LENGTH_MAX => self.keyed.brand(),
             None => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// What keys cause is shown at whole multiples of this after the order.
+/// What keys cause is shown at whole multiples of this after the line was secured.
 pub const GRID_MS: u64 = 250;
 
 /// The first time on the grid after `now`.

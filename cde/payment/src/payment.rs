@@ -59,7 +59,8 @@ pub struct Payment {
     idle_until: Option<Instant>,
     /// The card was wiped because its time was up, and no field has been asked since.
     card_gone: bool,
-    ordered_at: Instant,
+    /// The grid counts from here: from the order, then from the line's securing, as the beeps do.
+    grid_from: Instant,
     shown: Progress,
     show_at: Option<Instant>,
     changed: bool,
@@ -102,7 +103,7 @@ impl Payment {
             keep_until: None,
             idle_until: None,
             card_gone: false,
-            ordered_at: now,
+            grid_from: now,
             shown,
             show_at: None,
             changed: true,
@@ -118,6 +119,9 @@ impl Payment {
     /// The line is secured, as the media plane has proved: keys are taken from now on.
     pub fn handle_secured(&mut self, now: Instant) {
         self.handle_timeout(now);
+        if !self.secured {
+            self.grid_from = now;
+        }
         self.secured = !self.hung_up;
         if self.secured && matches!(self.stage, Stage::ExpectSecured) {
             self.stage = Stage::Capturing;
@@ -161,13 +165,13 @@ impl Payment {
     }
 
     /// Clears a field and makes it live; other valid fields stay valid. After a decline: the card number begins another
-    /// card, and the field that the bank refused may be asked alone while the rest is kept.
+    /// card; where the bank refused the code or the date, the other fields may be asked while the number is kept.
     pub fn request_field(&mut self, now: Instant, field: Field) -> Result<(), Refusal> {
         self.handle_timeout(now);
         self.check_field(field)?;
         match &self.stage {
             Stage::Capturing => {}
-            Stage::Declined(refused) if *refused == Some(field) => {}
+            Stage::Declined(Some(_)) if field != Field::Pan => {}
             Stage::Declined(_) | Stage::NotSent(_) if field == Field::Pan => self.begin_another_card()?,
             Stage::Declined(None) | Stage::NotSent(None) => return Err(Refusal::CardGone),
             _ => return Err(Refusal::WrongState),
@@ -360,7 +364,11 @@ impl Payment {
         }
         change(&mut self.capture, now, field);
         self.rearm_idle(now);
-        self.show();
+        // What keys have caused waits for the grid all the same, or an agent who asks again and again would see when
+        // they come.
+        if self.show_at.is_none() {
+            self.show();
+        }
     }
 
     fn take_card(&mut self) -> Result<(Card, Option<Instant>), Refusal> {
@@ -477,7 +485,7 @@ impl Payment {
 
     fn show_on_grid(&mut self, now: Instant) {
         if self.show_at.is_none() && self.snapshot() != self.shown {
-            self.show_at = Some(grid::next(self.ordered_at, now));
+            self.show_at = Some(grid::next(self.grid_from, now));
         }
     }
 }

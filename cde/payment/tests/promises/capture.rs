@@ -232,3 +232,14 @@ fn a_card_that_nobody_authorizes_is_wiped() {
     desk.keys("5555555555554444 1230 123");
     assert_eq!(desk.payment.state(), PaymentState::Ready);
 }
+
+#[test]
+fn an_agent_who_clears_another_field_again_and_again_sees_keys_on_the_grid_only() {
+    let mut desk = Desk::secured(ALL);
+    let digits = |desk: &Desk| desk.payment.progress().fields[0].digits;
+    desk.keys("4");
+    desk.payment.reset_field(desk.now, Field::Cvv).unwrap();
+    assert_eq!(digits(&desk), 0, "shown off the grid");
+    desk.wait(payment::GRID_MS);
+    assert_eq!(digits(&desk), 1);
+}

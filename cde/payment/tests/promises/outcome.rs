@@ -96,12 +96,22 @@ fn a_wrong_code_is_asked_alone_while_the_rest_is_kept() {
     assert_eq!(desk.payment.state(), PaymentState::Declined);
     assert_eq!(desk.field(Field::Cvv), (FieldStatus::Bad, 0, Some(RejectReason::BankRefused)));
     assert_eq!(desk.field(Field::Pan).0, FieldStatus::Ok);
-    assert_eq!(desk.payment.request_field(desk.now, Field::Expiry), Err(Refusal::WrongState));
     desk.payment.request_field(desk.now, Field::Cvv).unwrap();
     desk.keys("321");
     desk.payment.authorize(desk.now, attempt(2)).unwrap();
     let sending = desk.payment.sending(attempt(2)).unwrap();
     assert!(sending.card.cvv.as_ref().unwrap().expose(|digits| digits == b"321"));
+}
+
+#[test]
+fn after_a_wrong_code_the_date_may_be_asked_first() {
+    let mut desk = Desk::ended(declined(DeclineClass::WrongCvv));
+    desk.payment.request_field(desk.now, Field::Expiry).unwrap();
+    desk.keys("0131");
+    assert_eq!(desk.payment.state(), PaymentState::Capturing, "the code is missing");
+    desk.keys("321");
+    desk.payment.authorize(desk.now, attempt(2)).unwrap();
+    assert_eq!(desk.payment.progress().last4.map(String::from), Some("4444".to_owned()), "the number was kept");
 }
 
 #[test]
