@@ -106,7 +106,8 @@ pub enum Event {
     KeyLost,
     /// The mask has been generating for another half second.
     Proof,
-    /// What was about to go to the agent looked like a key. The agent leg is mute until the next [`Command::Secure`].
+    /// What was about to go to the agent looked like a key. The agent leg is mute until the next
+    /// [`Command::Secure`], or until the line is opened.
     LeakSuspected,
 }
 

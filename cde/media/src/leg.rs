@@ -83,10 +83,17 @@ impl Leg {
         self.packet_samples
     }
 
-    /// Takes a new peer. The lock is kept unless the stream must be another one.
+    /// Are the peer's packets looked at?
+    pub(crate) fn may_be_heard(&self) -> bool {
+        self.remote.is_some_and(|remote| remote.sends)
+    }
+
+    /// Takes a new peer. The lock is kept unless the stream must be, or after a hold may be, another one: a PBX that
+    /// sends again often does so under a new SSRC.
     pub(crate) fn connect(&mut self, remote: Option<Remote>) {
         let stream = |remote: &Remote| (remote.address, remote.codec, remote.payload_type, remote.telephone_event);
-        if self.remote.as_ref().map(stream) != remote.as_ref().map(stream) {
+        let sends_again = !self.may_be_heard() && remote.is_some_and(|remote| remote.sends);
+        if sends_again || self.remote.as_ref().map(stream) != remote.as_ref().map(stream) {
             self.lock = None;
         }
         self.remote = remote;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub(crate) const QUIET: Duration = Duration::from_secs(3);
 /// A longer pause between two packets stops the clock.
 const PAUSE_MAX: Duration = Duration::from_millis(200);
-/// Without any packet for so long the clock runs again: the caller has hung up or is on hold.
+/// Without any packet for so long the clock runs again: the caller has gone.
 const DEAD: Duration = Duration::from_secs(10);
 
 /// How long it has been quiet.
@@ -39,6 +39,12 @@ impl Quiet {
     pub(crate) fn disturb(&mut self, until: Instant) {
         self.quiet = Duration::ZERO;
         self.counted = self.counted.max(until);
+    }
+
+    /// The caller may be heard again, after a time in which their packets were not looked at: nothing of it was quiet.
+    pub(crate) fn heard_again(&mut self, now: Instant) {
+        self.disturb(now);
+        self.last_packet = now;
     }
 
     /// No packet has come for so long that time counts again.

@@ -105,9 +105,13 @@ impl Session {
     }
 
     fn connect(&mut self, now: Instant, side: Side, remote: Option<Remote>) {
+        let was_heard = self.caller.may_be_heard();
         match side {
             Side::Caller => self.caller.connect(remote),
             Side::Agent => self.agent.connect(remote),
+        }
+        if let Some(mask) = self.mask.as_mut().filter(|_| !was_heard && self.caller.may_be_heard()) {
+            mask.quiet.heard_again(now);
         }
         let connected = self.caller.remote().or(self.agent.remote()).is_some();
         if let Some(recorder) = &mut self.recorder {

@@ -13,8 +13,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// The fewest packets that a whole key has: one in each 20 ms of the shortest key, 40 ms (Q.24), and the final one three
-/// times (RFC 4733 section 2.5.1.4), the first of which is the second update. So a gap of four hides none.
-const KEY_PACKETS_MIN: u32 = 5;
+/// times (RFC 4733 section 2.5.1.4), the first of which is the second update. So a gap of three hides none.
+const KEY_PACKETS_MIN: u32 = 4;
 /// Packets of a gap that belong to a key that was down before it.
 const FINAL_PACKETS: u32 = 3;
 /// An INFO that says more is not believed.

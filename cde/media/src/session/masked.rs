@@ -104,9 +104,11 @@ impl Session {
         }
     }
 
-    /// Asked with each frame: a caller who sends nothing at all would never open the line.
+    /// Asked with each frame: a caller who sends nothing at all would never open the line. One whose packets are not
+    /// looked at, because somebody is on hold, may be keying.
     fn open_if_dead(&mut self, now: Instant) {
-        if self.mask.as_ref().is_some_and(|mask| mask.quiet.is_dead(now)) {
+        let may_be_heard = self.caller.may_be_heard();
+        if may_be_heard && self.mask.as_ref().is_some_and(|mask| mask.quiet.is_dead(now)) {
             self.open_if_quiet(now);
         }
     }

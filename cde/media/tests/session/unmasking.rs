@@ -103,12 +103,44 @@ fn a_stall_of_the_callers_stream_is_not_quiet() {
 fn a_caller_who_is_gone_lets_the_line_open_in_the_end() {
     let mut call = secured();
     call.caller_is_silent(ms(1000));
-    call.command(Command::Disconnect { side: Side::Caller });
     call.command(Command::Release);
     call.wait(ms(11_900));
     assert!(call.times("Opened").is_empty());
     call.wait(ms(200));
     assert_eq!(call.times("Opened").len(), 1);
+}
+
+#[test]
+fn while_the_callers_packets_are_not_looked_at_nothing_opens_the_line() {
+    let hold = Command::Connect { side: Side::Caller, remote: Remote { sends: false, ..remote(Side::Caller) } };
+    for hold in [hold, Command::Disconnect { side: Side::Caller }] {
+        let mut call = secured();
+        call.command(Command::Release);
+        call.command(hold);
+        call.wait(ms(10_000));
+        call.caller_keys("42");
+        call.wait(ms(20_000));
+        assert!(call.times("Opened").is_empty(), "on hold the caller may be keying");
+        call.command(Command::Connect { side: Side::Caller, remote: remote(Side::Caller) });
+        call.caller_is_silent(ms(2900));
+        call.caller_keys("4");
+        assert!(call.times("Opened").is_empty());
+        call.caller_is_silent(ms(3200));
+        assert_eq!((call.times("Opened").len(), leaked(&call)), (1, 0));
+    }
+}
+
+#[test]
+fn after_a_hold_the_peer_may_send_under_another_ssrc_and_at_no_other_time() {
+    let mut call = secured();
+    call.caller_is_silent(ms(100));
+    call.caller.ssrc += 1;
+    call.caller_is_silent(ms(100));
+    assert_eq!(call.stats().caller.refused_ssrc, 5);
+    call.command(Command::Connect { side: Side::Caller, remote: Remote { sends: false, ..remote(Side::Caller) } });
+    call.command(Command::Connect { side: Side::Caller, remote: remote(Side::Caller) });
+    call.caller_keys("7");
+    assert_eq!((call.stats().caller.refused_ssrc, call.keys().as_str()), (5, "7"));
 }
 
 #[test]
