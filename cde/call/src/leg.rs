@@ -14,6 +14,8 @@ pub(crate) struct Leg {
     /// What we offered last, until it is answered.
     offered: Option<LocalMedia>,
     pub(crate) agreed: Option<Agreed>,
+    /// We made our offer in a 2xx: the ACK must bring the answer.
+    pub(crate) owed_answer: bool,
 }
 
 /// What an offer or answer cannot be used for, as a SIP status.
@@ -36,7 +38,7 @@ impl Leg {
     pub(crate) fn new(address: SocketAddr, session_id: u64) -> Self {
         // RFC 3264 asks for 62 bits at most, so that no reader takes it for negative.
         let origin = Origin { session_id: session_id >> 2, version: 1 };
-        Self { dialog: None, address, origin, offered: None, agreed: None }
+        Self { dialog: None, address, origin, offered: None, agreed: None, owed_answer: false }
     }
 
     /// Our offer, with the codecs that the other leg likes first.

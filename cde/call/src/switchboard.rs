@@ -133,6 +133,7 @@ impl Switchboard {
     /// A call's media session reports.
     pub fn handle_media(&mut self, now: Instant, call: CallId, report: MediaReport) {
         self.with_call(now, call, |call, context| call.handle_media(context, report));
+        self.drain_endpoint(now);
     }
 
     /// The office commands. A repeated id gets its answer again.
@@ -145,16 +146,19 @@ impl Switchboard {
             let event = self.commands.end(command.id, Err(Refusal::UnknownCall));
             self.outputs.extend(event.map(Output::Wire));
         }
+        self.drain_endpoint(now);
     }
 
     /// An attempt is on disk and is being sent, or could not be put there and is not.
     pub fn handle_journaled(&mut self, now: Instant, call: CallId, attempt: AttemptId, result: Result<(), Refusal>) {
         self.with_call(now, call, |call, context| call.handle_journaled(context, attempt, result));
+        self.drain_endpoint(now);
     }
 
     /// The outcome of an attempt, or of a later inquiry about it. The call may be long gone.
     pub fn handle_outcome(&mut self, now: Instant, call: CallId, attempt: AttemptId, outcome: Outcome) {
         self.with_call(now, call, |call, context| call.handle_outcome(context, attempt, outcome));
+        self.drain_endpoint(now);
     }
 
     /// Time has come.
@@ -167,6 +171,7 @@ impl Switchboard {
             self.timers.remove(&(at, call));
             self.with_call(now, call, Call::handle_timeout);
         }
+        self.drain_endpoint(now);
     }
 
     /// When [`Self::handle_timeout`] is wanted next.
@@ -206,6 +211,7 @@ impl Switchboard {
         for call in calls {
             self.with_call(now, call, Call::end_for_shutdown);
         }
+        self.drain_endpoint(now);
     }
 
     /// What the SIP endpoint counted.
@@ -287,7 +293,8 @@ impl Switchboard {
         (context, &mut self.calls)
     }
 
-    /// Lets a call do something and takes note of what that changed: its timer, its dialogs, its end.
+    /// Lets a call do something and takes note of what that changed: its timer, its dialogs, its end. What the endpoint
+    /// has to say of it is drained by who began, or one call's events would nest in another's.
     fn with_call(&mut self, now: Instant, id: CallId, act: impl FnOnce(&mut Call, &mut Context<'_>)) -> bool {
         let (mut context, calls) = self.context(now);
         let Some(call) = calls.get_mut(&id) else { return false };
@@ -305,7 +312,6 @@ impl Switchboard {
         if over {
             self.forget(id, pair);
         }
-        self.drain_endpoint(now);
         true
     }
 

@@ -68,6 +68,17 @@ fn an_agent_who_is_busy_is_busy_for_the_caller() {
 }
 
 #[test]
+fn an_agent_who_declines_does_not_look_like_a_trunk_that_is_down() {
+    for (agent, caller) in [(603, 603), (600, 600), (503, 500), (302, 500), (487, 480), (403, 480)] {
+        let mut world = World::new();
+        world.ring();
+        world.agent_rejects(agent);
+        let heard = |status| world.caller_saw(|event| matches!(event, Event::Failed { status: s, .. } if *s == status));
+        assert!(heard(caller), "{agent} of the agent's side must be {caller} for the caller");
+    }
+}
+
+#[test]
 fn secured_is_answered_only_with_the_medias_proof() {
     let mut world = World::new();
     world.talk();
@@ -84,12 +95,35 @@ fn secured_is_answered_only_with_the_medias_proof() {
 fn without_proof_the_line_is_a_fault_and_the_payment_is_gone() {
     let mut world = World::new();
     world.talk();
+    let payment = world.start_payment(&[Field::Pan, Field::Expiry]);
+    world.command(Action::Secure);
+    world.keys("4242");
     world.media_answers = false;
-    let id = world.command(Action::Secure);
+    let id = world.command(Action::Release);
     world.pass(Duration::from_secs(3));
     assert_eq!(world.snapshot().line, LineState::Fault);
+    let progress = world.snapshot().payment.unwrap();
+    assert_eq!((progress.payment, progress.state), (payment, PaymentState::Cancelled));
+    assert!(world.audited(|action| *action == AuditAction::PaymentCancelled { payment }));
     assert_eq!(world.result(id), Some(CommandResult::Refused { reason: Refusal::MediaFault }));
     assert!(world.audited(|action| matches!(action, AuditAction::Alarm { .. })));
+}
+
+#[test]
+fn a_media_session_that_gave_no_proof_is_told_to_mask_until_it_does() {
+    let mut world = World::new();
+    world.talk();
+    world.media_answers = false;
+    world.command(Action::Secure);
+    world.pass(Duration::from_secs(7));
+    assert_eq!(world.snapshot().line, LineState::Fault);
+    assert!(world.secures() >= 3, "told {} times", world.secures());
+    world.media(media::Event::Secured);
+    assert_eq!(world.snapshot().line, LineState::Secured);
+    let told = world.secures();
+    world.media_answers = true;
+    world.pass(Duration::from_secs(5));
+    assert_eq!(world.secures(), told);
 }
 
 #[test]
@@ -101,7 +135,7 @@ fn a_stalled_media_thread_wipes_what_was_keyed() {
     world.keys("4242");
     world.pass(Duration::from_millis(300));
     assert_eq!(world.snapshot().payment.unwrap().fields[0].digits, 4);
-    world.proofs = false;
+    (world.proofs, world.media_answers) = (false, false);
     world.pass(Duration::from_secs(3));
     let snapshot = world.snapshot();
     assert_eq!(snapshot.line, LineState::Fault);
@@ -172,15 +206,62 @@ fn a_command_for_a_call_that_is_gone_is_refused() {
 }
 
 #[test]
+fn a_command_that_waits_when_the_call_ends_is_answered() {
+    let mut world = World::new();
+    world.talk();
+    world.media_answers = false;
+    let id = world.command(Action::Secure);
+    world.caller_hangs_up();
+    assert_eq!(world.result(id), Some(CommandResult::Refused { reason: Refusal::UnknownCall }));
+}
+
+#[test]
 fn hanging_up_wipes_before_anything_else() {
     let mut world = World::new();
     world.talk();
-    world.start_payment(&[Field::Pan, Field::Expiry]);
+    let payment = world.start_payment(&[Field::Pan, Field::Expiry]);
     world.command(Action::Secure);
     world.keys("4242424242424242*");
     world.caller_hangs_up();
     assert_eq!(world.ended(), Some(CallEnd::CallerHungUp));
-    assert!(world.sends().is_empty());
+    let order = world.order_of_the_end();
+    assert_eq!(order, ["payment cancelled", "close", "call ended"]);
+    assert!(world.audited(|action| *action == AuditAction::PaymentCancelled { payment }));
+}
+
+#[test]
+fn keys_of_the_open_line_that_are_on_their_way_do_not_reach_a_secured_agent() {
+    let mut world = World::new();
+    world.talk();
+    world.agent_is_deaf = true;
+    for key in ["1", "2", "3"] {
+        world.caller_info("application/dtmf", key);
+    }
+    world.command(Action::Secure);
+    world.agent_is_deaf = false;
+    world.pass(Duration::from_secs(20));
+    assert_eq!(world.agent_infos(), 0);
+}
+
+#[test]
+fn a_caller_who_is_held_can_be_resumed_by_a_reinvite_without_an_offer() {
+    let mut world = World::new();
+    world.talk();
+    world.agent_holds(true);
+    assert_eq!(world.snapshot().state, CallState::Held);
+    world.agent_resumes_without_offer();
+    assert_eq!(world.snapshot().state, CallState::Talking);
+    let offer = world.caller_last_offer();
+    assert!(!String::from_utf8_lossy(offer.as_bytes()).contains("a=sendonly"), "the caller hears the agent again");
+}
+
+#[test]
+fn a_question_in_an_empty_info_is_answered() {
+    let mut world = World::new();
+    world.talk();
+    world.command(Action::Secure);
+    world.caller_asks();
+    assert_eq!(world.caller_answers(), [200]);
 }
 
 #[test]

@@ -178,6 +178,12 @@ impl Endpoint {
         self.queue_info(now, dialog, content_type, body)
     }
 
+    /// Takes back what [`Self::info`] has not brought to an answer: what waits is not sent, what was sent is not repeated.
+    /// No `RequestAnswered` follows.
+    pub fn take_back_infos(&mut self, now: Instant, dialog: DialogId) {
+        self.drop_infos(now, dialog);
+    }
+
     /// Answers a request of `Event::Request` with 200 to 699; works also after the dialog ended. Left unanswered for ten
     /// seconds it is answered 500.
     pub fn respond(&mut self, now: Instant, request: RequestId, status: u16) {

@@ -101,6 +101,9 @@ pub enum Refusal {
     /// There is no audio stream over plain RTP that is not refused.
     #[error("no usable audio stream")]
     NoAudio,
+    /// The address is a name, which is not looked up here.
+    #[error("the media address is not an IP address")]
+    NoAddress,
     /// None of the codecs is PCMU or PCMA as allowed.
     #[error("no common codec")]
     NoCodec,
@@ -196,7 +199,9 @@ fn agree(description: &SessionDescription, media: &Media, allowed: &[Codec], key
     let connection = description.connection_of(media);
     let remote = match connection {
         Some(Connection::Address(ip)) if !ip.is_unspecified() => Some(SocketAddr::new(ip, media.port)),
-        _ => None,
+        Some(Connection::Address(_)) | None => None,
+        // A name would have to be looked up; taken for a hold, it would be a call without sound.
+        Some(_) => return Err(Refusal::NoAddress),
     };
     let ours = description.direction_of(media).reversed();
     let held = connection.is_some_and(Connection::is_null);

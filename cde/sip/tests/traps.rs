@@ -39,7 +39,7 @@ fn a_bye_after_a_cseq_gap_is_answered_and_a_stale_request_is_500() {
     raw.receive(&request("INFO", "b2", &tag, 39, "", "6"));
     raw.receive(&request("BYE", "b3", &tag, 900, "", ""));
     assert_eq!(raw.starts(), ["500 Server Internal Error", "200 OK"]);
-    assert_eq!(raw.heard(), ["Request", "Ended Bye"]);
+    assert_eq!(raw.heard(), ["Request", "InfoOvertaken", "Ended Bye"], "what a stale INFO said is known to be lost");
     raw.receive(&request("BYE", "b3", &tag, 900, "", "")).receive(&request("BYE", "b4", &tag, 901, "", ""));
     assert_eq!(raw.starts(), ["200 OK", "481 Call/Transaction Does Not Exist"]);
 }
@@ -292,6 +292,23 @@ fn a_lost_peer_ends_the_dialog_once() {
     raw.receive(&response(&info, 481, "", ""));
     assert!(raw.last().starts_with("BYE"));
     raw.heard();
+}
+
+#[test]
+fn an_info_that_was_taken_back_is_neither_sent_nor_repeated_and_the_dialog_goes_on() {
+    let mut raw = Raw::new();
+    let (id, _) = raw.make_call();
+    for key in [b"1", b"2", b"3"] {
+        raw.run(|endpoint, now| assert!(endpoint.info(now, id, "application/dtmf", Body::from(&key[..])).is_ok()));
+    }
+    let first = raw.last().to_owned();
+    assert_eq!(raw.starts().len(), 1, "the others wait for the answer to the first");
+    raw.run(|endpoint, now| endpoint.take_back_infos(now, id)).pass(100);
+    assert_eq!(raw.starts(), [""; 0]);
+    raw.receive(&response(&first, 200, "b", ""));
+    assert_eq!(raw.heard(), [""; 0], "its answer finds nobody, and the dialog stands");
+    raw.run(|endpoint, now| endpoint.bye(now, id));
+    assert!(raw.last().starts_with("BYE"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ impl Call {
             return;
         }
         self.hang_up_payment(context);
+        self.hang_up_line(context);
         context.outputs.push_back(Output::Media { call: self.id, order: MediaOrder::Close });
         for dialog in [self.caller.dialog.take(), self.agent.dialog.take()].into_iter().flatten() {
             context.endpoint.bye(context.now, dialog);

@@ -18,6 +18,8 @@ pub(crate) struct Line {
     since_unix_ms: i64,
     /// When the media session was last heard to mask.
     proved: Option<Instant>,
+    /// Without proof the media session is told again to mask, at this time.
+    secure_again: Option<Instant>,
     waiting: Vec<Waiting>,
 }
 
@@ -30,7 +32,7 @@ struct Waiting {
 
 impl Line {
     pub(super) fn new(unix_ms: i64) -> Self {
-        Self { state: LineState::Open, since_unix_ms: unix_ms, proved: None, waiting: Vec::new() }
+        Self { state: LineState::Open, since_unix_ms: unix_ms, proved: None, secure_again: None, waiting: Vec::new() }
     }
 
     pub(super) fn state(&self) -> LineState {
@@ -48,7 +50,7 @@ impl Line {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let proof = self.proved.filter(|_| self.state.masked() && self.state != LineState::Fault).map(|at| at + PROOF);
-        self.waiting.iter().map(|waiting| waiting.until).chain(proof).min()
+        self.waiting.iter().map(|waiting| waiting.until).chain(proof).chain(self.secure_again).min()
     }
 }
 
@@ -65,7 +67,15 @@ impl Call {
         }
         self.media(context, media::Command::Secure);
         if self.line.state == LineState::Open {
+            self.take_back_infos(context);
             self.set_line(context, LineState::Securing, &command.origin);
+        }
+    }
+
+    /// Keys of the open line that are still on their way to the agent's phone would come there on a secured one.
+    fn take_back_infos(&self, context: &mut Context<'_>) {
+        if let Some(dialog) = self.agent.dialog {
+            context.endpoint.take_back_infos(context.now, dialog);
         }
     }
 
@@ -106,6 +116,13 @@ impl Call {
         }
     }
 
+    /// The call is over: who waits for a confirmation will get none.
+    pub(super) fn hang_up_line(&mut self, context: &mut Context<'_>) {
+        for waiting in std::mem::take(&mut self.line.waiting) {
+            context.answer(waiting.command, Err(Refusal::UnknownCall));
+        }
+    }
+
     /// The media session has confirmed a state.
     fn line_is(&mut self, context: &mut Context<'_>, state: LineState) {
         let waiting = std::mem::take(&mut self.line.waiting);
@@ -113,6 +130,7 @@ impl Call {
         self.line.waiting = rest;
         let origin = met.first().map_or(Origin::System, |waiting| waiting.origin.clone());
         self.line.proved = Some(context.now);
+        self.line.secure_again = None;
         self.set_line(context, state, &origin);
         match state {
             LineState::Secured => self.line_secured(context),
@@ -140,11 +158,17 @@ impl Call {
             && self.line.proved.is_some_and(|at| at + PROOF <= now);
         if unproved || late.iter().any(|waiting| waiting.wants == LineState::Secured) {
             self.fault(context, AlarmKind::ProofMissing);
+            self.line.secure_again = Some(now);
+        }
+        if self.line.secure_again.is_some_and(|at| at <= now) {
+            self.line.secure_again = Some(now + PROOF);
+            self.media(context, media::Command::Secure);
         }
         late.into_iter().for_each(|waiting| context.answer(waiting.command, Err(Refusal::MediaFault)));
     }
 
-    /// The media session stays as masked as it was; here the card goes and everybody is told.
+    /// The media session stays as masked as it was; here the card goes and everybody is told. One that gave no proof may
+    /// never have heard that it is to mask, so it is told until it says that it does.
     fn fault(&mut self, context: &mut Context<'_>, kind: AlarmKind) {
         self.audit(context, Origin::System, AuditAction::Alarm { kind });
         self.set_line(context, LineState::Fault, &Origin::System);

@@ -19,6 +19,8 @@ pub(crate) struct Till {
     shown: Option<Progress>,
     /// The authorization that waits for the journal.
     journaling: Option<(AttemptId, CommandId)>,
+    /// Who asked for the cancellation that is about to show; a cancellation that nobody asked for is the system's.
+    cancels: Option<Origin>,
 }
 
 impl Till {
@@ -90,7 +92,9 @@ impl Call {
         id: PaymentId,
     ) -> Result<(), Refusal> {
         self.payment(id)?.cancel(context.now)?;
-        self.audit(context, command.origin.clone(), AuditAction::PaymentCancelled { payment: id });
+        self.till.cancels = Some(command.origin.clone());
+        self.drain_payment(context);
+        self.till.cancels = None;
         Ok(())
     }
 
@@ -185,11 +189,22 @@ impl Call {
                 payment::Output::Send { attempt } => {
                     context.outputs.push_back(Output::Send { call: self.id, attempt });
                 }
-                payment::Output::Changed => {
-                    self.till.shown = self.till.payment.as_ref().map(Payment::progress);
-                    self.changed = true;
-                }
+                payment::Output::Changed => self.payment_changed(context),
             }
+        }
+    }
+
+    fn payment_changed(&mut self, context: &mut Context<'_>) {
+        let progress = self.till.payment.as_ref().map(Payment::progress);
+        let cancelled = |shown: &Option<Progress>| {
+            shown.as_ref().filter(|shown| shown.state == PaymentState::Cancelled).map(|shown| shown.payment)
+        };
+        let (before, after) = (cancelled(&self.till.shown), cancelled(&progress));
+        self.till.shown = progress;
+        self.changed = true;
+        if let Some(payment) = after.filter(|_| before != after) {
+            let origin = self.till.cancels.take().unwrap_or(Origin::System);
+            self.audit(context, origin, AuditAction::PaymentCancelled { payment });
         }
     }
 

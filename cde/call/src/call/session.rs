@@ -3,7 +3,7 @@
 use super::{Call, Context, Phase, other};
 use crate::info;
 use media::Side;
-use sip::offer_answer::Offer;
+use sip::offer_answer::{Direction, Offer};
 use sip::{Body, DialogId, Event, RequestId};
 use wire::{CallEnd, Origin};
 
@@ -22,7 +22,8 @@ impl Call {
             Event::Progress { status, body, .. } => self.agent_progress(context, status, body.as_ref()),
             Event::Answered { body, .. } => self.agent_answered(context, body.as_ref()),
             Event::Failed { status, .. } => self.agent_failed(context, status),
-            Event::Confirmed { body: Some(body), .. } => self.late_answer(context, side, &body),
+            Event::Confirmed { body, .. } => self.confirmed(context, side, body.as_ref()),
+            Event::InfoOvertaken { .. } => self.info_overtaken(context, side),
             Event::Cancelled { .. } => self.gone(context, side, CallEnd::Abandoned),
             Event::Ended { reason, .. } => self.gone(context, side, end_of(side, reason)),
             Event::Reinvite { dialog, body } => self.reinvite(context, side, dialog, body.as_ref()),
@@ -32,7 +33,7 @@ impl Call {
             Event::Request { request, content_type, body, .. } => {
                 self.info(context, side, request, content_type.as_deref(), &body);
             }
-            Event::Incoming { .. } | Event::Confirmed { body: None, .. } | Event::RequestAnswered { .. } => {}
+            Event::Incoming { .. } | Event::RequestAnswered { .. } => {}
         }
     }
 
@@ -43,13 +44,27 @@ impl Call {
         !both(&self.caller) || !both(&self.agent)
     }
 
-    /// The answer to an offer that we made in a 2xx.
-    fn late_answer(&mut self, context: &mut Context<'_>, side: Side, body: &Body) {
-        if self.leg(side).take_answer(body).is_err() {
+    /// The ACK to our 2xx; where we made the offer in that, it brings the answer.
+    fn confirmed(&mut self, context: &mut Context<'_>, side: Side, body: Option<&Body>) {
+        if !std::mem::take(&mut self.leg(side).owed_answer) {
+            return;
+        }
+        if body.is_none_or(|body| self.leg(side).take_answer(body).is_err()) {
             return self.end(context, Origin::System, CallEnd::Failed);
         }
         self.connect(context, side);
         self.changed = true;
+        // The answer may put the other side on hold, or take it off.
+        if self.leg(other(side)).direction() != self.leg(side).direction().reversed() {
+            self.bring_back(context, other(side));
+        }
+    }
+
+    /// A key by INFO may have been lost on its way.
+    fn info_overtaken(&mut self, context: &mut Context<'_>, side: Side) {
+        if side == Side::Caller && !self.line.lets_info_pass() {
+            self.key_lost(context);
+        }
     }
 
     /// A side has left; its dialog is gone already.
@@ -64,8 +79,9 @@ impl Call {
             return context.endpoint.reject(context.now, dialog, 491, None, Vec::new());
         }
         let Some(body) = body else {
-            let direction = self.leg(side).direction();
-            let offer = self.leg(side).offer(None, direction);
+            // What we would like, whatever held before (RFC 6337 §5.1): offered its own hold, the peer could not resume.
+            let offer = self.leg(side).offer(None, Direction::SendRecv);
+            self.leg(side).owed_answer = true;
             return context.endpoint.accept(context.now, dialog, Some(offer));
         };
         let Ok(offer) = Offer::parse(body) else {
@@ -101,7 +117,7 @@ impl Call {
         side: Side,
         dialog: DialogId,
         offer: Offer,
-        direction: sip::offer_answer::Direction,
+        direction: Direction,
     ) {
         let peer = self.leg(other(side));
         let codec = peer.codec();
@@ -126,6 +142,7 @@ impl Call {
         let usable = body.is_some_and(|body| self.leg(side).take_answer(body).is_ok());
         if usable {
             self.connect(context, side);
+            self.changed = true;
         }
         let Some(relay) = self.relay.take() else { return };
         let Some(dialog) = self.leg(relay.from).dialog else { return };
@@ -137,7 +154,7 @@ impl Call {
         self.changed = true;
     }
 
-    /// The asker withdrew after the other side had already agreed: offer that side what still holds.
+    /// A side's direction is not what the other's has become: offer it that.
     fn bring_back(&mut self, context: &mut Context<'_>, side: Side) {
         let direction = self.leg(other(side)).direction().reversed();
         let leg = self.leg(side);
@@ -168,6 +185,8 @@ impl Call {
         let keys = info::carries_keys(content_type);
         let key = info::parse(content_type, body);
         let status = match (&key, self.line.lets_info_pass()) {
+            // Some PBXs ask in this way whether the call still stands.
+            (None, _) if content_type.is_none() && body.as_bytes().is_empty() => 200,
             (None, _) if keys => 400,
             (_, true) => self.pass_info(context, side, content_type, body),
             (_, false) if keys => 200,

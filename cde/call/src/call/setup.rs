@@ -31,6 +31,9 @@ pub(crate) struct Setup {
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     /// The caller's offer; none when the caller leaves the offer to us.
     pub(crate) offer: Option<Offer>,
+    /// What the caller was told already, with early media. A caller takes the first answer and no other (RFC 3261
+    /// §13.2.1), so the final one is the same.
+    pub(crate) answer: Option<Body>,
 }
 
 /// Headers that a business needs on the other side: who calls, from where diverted, what the caller's system says.
@@ -56,7 +59,13 @@ impl Call {
             None => None,
             Some(body) => Some(read_offer(body)?),
         };
-        let setup = Setup { destination, from: our_from(context, &invite.from), headers: pass_on(invite, hops), offer };
+        let setup = Setup {
+            destination,
+            from: our_from(context, &invite.from),
+            headers: pass_on(invite, hops),
+            offer,
+            answer: None,
+        };
         let mut caller = Leg::new(ports.0, session_ids.0);
         caller.dialog = Some(dialog);
         Ok(Self {
@@ -124,8 +133,13 @@ impl Call {
 
     /// The answer to the caller's offer; none when the caller made no offer.
     fn answer_caller(&mut self) -> Option<Result<Body, u16>> {
-        let offer = self.setup.as_ref()?.offer.as_ref()?;
+        let setup = self.setup.as_mut()?;
+        let offer = setup.offer.as_ref()?;
+        if let Some(answer) = &setup.answer {
+            return Some(Ok(answer.clone()));
+        }
         let answer = self.caller.answer(offer, self.agent.codec(), Direction::SendRecv);
+        setup.answer = answer.as_ref().ok().cloned();
         Some(answer.map_err(crate::leg::Unusable::status))
     }
 
@@ -135,6 +149,10 @@ impl Call {
             return;
         };
         context.endpoint.ack(context.now, agent, None);
+        if self.agent.agreed.is_some() {
+            // Who answers may be another than who played early media, and send another stream.
+            self.media(context, media::Command::Disconnect { side: Side::Agent });
+        }
         let usable = match body {
             Some(body) => self.agent.take_answer(body).is_ok(),
             None => self.agent.agreed.is_some(),
@@ -146,7 +164,10 @@ impl Call {
         let answer = match self.answer_caller() {
             Some(Ok(answer)) => answer,
             Some(Err(status)) => return self.fail_setup(context, status),
-            None => self.caller.offer(self.agent.codec(), Direction::SendRecv),
+            None => {
+                self.caller.owed_answer = true;
+                self.caller.offer(self.agent.codec(), Direction::SendRecv)
+            }
         };
         if self.caller.agreed.is_some() {
             self.connect(context, Side::Caller);
@@ -160,10 +181,11 @@ impl Call {
 
     /// The agent's side did not take the call.
     pub(super) fn agent_failed(&mut self, context: &mut Context<'_>, status: u16) {
-        // What concerns only us and the agent's side is not passed on as it is.
+        // What concerns only us and the agent's side is not passed on as it is. A 503 would tell the carrier that this
+        // trunk is down (RFC 3261 §16.7), and a 487 that the caller has given up.
         let status = match status {
-            401 | 403 | 407 => 480,
-            300..=399 | 500.. => 503,
+            401 | 403 | 407 | 487 => 480,
+            300..=399 | 500..=599 => 500,
             other => other,
         };
         self.agent.dialog = None;
@@ -175,7 +197,7 @@ impl Call {
         if let (Phase::Opening | Phase::Dialing, Some(caller)) = (&self.phase, self.caller.dialog.take()) {
             context.endpoint.reject(context.now, caller, status, None, Vec::new());
         }
-        let end = if status >= 500 || status == 488 { CallEnd::Failed } else { CallEnd::NotAnswered };
+        let end = if (500..600).contains(&status) || status == 488 { CallEnd::Failed } else { CallEnd::NotAnswered };
         self.end(context, Origin::System, end);
     }
 }

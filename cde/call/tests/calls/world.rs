@@ -34,6 +34,10 @@ pub(crate) struct World {
     attempts: Vec<AttemptId>,
     command_number: u128,
     strangers: u8,
+    /// What is sent to the agent's phone gets lost.
+    pub(crate) agent_is_deaf: bool,
+    /// What is done at the end of a call, in its order.
+    ending: Vec<&'static str>,
 }
 
 struct Peer {
@@ -90,6 +94,10 @@ impl Peer {
                 let late = self.last_offer.is_none();
                 let answer = if late { Some(self.answer(body.as_ref().unwrap())) } else { None };
                 self.endpoint.ack(now, *dialog, answer);
+            }
+            Event::ReinviteAnswered { dialog, body: Some(body) } if self.last_offer.is_none() => {
+                let answer = self.answer(body);
+                self.endpoint.ack(now, *dialog, Some(answer));
             }
             Event::Reinvite { dialog, body } => {
                 self.last_offer = body.clone();
@@ -154,6 +162,8 @@ impl World {
             attempts: Vec::new(),
             command_number: 1000,
             strangers: 10,
+            agent_is_deaf: false,
+            ending: Vec::new(),
         }
     }
 
@@ -208,6 +218,25 @@ impl World {
         let offer = self.agent.local.offer(origin);
         self.agent.endpoint.reinvite(self.now, self.agent.dialog.unwrap(), Some(offer)).unwrap();
         self.settle();
+    }
+
+    /// Asks for an offer and takes what comes, both ways.
+    pub(crate) fn agent_resumes_without_offer(&mut self) {
+        self.agent.local.direction = Direction::SendRecv;
+        self.agent.last_offer = None;
+        self.agent.endpoint.reinvite(self.now, self.agent.dialog.unwrap(), None).unwrap();
+        self.settle();
+    }
+
+    /// An INFO without anything in it.
+    pub(crate) fn caller_asks(&mut self) {
+        let dialog = self.caller.dialog.unwrap();
+        self.caller.endpoint.info(self.now, dialog, "", Body::default()).unwrap();
+        self.settle();
+    }
+
+    pub(crate) fn order_of_the_end(&self) -> &[&'static str] {
+        &self.ending
     }
 
     pub(crate) fn caller_info(&mut self, content_type: &str, body: &str) {
@@ -322,6 +351,8 @@ impl World {
     fn carry(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if to == US {
             self.board.handle_datagram(self.now, from, bytes);
+        } else if to == AGENT && self.agent_is_deaf {
+            // Lost.
         } else if to == AGENT {
             self.agent.endpoint.handle_datagram(self.now, US, bytes);
         } else {
@@ -333,8 +364,18 @@ impl World {
         match output {
             Output::Datagram { to, bytes } => datagrams.push_back((US, to, bytes)),
             Output::Wire(wire::Event::CommandEnded { id, result }) => self.results.push((id, result)),
-            Output::Wire(event) => self.wires.push(event),
-            Output::Audit(event) => self.audits.push(event.action),
+            Output::Wire(event) => {
+                if matches!(event, wire::Event::CallEnded { .. }) {
+                    self.ending.push("call ended");
+                }
+                self.wires.push(event);
+            }
+            Output::Audit(event) => {
+                if matches!(event.action, AuditAction::PaymentCancelled { .. }) {
+                    self.ending.push("payment cancelled");
+                }
+                self.audits.push(event.action);
+            }
             Output::Send { attempt, .. } => self.attempts.push(attempt),
             Output::Media { call, order } => self.handle_order(call, order),
         }
@@ -345,6 +386,7 @@ impl World {
         let report = match order {
             MediaOrder::Open { .. } => Some(MediaReport::Opened),
             MediaOrder::Close => {
+                self.ending.push("close");
                 self.orders.push("close");
                 None
             }

@@ -92,6 +92,18 @@ impl Endpoint {
         Ok(request)
     }
 
+    /// Takes back every INFO of a dialog that has not been answered.
+    pub(super) fn drop_infos(&mut self, now: Instant, id: DialogId) {
+        let Some(dialog) = self.dialogs.get(id) else { return };
+        dialog.queue.retain(|queued| !matches!(queued, Queued::Info { .. }));
+        if let Some(client) = dialog.in_flight
+            && self.clients.abandon_info(client)
+        {
+            dialog.in_flight = None;
+            self.send_queued(now, id);
+        }
+    }
+
     /// Sends what waits, until a request is in flight. Nothing goes before the ACK, which it might overtake.
     pub(super) fn send_queued(&mut self, now: Instant, id: DialogId) {
         while let Some(dialog) = self.dialogs.get(id) {

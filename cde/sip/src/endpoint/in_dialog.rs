@@ -22,6 +22,10 @@ impl Endpoint {
             return self.refuse(from, request, 481, &[]);
         }
         if !dialog.take_cseq(request.core.cseq) {
+            if request.method == Method::Info {
+                let id = dialog.id;
+                self.out.event(Event::InfoOvertaken { dialog: id });
+            }
             return self.refuse(from, request, 500, &[]);
         }
         dialog.heard_from(from);

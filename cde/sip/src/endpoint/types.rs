@@ -166,6 +166,12 @@ pub enum Event {
         /// The body: perhaps digits.
         body: Body,
     },
+    /// An INFO came that another request of the peer has overtaken; it is answered 500 (RFC 3261 §12.2.2). What it said
+    /// is lost, and perhaps was a key.
+    InfoOvertaken {
+        /// The dialog.
+        dialog: DialogId,
+    },
     /// Our INFO was answered, or timed out as 408.
     RequestAnswered {
         /// What `info` returned.
@@ -244,6 +250,7 @@ impl Event {
             | Self::ReinviteAnswered { dialog, .. }
             | Self::ReinviteFailed { dialog, .. }
             | Self::Request { dialog, .. }
+            | Self::InfoOvertaken { dialog }
             | Self::Ended { dialog, .. } => Some(*dialog),
             Self::RequestAnswered { .. } => None,
         }
@@ -262,6 +269,7 @@ impl Event {
             Self::ReinviteAnswered { .. } => "ReinviteAnswered",
             Self::ReinviteFailed { .. } => "ReinviteFailed",
             Self::Request { .. } => "Request",
+            Self::InfoOvertaken { .. } => "InfoOvertaken",
             Self::RequestAnswered { .. } => "RequestAnswered",
             Self::Ended { .. } => "Ended",
         }

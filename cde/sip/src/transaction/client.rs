@@ -265,6 +265,17 @@ impl Clients {
         self.start(now, out, Start { method: Method::Cancel, outline, to, bytes, purpose: Purpose::Quiet });
     }
 
+    /// Stops repeating an INFO. An answer that still comes finds nobody who waits for it.
+    pub(crate) fn abandon_info(&mut self, id: ClientId) -> bool {
+        let is_info = self.by_id.get(&id).is_some_and(|client| client.method == Method::Info);
+        if is_info && let Some(client) = self.by_id.remove(&id) {
+            self.by_branch.remove(&(client.outline.branch, false));
+            self.timers.cancel((id, Timer::Retransmit));
+            self.timers.cancel((id, Timer::Expire));
+        }
+        is_info
+    }
+
     /// The request's outline and where it went.
     pub(crate) fn outline(&self, id: ClientId) -> Option<(&Outline, SocketAddr)> {
         self.by_id.get(&id).map(|client| (&client.outline, client.to))
