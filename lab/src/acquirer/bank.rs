@@ -19,6 +19,7 @@ const NAME_BYTES_MAX: usize = 255;
 const REFERENCE_PATH: &str = "/v1/charges/by-reference/";
 
 /// A request as the core sees it. It cannot be printed: the body may hold a card.
+#[derive(Clone)]
 pub struct Request {
     /// `GET` or `POST`.
     pub method: String,
