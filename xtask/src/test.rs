@@ -7,6 +7,9 @@ use anyhow::Result;
 use crate::run::{Steps, Tool};
 use crate::{setup, web};
 
+/// Where the builds without a mask stand.
+const CONTROL: &str = "target/control";
+
 /// Sets up, then tests; the first failing step ends it.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let mut steps = Steps::default();
@@ -27,7 +30,10 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 /// In a folder of its own, so that nobody starts it for the product. `tonewall/tests/peers/stage/binary.rs` finds it.
 fn control(root: &Path) -> Result<()> {
     let feature = ["build", "--package", "tonewall", "--features", "masking-off-control"];
-    Tool::cargo(root).args(feature).args(["--target-dir", "target/control"]).run()
+    Tool::cargo(root).args(feature).args(["--target-dir", CONTROL]).run()?;
+    // The media's own tests have a control of their own.
+    let feature = ["test", "--quiet", "--package", "media", "--features", "masking-off-control", "--test", "session"];
+    Tool::cargo(root).args(feature).args(["--target-dir", CONTROL]).run()
 }
 
 fn tests(root: &Path) -> Result<()> {
