@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! - No secret has `Debug`, `Display`, `Clone`, `Copy`, `Deref`, `Serialize`, `Default` or `PartialEq`.
-//! - Every secret lives in locked memory (`memory::Slot`) and is wiped when dropped.
+//! - Every field lives in locked memory (`memory::Slot`) and is wiped when dropped; a single [`Digit`] on its way to one
+//!   is boxed and wiped.
 //! - A secret is read only through `expose(closure)`: `rg expose` is the audit.
 //! - What leaves this crate to be shown is `wire::CardView`: brand, last four, expiry.
 //!
@@ -11,6 +12,15 @@
 //! - [`pan`], [`expiry`], [`cvv`]: the three fields, parsed. [`Card`]: the three together.
 //!
 //! # The walls, as tests
+//! What the walls stand around is there, or that nothing passes would prove nothing:
+//! ```
+//! use card::{Card, Cvv, Digit, Expiry, Key, Keyed, Pan};
+//! fn authorize(_: Cvv) {}
+//! fn once(cvv: Cvv) { authorize(cvv); }
+//! fn needs<T: serde::Serialize>(_: &T) {}
+//! fn show(card: &Card) { needs(&card.view()); println!("{:?}", card.view().clone() == card.view()); }
+//! fn all(_: &Pan, _: &Expiry, _: &Digit, _: &Key, _: &Keyed) {}
+//! ```
 //! A card number cannot be printed:
 //! ```compile_fail,E0277
 //! fn print(pan: &card::Pan) { println!("{pan:?}"); }
@@ -39,6 +49,12 @@
 //! ```
 //! ```compile_fail,E0277
 //! fn print(cvv: &card::Cvv) { println!("{cvv:?}"); }
+//! ```
+//! ```compile_fail,E0277
+//! fn print(expiry: &card::Expiry) { println!("{expiry:?}"); }
+//! ```
+//! ```compile_fail,E0599
+//! fn copy(expiry: &card::Expiry) -> card::Expiry { expiry.clone() }
 //! ```
 //! A digit, a key and a half-keyed field cannot be printed either:
 //! ```compile_fail,E0277
@@ -75,7 +91,7 @@ pub struct Card {
     pub pan: Pan,
     /// Month and year.
     pub expiry: Expiry,
-    /// The security code, where it was asked; wiped before anything else.
+    /// The security code, where it was asked.
     pub cvv: Option<Cvv>,
 }
 

@@ -81,7 +81,7 @@ fn map_secret(bytes: usize) -> Region {
         }
         let mapped = if libc::ftruncate(fd, length) == 0 { map(bytes, libc::MAP_SHARED, fd) } else { None };
         libc::close(fd);
-        // Touching every page now shows whether the limit on locked memory allows them.
+        // A child of this process would share the pages.
         mapped.filter(|(start, bytes)| libc::madvise(start.as_ptr().cast(), *bytes, libc::MADV_DONTFORK) == 0)
     }
 }

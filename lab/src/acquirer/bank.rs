@@ -98,7 +98,7 @@ struct Order<'a> {
     card: OrderCard<'a>,
 }
 
-/// Borrowed from the request, so that there is one copy of the card to wipe.
+/// Borrowed from the request: of the card nothing else is made here.
 #[derive(Deserialize)]
 struct OrderCard<'a> {
     number: &'a str,
