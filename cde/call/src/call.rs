@@ -63,6 +63,8 @@ pub(crate) struct Call {
     till: Till,
     /// Something that the office sees has changed.
     changed: bool,
+    /// How many more pairs of ports may be tried.
+    pub(crate) pairs_left: u8,
     /// The timer that the switchboard knows of.
     pub(crate) timer: Option<Instant>,
 }

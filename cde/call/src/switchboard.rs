@@ -17,6 +17,9 @@ use std::net::SocketAddr;
 use std::time::Instant;
 use wire::{AttemptId, AuditEvent, CallId, CallSnapshot, Command, Event, Outcome, PaymentId, Refusal};
 
+/// How many pairs of ports a call tries: a port may be another program's.
+pub(crate) const PAIRS_MAX: u8 = 4;
+
 /// What the shell must do. Drain it after every other call.
 pub enum Output {
     /// Send this datagram from our SIP address.
@@ -132,7 +135,10 @@ impl Switchboard {
 
     /// A call's media session reports.
     pub fn handle_media(&mut self, now: Instant, call: CallId, report: MediaReport) {
-        self.with_call(now, call, |call, context| call.handle_media(context, report));
+        let failed = matches!(report, MediaReport::OpenFailed);
+        if !failed || !self.open_again(now, call) {
+            self.with_call(now, call, |call, context| call.handle_media(context, report));
+        }
         self.drain_endpoint(now);
     }
 
@@ -274,6 +280,19 @@ impl Switchboard {
                 self.endpoint.reject(now, dialog, status, None, Vec::new());
             }
         }
+    }
+
+    /// Tries another pair of ports. The one that could not be bound goes to the end of the pool.
+    fn open_again(&mut self, now: Instant, call: CallId) -> bool {
+        let Some(left) = self.calls.get_mut(&call).map(|call| &mut call.pairs_left).filter(|left| **left > 0) else {
+            return false;
+        };
+        *left -= 1;
+        let Some(pair) = self.ports.take() else { return false };
+        let mut refused = pair;
+        self.with_call(now, call, |call, context| refused = call.open_at(context, pair));
+        self.ports.give_back(refused);
+        true
     }
 
     fn random(&mut self) -> u128 {

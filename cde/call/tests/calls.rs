@@ -50,6 +50,30 @@ fn a_stranger_and_an_unknown_number_dial_nothing() {
 }
 
 #[test]
+fn a_port_that_another_program_has_costs_no_call() {
+    let mut world = World::new();
+    world.taken_pairs = 3;
+    world.talk();
+    assert_eq!(world.snapshot().state, CallState::Talking);
+    assert_eq!(world.tried.len(), 4);
+    let offer = world.agent_offer();
+    let own = world.tried[3] + 2;
+    assert!(
+        String::from_utf8_lossy(offer.as_bytes()).contains(&format!("m=audio {own} ")),
+        "the ports that were bound"
+    );
+}
+
+#[test]
+fn where_no_port_can_be_bound_the_call_is_refused() {
+    let mut world = World::new();
+    world.taken_pairs = 99;
+    world.ring();
+    assert!(world.caller_saw(|event| matches!(event, Event::Failed { status: 503, .. })));
+    assert_eq!((world.tried.len(), world.board.calls()), (4, 0));
+}
+
+#[test]
 fn a_caller_who_gives_up_stops_the_ringing() {
     let mut world = World::new();
     world.ring();

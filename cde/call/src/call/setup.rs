@@ -5,7 +5,7 @@ use crate::call::line::Line;
 use crate::call::pay::Till;
 use crate::config::NoWay;
 use crate::leg::{CODECS, Leg};
-use crate::switchboard::{MediaOrder, Output};
+use crate::switchboard::{MediaOrder, Output, PAIRS_MAX};
 use media::Side;
 use sip::offer_answer::{Direction, Offer};
 use sip::{Body, DialogId, IncomingInvite, Invite, NameAddr, Uri};
@@ -82,16 +82,33 @@ impl Call {
             line: Line::new(context.wall.unix_ms(context.now)),
             till: Till::default(),
             changed: false,
+            pairs_left: PAIRS_MAX - 1,
             timer: None,
         })
     }
 
     /// First of all the ports.
     pub(crate) fn begin(&mut self, context: &mut Context<'_>) {
+        self.open(context);
+        self.audit(context, Origin::Caller, AuditAction::CallStarted);
+    }
+
+    fn open(&self, context: &mut Context<'_>) {
         let order =
             MediaOrder::Open { caller: self.caller.address, agent: self.agent.address, record: context.config.record };
         context.outputs.push_back(Output::Media { call: self.id, order });
-        self.audit(context, Origin::Caller, AuditAction::CallStarted);
+    }
+
+    /// The ports could not be bound: tries others, and gives back those.
+    pub(crate) fn open_at(
+        &mut self,
+        context: &mut Context<'_>,
+        pair: (SocketAddr, SocketAddr),
+    ) -> (SocketAddr, SocketAddr) {
+        let caller = std::mem::replace(&mut self.caller.address, pair.0);
+        let agent = std::mem::replace(&mut self.agent.address, pair.1);
+        self.open(context);
+        (caller, agent)
     }
 
     /// The ports are bound: call the agent.

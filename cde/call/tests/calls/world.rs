@@ -34,6 +34,10 @@ pub(crate) struct World {
     attempts: Vec<AttemptId>,
     command_number: u128,
     strangers: u8,
+    /// So many pairs of ports cannot be bound.
+    pub(crate) taken_pairs: usize,
+    /// The ports of the caller's leg that were tried.
+    pub(crate) tried: Vec<u16>,
     /// What is sent to the agent's phone gets lost.
     pub(crate) agent_is_deaf: bool,
     /// What is done at the end of a call, in its order.
@@ -162,6 +166,8 @@ impl World {
             attempts: Vec::new(),
             command_number: 1000,
             strangers: 10,
+            taken_pairs: 0,
+            tried: Vec::new(),
             agent_is_deaf: false,
             ending: Vec::new(),
         }
@@ -384,7 +390,11 @@ impl World {
     #[expect(clippy::needless_pass_by_value, reason = "an order is consumed, as by a real session")]
     fn handle_order(&mut self, call: CallId, order: MediaOrder) {
         let report = match order {
-            MediaOrder::Open { .. } => Some(MediaReport::Opened),
+            MediaOrder::Open { caller, .. } => {
+                self.tried.push(caller.port());
+                let taken = self.tried.len() <= self.taken_pairs;
+                Some(if taken { MediaReport::OpenFailed } else { MediaReport::Opened })
+            }
             MediaOrder::Close => {
                 self.ending.push("close");
                 self.orders.push("close");
