@@ -23,6 +23,8 @@ pub(crate) struct Hub {
     calls: BTreeMap<CallId, Call>,
     payments: BTreeMap<PaymentId, Payment>,
     door_up: bool,
+    /// Every record from before the connection has been stored.
+    caught_up: bool,
     ring: Ring,
 }
 
@@ -62,7 +64,13 @@ impl Hub {
             self.refresh(now_ms, id);
         }
         self.door_up = true;
+        self.caught_up = false;
         self.ring.forget();
+    }
+
+    /// Every record of calls that were over before the connection has been stored.
+    pub(crate) fn caught_up(&mut self) {
+        self.caught_up = true;
     }
 
     /// The connection to the cde is lost. What was shown stays, and grows stale.
@@ -166,6 +174,11 @@ impl Hub {
         let Some(payment) = self.payments.get(&id) else { return true };
         let live = self.calls.get(&payment.row.call).and_then(|call| call.snapshot.payment.as_ref());
         live.is_some_and(|progress| progress.payment == id)
+    }
+
+    /// Is the call over, and all stored that was written of it?
+    pub(crate) fn is_told(&self, call: CallId) -> bool {
+        self.caught_up && !self.calls.contains_key(&call)
     }
 
     /// The state that a payment of a live call is shown in.

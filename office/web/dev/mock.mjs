@@ -59,6 +59,8 @@ function read(request, path, response) {
   if (path === "/events") return events.open(request, response);
   if (path === "/calls") return json(response, 200, { calls: world.snapshot().calls });
   if (path === "/payments") return json(response, 200, { payments: world.recent(), next_cursor: null });
+  const payment = world.payments.get(/^\/payments\/([\w-]+)$/.exec(path)?.[1]);
+  if (payment !== undefined) return json(response, 200, world.detail(payment));
   return problem(response, 404, "not_found");
 }
 

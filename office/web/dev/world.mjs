@@ -33,6 +33,12 @@ export class World {
     return [...this.payments.values()].reverse();
   }
 
+  detail(payment) {
+    const over = ["approved", "declined", "not_sent", "cancelled"].includes(payment.state);
+    const settled = over && payment.call !== this.call?.call;
+    return { ...payment, attempts: Array(payment.attempts).fill({}), audit: [], settled };
+  }
+
   async ring() {
     this.call = {
       call: randomUUID(),

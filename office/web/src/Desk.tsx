@@ -109,7 +109,7 @@ export function Desk({ user, onSignedOut, onSignOut }: Props) {
 /** The call that ended last, with its payment as it stands by now; `open` while its money is not settled. */
 function endedOf({ ended, payments }: DeskState) {
   const payment = (ended?.payment && payments[ended.payment]) || null;
-  const view = ended === null ? null : endedView(ended.end, payment);
+  const view = ended === null ? null : endedView(ended, payment);
   return {
     id: ended?.call.call ?? null,
     payment,

@@ -4,6 +4,7 @@ use super::lines::{LineError, Reader, Writer};
 use crate::{
     app::App,
     clock::now_ms,
+    hub::Hub,
     store::{StoreError, records::Stored},
     view::PaymentRow,
 };
@@ -149,6 +150,7 @@ async fn said(app: &App, line: FromCde) -> Result<Option<u64>, Ended> {
         FromCde::CaughtUp => {
             let alive = app.hub(|hub| hub.call_ids());
             show(app, app.store.caught_up(now_ms(), &alive).await?);
+            app.hub(Hub::caught_up);
         }
     }
     Ok(None)

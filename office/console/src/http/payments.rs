@@ -239,6 +239,8 @@ pub(crate) struct PaymentDetail {
     audit: Vec<AuditView>,
     /// The attempts at the gateway, instead of their number.
     attempts: Vec<AttemptView>,
+    /// The call is over, and nothing more can come of the payment.
+    settled: bool,
 }
 
 /// One payment with its attempts and audit trail.
@@ -252,14 +254,24 @@ pub(crate) async fn one(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let row = own(&app, &who, &id).await?;
+    let told = app.hub(|hub| hub.is_told(row.call));
+    // Read after that, or a record that came in between would be missed.
+    let row = app.store.payment(row.id).await?.ok_or(Problem::NOT_FOUND)?;
     let audit = app.store.audit_of_payment(&row.id.to_string()).await?;
-    let detail = PaymentDetail { audit, attempts: app.store.attempts(row.id).await? };
+    let attempts = app.store.attempts(row.id).await?;
+    let detail = PaymentDetail { audit, attempts, settled: told && is_an_end(row.state) };
     let view = app.hub(|hub| hub.show(&row));
     let (mut all, detail) = (json!(view), json!(detail));
     if let (Value::Object(all), Value::Object(detail)) = (&mut all, detail) {
         all.extend(detail);
     }
     Ok(Json(all))
+}
+
+/// Once its call is over, does a payment stay in this state?
+fn is_an_end(state: PaymentState) -> bool {
+    use PaymentState as S;
+    matches!(state, S::Approved | S::Declined | S::NotSent | S::Cancelled)
 }
 
 /// A payment of the user's own extension; nobody learns whether there is another's.

@@ -33,6 +33,10 @@ fn sent(order: &PaymentOrder, attempt: u128) -> RecordBody {
 
 fn approved(order: &PaymentOrder, attempt: u128) -> RecordBody {
     let outcome = Outcome::Approved { auth_code: "A1B2C3".into(), gateway_ref: "g1".into(), amount: order.amount };
+    ended(order, attempt, outcome)
+}
+
+fn ended(order: &PaymentOrder, attempt: u128, outcome: Outcome) -> RecordBody {
     RecordBody::AttemptEnded { attempt: AttemptId(Uuid::from_u128(attempt)), payment: order.payment, outcome }
 }
 
@@ -103,6 +107,33 @@ async fn what_never_reached_a_gateway_is_cancelled_when_its_call_is_gone() {
     link.say(wire::FromCde::CaughtUp).await;
     let path = format!("/api/v1/payments/{}", order.payment);
     desk.until(&path, |payment| payment["state"] == "cancelled").await;
+}
+
+#[tokio::test]
+async fn a_payment_is_settled_only_when_nothing_more_can_come_of_it() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    link.say(wire::FromCde::CaughtUp).await;
+    let order = start(&desk, &mut link).await;
+    let path = format!("/api/v1/payments/{}", order.payment);
+    let is = |state: &'static str, settled: bool| {
+        move |payment: &serde_json::Value| payment["state"] == state && payment["settled"] == settled
+    };
+    let declined = Outcome::Declined { class: wire::DeclineClass::Other, network_code: None };
+    link.record(1, sent(&order, 1)).await;
+    link.record(2, ended(&order, 1, declined)).await;
+    link.call(taking(&order, PaymentState::Declined, 1)).await;
+    desk.until(&path, is("declined", false)).await;
+    drop(link);
+    // The call is gone, but what was done on it meanwhile is still on its way.
+    let link = world.cde.accept(vec![]).await;
+    desk.until("/api/v1/calls", |calls| calls["calls"].as_array().unwrap().is_empty()).await;
+    assert_eq!(desk.get(&path).await.json()["settled"], false);
+    link.record(3, sent(&order, 2)).await;
+    link.say(wire::FromCde::CaughtUp).await;
+    desk.until(&path, is("unknown", false)).await;
+    link.record(4, approved(&order, 2)).await;
+    desk.until(&path, is("approved", true)).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 import { useEffect, useReducer, useRef, useState } from "react";
-import { signedIn } from "../state/api.ts";
-import { currentCall, type DeskState, NEW_DESK, reduce } from "../state/desk.ts";
+import { fateOf, signedIn } from "../state/api.ts";
+import { keepAsking } from "../state/asking.ts";
+import { askAfter, currentCall, type DeskState, NEW_DESK, reduce } from "../state/desk.ts";
 import { Feed, type Source } from "../state/feed.ts";
 import { PROOF_LOST_MS } from "../state/freshness.ts";
 import { lineView } from "../view/line.ts";
@@ -35,6 +36,16 @@ export function useDesk(onSignedOut: () => void) {
     live.start(performance.now());
     return () => live.stop();
   }, [onSignedOut]);
+
+  const asked = askAfter(state);
+  useEffect(() => {
+    if (asked === null) return;
+    return keepAsking(async () => {
+      const answer = await fateOf(asked);
+      if (answer.ok) dispatch({ type: "fate", ...answer.value });
+      else if (answer.problem?.status === 401) onSignedOut();
+    });
+  }, [asked, onSignedOut]);
 
   const call = currentCall(state);
   const line = call === null ? null : lineView(state, call, now);

@@ -10,9 +10,9 @@ const ICONS = { "": "phone", ok: "check", bad: "x", warn: "clock" } as const;
 type Props = { ended: Ended; payment: PaymentView | null; onAway: () => void };
 
 export function EndedNote({ ended, payment, onAway }: Props) {
-  const view = endedView(ended.end, payment);
+  const view = endedView(ended, payment);
   return (
-    <section className={`note ${view.tone}`} aria-label="Ended call" data-ended={ended.end}>
+    <section className={`note ${view.tone}`} aria-label="Ended call" data-ended={ended.end ?? "unseen"}>
       <Icon name={ICONS[view.tone]} />
       <div className="grow">
         <b>{view.title}</b> {view.rest}

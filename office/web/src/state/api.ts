@@ -54,6 +54,21 @@ export const signIn = (email: string, password: string) =>
 export const signOut = () => send<null>("DELETE", "/session");
 export const recentPayments = () => send<{ payments: PaymentView[] }>("GET", "/payments?limit=5");
 
+type PaymentDetail = Omit<PaymentView, "attempts"> & {
+  attempts: unknown[];
+  audit: unknown;
+  settled: boolean;
+};
+export type Fate = { payment: PaymentView; settled: boolean };
+
+/** A payment as it is written down, and whether nothing more can come of it. */
+export async function fateOf(payment: string): Promise<Answer<Fate>> {
+  const answer = await send<PaymentDetail>("GET", `/payments/${payment}`);
+  if (!answer.ok) return answer;
+  const { audit: _, settled, attempts, ...rest } = answer.value;
+  return { ok: true, value: { payment: { ...rest, attempts: attempts.length }, settled } };
+}
+
 export const setLine = (call: string, deed: "secure" | "release", key: string) =>
   send<CallView>("POST", `/calls/${call}/${deed}`, undefined, key);
 export const startPayment = (call: string, order: Order, key: string) =>

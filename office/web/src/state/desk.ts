@@ -2,10 +2,14 @@
 
 import type { CallEnd, CallView, FeedEvent, PaymentView } from "../wire.ts";
 import { type Clock, NEW_CLOCK, observe, toHere } from "./freshness.ts";
-import { fromProgress, keepNewer, mergeProgress } from "./payment.ts";
+import { atBank, beingKeyed, finished, fromProgress, keepNewer, mergeProgress } from "./payment.ts";
 
 export type Link = { status: "connecting" | "live" | "lost"; since: number };
-export type Ended = { call: CallView; end: CallEnd; payment: string | null };
+/**
+ * A call that is over. `end` is null when this screen did not see it; `sure` says whether what is known of the payment
+ * was told after the end.
+ */
+export type Ended = { call: CallView; end: CallEnd | null; payment: string | null; sure: boolean };
 
 export type DeskState = {
   link: Link;
@@ -27,6 +31,7 @@ export type Action =
   | { type: "link"; status: Link["status"]; now: number }
   | { type: "call"; call: CallView; now: number }
   | { type: "payment"; payment: PaymentView }
+  | { type: "fate"; payment: PaymentView; settled: boolean }
   | { type: "choose"; call: string }
   | { type: "dismiss" };
 
@@ -55,6 +60,8 @@ export function reduce(state: DeskState, action: Action): DeskState {
       return action.call.call in state.calls ? withCall(state, action.call, action.now) : state;
     case "payment":
       return withPayment(state, keepNewer(state.payments[action.payment.id], action.payment));
+    case "fate":
+      return fate(state, action.payment, action.settled);
     case "choose":
       return { ...state, chosen: action.call };
     case "dismiss":
@@ -81,12 +88,15 @@ function heard(state: DeskState, event: FeedEvent, now: number): DeskState {
 
 type Snapshot = Extract<FeedEvent, { event: "snapshot" }>["data"];
 
-/** A snapshot replaces what is live. A call that is gone from it has ended while nobody was looking. */
+/**
+ * A snapshot replaces what is live. A call that is gone from it has ended while nobody was looking; but a console that
+ * has no connection to the card side may have begun without one, and then knows of no call.
+ */
 function snapshot(state: DeskState, data: Snapshot, now: number): DeskState {
   const live = new Set(data.calls.map((call) => call.call));
   let next = state;
-  for (const call of Object.keys(state.calls)) {
-    if (!live.has(call)) next = callEnded(next, call, "failed");
+  for (const call of data.door === "up" ? Object.keys(state.calls) : []) {
+    if (!live.has(call)) next = callEnded(next, call, null);
   }
   for (const payment of data.payments) next = withPayment(next, payment);
   for (const call of data.calls) next = withCall(next, call, now);
@@ -97,7 +107,8 @@ function withCall(state: DeskState, call: CallView, now: number): DeskState {
   const masked = { ...state.maskedSince };
   if (call.line === "open") delete masked[call.call];
   else masked[call.call] ??= now;
-  const next = { ...state, calls: { ...state.calls, [call.call]: call }, maskedSince: masked };
+  const ended = state.ended?.call.call === call.call ? null : state.ended;
+  const next = { ...state, calls: { ...state.calls, [call.call]: call }, maskedSince: masked, ended };
   const proof =
     call.proof_at === null || call.line === "open" ? null : toHere(state.clock, Date.parse(call.proof_at));
   const dated = proof === null ? next : withProof(next, call.call, proof);
@@ -124,14 +135,39 @@ function withProof(state: DeskState, call: string, here: number): DeskState {
     : { ...state, proofs: { ...state.proofs, [call]: here } };
 }
 
-function callEnded(state: DeskState, id: string, end: CallEnd): DeskState {
+function callEnded(state: DeskState, id: string, end: CallEnd | null): DeskState {
   const call = state.calls[id];
   if (call === undefined) return state;
   const { [id]: _call, ...calls } = state.calls;
   const { [id]: _proof, ...proofs } = state.proofs;
   const { [id]: _masked, ...maskedSince } = state.maskedSince;
+  const next = { ...state, calls, proofs, maskedSince };
+  const ended = endOf(state, call, end);
+  // Money that is not settled stays on the screen rather than a call that leaves no question.
+  const keep = askAfter(next) !== null && askAfter({ ...next, ended }) === null;
+  return keep ? next : { ...next, ended };
+}
+
+/** An end that was seen came after all that was to be told of the payment, unless it was still being keyed. */
+function endOf(state: DeskState, call: CallView, end: CallEnd | null): Ended {
   const payment = call.payment?.payment ?? null;
-  return { ...state, calls, proofs, maskedSince, ended: { call, end, payment } };
+  const known = payment === null ? undefined : state.payments[payment]?.state;
+  return { call, end, payment, sure: end !== null && (known === undefined || !beingKeyed(known)) };
+}
+
+/** The answer to a question after the payment of a call that is gone. Once settled, it stands. */
+function fate(state: DeskState, payment: PaymentView, settled: boolean): DeskState {
+  const known = state.payments[payment.id];
+  const next = withPayment(state, settled ? payment : keepNewer(known, payment));
+  const { ended } = next;
+  return settled && ended?.payment === payment.id ? { ...next, ended: { ...ended, sure: true } } : next;
+}
+
+/** The payment of the ended call, if its fate is not known for certain: it must be asked after. */
+export function askAfter({ ended, payments }: DeskState): string | null {
+  const state = ended?.payment ? payments[ended.payment]?.state : undefined;
+  if (ended === null || state === undefined || finished(state)) return null;
+  return atBank(state) || !ended.sure ? ended.payment : null;
 }
 
 /** The call on the screen: the one chosen, else the one being talked on, else the one that has waited longest. */

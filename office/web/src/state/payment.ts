@@ -7,6 +7,11 @@ const FINAL: readonly PaymentState[] = ["approved", "cancelled"];
 /** An attempt has been settled, as far as it can be. */
 const SETTLED: readonly PaymentState[] = ["approved", "declined", "not_sent", "unknown", "cancelled"];
 
+/** No attempt has been heard of, or the one before is over. */
+const KEYING: readonly PaymentState[] = ["waiting", "capturing", "ready"];
+/** Sent, and not answered. */
+const AT_BANK: readonly PaymentState[] = ["authorizing", "unknown"];
+
 /** What an attempt whose outcome is not known can turn out to be. */
 const ANSWERS: readonly PaymentState[] = ["approved", "declined", "not_sent"];
 
@@ -63,4 +68,14 @@ export function keepNewer(known: PaymentView | undefined, answer: PaymentView): 
 /** Nothing more can happen to it. */
 export function finished(state: PaymentState): boolean {
   return FINAL.includes(state);
+}
+
+/** As far as is known, the card is still being keyed. */
+export function beingKeyed(state: PaymentState): boolean {
+  return KEYING.includes(state);
+}
+
+/** The money may have moved or not. */
+export function atBank(state: PaymentState): boolean {
+  return AT_BANK.includes(state);
 }

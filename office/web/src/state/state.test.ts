@@ -1,7 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { callView, paymentView, progress } from "../samples.ts";
-import type { CallView, FeedEvent, PaymentView, Progress } from "../wire.ts";
-import { currentCall, type DeskState, NEW_DESK, paymentOf, reduce } from "./desk.ts";
+import { endedView } from "../view/ended.ts";
+import type { CallView, FeedEvent, PaymentState, PaymentView, Progress } from "../wire.ts";
+import { ASK_EVERY_MS, keepAsking } from "./asking.ts";
+import { askAfter, currentCall, type DeskState, NEW_DESK, paymentOf, reduce } from "./desk.ts";
 import { judge, NEW_CLOCK, observe, toHere } from "./freshness.ts";
 import { Keys } from "./keys.ts";
 import { keepNewer, mergeProgress } from "./payment.ts";
@@ -16,6 +18,14 @@ function hear(state: DeskState, now: number, ...events: FeedEvent[]): DeskState 
 const callEvent = (part: Partial<CallView> = {}): FeedEvent => ({ event: "call", data: callView(part) });
 const proofEvent = (ms: number): FeedEvent => ({ event: "proof", data: { call: "c1", at: iso(ms) } });
 
+const empty = (door: "up" | "down"): FeedEvent => ({
+  event: "snapshot",
+  data: { calls: [], payments: [], door },
+});
+const hungUp = (call = "c1"): FeedEvent => ({ event: "call_ended", data: { call, end: "caller_hung_up" } });
+const paying = (state: PaymentState, call = "c1"): FeedEvent =>
+  callEvent({ call, payment: progress({ payment: `p of ${call}`, state }) });
+
 describe("calls", () => {
   it("a_call_appears_by_itself_and_leaves_its_end_on_the_screen", () => {
     const live = hear(NEW_DESK, 0, callEvent());
@@ -28,11 +38,21 @@ describe("calls", () => {
 
   it("a_snapshot_ends_calls_that_are_gone_and_keeps_what_is_known_of_their_payments", () => {
     const live = hear(NEW_DESK, 0, callEvent({ payment: progress({ state: "authorizing", attempts: 1 }) }));
-    const after = hear(live, 0, { event: "snapshot", data: { calls: [], payments: [], door: "down" } });
+    const after = hear(live, 0, empty("up"));
     expect(after.calls).toEqual({});
-    expect(after.door).toBe("down");
     expect(after.ended?.payment).toBe("p1");
     expect(after.payments.p1?.state).toBe("authorizing");
+  });
+
+  it("a_console_that_cannot_see_the_calls_ends_none", () => {
+    const after = hear(hear(NEW_DESK, 0, callEvent()), 0, empty("down"));
+    expect([after.door, Object.keys(after.calls), after.ended]).toEqual(["down", ["c1"], null]);
+  });
+
+  it("a_call_that_is_there_again_has_not_ended", () => {
+    const gone = hear(NEW_DESK, 0, callEvent(), empty("up"));
+    expect(gone.ended?.call.call).toBe("c1");
+    expect(hear(gone, 0, callEvent()).ended).toBeNull();
   });
 
   it("the_call_being_talked_on_is_shown_before_one_that_rings", () => {
@@ -121,6 +141,73 @@ describe("payments", () => {
     const answer = paymentView({ state: "capturing", updated_at: iso(5) });
     expect(keepNewer(known, answer).state).toBe("ready");
     expect(keepNewer(known, { ...answer, updated_at: iso(10) }).state).toBe("capturing");
+  });
+});
+
+describe("the money of a call that is over", () => {
+  const told = (state: DeskState, known: PaymentState, settled: boolean) =>
+    reduce(state, { type: "fate", payment: paymentView({ id: "p of c1", state: known }), settled });
+  const words = (state: DeskState) =>
+    state.ended && endedView(state.ended, state.payments[state.ended.payment ?? ""] ?? null).rest;
+
+  it("is_asked_after_and_not_guessed_when_the_end_was_not_seen", () => {
+    for (const state of ["waiting", "capturing", "ready", "declined", "not_sent"] as const) {
+      const gone = hear(NEW_DESK, 0, paying(state), empty("up"));
+      expect(askAfter(gone)).toBe("p of c1");
+      expect(words(gone)).toContain("do not take the payment again");
+      expect(words(gone)).not.toMatch(/nothing/i);
+      expect(words(told(gone, "ready", false))).toContain("being checked");
+      const approved = told(gone, "approved", true);
+      expect([askAfter(approved), words(approved)]).toEqual([null, "£186.40 was approved."]);
+      expect(words(told(gone, "cancelled", true))).toContain("Nothing was sent to the bank");
+      expect(words(told(gone, "declined", false))).toContain("being checked");
+      expect(words(told(gone, "declined", true))).toContain("Nothing was taken");
+    }
+  });
+
+  it("is_followed_while_it_is_at_the_bank_however_the_call_ended", () => {
+    for (const end of [hungUp(), empty("up")]) {
+      const sent = hear(NEW_DESK, 0, paying("authorizing"), end);
+      expect(askAfter(sent)).toBe("p of c1");
+      const unknown = told(sent, "unknown", false);
+      expect(askAfter(unknown)).toBe("p of c1");
+      expect(askAfter(told(unknown, "declined", true))).toBeNull();
+    }
+  });
+
+  it("is_known_when_the_end_was_seen", () => {
+    const over = hear(NEW_DESK, 0, paying("cancelled"), hungUp());
+    expect([askAfter(over), words(over)]).toEqual([
+      null,
+      "Nothing was sent to the bank. What was keyed is erased.",
+    ]);
+    expect(askAfter(hear(NEW_DESK, 0, paying("ready"), hungUp()))).toBe("p of c1");
+  });
+
+  it("is_not_said_to_be_none_when_the_end_was_not_seen", () => {
+    expect(words(hear(NEW_DESK, 0, callEvent(), hungUp()))).toBe("No payment was started.");
+    expect(words(hear(NEW_DESK, 0, callEvent(), empty("up")))).toContain("Look at your last payments");
+  });
+
+  it("stays_on_the_screen_until_it_is_settled", () => {
+    const sent = hear(NEW_DESK, 0, paying("unknown"), hungUp(), callEvent({ call: "c2" }), hungUp("c2"));
+    expect(sent.ended?.call.call).toBe("c1");
+    const after = hear(told(sent, "approved", true), 0, callEvent({ call: "c3" }), hungUp("c3"));
+    expect(after.ended?.call.call).toBe("c3");
+  });
+});
+
+describe("asking", () => {
+  it("goes_on_until_it_is_stopped", async () => {
+    vi.useFakeTimers();
+    let asked = 0;
+    const stop = keepAsking(() => Promise.resolve(++asked));
+    await vi.advanceTimersByTimeAsync(2 * ASK_EVERY_MS);
+    expect(asked).toBe(3);
+    stop();
+    await vi.advanceTimersByTimeAsync(2 * ASK_EVERY_MS);
+    expect(asked).toBe(3);
+    vi.useRealTimers();
   });
 });
 

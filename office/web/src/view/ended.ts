@@ -1,5 +1,7 @@
 /** What is left to say once a call is over: how it ended, and what that means for the money. */
 
+import type { Ended } from "../state/desk.ts";
+import { finished } from "../state/payment.ts";
 import type { CallEnd, PaymentView } from "../wire.ts";
 import { write } from "./money.ts";
 
@@ -13,13 +15,14 @@ const ENDS: Record<CallEnd, string> = {
 
 export type EndedView = { tone: "" | "ok" | "bad" | "warn"; title: string; rest: string };
 
-export function endedView(end: CallEnd, payment: PaymentView | null): EndedView {
-  return { title: ENDS[end], ...money(payment) };
+export function endedView({ end, sure }: Ended, payment: PaymentView | null): EndedView {
+  return { title: end === null ? "The call is over." : ENDS[end], ...money(payment, sure) };
 }
 
-function money(payment: PaymentView | null): { tone: EndedView["tone"]; rest: string } {
-  if (payment === null) return { tone: "", rest: "No payment was started." };
+function money(payment: PaymentView | null, sure: boolean): Omit<EndedView, "title"> {
+  if (payment === null) return sure ? { tone: "", rest: "No payment was started." } : UNSEEN;
   const amount = write(payment.amount);
+  if (!sure && !finished(payment.state)) return checking(amount);
   switch (payment.state) {
     case "approved":
       return { tone: "ok", rest: `${amount} was approved.` };
@@ -34,4 +37,17 @@ function money(payment: PaymentView | null): { tone: EndedView["tone"]; rest: st
     default:
       return { tone: "", rest: "Nothing was sent to the bank. What was keyed is erased." };
   }
+}
+
+const UNSEEN = {
+  tone: "" as const,
+  rest: "This screen did not see its end. Look at your last payments before you take one again.",
+};
+
+/** Said until the console has told what became of it; what was seen last may be long past. */
+function checking(amount: string): Omit<EndedView, "title"> {
+  return {
+    tone: "warn",
+    rest: `This screen did not see what became of ${amount}. It is being checked – do not take the payment again.`,
+  };
 }

@@ -193,8 +193,9 @@ describe("the result", () => {
   });
 
   it("of_a_hang_up_at_the_bank_says_that_it_is_being_confirmed", () => {
-    expect(endedView("caller_hung_up", paymentView({ state: "authorizing" })).tone).toBe("warn");
-    expect(endedView("caller_hung_up", paymentView()).rest).toContain("Nothing was sent");
+    const ended = { call: callView(), end: "caller_hung_up", payment: "p1", sure: true } as const;
+    expect(endedView(ended, paymentView({ state: "authorizing" })).tone).toBe("warn");
+    expect(endedView(ended, paymentView({ state: "cancelled" })).rest).toContain("Nothing was sent");
   });
 
   it("takes_the_place_of_the_fields_until_it_is_put_away", () => {
