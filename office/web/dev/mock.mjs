@@ -55,7 +55,7 @@ async function handle(request, response) {
 }
 
 function read(request, path, response) {
-  if (path === "/session") return json(response, 200, { user: USER });
+  if (path === "/session") return json(response, 200, { user: USER, currency: "GBP" });
   if (path === "/events") return events.open(request, response);
   if (path === "/calls") return json(response, 200, { calls: world.snapshot().calls });
   if (path === "/payments") return json(response, 200, { payments: world.recent(), next_cursor: null });
@@ -90,7 +90,7 @@ function signIn(body, response) {
     return problem(response, 401, "bad_credentials");
   }
   response.setHeader("Set-Cookie", cookie());
-  return json(response, 200, { user: USER });
+  return json(response, 200, { user: USER, currency: "GBP" });
 }
 
 function cookie() {

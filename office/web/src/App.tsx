@@ -2,30 +2,30 @@ import { useCallback, useEffect, useState } from "react";
 import { Desk } from "./Desk.tsx";
 import { SignIn } from "./SignIn.tsx";
 import { signedIn, signOut } from "./state/api.ts";
-import type { User } from "./wire.ts";
+import type { Session } from "./wire.ts";
 
-type Session = { at: "unknown" } | { at: "out"; over: boolean } | { at: "in"; user: User };
+type Where = { at: "unknown" } | { at: "out"; over: boolean } | { at: "in"; session: Session };
 
 export function App() {
-  const [session, setSession] = useState<Session>({ at: "unknown" });
+  const [where, setWhere] = useState<Where>({ at: "unknown" });
 
   useEffect(() => {
     signedIn().then((answer) =>
-      setSession(answer.ok ? { at: "in", user: answer.value.user } : { at: "out", over: false }),
+      setWhere(answer.ok ? { at: "in", session: answer.value } : { at: "out", over: false }),
     );
   }, []);
 
-  const over = useCallback(() => setSession({ at: "out", over: true }), []);
+  const over = useCallback(() => setWhere({ at: "out", over: true }), []);
   const leave = useCallback(() => {
-    signOut().then(() => setSession({ at: "out", over: false }));
+    signOut().then(() => setWhere({ at: "out", over: false }));
   }, []);
 
-  switch (session.at) {
+  switch (where.at) {
     case "unknown":
       return <p className="loading">Loading the desk…</p>;
     case "out":
-      return <SignIn over={session.over} onUser={(user) => setSession({ at: "in", user })} />;
+      return <SignIn over={where.over} onSession={(session) => setWhere({ at: "in", session })} />;
     case "in":
-      return <Desk user={session.user} onSignedOut={over} onSignOut={leave} />;
+      return <Desk session={where.session} onSignedOut={over} onSignOut={leave} />;
   }
 }

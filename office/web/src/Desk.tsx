@@ -18,14 +18,14 @@ import { type DeskState, paymentOf } from "./state/desk.ts";
 import { panelOf } from "./view/deeds.ts";
 import { endedView } from "./view/ended.ts";
 import type { LineView } from "./view/line.ts";
-import type { User } from "./wire.ts";
+import type { Session } from "./wire.ts";
 
-type Props = { user: User; onSignedOut: () => void; onSignOut: () => void };
+type Props = { session: Session; onSignedOut: () => void; onSignOut: () => void };
 
-export function Desk({ user, onSignedOut, onSignOut }: Props) {
+export function Desk({ session, onSignedOut, onSignOut }: Props) {
   const { state, dispatch, call, line, reconnect } = useDesk(onSignedOut);
   const deeds = useDeeds(dispatch, onSignedOut);
-  const order = useOrder(call?.call ?? null);
+  const order = useOrder(call?.call ?? null, session.currency);
   const [done, setDone] = useState<string | null>(null);
   const [question, setQuestion] = useState<Question | null>(null);
   const [help, setHelp] = useState(false);
@@ -67,7 +67,7 @@ export function Desk({ user, onSignedOut, onSignOut }: Props) {
     <>
       <Shell>
         <TopBar
-          user={user}
+          user={session.user}
           chip={chipOf(state, line)}
           call={call}
           onHelp={() => setHelp(true)}

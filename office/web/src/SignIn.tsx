@@ -3,10 +3,10 @@ import { Icon } from "./parts/Icon.tsx";
 import { Logo } from "./parts/Shell.tsx";
 import { signIn } from "./state/api.ts";
 import { signInWords } from "./view/problems.ts";
-import type { User } from "./wire.ts";
+import type { Session } from "./wire.ts";
 
 /** `over`: the session ran out while the desk was open. */
-export function SignIn({ over, onUser }: { over: boolean; onUser: (user: User) => void }) {
+export function SignIn({ over, onSession }: { over: boolean; onSession: (session: Session) => void }) {
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const password = useRef<HTMLInputElement>(null);
@@ -18,7 +18,7 @@ export function SignIn({ over, onUser }: { over: boolean; onUser: (user: User) =
     setBusy(true);
     const answer = await signIn(String(data.get("email")), String(data.get("password")));
     setBusy(false);
-    if (answer.ok) return onUser(answer.value.user);
+    if (answer.ok) return onSession(answer.value);
     setError(signInWords(answer));
     password.current?.select();
   }

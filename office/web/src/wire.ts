@@ -134,6 +134,9 @@ export type User = {
   extension: string | null;
 };
 
+/** Who is signed in, and the currency that the console is configured to offer first. */
+export type Session = { user: User; currency: string };
+
 export type Problem = { title?: string; status: number; detail?: string; code?: string };
 
 /** What the event stream carries, under the name of its `event:` line. */

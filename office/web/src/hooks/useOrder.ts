@@ -2,17 +2,22 @@ import { useState } from "react";
 import { boxId } from "../parts/OrderForm.tsx";
 import type { Order } from "../state/api.ts";
 import * as drafts from "../view/draft.ts";
+import { currencyCodes } from "../view/money.ts";
 import type { PaymentView } from "../wire.ts";
 
 type Kept = { call: string | null; draft: drafts.Draft; errors: Errors };
 type Errors = Partial<Record<drafts.DraftField, string>>;
 
-const empty = (call: string | null): Kept => ({ call, draft: drafts.NEW_DRAFT, errors: {} });
+const empty = (call: string | null, currency: string): Kept => ({
+  call,
+  draft: drafts.newDraft(currency),
+  errors: {},
+});
 
-/** What is typed for the call on the screen. Another call begins with empty boxes. */
-export function useOrder(call: string | null) {
-  const [kept, setKept] = useState<Kept>(empty(call));
-  const { draft, errors } = kept.call === call ? kept : empty(call);
+/** What is typed for the call on the screen. Another call begins with empty boxes and the console's `currency`. */
+export function useOrder(call: string | null, currency: string) {
+  const [kept, setKept] = useState<Kept>(empty(call, currency));
+  const { draft, errors } = kept.call === call ? kept : empty(call, currency);
 
   const change = (next: drafts.Draft) =>
     setKept({ call, draft: next, errors: unchanged(draft, next, errors) });
@@ -51,6 +56,7 @@ export function useOrder(call: string | null) {
   const minor = drafts.toMinor(draft.amount, draft.currency);
   return {
     draft,
+    currencies: currencyCodes(currency, draft.currency),
     errors,
     touched: !drafts.untouched(draft),
     amount: typeof minor === "number" ? { minor, currency: draft.currency } : null,
@@ -58,7 +64,7 @@ export function useOrder(call: string | null) {
     check,
     leave,
     fillFrom,
-    clear: () => setKept({ ...empty(call), draft: { ...drafts.NEW_DRAFT, currency: draft.currency } }),
+    clear: () => setKept(empty(call, draft.currency)),
   };
 }
 

@@ -69,6 +69,7 @@ function PanelCard({ call, line, payment, panel, done, order, deeds, acts, onPut
           )}
           <OrderForm
             draft={order.draft}
+            currencies={order.currencies}
             errors={order.errors}
             secured={call.line === "secured"}
             busy={deeds.busy.has("start")}

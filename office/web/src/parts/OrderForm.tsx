@@ -1,12 +1,12 @@
 import { type FormEvent, type ReactNode, useId } from "react";
 import { PANEL_HEADING } from "../hooks/useFocusRescue.ts";
 import type { Draft, DraftField } from "../view/draft.ts";
-import { CURRENCIES } from "../view/money.ts";
 import { Button } from "./Button.tsx";
 import { Icon } from "./Icon.tsx";
 
 type Props = {
   draft: Draft;
+  currencies: string[];
   errors: Partial<Record<DraftField, string>>;
   secured: boolean;
   busy: boolean;
@@ -19,7 +19,8 @@ type Props = {
 export const boxId = (field: DraftField): string => `order-${field}`;
 
 /** What is being paid. There is no box for card details here or anywhere. */
-export function OrderForm({ draft, errors, secured, busy, onChange, onLeave, onStart }: Props) {
+export function OrderForm(props: Props) {
+  const { draft, errors, secured, busy, onChange, onLeave, onStart } = props;
   const submit = (event: FormEvent) => {
     event.preventDefault();
     onStart();
@@ -47,7 +48,11 @@ export function OrderForm({ draft, errors, secured, busy, onChange, onLeave, onS
           <Labeled field="amount" label="Amount" hint="Such as 186.40" error={errors.amount}>
             <input className="in" {...text("amount", { inputMode: "decimal", placeholder: "0.00" })} />
           </Labeled>
-          <Currency value={draft.currency} onChange={(currency) => set({ currency })} />
+          <Currency
+            codes={props.currencies}
+            value={draft.currency}
+            onChange={(currency) => set({ currency })}
+          />
           <Labeled field="account" label="Account number" optional hint="" error={errors.account}>
             <input className="in mono" {...text("account", { spellCheck: false })} />
           </Labeled>
@@ -107,13 +112,15 @@ function Labeled({ field, label, optional = false, hint, error, children }: Labe
   );
 }
 
-function Currency({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+type CurrencyProps = { codes: string[]; value: string; onChange: (value: string) => void };
+
+function Currency({ codes, value, onChange }: CurrencyProps) {
   const id = useId();
   return (
     <div className="fieldset">
       <label htmlFor={id}>Currency</label>
       <select className="in" id={id} value={value} onChange={(event) => onChange(event.target.value)}>
-        {CURRENCIES.map(({ code }) => (
+        {codes.map((code) => (
           <option key={code}>{code}</option>
         ))}
       </select>

@@ -1,6 +1,6 @@
 /** The console's HTTP API, as far as the desk uses it. */
 
-import type { CallView, Field, Money, PaymentView, Problem, User } from "../wire.ts";
+import type { CallView, Field, Money, PaymentView, Problem, Session } from "../wire.ts";
 
 export type Answer<T> =
   | { ok: true; value: T }
@@ -48,9 +48,9 @@ function problemOf(status: number, text: string): Problem {
   }
 }
 
-export const signedIn = () => send<{ user: User }>("GET", "/session");
+export const signedIn = () => send<Session>("GET", "/session");
 export const signIn = (email: string, password: string) =>
-  send<{ user: User }>("POST", "/session", { email, password });
+  send<Session>("POST", "/session", { email, password });
 export const signOut = () => send<null>("DELETE", "/session");
 export const recentPayments = () => send<{ payments: PaymentView[] }>("GET", "/payments?limit=5");
 

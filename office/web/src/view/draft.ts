@@ -8,7 +8,7 @@ export type Draft = { amount: string; currency: string; account: string; referen
 export type DraftField = "amount" | "account" | "reference";
 export type Checked = { order: Order } | { errors: Partial<Record<DraftField, string>> };
 
-export const NEW_DRAFT: Draft = { amount: "", currency: "GBP", account: "", reference: "" };
+export const newDraft = (currency: string): Draft => ({ amount: "", currency, account: "", reference: "" });
 
 /** As the door's own limit: ten digits of minor units. */
 const MINOR_MAX = 9_999_999_999;

@@ -4,8 +4,8 @@ import type { Money } from "../wire.ts";
 
 type CurrencyFacts = { code: string; decimals: number; unit: string; units: string; cents: string };
 
-/** ISO 4217 decimals; the browser's own table differs from it for some currencies. */
-export const CURRENCIES: readonly CurrencyFacts[] = [
+/** The currencies that are always offered, and how they are said. */
+const CURRENCIES: readonly CurrencyFacts[] = [
   { code: "GBP", decimals: 2, unit: "pound", units: "pounds", cents: "pence" },
   { code: "EUR", decimals: 2, unit: "euro", units: "euros", cents: "cents" },
   { code: "USD", decimals: 2, unit: "dollar", units: "dollars", cents: "cents" },
@@ -23,12 +23,28 @@ export const CURRENCIES: readonly CurrencyFacts[] = [
   { code: "KWD", decimals: 3, unit: "dinar", units: "dinars", cents: "fils" },
 ];
 
+/**
+ * ISO 4217: minor units of other than two decimals. The browser's own table differs from it for some currencies, and
+ * an amount would be a hundred times what was typed.
+ */
+const DECIMALS: Readonly<Record<number, string>> = {
+  0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+  3: "BHD IQD JOD KWD LYD OMR TND",
+  4: "CLF UYW",
+};
+
+/** What can be chosen: the table, after any of `first` that it does not know. */
+export function currencyCodes(...first: string[]): string[] {
+  return [...new Set([...first.filter((code) => !listed(code)), ...CURRENCIES.map(({ code }) => code)])];
+}
+
+const listed = (code: string) => CURRENCIES.find((currency) => currency.code === code);
+
 function facts(code: string): CurrencyFacts {
-  const listed = CURRENCIES.find((currency) => currency.code === code);
-  if (listed) return listed;
-  const format = new Intl.NumberFormat("en-GB", { style: "currency", currency: code });
-  const decimals = format.resolvedOptions().maximumFractionDigits ?? 2;
-  return { code, decimals, unit: code, units: code, cents: "" };
+  const known = listed(code);
+  if (known) return known;
+  const other = Object.entries(DECIMALS).find(([, codes]) => codes.split(" ").includes(code));
+  return { code, decimals: Number(other?.[0] ?? 2), unit: code, units: code, cents: "" };
 }
 
 export const decimalsOf = (code: string): number => facts(code).decimals;

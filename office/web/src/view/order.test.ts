@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { cardLike } from "./cardlike.ts";
-import { check, LOOKS_LIKE_CARD, NEW_DRAFT, toMinor } from "./draft.ts";
-import { say, write } from "./money.ts";
+import { check, LOOKS_LIKE_CARD, newDraft, toMinor } from "./draft.ts";
+import { currencyCodes, decimalsOf, say, write } from "./money.ts";
+
+const NEW_DRAFT = newDraft("GBP");
 
 describe("amounts", () => {
   it("follow_the_decimals_of_the_currency", () => {
@@ -16,6 +18,11 @@ describe("amounts", () => {
       expect(toMinor(text, "GBP"), text).toBeTypeOf("string");
     }
     expect(toMinor("1.5", "JPY")).toBe("JPY has no decimals.");
+  });
+
+  it("are_in_minor_units_as_the_door_counts_them_not_the_browser", () => {
+    expect(toMinor("1000", "HUF")).toBe(100_000);
+    expect(["HUF", "COP", "ISK", "IQD", "CLF"].map(decimalsOf)).toEqual([2, 2, 0, 3, 4]);
   });
 
   it("are_written_and_said_the_same_way", () => {
@@ -48,6 +55,18 @@ describe("card numbers in the wrong place", () => {
   it("are_refused_in_account_and_reference", () => {
     const draft = { ...NEW_DRAFT, amount: "1", account: "4242424242424242", reference: "ok" };
     expect(check(draft)).toEqual({ errors: { account: LOOKS_LIKE_CARD } });
+  });
+});
+
+describe("the currency", () => {
+  it("of_a_new_order_is_the_one_that_the_console_is_configured_for", () => {
+    const checked = check({ ...newDraft("CHF"), amount: "42" });
+    expect(checked).toEqual({ order: { amount: { minor: 4_200, currency: "CHF" } } });
+  });
+
+  it("is_offered_once_even_if_the_desk_has_no_words_for_it", () => {
+    expect(currencyCodes("HUF", "HUF").slice(0, 2)).toEqual(["HUF", "GBP"]);
+    expect(currencyCodes("CHF", "CHF").filter((code) => code === "CHF")).toEqual(["CHF"]);
   });
 });
 
