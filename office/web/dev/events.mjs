@@ -10,6 +10,7 @@ export class Events {
 
   constructor(snapshot) {
     this.#snapshot = snapshot;
+    setInterval(() => this.#tick(), 1_000).unref();
   }
 
   open(request, response) {
@@ -35,6 +36,11 @@ export class Events {
   /** Cuts every stream, as a restarted proxy would. */
   cut() {
     for (const response of this.#open) response.destroy();
+  }
+
+  /** Without an id: it is no part of what is replayed. */
+  #tick() {
+    for (const response of this.#open) response.write("event: tick\ndata: {}\n\n");
   }
 
   #text(event, data) {

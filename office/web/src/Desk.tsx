@@ -15,6 +15,7 @@ import { type ChipState, Shell, TopBar } from "./parts/Shell.tsx";
 import { Side } from "./parts/Side.tsx";
 import { acts } from "./state/acts.ts";
 import { type DeskState, paymentOf } from "./state/desk.ts";
+import type { Sight } from "./state/freshness.ts";
 import { panelOf } from "./view/deeds.ts";
 import { endedView } from "./view/ended.ts";
 import type { LineView } from "./view/line.ts";
@@ -23,7 +24,7 @@ import type { Session } from "./wire.ts";
 type Props = { session: Session; onSignedOut: () => void; onSignOut: () => void };
 
 export function Desk({ session, onSignedOut, onSignOut }: Props) {
-  const { state, dispatch, call, line, reconnect } = useDesk(onSignedOut);
+  const { state, dispatch, link, call, line, reconnect } = useDesk(onSignedOut);
   const deeds = useDeeds(dispatch, onSignedOut);
   const order = useOrder(call?.call ?? null, session.currency);
   const [done, setDone] = useState<string | null>(null);
@@ -68,7 +69,7 @@ export function Desk({ session, onSignedOut, onSignOut }: Props) {
       <Shell>
         <TopBar
           user={session.user}
-          chip={chipOf(state, line)}
+          chip={chipOf(state, link, line)}
           call={call}
           onHelp={() => setHelp(true)}
           onSignOut={onSignOut}
@@ -91,7 +92,7 @@ export function Desk({ session, onSignedOut, onSignOut }: Props) {
                 onReconnect={reconnect}
               />
             ) : (
-              <IdlePanel lost={state.link.status === "lost"} last={ended.id} onReconnect={reconnect} />
+              <IdlePanel lost={link.lost} last={ended.id} onReconnect={reconnect} />
             )}
           </main>
           <Side rows={call?.timeline ?? state.ended?.call.timeline ?? null} />
@@ -118,8 +119,9 @@ function endedOf({ ended, payments }: DeskState) {
   };
 }
 
-function chipOf(state: DeskState, line: LineView | null): ChipState {
+function chipOf(state: DeskState, link: Sight, line: LineView | null): ChipState {
   if (state.link.status !== "live") return state.link.status;
+  if (!link.holds) return "lost";
   if (state.door === "down") return "door";
   return line?.look === "stale" ? "stale" : "live";
 }

@@ -146,6 +146,8 @@ export type FeedEvent =
   | { event: "call_ended"; data: { call: string; end: CallEnd } }
   | { event: "proof"; data: { call: string; at: string } }
   | { event: "payment"; data: PaymentView }
-  | { event: "door"; data: { state: "up" | "down" } };
+  | { event: "door"; data: { state: "up" | "down" } }
+  /** Each second, so that a stream which carries nothing can be told from one that is dead. */
+  | { event: "tick"; data: object };
 
-export const FEED_EVENTS = ["snapshot", "call", "call_ended", "proof", "payment", "door"] as const;
+export const FEED_EVENTS = ["snapshot", "call", "call_ended", "proof", "payment", "door", "tick"] as const;

@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
+        sse::{Event, Sse},
     },
 };
 use futures_util::stream;
@@ -25,12 +25,14 @@ use tokio::{
 
 /// Where the events are.
 pub(super) const PATH: &str = "/api/v1/events";
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often a stream says that it is alive.
+const TICK_EVERY: Duration = Duration::from_secs(1);
 /// How often a stream asks whether its session is still alive.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// Live events of the user's extension: `snapshot`, `call`, `call_ended`, `proof`, `payment`, `door`. With
-/// `Last-Event-ID` the missed ones are sent again; if they are not kept any more, a `snapshot` comes instead.
+/// `Last-Event-ID` the missed ones are sent again; if they are not kept any more, a `snapshot` comes instead. A `tick`
+/// comes each second, so that a desk can tell a stream that carries nothing from one that is dead.
 #[utoipa::path(get, path = PATH, tag = "calls",
     params(("Last-Event-ID" = Option<String>, Header)), responses(
     (status = 200, body = String, content_type = "text/event-stream"),
@@ -42,16 +44,14 @@ pub(crate) async fn stream(
 ) -> Result<Response, Problem> {
     let full = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", "Too many desks watch at once.");
     let permit = app.streams.clone().try_acquire_owned().map_err(|_| full.retry_after(5))?;
-    let mut check = interval(CHECK_EVERY);
-    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    check.reset();
     let watching = Watching {
         after: last_event(&headers, &app.instance),
         queue: VecDeque::new(),
         newest: app.watch(),
         stop: app.stop.clone(),
         sign_outs: app.sign_outs.subscribe(),
-        check,
+        check: every(CHECK_EVERY),
+        tick: every(TICK_EVERY),
         who,
         app,
         _permit: permit,
@@ -60,8 +60,15 @@ pub(crate) async fn stream(
         let event = watching.next().await?;
         Some((Ok::<_, Infallible>(event), watching))
     });
-    let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("alive"));
-    Ok(([("x-accel-buffering", "no"), ("cache-control", "no-store")], sse).into_response())
+    Ok(([("x-accel-buffering", "no"), ("cache-control", "no-store")], Sse::new(events)).into_response())
+}
+
+/// Comes for the first time when the period is over, and after a stall not all at once.
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval.reset();
+    interval
 }
 
 /// Where the client stopped, if that was with this run of the office.
@@ -80,6 +87,7 @@ struct Watching {
     stop: watch::Receiver<bool>,
     sign_outs: watch::Receiver<u64>,
     check: Interval,
+    tick: Interval,
     who: Principal,
     app: Arc<App>,
     _permit: OwnedSemaphorePermit,
@@ -103,6 +111,7 @@ impl Watching {
                 changed = self.newest.changed() => changed.ok()?,
                 _ = self.stop.changed() => {}
                 _ = self.sign_outs.changed() => if !self.who.still(&self.app).await { return None },
+                _ = self.tick.tick() => return Some(tick()),
                 _ = self.check.tick() => if !self.who.still(&self.app).await { return None },
             }
         }
@@ -129,6 +138,11 @@ impl Watching {
             }
         }
     }
+}
+
+/// Without an id: it is no part of what is replayed, and a desk that comes back goes on from the event before it.
+fn tick() -> Event {
+    Event::default().event("tick").data("{}")
 }
 
 fn event(instance: &str, number: u64, name: &str, data: &str) -> Event {

@@ -141,8 +141,17 @@ pub(crate) struct Sent {
 }
 
 impl Events {
-    /// The next event; none when the stream has ended.
+    /// The next event but ticks; none when the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<Sent> {
+        loop {
+            let sent = self.next_of_all().await?;
+            if sent.name != "tick" {
+                return Some(sent);
+            }
+        }
+    }
+
+    pub(crate) async fn next_of_all(&mut self) -> Option<Sent> {
         let (mut id, mut name) = (String::new(), String::new());
         loop {
             let mut line = String::new();

@@ -90,3 +90,21 @@ async fn a_desk_that_comes_back_misses_nothing_and_streams_end_with_the_office()
     world.stop().await;
     assert!(events.next().await.is_none());
 }
+
+#[tokio::test]
+async fn a_stream_that_carries_nothing_says_each_second_that_it_is_alive() {
+    let mut world = World::new().await;
+    let (desk, link) = world.with_call().await;
+    let mut events = desk.events().await;
+    let first = events.next_of_all().await.unwrap();
+    let begun = tokio::time::Instant::now();
+    for _ in 0..2 {
+        let tick = events.next_of_all().await.unwrap();
+        assert_eq!((tick.name.as_str(), tick.id.as_str()), ("tick", ""));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "two ticks took {:?}", begun.elapsed());
+    link.call(CallSnapshot { line: LineState::Secured, ..call(1, "1001") }).await;
+    assert_eq!(events.next().await.unwrap().name, "call");
+    let mut replay = desk.with("Last-Event-ID", &first.id).events().await;
+    assert_eq!(replay.next_of_all().await.unwrap().name, "call", "ticks are not replayed");
+}

@@ -1,10 +1,9 @@
 /** Everything that the desk knows, and how each event changes it. Pure: the time is handed in. */
 
 import type { CallEnd, CallView, FeedEvent, PaymentView } from "../wire.ts";
-import { type Clock, NEW_CLOCK, observe, toHere } from "./freshness.ts";
+import { type Clock, type Link, NEW_CLOCK, observe, toHere } from "./freshness.ts";
 import { atBank, beingKeyed, finished, fromProgress, keepNewer, mergeProgress } from "./payment.ts";
 
-export type Link = { status: "connecting" | "live" | "lost"; since: number };
 /**
  * A call that is over. `end` is null when this screen did not see it; `sure` says whether what is known of the payment
  * was told after the end.
@@ -29,6 +28,7 @@ export type DeskState = {
 export type Action =
   | { type: "feed"; event: FeedEvent; now: number }
   | { type: "link"; status: Link["status"]; now: number }
+  | { type: "stood_still"; ms: number; now: number }
   | { type: "call"; call: CallView; now: number }
   | { type: "payment"; payment: PaymentView }
   | { type: "fate"; payment: PaymentView; settled: boolean }
@@ -36,7 +36,7 @@ export type Action =
   | { type: "dismiss" };
 
 export const NEW_DESK: DeskState = {
-  link: { status: "connecting", since: 0 },
+  link: { status: "connecting", heard: 0 },
   door: "up",
   clock: NEW_CLOCK,
   calls: {},
@@ -50,11 +50,11 @@ export const NEW_DESK: DeskState = {
 export function reduce(state: DeskState, action: Action): DeskState {
   switch (action.type) {
     case "feed":
-      return heard(state, action.event, action.now);
+      return heard({ ...state, link: { ...state.link, heard: action.now } }, action.event, action.now);
     case "link":
-      return state.link.status === action.status
-        ? state
-        : { ...state, link: { status: action.status, since: action.now } };
+      return { ...state, link: linked(state.link, action.status, action.now) };
+    case "stood_still":
+      return { ...state, link: stoodStill(state.link, action.ms, action.now) };
     case "call":
       // The answer to a command may come after the event that says the call is over.
       return action.call.call in state.calls ? withCall(state, action.call, action.now) : state;
@@ -67,6 +67,16 @@ export function reduce(state: DeskState, action: Action): DeskState {
     case "dismiss":
       return { ...state, ended: null };
   }
+}
+
+/** That the server answered is as good as an event; a break is as old as the last one. */
+function linked(link: Link, status: Link["status"], now: number): Link {
+  return status === "lost" ? { ...link, status } : { status, heard: now };
+}
+
+/** While this page did not run, what came was not heard; that is no silence of the server. */
+function stoodStill(link: Link, ms: number, now: number): Link {
+  return { ...link, heard: Math.min(link.heard + ms, now) };
 }
 
 function heard(state: DeskState, event: FeedEvent, now: number): DeskState {
@@ -83,6 +93,8 @@ function heard(state: DeskState, event: FeedEvent, now: number): DeskState {
       return withPayment(state, event.data);
     case "door":
       return { ...state, door: event.data.state };
+    case "tick":
+      return state;
   }
 }
 

@@ -9,6 +9,10 @@
 export const PROOF_HOLDS_MS = 2_000;
 /** Without a proof for this long, the agent is told in a banner. */
 export const PROOF_LOST_MS = 4_000;
+/** The console says something each second; a stream on which nothing came for this long may be dead. */
+export const LINK_HOLDS_MS = 3_000;
+/** With nothing on the stream for this long, the agent is told in a banner. */
+export const LINK_LOST_MS = 5_000;
 /** How many delays are remembered: about two minutes of proofs, after which a step of either clock is forgotten. */
 const DELAYS_MAX = 120;
 
@@ -36,5 +40,19 @@ export function judge(provedAt: number | null, maskedSince: number, now: number)
     age: Math.max(0, age),
     holds: provedAt !== null && now - provedAt < PROOF_HOLDS_MS,
     lost: age >= PROOF_LOST_MS,
+  };
+}
+
+export type Link = { status: "connecting" | "live" | "lost"; heard: number };
+export type Sight = { age: number; holds: boolean; lost: boolean };
+
+/** Judges the stream by what came last on it. One that looks open is given a second more than one that is known to be cut. */
+export function sight(link: Link, now: number): Sight {
+  const live = link.status === "live";
+  const age = Math.max(0, now - link.heard);
+  return {
+    age,
+    holds: age < (live ? LINK_HOLDS_MS : PROOF_HOLDS_MS),
+    lost: age >= (live ? LINK_LOST_MS : PROOF_LOST_MS),
   };
 }

@@ -4,7 +4,7 @@ import { endedView } from "../view/ended.ts";
 import type { CallView, FeedEvent, PaymentState, PaymentView, Progress } from "../wire.ts";
 import { ASK_EVERY_MS, keepAsking } from "./asking.ts";
 import { askAfter, currentCall, type DeskState, NEW_DESK, paymentOf, reduce } from "./desk.ts";
-import { judge, NEW_CLOCK, observe, toHere } from "./freshness.ts";
+import { judge, NEW_CLOCK, observe, sight, toHere } from "./freshness.ts";
 import { Keys } from "./keys.ts";
 import { keepNewer, mergeProgress } from "./payment.ts";
 
@@ -109,6 +109,32 @@ describe("proof", () => {
       data: { calls: [callView({ line: "secured", proof_at: iso(0) })], payments: [], door: "up" },
     };
     expect(hear(NEW_DESK, 1_000, snapshot).proofs).toEqual({});
+  });
+});
+
+describe("the stream", () => {
+  const tick: FeedEvent = { event: "tick", data: {} };
+  const link = (state: DeskState, status: "live" | "lost", now: number) =>
+    reduce(state, { type: "link", status, now });
+
+  it("is_as_old_as_what_came_last_on_it", () => {
+    const live = hear(link(NEW_DESK, "live", 1_000), 2_000, tick);
+    expect(sight(live.link, 4_900)).toEqual({ age: 2_900, holds: true, lost: false });
+    expect(sight(live.link, 5_000).holds).toBe(false);
+    expect(sight(live.link, 7_000).lost).toBe(true);
+  });
+
+  it("that_is_known_to_be_cut_does_not_look_younger_for_it", () => {
+    const cut = link(hear(link(NEW_DESK, "live", 1_000), 2_000, tick), "lost", 6_500);
+    expect(sight(cut.link, 6_600)).toEqual({ age: 4_600, holds: false, lost: true });
+    expect(sight(link(cut, "live", 7_000).link, 7_100).holds).toBe(true);
+  });
+
+  it("does_not_age_while_the_browser_stands_still", () => {
+    const live = hear(link(NEW_DESK, "live", 1_000), 2_000, tick);
+    const later = (state: DeskState) => reduce(state, { type: "stood_still", ms: 4_000, now: 6_500 }).link;
+    expect(sight(later(live), 6_500).holds).toBe(true);
+    expect(later(hear(live, 6_400, tick)).heard).toBe(6_500);
   });
 });
 

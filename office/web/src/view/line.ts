@@ -1,7 +1,7 @@
 /** What the line band says. A state is shown only with proof; without it the band says what it does not know. */
 
 import { type DeskState, paymentOf } from "../state/desk.ts";
-import { judge, PROOF_HOLDS_MS, PROOF_LOST_MS, type Proof } from "../state/freshness.ts";
+import { judge, type Proof, type Sight, sight } from "../state/freshness.ts";
 import type { CallView, LineState, PaymentState } from "../wire.ts";
 
 export type LineLook = "open" | "securing" | "secured" | "releasing" | "stale" | "fault";
@@ -20,9 +20,9 @@ export type LineView = {
 
 export function lineView(state: DeskState, call: CallView, now: number): LineView {
   const proof = judge(state.proofs[call.call] ?? null, state.maskedSince[call.call] ?? now, now);
-  const away = state.link.status === "live" ? 0 : now - state.link.since;
-  const view = away >= PROOF_HOLDS_MS ? unseen(call.line, away) : seen(state, call, proof);
-  return { ...view, banner: banner(state, call.line, proof, away) };
+  const link = sight(state.link, now);
+  const view = link.holds ? seen(state, call, proof) : unseen(call.line, link.age);
+  return { ...view, banner: banner(state, call.line, proof, link) };
 }
 
 type Band = Omit<LineView, "banner">;
@@ -133,10 +133,10 @@ function moneyAfterFault(payment: PaymentState | null): string {
   return payment === "approved" ? "The payment was already approved." : "Nothing was charged.";
 }
 
-function banner(state: DeskState, line: LineState, proof: Proof, away: number): LineView["banner"] {
-  if (away >= PROOF_LOST_MS) {
+function banner(state: DeskState, line: LineState, proof: Proof, link: Sight): LineView["banner"] {
+  if (link.lost) {
     const rest = line === "open" ? "Reconnecting." : "The caller can carry on keying. Reconnecting.";
-    return { title: `This screen lost its connection ${seconds(away)} ago.`, rest };
+    return { title: `This screen lost its connection ${seconds(link.age)} ago.`, rest };
   }
   if (state.door === "down") {
     return {

@@ -19,7 +19,7 @@ const GBP = (minor: number) => ({ minor, currency: "GBP" });
 function desk(line: LineState, proofAge: number | null, part: Partial<DeskState> = {}): DeskState {
   return {
     ...NEW_DESK,
-    link: { status: "live", since: 0 },
+    link: { status: "live", heard: NOW },
     calls: { c1: callView({ line }) },
     maskedSince: line === "open" ? {} : { c1: NOW - 60_000 },
     proofs: proofAge === null ? {} : { c1: NOW - proofAge },
@@ -43,10 +43,19 @@ describe("the line band", () => {
   });
 
   it("does_not_guess_when_the_connection_is_gone", () => {
-    const lost = { link: { status: "lost", since: NOW - 5_000 } as const };
+    const lost = { link: { status: "lost", heard: NOW - 5_000 } as const };
     expect(band(desk("secured", 100, lost)).look).toBe("stale");
     expect(band(desk("open", null, lost)).title).toContain("Can’t see the line: open 5 s ago");
     expect(band(desk("open", null, lost)).banner).not.toBeNull();
+  });
+
+  it("of_an_open_line_is_stale_when_nothing_comes_on_a_stream_that_looks_open", () => {
+    const silent = (ms: number) => band(desk("open", null, { link: { status: "live", heard: NOW - ms } }));
+    expect([silent(2_900).look, silent(3_000).look]).toEqual(["open", "stale"]);
+    expect([silent(4_900).banner, silent(5_000).banner?.title]).toEqual([
+      null,
+      "This screen lost its connection 5 s ago.",
+    ]);
   });
 
   it("says_honestly_what_the_agent_hears", () => {
