@@ -92,7 +92,13 @@ export function Desk({ session, onSignedOut, onSignOut }: Props) {
                 onReconnect={reconnect}
               />
             ) : (
-              <IdlePanel lost={link.lost} last={ended.id} onReconnect={reconnect} />
+              <IdlePanel
+                live={state.link.status === "live"}
+                lost={link.lost}
+                last={ended.id}
+                heard={state.payments}
+                onReconnect={reconnect}
+              />
             )}
           </main>
           <Side rows={call?.timeline ?? state.ended?.call.timeline ?? null} />

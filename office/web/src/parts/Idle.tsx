@@ -1,16 +1,18 @@
 import { useEffect, useState } from "react";
 import { PANEL_HEADING } from "../hooks/useFocusRescue.ts";
 import { recentPayments } from "../state/api.ts";
+import { overlaid } from "../state/payment.ts";
 import { write } from "../view/money.ts";
 import { cardWords } from "../view/outcome.ts";
 import type { PaymentState, PaymentView } from "../wire.ts";
 import { Icon } from "./Icon.tsx";
 import { Banner } from "./LineBand.tsx";
 
-type Props = { lost: boolean; last: string | null; onReconnect: () => void };
+type Heard = Readonly<Record<string, PaymentView>>;
+type Props = { live: boolean; lost: boolean; last: string | null; heard: Heard; onReconnect: () => void };
 
-/** No call. `last` is the call that ended last, after which the list is read anew. */
-export function IdlePanel({ lost, last, onReconnect }: Props) {
+/** No call. `last` is the call that ended last, after which the list is read anew; `heard` is what came of it since. */
+export function IdlePanel({ live, lost, last, heard, onReconnect }: Props) {
   return (
     <>
       {lost && (
@@ -27,7 +29,7 @@ export function IdlePanel({ lost, last, onReconnect }: Props) {
           <span>The desk fills in by itself when a call reaches you.</span>
         </div>
       </div>
-      <Recent key={last} />
+      <Recent key={last} live={live} heard={heard} />
     </>
   );
 }
@@ -44,10 +46,11 @@ const RESULTS: Record<PaymentState, { tone: string; icon: string; words: string 
   cancelled: { tone: "", icon: "x", words: "Canceled" },
 };
 
-/** The agent's own last payments, read once each time the desk falls idle. */
-function Recent() {
+/** The agent's own last payments, read when the desk falls idle or hears again, and then as they change. */
+function Recent({ live, heard }: { live: boolean; heard: Heard }) {
   const [payments, setPayments] = useState<PaymentView[] | null>(null);
   useEffect(() => {
+    if (!live) return;
     let here = true;
     recentPayments().then((answer) => {
       if (here && answer.ok) setPayments(answer.value.payments);
@@ -55,7 +58,7 @@ function Recent() {
     return () => {
       here = false;
     };
-  }, []);
+  }, [live]);
   return (
     <section className="card" aria-labelledby="recent">
       <header>
@@ -64,7 +67,7 @@ function Recent() {
       {payments === null || payments.length === 0 ? (
         <p className="pad sm mut">{payments === null ? "Looking…" : "None yet."}</p>
       ) : (
-        <RecentTable payments={payments} />
+        <RecentTable payments={overlaid(payments, heard)} />
       )}
     </section>
   );

@@ -65,6 +65,14 @@ export function keepNewer(known: PaymentView | undefined, answer: PaymentView): 
   return Date.parse(answer.updated_at) < Date.parse(known.updated_at) ? known : answer;
 }
 
+/** A list that was read before, with what has been heard since of the payments in it. */
+export function overlaid(list: PaymentView[], heard: Readonly<Record<string, PaymentView>>): PaymentView[] {
+  return list.map((payment) => {
+    const since = heard[payment.id];
+    return since === undefined ? payment : keepNewer(payment, since);
+  });
+}
+
 /** Nothing more can happen to it. */
 export function finished(state: PaymentState): boolean {
   return FINAL.includes(state);

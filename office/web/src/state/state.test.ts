@@ -6,7 +6,7 @@ import { ASK_EVERY_MS, keepAsking } from "./asking.ts";
 import { askAfter, currentCall, type DeskState, NEW_DESK, paymentOf, reduce } from "./desk.ts";
 import { judge, NEW_CLOCK, observe, sight, toHere } from "./freshness.ts";
 import { Keys } from "./keys.ts";
-import { keepNewer, mergeProgress } from "./payment.ts";
+import { keepNewer, mergeProgress, overlaid } from "./payment.ts";
 
 const AT = Date.parse("2026-11-22T10:43:20.000Z");
 const iso = (ms: number) => new Date(AT + ms).toISOString();
@@ -167,6 +167,23 @@ describe("payments", () => {
     const answer = paymentView({ state: "capturing", updated_at: iso(5) });
     expect(keepNewer(known, answer).state).toBe("ready");
     expect(keepNewer(known, { ...answer, updated_at: iso(10) }).state).toBe("capturing");
+  });
+});
+
+describe("the last payments", () => {
+  it("change_as_is_heard_of_them", () => {
+    const list = [paymentView({ state: "unknown" }), paymentView({ id: "p0", state: "declined" })];
+    const event = {
+      event: "payment",
+      data: paymentView({ state: "approved", updated_at: iso(10) }),
+    } as const;
+    const { payments } = hear(NEW_DESK, 0, event);
+    expect(overlaid(list, payments).map(({ state }) => state)).toEqual(["approved", "declined"]);
+  });
+
+  it("are_not_set_back_by_what_was_heard_before_they_were_read", () => {
+    const read = paymentView({ state: "approved", updated_at: iso(10) });
+    expect(overlaid([read], { p1: paymentView({ state: "ready" }) })).toEqual([read]);
   });
 });
 
