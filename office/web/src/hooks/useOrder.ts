@@ -6,7 +6,7 @@ import { currencyCodes } from "../view/money.ts";
 import type { PaymentView } from "../wire.ts";
 
 type Kept = { call: string | null; draft: drafts.Draft; errors: Errors };
-type Errors = Partial<Record<drafts.DraftField, string>>;
+type Errors = drafts.Errors;
 
 const empty = (call: string | null, currency: string): Kept => ({
   call,
@@ -23,7 +23,7 @@ export function useOrder(call: string | null, currency: string) {
     setKept({ call, draft: next, errors: unchanged(draft, next, errors) });
 
   /** Puts errors beside their boxes; a box that holds something like a card number is emptied. */
-  const show = (found: Errors) => setKept({ call, draft: withoutCards(draft, found), errors: found });
+  const show = (found: Errors) => setKept({ call, draft: drafts.withoutCards(draft, found), errors: found });
 
   /** The order, or null after the errors have been shown and the first wrong box has the focus. */
   const check = (): Order | null => {
@@ -74,15 +74,4 @@ function unchanged(before: drafts.Draft, after: drafts.Draft, errors: Errors): E
   const fields = ["amount", "account", "reference"] as const;
   const kept = fields.filter((field) => before[field] === after[field] && errors[field] !== undefined);
   return Object.fromEntries(kept.map((field) => [field, errors[field]]));
-}
-
-function withoutCards(draft: drafts.Draft, errors: Errors): drafts.Draft {
-  const cleared = (field: drafts.DraftField) =>
-    errors[field] === drafts.LOOKS_LIKE_CARD ? "" : draft[field];
-  return {
-    ...draft,
-    amount: cleared("amount"),
-    account: cleared("account"),
-    reference: cleared("reference"),
-  };
 }

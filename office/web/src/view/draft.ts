@@ -6,20 +6,23 @@ import { decimalsOf } from "./money.ts";
 
 export type Draft = { amount: string; currency: string; account: string; reference: string };
 export type DraftField = "amount" | "account" | "reference";
-export type Checked = { order: Order } | { errors: Partial<Record<DraftField, string>> };
+export type Errors = Partial<Record<DraftField, string>>;
+export type Checked = { order: Order } | { errors: Errors };
 
 export const newDraft = (currency: string): Draft => ({ amount: "", currency, account: "", reference: "" });
 
 /** As the door's own limit: ten digits of minor units. */
 const MINOR_MAX = 9_999_999_999;
 const TEXT_MAX = 64;
+/** The shortest card number. */
+const CARD_DIGITS_MIN = 12;
 
 export const LOOKS_LIKE_CARD =
   "That looks like a card number, so it was cleared. The caller keys the card; never type it.";
 
 export function check(draft: Draft): Checked {
-  const minor = toMinor(draft.amount, draft.currency);
-  const errors: Partial<Record<DraftField, string>> = {};
+  const minor = longerThanMoney(draft.amount) ? LOOKS_LIKE_CARD : toMinor(draft.amount, draft.currency);
+  const errors: Errors = {};
   if (typeof minor === "string") errors.amount = minor;
   for (const field of ["account", "reference"] as const) {
     const error = textError(draft[field]);
@@ -32,6 +35,11 @@ export function check(draft: Draft): Checked {
   if (account !== "") order.account = account;
   if (reference !== "") order.reference = reference;
   return { order };
+}
+
+/** No amount has so many digits, and a card number that was mistyped must not stay on the screen either. */
+function longerThanMoney(text: string): boolean {
+  return text.replace(/\D/g, "").length >= CARD_DIGITS_MIN;
 }
 
 /** Minor units, or what is wrong in plain words. */
@@ -65,4 +73,15 @@ function textError(text: string): string | null {
 /** Nothing has been typed that would be lost. */
 export function untouched(draft: Draft): boolean {
   return draft.amount.trim() === "" && draft.account.trim() === "" && draft.reference.trim() === "";
+}
+
+/** Empties each box that was refused for what looks like a card number. */
+export function withoutCards(draft: Draft, errors: Errors): Draft {
+  const cleared = (field: DraftField) => (errors[field] === LOOKS_LIKE_CARD ? "" : draft[field]);
+  return {
+    ...draft,
+    amount: cleared("amount"),
+    account: cleared("account"),
+    reference: cleared("reference"),
+  };
 }

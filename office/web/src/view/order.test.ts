@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { cardLike } from "./cardlike.ts";
-import { check, LOOKS_LIKE_CARD, newDraft, toMinor } from "./draft.ts";
+import { check, LOOKS_LIKE_CARD, newDraft, toMinor, withoutCards } from "./draft.ts";
 import { currencyCodes, decimalsOf, say, write } from "./money.ts";
 
 const NEW_DRAFT = newDraft("GBP");
@@ -55,6 +55,22 @@ describe("card numbers in the wrong place", () => {
   it("are_refused_in_account_and_reference", () => {
     const draft = { ...NEW_DRAFT, amount: "1", account: "4242424242424242", reference: "ok" };
     expect(check(draft)).toEqual({ errors: { account: LOOKS_LIKE_CARD } });
+  });
+});
+
+describe("an amount that is a card number", () => {
+  it("is_refused_and_cleared_however_it_is_written", () => {
+    for (const amount of [
+      "4242424242424242",
+      "4242 4242 4242 4242",
+      "£4242,4242,4242,4241",
+      "123456789012",
+    ]) {
+      const checked = check({ ...NEW_DRAFT, amount });
+      expect(checked, amount).toEqual({ errors: { amount: LOOKS_LIKE_CARD } });
+      if ("errors" in checked) expect(withoutCards({ ...NEW_DRAFT, amount }, checked.errors).amount).toBe("");
+    }
+    expect(check({ ...NEW_DRAFT, amount: "£99,999,999.99" })).toHaveProperty("order");
   });
 });
 
