@@ -42,7 +42,7 @@ export function LineBand({ view, provedAt, busy, onDeed }: Props) {
           )}
         </div>
       </div>
-      {view.hears && <Hears words={view.hears} provedAt={view.look === "fault" ? null : provedAt} />}
+      {view.hears && <Hears words={view.hears} provedAt={provedAt} />}
     </section>
   );
 }

@@ -12,7 +12,7 @@ export type LineView = {
   title: string;
   sub: string;
   button: { deed: LineDeed; label: string; seal: boolean } | null;
-  /** Who hears what, and since when that is proved; only while the caller is kept from the agent's ear. */
+  /** Who hears what, and since when that is proved; only while that is known. */
   hears: { you: string; caller: string; proof: string } | null;
   /** Nothing was heard for so long that the agent is told in a banner. */
   banner: { title: string; rest: string } | null;
@@ -121,9 +121,9 @@ function fault(payment: PaymentState | null): Band {
   return {
     look: "fault",
     title: "Stopped: masking could not be proved",
-    sub: `Your side was muted at once. ${moneyAfterFault(payment)}`,
+    sub: `Ask the caller not to key anything: you may hear it. What was keyed is erased. ${moneyAfterFault(payment)}`,
     button: { deed: "secure", label: "Try to secure again", seal: false },
-    hears: { you: "Silence (muted)", caller: "You", proof: "None: stopped" },
+    hears: null,
   };
 }
 

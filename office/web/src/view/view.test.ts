@@ -71,6 +71,13 @@ describe("the line band", () => {
     expect(band(desk("fault", null)).sub).toContain("Nothing was charged");
   });
 
+  it("claims_nothing_of_the_agents_ear_when_masking_can_not_be_proved", () => {
+    const view = band(desk("fault", null));
+    expect(view.title).toContain("could not be proved");
+    expect(view.sub).toContain("Ask the caller not to key anything");
+    expect([view.hears, /muted|silence/i.test(view.sub)]).toEqual([null, false]);
+  });
+
   it("tells_that_the_payment_service_is_down", () => {
     expect(band(desk("open", null, { door: "down" })).banner?.title).toContain("can’t be reached");
   });
