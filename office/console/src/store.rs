@@ -20,7 +20,8 @@ use std::{
 };
 
 /// The schema's steps, in order. A step that has been released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_invoice.sql")];
 /// Connections that only read.
 const READERS_MAX: u32 = 4;
 /// How long a connection waits for another process's write.

@@ -16,6 +16,7 @@ pub(crate) struct PaymentRow {
     pub(crate) extension: String,
     pub(crate) amount: wire::Money,
     pub(crate) account: Option<String>,
+    pub(crate) invoice: Option<String>,
     pub(crate) reference: Option<String>,
     /// `Waiting` until an attempt is recorded, then what the records say.
     pub(crate) state: wire::PaymentState,
@@ -41,6 +42,7 @@ pub(crate) struct PaymentView {
     #[schema(value_type = Money)]
     pub(crate) amount: wire::Money,
     pub(crate) account: Option<String>,
+    pub(crate) invoice: Option<String>,
     pub(crate) reference: Option<String>,
     #[schema(value_type = PaymentState)]
     pub(crate) state: wire::PaymentState,
@@ -80,6 +82,7 @@ impl PaymentView {
             call: row.call,
             amount: row.amount,
             account: row.account.clone(),
+            invoice: row.invoice.clone(),
             reference: row.reference.clone(),
             state,
             card,
@@ -201,6 +204,7 @@ pub(crate) mod tests {
             extension: "1001".into(),
             amount: money(),
             account: None,
+            invoice: None,
             reference: None,
             state,
             attempts,

@@ -47,6 +47,7 @@ export function paymentView(part: Partial<PaymentView> = {}): PaymentView {
     id,
     call: "c1",
     account: null,
+    invoice: null,
     reference: null,
     card: null,
     created_at: "2026-11-22T10:43:00Z",

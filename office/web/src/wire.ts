@@ -113,6 +113,7 @@ export type PaymentView = {
   call: string;
   amount: Money;
   account: string | null;
+  invoice: string | null;
   reference: string | null;
   state: PaymentState;
   card: CardView | null;

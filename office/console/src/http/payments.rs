@@ -59,8 +59,9 @@ async fn started(app: &App, who: &Principal, call: wire::CallId, order: Order, s
     let extension = who.extension().ok_or(Problem::NOT_FOUND)?;
     let merchant: &MerchantId = &app.config.merchant;
     let (id, amount) = (PaymentId(seed), order.amount);
-    let (account, reference) = (order.account.as_deref(), order.reference.as_deref());
-    let new = NewPayment { id, call, extension, merchant, amount, account, reference };
+    let (account, invoice, reference) =
+        (order.account.as_deref(), order.invoice.as_deref(), order.reference.as_deref());
+    let new = NewPayment { id, call, extension, merchant, amount, account, invoice, reference };
     app.store.payment_insert(now_ms(), &new).await?;
     let row = app.store.payment(id).await?.ok_or(Problem::INTERNAL)?;
     app.hub(|hub| hub.payment(now_ms(), row));

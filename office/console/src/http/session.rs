@@ -21,7 +21,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use std::sync::{Arc, atomic::Ordering};
 use utoipa::ToSchema;
 
@@ -34,6 +34,9 @@ const BAD_CREDENTIALS: Problem =
 pub(crate) struct Credentials {
     email: String,
     password: String,
+    /// A second factor: only null for the time being.
+    #[schema(value_type = Option<String>)]
+    code: Option<IgnoredAny>,
 }
 
 /// The signed-in user.
@@ -67,13 +70,17 @@ impl SessionView {
 #[utoipa::path(post, path = "/api/v1/session", request_body = Credentials, tag = "session", security(()), responses(
     (status = 200, body = SessionView, description = "Signed in; the cookie is set"),
     (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "`bad_credentials`"),
+    (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`code_unsupported`"),
     (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "`locked`")))]
 pub(crate) async fn sign_in(
     State(app): State<Arc<App>>,
     address: Address,
     posted: Posted,
 ) -> Result<Response, Problem> {
-    let Credentials { email, password } = posted.json("email and password, both text")?;
+    let Credentials { email, password, code } = posted.json("email and password, both text, and code (null)")?;
+    if code.is_some() {
+        return Err(Problem::unprocessable("code_unsupported", "Nobody has a second factor here: only `code: null`."));
+    }
     if password.len() > PASSWORD_BYTES_MAX {
         return Err(BAD_CREDENTIALS);
     }

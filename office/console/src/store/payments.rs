@@ -22,8 +22,8 @@ const LIVE_MAX: i64 = 10_000;
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT p.id, p.call, p.extension, p.minor, p.currency, p.account, p.reference, p.state, p.created_at,
-                    p.updated_at, coalesce(a.number, 0) AS attempts, a.card, a.outcome
+            "SELECT p.id, p.call, p.extension, p.minor, p.currency, p.account, p.invoice, p.reference, p.state,
+                    p.created_at, p.updated_at, coalesce(a.number, 0) AS attempts, a.card, a.outcome
              FROM payment p LEFT JOIN attempt a
                ON a.payment = p.id AND a.number = (SELECT max(number) FROM attempt WHERE payment = p.id) ",
             $rest
@@ -40,6 +40,7 @@ pub(crate) struct NewPayment<'a> {
     pub(crate) merchant: &'a MerchantId,
     pub(crate) amount: Money,
     pub(crate) account: Option<&'a str>,
+    pub(crate) invoice: Option<&'a str>,
     pub(crate) reference: Option<&'a str>,
 }
 
@@ -185,8 +186,8 @@ pub(super) async fn insert(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT OR IGNORE INTO payment
-         (id, call, extension, merchant, minor, currency, account, reference, state, created_at, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?)",
+         (id, call, extension, merchant, minor, currency, account, invoice, reference, state, created_at, updated_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?)",
     )
     .bind(new.id.to_string())
     .bind(new.call.to_string())
@@ -195,6 +196,7 @@ pub(super) async fn insert(
     .bind(new.amount.minor)
     .bind(new.amount.currency.code())
     .bind(new.account)
+    .bind(new.invoice)
     .bind(new.reference)
     .bind(now_ms)
     .bind(now_ms)
@@ -231,6 +233,7 @@ fn row_of(row: &SqliteRow) -> Result<PaymentRow, StoreError> {
         extension: row.try_get("extension")?,
         amount: Money { minor: row.try_get("minor")?, currency: parsed::<Currency>(row, "currency")? },
         account: row.try_get("account")?,
+        invoice: row.try_get("invoice")?,
         reference: row.try_get("reference")?,
         state: serde_json::from_value::<PaymentState>(state).map_err(|_| StoreError::Damaged("state"))?,
         attempts: u8::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u8::MAX),

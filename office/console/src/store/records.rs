@@ -229,7 +229,8 @@ async fn started(
 ) -> Result<(), StoreError> {
     let merchant: MerchantId = "-".parse().map_err(|_| StoreError::Damaged("merchant"))?;
     let (call, extension) = (event.call, &event.extension);
-    let new = NewPayment { id, call, extension, merchant: &merchant, amount, account: None, reference: None };
+    let (account, invoice, reference) = (None, None, None);
+    let new = NewPayment { id, call, extension, merchant: &merchant, amount, account, invoice, reference };
     payments::insert(tx, at, &new).await
 }
 

@@ -137,6 +137,22 @@ async fn a_payment_is_settled_only_when_nothing_more_can_come_of_it() {
 }
 
 #[tokio::test]
+async fn an_invoice_is_kept_beside_account_and_reference() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let order = json!({"amount": {"minor": 1, "currency": "GBP"}, "invoice": " 2026-0117 ", "avs": null});
+    let client = desk.clone();
+    let request = tokio::spawn(async move { client.post(&call_path(1, "payments"), &order.to_string()).await });
+    let command = link.command().await;
+    let Action::StartPayment(order) = &command.action else { panic!("another command: {command:?}") };
+    link.call(taking(order, PaymentState::Capturing, 0)).await;
+    link.done(&command).await;
+    let started = request.await.unwrap().json();
+    assert_eq!((&started["invoice"], &started["account"]), (&"2026-0117".into(), &serde_json::Value::Null));
+    assert_eq!(desk.get("/api/v1/payments").await.json()["payments"][0]["invoice"], "2026-0117");
+}
+
+#[tokio::test]
 async fn the_same_key_is_the_same_payment() {
     let mut world = World::new().await;
     let (desk, mut link) = world.with_call().await;

@@ -11,6 +11,7 @@ async fn every_error_is_a_problem_that_repeats_nothing() {
     let pan = "4242424242424242";
     for (body, expected) in [
         (format!(r#"{{{AMOUNT},"account":"{pan}"}}"#), (422, "looks_like_card")),
+        (format!(r#"{{{AMOUNT},"avs":{{"postcode":"{pan}"}}}}"#), (422, "avs_unsupported")),
         (format!(r#"{{{AMOUNT},"{pan}":1}}"#), (422, "bad_field")),
         (format!(r#"{{"amount":"{pan}"}}"#), (422, "bad_field")),
         (format!(r#"{{{AMOUNT}, {pan}"#), (400, "bad_json")),

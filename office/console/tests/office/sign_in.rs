@@ -21,6 +21,17 @@ async fn a_password_opens_a_session_that_signing_out_ends() {
 }
 
 #[tokio::test]
+async fn a_second_factor_that_nobody_has_is_not_passed_over() {
+    let world = World::new().await;
+    let with =
+        |code: serde_json::Value| json!({"email": "amy@example.com", "password": PASSWORD, "code": code}).to_string();
+    assert_eq!(world.client.post("/api/v1/session", &with(serde_json::Value::Null)).await.status, 200);
+    let answer = world.client.post("/api/v1/session", &with("123456".into())).await;
+    assert_eq!(answer.problem(), (422, "code_unsupported".into()));
+    assert!(answer.header("set-cookie").is_none());
+}
+
+#[tokio::test]
 async fn ten_failures_lock_the_user_and_tell_nothing_of_unknown_ones() {
     let world = World::new().await;
     for _ in 0..10 {

@@ -24,6 +24,7 @@ export function fromProgress(call: CallView, progress: Progress): PaymentView {
       call: call.call,
       amount: progress.amount,
       account: null,
+      invoice: null,
       reference: null,
       state: progress.state,
       card: null,

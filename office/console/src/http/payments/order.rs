@@ -2,11 +2,11 @@
 
 use crate::http::problem::Problem;
 use crate::view::schema;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use utoipa::ToSchema;
 use wire::{Field, Money, pan_like};
 
-/// The longest account number or reference.
+/// The longest account number, invoice or reference.
 const TEXT_CHARS_MAX: usize = 64;
 
 /// A payment to take. The card is not part of it: the caller keys that.
@@ -17,6 +17,8 @@ pub(crate) struct NewPaymentBody {
     amount: Money,
     /// The payee's own number of the customer's account; at most 64 printable characters, never a card number.
     account: Option<String>,
+    /// The payee's own number of what is being paid; at most 64 printable characters, never a card number.
+    invoice: Option<String>,
     /// At most 64 printable characters, never a card number.
     reference: Option<String>,
     /// Only `now` for the time being.
@@ -28,6 +30,9 @@ pub(crate) struct NewPaymentBody {
     /// The fields to ask, in this order; without it all three.
     #[schema(value_type = Option<Vec<schema::Field>>)]
     fields: Option<Vec<Field>>,
+    /// Only null for the time being.
+    #[schema(value_type = Option<Object>)]
+    avs: Option<IgnoredAny>,
 }
 
 /// When the money is taken after an approval.
@@ -55,13 +60,15 @@ pub(crate) enum Keep {
 pub(crate) struct Order {
     pub(crate) amount: Money,
     pub(crate) account: Option<String>,
+    pub(crate) invoice: Option<String>,
     pub(crate) reference: Option<String>,
     pub(crate) fields: Vec<Field>,
 }
 
 impl NewPaymentBody {
-    pub(crate) const EXPECTED: &'static str = "amount {minor, currency}, and if wanted account, reference, \
-                                               capture (now), store (none), fields (pan, expiry, cvv)";
+    pub(crate) const EXPECTED: &'static str = "amount {minor, currency}, and if wanted account, invoice, \
+                                               reference, capture (now), store (none), fields (pan, expiry, cvv), \
+                                               avs (null)";
 
     /// Checks the rules.
     pub(crate) fn check(self) -> Result<Order, Problem> {
@@ -71,6 +78,9 @@ impl NewPaymentBody {
         if self.capture == Capture::Later {
             return Err(Problem::unprocessable("capture_unsupported", "Only `capture: now` can be done so far."));
         }
+        if self.avs.is_some() {
+            return Err(Problem::unprocessable("avs_unsupported", "Only `avs: null` can be done so far."));
+        }
         let Keep::None = self.store;
         let fields = self.fields.unwrap_or_else(|| vec![Field::Pan, Field::Expiry, Field::Cvv]);
         let mut once = fields.clone();
@@ -79,8 +89,8 @@ impl NewPaymentBody {
         if once.len() != fields.len() || !fields.contains(&Field::Pan) {
             return Err(Problem::unprocessable("bad_fields", "Ask each field at most once, and always `pan`."));
         }
-        let (account, reference) = (text(self.account)?, text(self.reference)?);
-        Ok(Order { amount: self.amount, account, reference, fields })
+        let (account, invoice, reference) = (text(self.account)?, text(self.invoice)?, text(self.reference)?);
+        Ok(Order { amount: self.amount, account, invoice, reference, fields })
     }
 }
 
@@ -89,7 +99,7 @@ fn text(text: Option<String>) -> Result<Option<String>, Problem> {
     let Some(text) = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) else { return Ok(None) };
     let allowed = |c: char| !c.is_control() && (c.is_ascii() || !c.is_numeric());
     if text.chars().count() > TEXT_CHARS_MAX || !text.chars().all(allowed) {
-        let detail = "Account and reference are at most 64 printable characters, with the digits 0 to 9.";
+        let detail = "Account, invoice and reference are at most 64 printable characters, with the digits 0 to 9.";
         return Err(Problem::unprocessable("bad_text", detail));
     }
     let bare: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
@@ -109,7 +119,7 @@ mod tests {
     #[test]
     fn a_card_number_is_refused_however_it_is_dressed() {
         for text in ["4242424242424242", "4242 4242-4242.4242", "4242/4242/4242/4242", "x4242__4242__4242__4242"] {
-            for member in ["account", "reference"] {
+            for member in ["account", "invoice", "reference"] {
                 let code = check(&format!(r#","{member}":"{text}""#)).unwrap_err();
                 assert_eq!(code, "looks_like_card", "{text}");
             }
@@ -122,12 +132,16 @@ mod tests {
         let order = check(r#","account":" INV-88120 ","reference":"""#).unwrap();
         assert_eq!((order.account.as_deref(), order.reference), (Some("INV-88120"), None));
         assert_eq!(order.fields, [Field::Pan, Field::Expiry, Field::Cvv]);
+        let order = check(r#","invoice":"2026-0117","avs":null"#).unwrap();
+        assert_eq!((order.invoice.as_deref(), order.account), (Some("2026-0117"), None));
         assert_eq!(check(r#","fields":["cvv","pan"]"#).unwrap().fields, [Field::Cvv, Field::Pan]);
         for (extra, code) in [
             (r#","fields":["pan","pan"]"#, "bad_fields"),
             (r#","fields":["cvv"]"#, "bad_fields"),
             (r#","capture":"later""#, "capture_unsupported"),
             (r#","store":"token""#, "json"),
+            (r#","avs":{"postcode":"N1"}"#, "avs_unsupported"),
+            (r#","avs":false"#, "avs_unsupported"),
             (r#","pan":"1""#, "json"),
             (&format!(r#","account":"{}""#, "x".repeat(65)), "bad_text"),
         ] {
