@@ -1,6 +1,6 @@
 //! What every request and the door share: the configuration, the database, the live state behind its one lock.
 
-use crate::{config::Config, door::Door, hub::Hub, secret, secret::SecretError, store::Store};
+use crate::{config::Config, door::Door, hub::Hub, secret, secret::SecretError, store::Store, turns::Turns};
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
@@ -28,6 +28,7 @@ pub(crate) struct App {
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) hashing: Semaphore,
     pub(crate) counters: Counters,
+    pub(crate) turns: Turns,
     /// Told whenever a session is ended, so that its streams end too.
     pub(crate) sign_outs: watch::Sender<u64>,
     /// True once the process is to stop.
@@ -65,6 +66,7 @@ impl App {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             hashing: Semaphore::new(HASHES_MAX),
             counters: Counters::default(),
+            turns: Turns::default(),
             sign_outs: watch::Sender::new(0),
             stop,
             hub: Mutex::new(Hub::default()),

@@ -15,7 +15,7 @@
 //!   command line.
 //! - `hub`: the live state, pure; `view`: the shapes it is shown in. `door`: the socket to the cde.
 //! - `store`: SQLite, one file a noun. `http`: one file a noun under `/api/v1`.
-//! - `secret`: passwords and tokens. `clock`: the only place that reads the time.
+//! - `secret`: passwords and tokens. `turns`: the idempotency keys being served. `clock`: the only place that reads the time.
 
 pub mod account;
 mod app;
@@ -27,6 +27,7 @@ mod hub;
 mod secret;
 pub mod server;
 mod store;
+mod turns;
 mod view;
 
 pub use account::{AccountError, FIRST_ADMIN, NewUser, api_key_add, first_admin, sign_in_link, user_add};

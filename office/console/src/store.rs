@@ -20,8 +20,11 @@ use std::{
 };
 
 /// The schema's steps, in order. A step that has been released is never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_invoice.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_invoice.sql"),
+    include_str!("../migrations/0003_turns.sql"),
+];
 /// Connections that only read.
 const READERS_MAX: u32 = 4;
 /// How long a connection waits for another process's write.

@@ -63,7 +63,9 @@ where
     let Some(key) = &posted.key else { return work(fresh).await };
     let body_hash = sha256(&posted.body);
     let key = Key { user, path: &posted.path, key, body_hash: &body_hash };
-    let seed = match app.store.claim(now_ms(), &app.instance, key, fresh).await? {
+    // Held until the end, whichever that is, and even when the work panics.
+    let turn = app.turns.begin(key);
+    let seed = match app.store.claim(now_ms(), key, fresh, turn.is_some()).await? {
         Claim::Do(seed) => seed,
         Claim::Done(status, body) => {
             return Ok(Reply { status: StatusCode::from_u16(status).map_err(|_| Problem::INTERNAL)?, body });
@@ -80,13 +82,18 @@ where
     let result = work(seed).await;
     match &result {
         Ok(reply) => app.store.claim_done(key, reply.status.as_u16(), &reply.body).await?,
-        Err(problem) if problem.status == StatusCode::GATEWAY_TIMEOUT && problem.code != "media_timeout" => {
-            app.store.claim_open(key).await?;
-        }
-        Err(problem) if problem.status == StatusCode::INTERNAL_SERVER_ERROR => app.store.claim_open(key).await?,
+        Err(problem) if may_be_done(problem) => {}
         Err(_) => app.store.claim_void(key).await?,
     }
     result
+}
+
+/// Then the key stays without an answer, and whoever comes again does the same with the same seed.
+fn may_be_done(problem: &Problem) -> bool {
+    match problem.status {
+        StatusCode::GATEWAY_TIMEOUT => problem.code != "media_timeout",
+        status => status == StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 /// What is asked of the cde, and about what.
@@ -135,5 +142,63 @@ fn undelivered(error: DoorError) -> Problem {
             let detail = "The card side has not answered in time. Whether it was done is shown when it is known.";
             Problem::new(StatusCode::GATEWAY_TIMEOUT, "door_timeout", detail)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Config,
+        door::Door,
+        store::tests::{Folder, store},
+    };
+    use sqlx::{Connection, SqliteConnection};
+    use tokio::sync::watch;
+
+    async fn app() -> (Arc<App>, Folder) {
+        let (store, folder) = store().await;
+        let (_stop, stopping) = watch::channel(false);
+        (Arc::new(App::new(Config::default(), store, Door::new().0, stopping).unwrap()), folder)
+    }
+
+    /// Serves a request with the one key, and says with which seed.
+    async fn serve(app: &Arc<App>) -> Result<Uuid, Problem> {
+        let reply = claimed(app, 1, Posted::sample("k"), async |seed| Reply::new(StatusCode::OK, &seed)).await?;
+        serde_json::from_str(&reply.body).map_err(|_| Problem::INTERNAL)
+    }
+
+    async fn sql(folder: &Folder, text: &'static str) {
+        let url = format!("sqlite://{}", folder.0.join("office.db").display());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(text).execute(&mut connection).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_key_is_free_again_after_a_panic() {
+        let (app, _folder) = app().await;
+        let broken = app.clone();
+        let task =
+            tokio::spawn(
+                async move { claimed(&broken, 1, Posted::sample("k"), async |_| panic!("a fault of ours")).await },
+            );
+        assert!(task.await.is_err());
+        let seed = serve(&app).await.unwrap();
+        assert_eq!(serve(&app).await.unwrap(), seed, "the answer is kept");
+    }
+
+    #[tokio::test]
+    async fn a_key_whose_answer_could_not_be_kept_is_done_again_with_its_seed() {
+        let (app, folder) = app().await;
+        sql(&folder, "CREATE TRIGGER full BEFORE UPDATE ON idempotency BEGIN SELECT RAISE(ABORT, 'full'); END").await;
+        let (seen, see) = std::sync::mpsc::channel();
+        let work = async move |seed| {
+            seen.send(seed).unwrap();
+            Reply::new(StatusCode::OK, &seed)
+        };
+        assert_eq!(claimed(&app, 1, Posted::sample("k"), work).await.err().unwrap().code, "internal");
+        assert_eq!(serve(&app).await.unwrap_err().code, "internal", "and not busy");
+        sql(&folder, "DROP TRIGGER full").await;
+        assert_eq!(serve(&app).await.unwrap(), see.recv().unwrap());
     }
 }

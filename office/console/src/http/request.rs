@@ -40,6 +40,11 @@ impl FromRequest<Arc<App>> for Posted {
 }
 
 impl Posted {
+    #[cfg(test)]
+    pub(crate) fn sample(key: &str) -> Self {
+        Self { path: "/p".to_owned(), key: Some(key.to_owned()), body: Bytes::new(), json: true }
+    }
+
     /// The JSON of the body. An error tells the place and what is expected, never what was there.
     pub(crate) fn json<T: DeserializeOwned>(&self, expected: &'static str) -> Result<T, Problem> {
         if !self.json {
