@@ -5,7 +5,7 @@ use crate::{
     app::App,
     clock::now_ms,
     hub::Hub,
-    store::{StoreError, records::Stored},
+    store::{StoreError, records::GROUP_MAX},
     view::PaymentRow,
 };
 use std::{os::unix::fs::MetadataExt, sync::Arc, sync::atomic::Ordering, time::Duration};
@@ -119,9 +119,7 @@ async fn follow(
             line = timeout_at(heard + SILENCE_MAX, reader.next()) => {
                 let line = line.map_err(|_| Ended::Silence)??;
                 heard = Instant::now();
-                if let Some(number) = said(app, line).await? {
-                    writer.say(&FromOffice::Ack { number }).await?;
-                }
+                heed(app, line, reader, writer).await?;
             }
             Some(command) = commands.recv() => {
                 if app.door.awaited(command.id) {
@@ -133,11 +131,33 @@ async fn follow(
     }
 }
 
-/// One line of the cde. Returns the record to acknowledge, if it was one.
-async fn said(app: &App, line: FromCde) -> Result<Option<u64>, Ended> {
+/// One line of the cde; with a record those that have come right after it, because each transaction costs the disk the
+/// same.
+async fn heed(app: &App, line: FromCde, reader: &mut Reader, writer: &mut Writer) -> Result<(), Ended> {
+    let FromCde::Record(first) = line else { return said(app, line).await };
+    let mut records = vec![first];
+    let after = loop {
+        if records.len() >= GROUP_MAX {
+            break Ok(None);
+        }
+        match reader.ready() {
+            Ok(Some(FromCde::Record(next))) => records.push(next),
+            other => break other,
+        }
+    };
+    // What came before a line that is not understood counts.
+    recorded(app, &records, writer).await?;
+    match after? {
+        Some(line) => said(app, line).await,
+        None => Ok(()),
+    }
+}
+
+/// One line of the cde that is not a record.
+async fn said(app: &App, line: FromCde) -> Result<(), Ended> {
     match line {
         FromCde::Hello { .. } => return Err(Ended::Greeting),
-        FromCde::Ping => {}
+        FromCde::Record(_) | FromCde::Ping => {}
         FromCde::Event(Event::Call { call }) => app.hub(|hub| hub.call(now_ms(), call)),
         FromCde::Event(Event::Proof { call }) => app.hub(|hub| hub.proof(now_ms(), call)),
         FromCde::Event(Event::CommandEnded { id, result }) => app.door.answer(id, result),
@@ -146,24 +166,26 @@ async fn said(app: &App, line: FromCde) -> Result<Option<u64>, Ended> {
             show(app, changed);
             app.hub(|hub| hub.call_ended(call, end));
         }
-        FromCde::Record(record) => return recorded(app, &record).await.map(Some),
         FromCde::CaughtUp => {
             let alive = app.hub(|hub| hub.call_ids());
             show(app, app.store.caught_up(now_ms(), &alive).await?);
             app.hub(Hub::caught_up);
         }
     }
-    Ok(None)
+    Ok(())
 }
 
-async fn recorded(app: &App, record: &Record) -> Result<u64, Ended> {
-    if let Stored::Now(payment) = app.store.record(record).await? {
-        app.counters.records.fetch_add(1, Ordering::Relaxed);
-        if let Some(payment) = payment {
-            show(app, app.store.payment(payment).await?);
-        }
+/// Stores records and acknowledges the newest that is stored, which stands for all before it.
+async fn recorded(app: &App, records: &[Record], writer: &mut Writer) -> Result<(), Ended> {
+    let stored = app.store.records(records).await?;
+    app.counters.records.fetch_add(stored.fresh, Ordering::Relaxed);
+    for payment in stored.payments {
+        show(app, app.store.payment(payment).await?);
     }
-    Ok(record.number)
+    if let Some(number) = stored.newest {
+        writer.say(&FromOffice::Ack { number }).await?;
+    }
+    stored.trouble.map_or(Ok(()), |trouble| Err(trouble.into()))
 }
 
 fn show(app: &App, changed: impl IntoIterator<Item = PaymentRow>) {

@@ -1,7 +1,7 @@
 //! Lines over the socket: read up to their bound, written with a deadline.
 
 use serde::Serialize;
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -43,23 +43,47 @@ impl Reader {
     /// The next line. May be dropped and called again without losing anything.
     pub(super) async fn next(&mut self) -> Result<FromCde, LineError> {
         loop {
-            let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
-            if let Some(at) = fresh.iter().position(|byte| *byte == b'\n') {
-                let rest = self.buffer.split_off(self.scanned + at + 1);
-                let line = std::mem::replace(&mut self.buffer, rest);
-                self.scanned = 0;
-                self.seq += 1;
-                return Ok(wire::decode(self.seq, &line)?);
+            if let Some(line) = self.buffered()? {
+                return Ok(line);
             }
-            self.scanned = self.buffer.len();
-            if self.scanned > LINE_BYTES_MAX {
-                return Err(FrameError::TooLong.into());
-            }
-            self.buffer.reserve(READ_BYTES);
             if self.socket.read_buf(&mut self.buffer).await? == 0 {
                 return Err(LineError::Closed);
             }
         }
+    }
+
+    /// The next line if it has come already; none if it would have to be waited for.
+    pub(super) fn ready(&mut self) -> Result<Option<FromCde>, LineError> {
+        loop {
+            if let Some(line) = self.buffered()? {
+                return Ok(Some(line));
+            }
+            match self.socket.try_read_buf(&mut self.buffer) {
+                // Whoever waits for the next line is told that there will be none.
+                Ok(0) => return Ok(None),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// A whole line of the buffer; without one there is room to read on.
+    fn buffered(&mut self) -> Result<Option<FromCde>, LineError> {
+        let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
+        if let Some(at) = fresh.iter().position(|byte| *byte == b'\n') {
+            let rest = self.buffer.split_off(self.scanned + at + 1);
+            let line = std::mem::replace(&mut self.buffer, rest);
+            self.scanned = 0;
+            self.seq += 1;
+            return Ok(Some(wire::decode(self.seq, &line)?));
+        }
+        self.scanned = self.buffer.len();
+        if self.scanned > LINE_BYTES_MAX {
+            return Err(FrameError::TooLong.into());
+        }
+        self.buffer.reserve(READ_BYTES);
+        Ok(None)
     }
 }
 

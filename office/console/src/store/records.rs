@@ -1,22 +1,30 @@
-//! The cde's records: each is stored once, with its effects and its number, in one transaction.
+//! The cde's records: each is stored once, with its effects and its number, in one transaction with those beside it.
 
 use super::{
     Store, StoreError, audit,
     payments::{self, NewPayment, json, word},
 };
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
+use std::collections::BTreeSet;
 use wire::{
     AttemptId, AuditAction, AuditEvent, CallId, CardView, Extension, JournalId, MerchantId, Money, Origin, Outcome,
     PaymentId, PaymentState, Record, RecordBody,
 };
 
-/// What storing a record has done.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Stored {
-    /// It was stored before.
-    Before,
-    /// It is stored now, and says something of this payment.
-    Now(Option<PaymentId>),
+/// The most records that are stored in one transaction.
+pub(crate) const GROUP_MAX: usize = 256;
+
+/// What storing a group of records has done.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    /// The newest record of the group that is stored, now or before.
+    pub(crate) newest: Option<u64>,
+    /// How many of them were not stored before.
+    pub(crate) fresh: u64,
+    /// The payments that those say something of.
+    pub(crate) payments: BTreeSet<PaymentId>,
+    /// Why the record after `newest`, and what follows it, was not stored.
+    pub(crate) trouble: Option<StoreError>,
 }
 
 impl Store {
@@ -38,32 +46,69 @@ impl Store {
         Ok(())
     }
 
-    /// Stores a record of the journal that [`Store::journal`] named. An office that has stored nothing of it takes
-    /// whatever comes first: an older office may have acknowledged what was before.
-    pub(crate) async fn record(&self, record: &Record) -> Result<Stored, StoreError> {
+    /// Stores records of the journal that [`Store::journal`] named, in one transaction, up to the first that cannot be.
+    /// An office that has stored nothing of it takes whatever comes first: an older office may have acknowledged what
+    /// was before.
+    pub(crate) async fn records(&self, records: &[Record]) -> Result<Stored, StoreError> {
         let mut tx = self.begin().await?;
-        let (_, stored) = door(&mut tx).await?.ok_or(StoreError::Damaged("door"))?;
-        if record.number <= stored {
-            return Ok(Stored::Before);
-        }
-        if stored > 0 && record.number != stored + 1 {
-            return Err(StoreError::Gap { stored, got: record.number });
-        }
-        let at = record.at_unix_ms;
-        let payment = match &record.body {
-            RecordBody::AttemptSent { attempt, payment, call, merchant, amount, card } => {
-                let sent = Sent { attempt: *attempt, payment: *payment, call: *call, merchant, amount: *amount, card };
-                sent.store(&mut tx, at).await?
+        let (_, mut newest) = door(&mut tx).await?.ok_or(StoreError::Damaged("door"))?;
+        let mut stored = Stored::default();
+        for record in records {
+            match step(&mut tx, newest, record).await {
+                Ok(Step::Before) => {}
+                Ok(Step::Now(payment)) => {
+                    newest = record.number;
+                    stored.fresh += 1;
+                    stored.payments.extend(payment);
+                }
+                Err(error) => {
+                    stored.trouble = Some(error);
+                    break;
+                }
             }
-            RecordBody::AttemptEnded { attempt, payment, outcome } => {
-                attempt_ended(&mut tx, at, *attempt, *payment, outcome).await?
-            }
-            RecordBody::Audit(event) => audited(&mut tx, at, event).await?,
-        };
-        let number = i64::try_from(record.number).map_err(|_| StoreError::Damaged("record number"))?;
-        sqlx::query("UPDATE door SET number = ?").bind(number).execute(&mut *tx).await?;
+            stored.newest = Some(record.number);
+        }
+        if stored.fresh > 0 {
+            let number = i64::try_from(newest).map_err(|_| StoreError::Damaged("record number"))?;
+            sqlx::query("UPDATE door SET number = ?").bind(number).execute(&mut *tx).await?;
+        }
         tx.commit().await?;
-        Ok(Stored::Now(payment))
+        Ok(stored)
+    }
+}
+
+enum Step {
+    /// It was stored before.
+    Before,
+    /// It is stored now, and says something of this payment.
+    Now(Option<PaymentId>),
+}
+
+/// Stores the next record of a group, or nothing of it.
+async fn step(tx: &mut SqliteConnection, newest: u64, record: &Record) -> Result<Step, StoreError> {
+    if record.number <= newest {
+        return Ok(Step::Before);
+    }
+    if newest > 0 && record.number != newest + 1 {
+        return Err(StoreError::Gap { stored: newest, got: record.number });
+    }
+    let mut savepoint = tx.begin().await?;
+    let payment = effects(&mut savepoint, record).await?;
+    savepoint.commit().await?;
+    Ok(Step::Now(payment))
+}
+
+async fn effects(tx: &mut SqliteConnection, record: &Record) -> Result<Option<PaymentId>, StoreError> {
+    let at = record.at_unix_ms;
+    match &record.body {
+        RecordBody::AttemptSent { attempt, payment, call, merchant, amount, card } => {
+            let sent = Sent { attempt: *attempt, payment: *payment, call: *call, merchant, amount: *amount, card };
+            sent.store(tx, at).await
+        }
+        RecordBody::AttemptEnded { attempt, payment, outcome } => {
+            attempt_ended(tx, at, *attempt, *payment, outcome).await
+        }
+        RecordBody::Audit(event) => audited(tx, at, event).await,
     }
 }
 

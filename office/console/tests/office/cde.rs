@@ -79,6 +79,18 @@ impl Link {
         self.say(FromCde::Record(Record { number, at_unix_ms: 2_000_000_000_000, body })).await;
     }
 
+    /// Says all of them at once.
+    pub(crate) async fn records(&self, first: u64, bodies: Vec<RecordBody>) {
+        let mut writer = self.writer.lock().await;
+        let mut lines = Vec::new();
+        for (number, body) in (first..).zip(bodies) {
+            writer.1 += 1;
+            let record = FromCde::Record(Record { number, at_unix_ms: 2_000_000_000_000, body });
+            lines.extend(encode(writer.1, &record).unwrap());
+        }
+        writer.0.write_all(&lines).await.unwrap();
+    }
+
     pub(crate) async fn answer(&self, command: &Command, result: CommandResult) {
         self.say(FromCde::Event(Event::CommandEnded { id: command.id, result })).await;
     }
@@ -96,13 +108,15 @@ impl Link {
         }
     }
 
-    /// Waits until this record is acknowledged.
-    pub(crate) async fn acknowledged(&mut self, wanted: u64) {
+    /// Waits until this record is acknowledged, and says how many acknowledgments that took.
+    pub(crate) async fn acknowledged(&mut self, wanted: u64) -> usize {
+        let mut count = 0;
         loop {
-            if let FromOffice::Ack { number } = self.hear().await
-                && number == wanted
-            {
-                return;
+            if let FromOffice::Ack { number } = self.hear().await {
+                count += 1;
+                if number == wanted {
+                    return count;
+                }
             }
         }
     }

@@ -98,6 +98,29 @@ async fn no_outcome_is_lost_or_doubled_over_reconnects_and_restarts() {
 }
 
 #[tokio::test]
+async fn records_that_come_together_are_stored_and_acknowledged_together() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let order = start(&desk, &mut link).await;
+    let declined = || Outcome::Declined { class: wire::DeclineClass::Other, network_code: None };
+    let tries = (1..=150).flat_map(|attempt| [sent(&order, attempt), ended(&order, attempt, declined())]);
+    link.records(1, tries.chain([sent(&order, 151), approved(&order, 151)]).collect()).await;
+    let acknowledgments = link.acknowledged(302).await;
+    assert!((2..=30).contains(&acknowledgments), "302 records by at most 256: {acknowledgments}");
+    let payment = desk.get(&format!("/api/v1/payments/{}", order.payment)).await.json();
+    assert_eq!((&payment["state"], payment["audit"].as_array().unwrap().len()), (&"approved".into(), 303));
+    assert!(desk.get("/metrics").await.text.contains("tonewall_office_records_total 302"));
+    // In a group with records from before and with a gap, what lies between counts.
+    link.records(302, vec![approved(&order, 151), sent(&order, 152)]).await;
+    link.acknowledged(303).await;
+    link.records(304, vec![ended(&order, 152, declined())]).await;
+    link.acknowledged(304).await;
+    link.records(306, vec![sent(&order, 153)]).await;
+    assert!(link.is_ended().await, "a gap ends the connection");
+    assert_eq!(world.cde.accept(vec![]).await.greeting.1, 304);
+}
+
+#[tokio::test]
 async fn what_never_reached_a_gateway_is_cancelled_when_its_call_is_gone() {
     let mut world = World::new().await;
     let (desk, mut link) = world.with_call().await;

@@ -39,10 +39,13 @@ fn audit(action: AuditAction) -> RecordBody {
 async fn with(bodies: Vec<RecordBody>) -> (Store, Folder) {
     let (store, folder) = store().await;
     store.journal(JournalId(Uuid::from_u128(1))).await.unwrap();
-    for (number, body) in (1..).zip(bodies) {
-        store.record(&Record { number, at_unix_ms: 7, body }).await.unwrap();
-    }
+    let stored = store.records(&numbered(1, bodies)).await.unwrap();
+    assert!(stored.trouble.is_none(), "{stored:?}");
     (store, folder)
+}
+
+fn numbered(first: u64, bodies: Vec<RecordBody>) -> Vec<Record> {
+    (first..).zip(bodies).map(|(number, body)| Record { number, at_unix_ms: 7, body }).collect()
 }
 
 async fn state(store: &Store) -> PaymentState {
@@ -76,12 +79,41 @@ async fn the_attempts_together_make_the_state() {
 #[tokio::test]
 async fn a_record_counts_once_and_a_gap_is_refused() {
     let (store, _folder) = with(vec![sent(1), ended(1, declined())]).await;
-    let again = Record { number: 1, at_unix_ms: 7, body: sent(1) };
-    assert_eq!(store.record(&again).await.unwrap(), Stored::Before);
-    let far = Record { number: 4, at_unix_ms: 7, body: ended(1, approved()) };
-    assert!(matches!(store.record(&far).await, Err(StoreError::Gap { stored: 2, got: 4 })));
+    let again = store.records(&numbered(1, vec![sent(1)])).await.unwrap();
+    assert_eq!((again.newest, again.fresh), (Some(1), 0));
+    let far = store.records(&numbered(4, vec![ended(1, approved())])).await.unwrap();
+    assert_eq!((far.newest, far.fresh), (None, 0));
+    assert!(matches!(far.trouble, Some(StoreError::Gap { stored: 2, got: 4 })));
     assert_eq!(state(&store).await, PaymentState::Declined);
     assert_eq!(store.audit_of_payment(&PAYMENT.to_string()).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_group_is_stored_up_to_the_record_that_can_not_be() {
+    let (store, _folder) = with(vec![sent(1)]).await;
+    let mut group = numbered(1, vec![sent(1), ended(1, declined()), sent(2)]);
+    group.extend(numbered(5, vec![ended(2, approved())]));
+    let stored = store.records(&group).await.unwrap();
+    assert_eq!((stored.newest, stored.fresh), (Some(3), 2));
+    assert_eq!(stored.payments.into_iter().collect::<Vec<_>>(), [PAYMENT]);
+    assert!(matches!(stored.trouble, Some(StoreError::Gap { stored: 3, got: 5 })));
+    assert_eq!(store.door().await.unwrap().unwrap().1, 3);
+    assert_eq!(state(&store).await, PaymentState::Authorizing);
+}
+
+#[tokio::test]
+async fn of_a_record_that_fails_nothing_is_stored() {
+    let (store, _folder) = with(vec![sent(1)]).await;
+    let full = "CREATE TRIGGER full BEFORE INSERT ON audit WHEN NEW.result = 'approved'
+                BEGIN SELECT RAISE(ABORT, 'full'); END";
+    sqlx::query(full).execute(&store.writer).await.unwrap();
+    let group = numbered(2, vec![ended(1, declined()), sent(2), ended(2, approved()), sent(3)]);
+    let stored = store.records(&group).await.unwrap();
+    assert!(matches!((stored.newest, &stored.trouble), (Some(3), Some(StoreError::Sql(_)))), "{stored:?}");
+    assert_eq!((store.door().await.unwrap().unwrap().1, state(&store).await), (3, PaymentState::Authorizing));
+    sqlx::query("DROP TRIGGER full").execute(&store.writer).await.unwrap();
+    assert_eq!(store.records(&group).await.unwrap().newest, Some(5), "it is taken the next time");
+    assert_eq!(state(&store).await, PaymentState::Approved);
 }
 
 #[tokio::test]
@@ -92,8 +124,7 @@ async fn a_new_journal_begins_at_nothing_and_the_same_one_goes_on() {
     assert_eq!(store.door().await.unwrap(), Some((old, 1)));
     store.journal(new).await.unwrap();
     assert_eq!(store.door().await.unwrap(), Some((new, 0)));
-    let record = Record { number: 51, at_unix_ms: 7, body: ended(1, approved()) };
-    store.record(&record).await.unwrap();
+    store.records(&numbered(51, vec![ended(1, approved())])).await.unwrap();
     assert_eq!(state(&store).await, PaymentState::Approved);
 }
 
