@@ -1,6 +1,6 @@
 //! `tonewall cde`: the card data environment alone.
 
-use crate::{Folder, crypto, log, runtime, stop, tell};
+use crate::{Folder, crypto, log, run_to_end, stop, tell};
 use anyhow::Context;
 use std::process::ExitCode;
 
@@ -24,9 +24,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut config = node::Config::load(&arguments.folder.path.join("cde.toml"))?;
     config.door.office_uid = arguments.office_uid.or(config.door.office_uid);
     let places = node::Places::new(&config, &arguments.folder.path);
-    runtime()?.block_on(async {
+    run_to_end(async {
         let stop = stop::signal_to_stop(arguments.supervised)?;
         node::run(config, places, stop, |sip| tell(&format!("cde: ready, SIP on udp {sip}"))).await?;
-        anyhow::Ok(ExitCode::SUCCESS)
+        Ok(ExitCode::SUCCESS)
     })
 }

@@ -100,6 +100,15 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
+/// Runs a supervised process to its end. A thread that reads standard input cannot be called back, so it is not waited
+/// for: the process would hang until its supervisor closes that input.
+fn run_to_end<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
+}
+
 /// One crypto back-end for all of TLS.
 fn crypto() {
     // An error means that it is installed already.

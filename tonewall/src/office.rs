@@ -1,6 +1,6 @@
 //! `tonewall office`: the office alone.
 
-use crate::{Folder, crypto, log, runtime, stop, tell};
+use crate::{Folder, crypto, log, run_to_end, stop, tell};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     crypto();
     let mut config = console::Config::load(&arguments.folder.path)?;
     config.door_peer_uid = arguments.cde_uid.or(config.door_peer_uid);
-    runtime()?.block_on(async {
+    run_to_end(async {
         let stop = stop::signal_to_stop(arguments.supervised)?;
         let first = console::first_admin(&config).await?;
         let server = console::Server::start(config).await?;
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             ));
         }
         server.run_until(stop::stopped(stop)).await?;
-        anyhow::Ok(ExitCode::SUCCESS)
+        Ok(ExitCode::SUCCESS)
     })
 }
 
