@@ -54,13 +54,35 @@ pub(crate) struct Plan {
     pub(crate) pids: Option<PathBuf>,
 }
 
-/// Runs both processes until told to stop.
+/// Runs both processes until told to stop, or until one of them cannot run: the other alone would be half a Tonewall
+/// that looks like a whole one.
 pub(crate) async fn supervise(plan: &Plan, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let (cde, office) =
-        tokio::join!(keep_running(plan, "cde", stop.clone()), keep_running(plan, "office", stop.clone()));
-    cde.and(office)
+    let (stop_cde, cde_stops) = watch::channel(false);
+    let (stop_office, office_stops) = watch::channel(false);
+    let cde = async {
+        let ended = keep_running(plan, "cde", cde_stops).await;
+        // Only now: while calls are drained, their agents need the desk.
+        stop_office.send_replace(true);
+        ended
+    };
+    let office = async {
+        let ended = keep_running(plan, "office", office_stops).await;
+        stop_cde.send_replace(true);
+        ended
+    };
+    let both = async { tokio::join!(cde, office) };
+    let asked = async {
+        stop::stopped(stop).await;
+        stop_cde.send_replace(true);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        (cde, office) = both => cde.and(office),
+        () = asked => Ok(()),
+    }
 }
 
+/// Keeps one side running until told to stop; an error means that it cannot run.
 async fn keep_running(plan: &Plan, side: &'static str, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
     let mut too_soon = 0;
     loop {
@@ -74,10 +96,15 @@ async fn keep_running(plan: &Plan, side: &'static str, stop: watch::Receiver<boo
         };
         too_soon = if started.elapsed() < TOO_SOON { too_soon + 1 } else { 0 };
         if too_soon >= TOO_SOON_MAX {
+            // Said at once, because the other side may have calls to drain before the error is shown.
+            tell(&format!("tonewall: giving up on the {side} process; the other one is stopped too"));
             anyhow::bail!("the {side} process ends as soon as it starts ({status}); what it said is above");
         }
         tell(&format!("tonewall: the {side} process ended ({status}); starting it again"));
-        tokio::time::sleep(RESTART_PAUSE).await;
+        tokio::select! {
+            () = tokio::time::sleep(RESTART_PAUSE) => {}
+            () = stop::stopped(stop.clone()) => return Ok(()),
+        }
     }
 }
 

@@ -28,5 +28,6 @@ mod kill;
 mod residue;
 mod sipp;
 mod stage;
+mod stop;
 mod tools;
 mod users;

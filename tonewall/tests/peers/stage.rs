@@ -99,6 +99,16 @@ impl Stage {
         self.serve.child(side).await
     }
 
+    /// Asks the supervisor to stop.
+    pub fn terminate(&self) {
+        self.serve.terminate();
+    }
+
+    /// Waits for the supervisor's end; was it a good one?
+    pub async fn ended(&mut self, most: Duration) -> anyhow::Result<bool> {
+        self.serve.ended(most).await
+    }
+
     /// What all three processes said.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.folder.join("serve.log")).unwrap_or_default()).into_owned()

@@ -30,6 +30,16 @@ impl Tree {
         bail!("the {side} process does not run");
     }
 
+    /// Asks the supervisor to stop.
+    pub fn terminate(&self) {
+        signal("TERM", self.supervisor.pid());
+    }
+
+    /// Waits for the supervisor's end; was it a good one?
+    pub async fn ended(&mut self, most: Duration) -> anyhow::Result<bool> {
+        self.supervisor.ended(most).await
+    }
+
     /// Process ids and sides of what the supervisor has started.
     fn children(&self) -> Vec<(u32, String)> {
         let own = self.supervisor.pid();
