@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufRead
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{interval, timeout};
-use wire::{CallSnapshot, Command, Event, FromCde, FromOffice, LINE_BYTES_MAX};
+use wire::{CallSnapshot, Command, Event, FromCde, FromOffice, JournalId, LINE_BYTES_MAX};
 
 /// Live events that a slow office may fall behind by before it is cut off.
 pub(crate) const EVENTS_MAX: usize = 4096;
@@ -128,7 +128,10 @@ impl Door {
             Err(_) => return Ended::Silent,
         };
         let FromOffice::Hello { journal, acknowledged } = hello else { return Ended::NoHello };
-        let known = if journal == Some(self.journal.id()) { acknowledged } else { 0 };
+        let known = match self.known(journal, acknowledged).await {
+            Ok(known) => known,
+            Err(ended) => return ended,
+        };
         tracing::info!(acknowledged = known, "an office is at the door");
         self.journal.acknowledge(known).await;
         let listening = self.listen(lines);
@@ -169,6 +172,26 @@ impl Door {
             Ok(never) => never,
             Err(ended) => ended,
         }
+    /// Up to which record the office has this journal.
+    async fn known(&self, journal: Option<JournalId>, acknowledged: u64) -> Result<u64, Ended> {
+        if journal != Some(self.journal.id()) {
+            return Ok(0);
+        }
+        let newest = *self.journal.newest().borrow();
+        if acknowledged <= newest {
+            return Ok(acknowledged);
+        }
+        tracing::error!(
+            acknowledged,
+            newest,
+            "THE JOURNAL IS OLDER THAN WHAT THE OFFICE HAS OF IT: its disk was put back to an earlier state, or the office \
+             is not to be trusted. The journal takes a new id, so that the office takes every record that is here. \
+             Compare the attempts since then with the gateway's own list."
+        );
+        self.journal.rename().await?;
+        Ok(0)
+    }
+
     }
 
     async fn speak_until(

@@ -7,6 +7,7 @@
 //! - A payment has at most one attempt that is sent, unknown or approved: a unique index, not a habit.
 //! - An attempt's end is written once; only `unknown` may be replaced.
 //! - Nothing of a card but brand, last four and expiry is in here.
+//! - An audit row is lost only when its own queue is full, and then it is counted and said.
 
 mod schema;
 mod writer;
@@ -15,6 +16,8 @@ use crate::clock;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, SqliteConnection};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use wire::{AttemptId, AuditEvent, CallId, CardView, JournalId, MerchantId, Money, Outcome, PaymentId, Record};
@@ -23,6 +26,8 @@ pub(crate) use writer::settled;
 
 /// Writes that may wait for the writer. Beyond this a payment is refused rather than queued.
 const QUEUE_MAX: usize = 1024;
+/// Audit rows that may wait for a disk that is slow or full: some minutes of a busy day.
+const AUDITS_MAX: usize = 65_536;
 /// Records read for the door at a time.
 pub(crate) const PAGE: i64 = 256;
 
@@ -80,18 +85,27 @@ pub struct OpenAttempt {
 }
 
 pub(crate) enum Write {
-    Audit(Box<AuditEvent>),
     Begin(Box<NewAttempt>, oneshot::Sender<Result<(), JournalError>>),
-    End { attempt: AttemptId, outcome: Outcome, done: oneshot::Sender<Result<bool, JournalError>> },
+    End {
+        attempt: AttemptId,
+        outcome: Outcome,
+        done: oneshot::Sender<Result<bool, JournalError>>,
+    },
     Acknowledge(u64),
+    /// The journal goes on under another id.
+    Rename(JournalId, oneshot::Sender<Result<(), JournalError>>),
+    /// Nothing comes after what waits now.
+    Close(oneshot::Sender<()>),
 }
 
 /// The journal's handle. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    id: JournalId,
+    id: Arc<watch::Sender<JournalId>>,
     pool: SqlitePool,
     writes: mpsc::Sender<Write>,
+    audits: mpsc::Sender<AuditEvent>,
+    lost: Arc<AtomicU64>,
     newest: watch::Receiver<u64>,
 }
 
@@ -108,14 +122,35 @@ impl Journal {
         let mut connection = pool.acquire().await?.detach();
         let (id, newest) = schema::prepare(&mut connection).await?;
         let (writes, queue) = mpsc::channel(QUEUE_MAX);
+        let (audits, rows) = mpsc::channel(AUDITS_MAX);
         let (publish, newest) = watch::channel(newest);
-        tokio::spawn(writer::run(connection, queue, publish));
-        Ok(Self { id, pool, writes, newest })
+        tokio::spawn(writer::Writer::new(connection, queue, rows, publish).run());
+        let id = Arc::new(watch::Sender::new(id));
+        Ok(Self { id, pool, writes, audits, lost: Arc::default(), newest })
     }
 
     /// Whose journal this is.
     pub fn id(&self) -> JournalId {
-        self.id
+        *self.id.borrow()
+    }
+
+    /// Goes on under a new id. The office, which has nothing of this id, then takes every record that is here.
+    pub async fn rename(&self) -> Result<(), JournalError> {
+        let (done, answer) = oneshot::channel();
+        let id = JournalId(uuid::Uuid::now_v7());
+        self.writes.send(Write::Rename(id, done)).await.map_err(|_| JournalError::Busy)?;
+        answer.await.map_err(|_| JournalError::Busy)??;
+        self.id.send_replace(id);
+        Ok(())
+    }
+
+    /// Puts everything that waits on disk and ends the writer. What is written afterwards is refused.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.writes.send(Write::Close(done)).await.is_ok() {
+            // An error means that the writer is gone, which is what was wanted.
+            let _ = closed.await;
+        }
     }
 
     /// The number of the newest record, updated with every commit.
@@ -123,9 +158,14 @@ impl Journal {
         self.newest.clone()
     }
 
-    /// Writes an audit row. False when the writer is too far behind.
+    /// Writes an audit row, now or as soon as the disk takes it. False when it is lost, because too many wait already.
     pub fn audit(&self, event: AuditEvent) -> bool {
-        self.writes.try_send(Write::Audit(Box::new(event))).is_ok()
+        let held = self.audits.try_send(event).is_ok();
+        if !held {
+            let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            tracing::error!(lost, "the journal is too far behind: an audit row is lost");
+        }
+        held
     }
 
     /// Puts an attempt on disk. Only after `Ok` may it be sent.
@@ -144,6 +184,11 @@ impl Journal {
 
     /// The office has stored every record up to this one.
     pub async fn acknowledge(&self, number: u64) {
+        let newest = *self.newest.borrow();
+        if number > newest {
+            // Believed, it would count records that are still to come as stored.
+            return tracing::error!(number, newest, "the office acknowledged a record that was never written: ignored");
+        }
         // If the writer is gone the process is ending; the office will be told again and skips what it has.
         let _ = self.writes.send(Write::Acknowledge(number)).await;
     }

@@ -37,6 +37,7 @@ use recorder::Recorder;
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::net::UdpSocket;
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -120,15 +121,20 @@ pub async fn run(
         office_uid: config.door.office_uid.unwrap_or(own_uid),
         warnings: warnings(&config, own_uid),
     };
-    let serving = tokio::spawn(door.serve(listener, stop.clone()));
+    // The door has a stop of its own: while calls are drained, their agents need the desk.
+    let (close_door, door_closes) = watch::channel(false);
+    let serving = tokio::spawn(door.serve(listener, door_closes));
     tokio::spawn(charger.clone().settle_left_over());
     let seeds = seeds::Seeds::new();
     let board = Switchboard::new(clock::now(), clock::unix_ms(), call_config(&config, sip, record), seeds.next());
     let digest_key = hmac::Key::new(hmac::HMAC_SHA256, &secret(&places.data.join("digest.key"), &seeds)?);
-    let outbox = Outbox { media, events, journal, charger, digest_key, seeds };
+    // Kept here to the end: the last events wait in it for the door.
+    let outbox = Arc::new(Outbox { media, events, journal: journal.clone(), charger, digest_key, seeds });
     ready(sip);
-    board::run(board, Inbox { socket, reports, asks: asked, ended: outcomes, stop }, outbox).await;
-    // The door ends by the same signal; a panic in it would have been logged.
+    board::run(board, Inbox { socket, reports, asks: asked, ended: outcomes, stop }, Arc::clone(&outbox)).await;
+    journal.close().await;
+    close_door.send_replace(true);
+    // A panic in it would have been logged.
     let _ = serving.await;
     Ok(())
 }

@@ -114,3 +114,73 @@ async fn an_attempt_that_was_sent_before_a_crash_is_found_again() {
     assert_eq!(open.len(), 1);
     assert_eq!(open[0].gateway, "sandbox");
 }
+
+/// Another program that has the file open.
+async fn stranger(folder: &tempdir::Folder) -> SqliteConnection {
+    use sqlx::{ConnectOptions, Connection};
+    let file = folder.0.join("journal.db");
+    let connection = SqliteConnectOptions::new().filename(&file).disable_statement_logging().connect().await;
+    let mut connection = connection.unwrap();
+    connection.ping().await.unwrap();
+    connection
+}
+
+async fn order(connection: &mut SqliteConnection, sql: &'static str) {
+    sqlx::query(sql).execute(connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clean_end_loses_nothing_that_waits() {
+    let folder = tempdir::Folder::new();
+    let first = journal(&folder).await;
+    for _ in 0..2_000 {
+        assert!(first.audit(audit()));
+    }
+    first.close().await;
+    assert!(matches!(first.begin(attempt(1, 1)).await, Err(JournalError::Busy)), "after the end nothing is taken");
+    assert_eq!(*journal(&folder).await.newest().borrow(), 2_000);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_slow_loses_no_audit_row() {
+    let folder = tempdir::Folder::new();
+    let journal = journal(&folder).await;
+    let mut stranger = stranger(&folder).await;
+    order(&mut stranger, "BEGIN IMMEDIATE").await;
+    for _ in 0..QUEUE_MAX * 4 {
+        assert!(journal.audit(audit()));
+    }
+    order(&mut stranger, "ROLLBACK").await;
+    journal.close().await;
+    assert_eq!(*journal.newest().borrow(), 4 * u64::try_from(QUEUE_MAX).unwrap());
+}
+
+#[tokio::test]
+async fn a_disk_that_refuses_loses_no_audit_row_and_sends_no_attempt_later() {
+    let folder = tempdir::Folder::new();
+    let journal = journal(&folder).await;
+    let mut stranger = stranger(&folder).await;
+    order(&mut stranger, "ALTER TABLE record RENAME TO away").await;
+    assert!(journal.audit(audit()));
+    assert!(matches!(journal.begin(attempt(1, 1)).await, Err(JournalError::Busy)));
+    order(&mut stranger, "ALTER TABLE away RENAME TO record").await;
+    let mut newest = journal.newest();
+    newest.wait_for(|newest| *newest > 0).await.unwrap();
+    let records = journal.after(0).await.unwrap();
+    assert!(matches!(records[..], [Record { number: 1, body: RecordBody::Audit(_), .. }]), "{records:?}");
+    assert!(journal.open_attempts().await.unwrap().is_empty(), "what was refused is not sent when the disk is back");
+}
+
+#[tokio::test]
+async fn an_acknowledgment_of_what_was_never_written_is_not_believed() {
+    let folder = tempdir::Folder::new();
+    let first = journal(&folder).await;
+    first.begin(attempt(1, 1)).await.unwrap();
+    first.acknowledge(u64::MAX).await;
+    first.begin(attempt(2, 2)).await.unwrap();
+    let numbers = |records: Vec<Record>| records.iter().map(|record| record.number).collect::<Vec<_>>();
+    assert_eq!(numbers(first.after(0).await.unwrap()), [1, 2]);
+    first.close().await;
+    let second = journal(&folder).await;
+    assert_eq!(*second.newest().borrow(), 2, "it broke: the journal believed to be at its last number");
+}
