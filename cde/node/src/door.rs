@@ -7,8 +7,9 @@
 //! - A peer that does not read, does not speak or speaks another version is cut off; calls go on without it.
 
 use crate::journal::Journal;
+use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -23,6 +24,10 @@ pub(crate) const EVENTS_MAX: usize = 4096;
 const PING: Duration = Duration::from_secs(1);
 /// After this long without a word the other side is taken for dead.
 const SILENCE: Duration = Duration::from_secs(5);
+/// What the last events and records may take to get out; the journal has the records in any case.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Calls in the greeting. A line has a length, calls have none; what does not fit follows as events.
+const CALLS_IN_HELLO_MAX: usize = 100;
 
 /// What the door asks of the switchboard.
 pub(crate) enum Ask {
@@ -62,19 +67,44 @@ enum Ended {
     Stopping,
 }
 
-/// Binds the socket: its folder for its owner and group only, itself for both to read and write.
-pub(crate) fn bind(socket: &Path) -> io::Result<UnixListener> {
-    if let Some(folder) = socket.parent() {
-        std::fs::create_dir_all(folder)?;
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o750))?;
+/// Binds the socket, for its owner and group to read and write, in a folder that nobody else may write to. A folder
+/// that we make, or that is ours in our data folder, is for its owner and group only; another is left as it is.
+pub(crate) fn bind(socket: &Path, data: &Path) -> io::Result<UnixListener> {
+    let folder = socket.parent().unwrap_or(Path::new("/"));
+    let fresh = make(folder)?;
+    let found = std::fs::metadata(folder)?;
+    if found.mode() & 0o002 != 0 {
+        return Err(io::Error::other(format!(
+            "everybody may write in {}: give the door a folder of its own ([door] socket)",
+            folder.display()
+        )));
     }
     match std::fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let listener = UnixListener::bind(socket)?;
-    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))?;
+    // The socket tells who we are: /proc says root of a process that cannot be dumped.
+    let ours = std::fs::metadata(socket)?.uid() == found.uid();
+    if fresh || ours && folder.canonicalize()?.starts_with(data.canonicalize()?) {
+        std::fs::set_permissions(folder, Permissions::from_mode(0o750))?;
+    }
+    std::fs::set_permissions(socket, Permissions::from_mode(0o660))?;
     Ok(listener)
+}
+
+/// Makes a folder with all above it, which its group may pass through; false when it is there already.
+fn make(folder: &Path) -> io::Result<bool> {
+    if folder.exists() {
+        return Ok(false);
+    }
+    if let Some(above) = folder.parent()
+        && make(above)?
+    {
+        std::fs::set_permissions(above, Permissions::from_mode(0o710))?;
+    }
+    std::fs::create_dir(folder)?;
+    Ok(true)
 }
 
 impl Door {
@@ -103,8 +133,8 @@ impl Door {
             }));
         }
         if let Some(last) = current {
-            // Give the last outcome the moment it needs to get out; the journal has it in any case.
-            let _ = timeout(Duration::from_millis(200), last).await;
+            // Whoever does not read that fast is told by the next process.
+            let _ = timeout(LAST_WORDS, last).await;
         }
     }
 
@@ -142,6 +172,26 @@ impl Door {
         }
     }
 
+    /// Up to which record the office has this journal.
+    async fn known(&self, journal: Option<JournalId>, acknowledged: u64) -> Result<u64, Ended> {
+        if journal != Some(self.journal.id()) {
+            return Ok(0);
+        }
+        let newest = *self.journal.newest().borrow();
+        if acknowledged <= newest {
+            return Ok(acknowledged);
+        }
+        tracing::error!(
+            acknowledged,
+            newest,
+            "THE JOURNAL IS OLDER THAN WHAT THE OFFICE HAS OF IT: its disk was put back to an earlier state, or the office \
+             is not to be trusted. The journal takes a new id, so that the office takes every record that is here. \
+             Compare the attempts since then with the gateway's own list."
+        );
+        self.journal.rename().await?;
+        Ok(0)
+    }
+
     async fn listen(&self, mut lines: Lines<impl AsyncRead + Unpin>) -> Ended {
         loop {
             let line = match timeout(SILENCE, lines.next()).await {
@@ -172,26 +222,6 @@ impl Door {
             Ok(never) => never,
             Err(ended) => ended,
         }
-    /// Up to which record the office has this journal.
-    async fn known(&self, journal: Option<JournalId>, acknowledged: u64) -> Result<u64, Ended> {
-        if journal != Some(self.journal.id()) {
-            return Ok(0);
-        }
-        let newest = *self.journal.newest().borrow();
-        if acknowledged <= newest {
-            return Ok(acknowledged);
-        }
-        tracing::error!(
-            acknowledged,
-            newest,
-            "THE JOURNAL IS OLDER THAN WHAT THE OFFICE HAS OF IT: its disk was put back to an earlier state, or the office \
-             is not to be trusted. The journal takes a new id, so that the office takes every record that is here. \
-             Compare the attempts since then with the gateway's own list."
-        );
-        self.journal.rename().await?;
-        Ok(0)
-    }
-
     }
 
     async fn speak_until(
@@ -203,8 +233,7 @@ impl Door {
         let (sender, snapshot) = oneshot::channel();
         self.asks.send(Ask::Snapshot(sender)).await.map_err(|_| Ended::Stopping)?;
         let (calls, mut events) = snapshot.await.map_err(|_| Ended::Stopping)?;
-        let hello = FromCde::Hello { journal: self.journal.id(), calls, warnings: self.warnings.clone() };
-        speaker.say(&hello).await?;
+        self.greet(speaker, calls).await?;
         let mut newest = self.journal.newest();
         let mut sent = self.send_records(speaker, known, &mut newest).await?;
         speaker.say(&FromCde::CaughtUp).await?;
@@ -217,17 +246,33 @@ impl Door {
                     sent = self.send_records(speaker, sent, &mut newest).await?;
                     speaker.say(&FromCde::Event(event)).await?;
                 }
-                changed = newest.changed() => {
-                    changed.map_err(|_| Ended::Stopping)?;
-                    sent = self.send_records(speaker, sent, &mut newest).await?;
-                }
+                Ok(()) = newest.changed() => sent = self.send_records(speaker, sent, &mut newest).await?,
                 _ = ping.tick() => speaker.say(&FromCde::Ping).await?,
                 _ = stop.changed() => {
                     self.send_records(speaker, sent, &mut newest).await?;
+                    while let Ok(event) = events.try_recv() {
+                        speaker.say(&FromCde::Event(event)).await?;
+                    }
                     return Ok(Ended::Stopping);
                 }
             }
         }
+    }
+
+    /// The first line, and the calls that are too many for one line. Calls with a payment come first: the office looks
+    /// up what it has stored for the calls of the first line.
+    async fn greet(
+        &self,
+        speaker: &mut Speaker<impl tokio::io::AsyncWrite + Unpin>,
+        mut calls: Vec<CallSnapshot>,
+    ) -> Result<(), Ended> {
+        calls.sort_by_key(|call| call.payment.is_none());
+        let later = calls.split_off(calls.len().min(CALLS_IN_HELLO_MAX));
+        speaker.say(&FromCde::Hello { journal: self.journal.id(), calls, warnings: self.warnings.clone() }).await?;
+        for call in later {
+            speaker.say(&FromCde::Event(Event::Call { call })).await?;
+        }
+        Ok(())
     }
 
     async fn send_records(
@@ -293,3 +338,6 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 pub(crate) fn default_socket(data: &Path) -> PathBuf {
     data.join("door").join("door.sock")
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,7 +113,7 @@ pub async fn run(
     let sip = socket.local_addr().map_err(io("SIP socket"))?;
     let (asks, asked) = mpsc::channel(256);
     let (events, _) = broadcast::channel(door::EVENTS_MAX);
-    let listener = door::bind(&places.door).map_err(io(format!("door {}", places.door.display())))?;
+    let listener = door::bind(&places.door, &places.data).map_err(io(format!("door {}", places.door.display())))?;
     let own_uid = std::fs::metadata(&places.door).map_err(io("door"))?.uid();
     let door = Door {
         journal: journal.clone(),
