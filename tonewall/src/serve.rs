@@ -1,5 +1,6 @@
 //! `tonewall serve`: starts the two processes, under two users where it can, and starts them again when they die.
 
+mod folders;
 mod users;
 
 use crate::{Folder, log, runtime, stop, tell};
@@ -33,10 +34,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     log();
     let folder = arguments.folder.path.canonicalize().with_context(|| arguments.folder.path.display().to_string())?;
     // A configuration that cannot work is said here once, not five times by a process that dies.
-    node::Config::load(&folder.join("cde.toml"))?;
-    console::Config::load(&folder)?;
+    let cde = node::Config::load(&folder.join("cde.toml"))?;
+    let office = console::Config::load(&folder)?;
     let users = Users::choose(arguments.one_user)?;
-    users.prepare(&folder)?;
+    users.prepare(&folder, &node::Places::new(&cde, &folder), &office.database)?;
     runtime()?.block_on(async {
         let stop = stop::signal_to_stop(false)?;
         supervise(&Plan { folder, users, logs: None, pids: None }, stop).await

@@ -3,7 +3,7 @@
 use crate::{Folder, print, runtime, tell};
 use anyhow::Context;
 use std::io::{BufRead, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Subcommand)]
@@ -45,7 +45,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Add(add) => run_add(add),
         Command::Link { folder, email } => {
-            let config = console::Config::load(&folder.path)?;
+            let config = load(&folder.path)?;
             let token = runtime()?.block_on(console::sign_in_link(&config, &email))?;
             print(&format!("http://{}{}", config.listen, crate::office::sign_in_path(&token)));
             Ok(ExitCode::SUCCESS)
@@ -54,7 +54,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn run_add(add: Add) -> anyhow::Result<ExitCode> {
-    let config = console::Config::load(&add.folder.path)?;
+    let config = load(&add.folder.path)?;
     let password = password(&add)?;
     let role = if add.role == "admin" { console::Role::Admin } else { console::Role::Agent };
     let email = add.email.clone();
@@ -62,6 +62,16 @@ fn run_add(add: Add) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(console::user_add(&config, user))?;
     print(&format!("{email} may now sign in"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The office's configuration. What stands above its database's folder is made for everybody to pass: when root comes
+/// before the first start, the office must still find its way.
+fn load(folder: &Path) -> anyhow::Result<console::Config> {
+    let config = console::Config::load(folder)?;
+    if let Some(above) = config.database.parent().and_then(Path::parent) {
+        std::fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+    }
+    Ok(config)
 }
 
 fn password(add: &Add) -> anyhow::Result<String> {

@@ -145,7 +145,7 @@ pub struct Door {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
-    /// Folder of the journal; default: `data` beside the file.
+    /// Folder of the journal; default: `cde-data` beside the file. Relative paths start at the file's folder.
     pub folder: Option<PathBuf>,
     /// Folder of recordings; none: nothing is recorded.
     pub recordings: Option<PathBuf>,

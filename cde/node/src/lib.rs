@@ -80,14 +80,17 @@ pub struct Places {
     pub data: PathBuf,
     /// The door's socket.
     pub door: PathBuf,
+    /// The recordings' folder, if calls are recorded.
+    pub recordings: Option<PathBuf>,
 }
 
 impl Places {
-    /// From the configuration and the folder that `cde.toml` lies in.
+    /// From the configuration and the folder that `cde.toml` lies in; relative paths start there.
     pub fn new(config: &Config, folder: &Path) -> Self {
-        let data = config.data.folder.clone().unwrap_or_else(|| folder.join("cde-data"));
-        let door = config.door.socket.clone().unwrap_or_else(|| door::default_socket(&data));
-        Self { data, door }
+        let data = folder.join(config.data.folder.as_deref().unwrap_or(Path::new("cde-data")));
+        let door = config.door.socket.as_ref().map_or_else(|| door::default_socket(&data), |door| folder.join(door));
+        let recordings = config.data.recordings.as_ref().map(|recordings| folder.join(recordings));
+        Self { data, door, recordings }
     }
 }
 
@@ -105,7 +108,7 @@ pub async fn run(
     let journal = journal::Journal::open(&places.data.join("journal.db")).await?;
     let (ended, outcomes) = mpsc::channel(1024);
     let charger = Charger::new(&config, journal.clone(), ended)?;
-    let recorder = Recorder::start(config.data.recordings.clone()).map_err(io("recordings folder"))?;
+    let recorder = Recorder::start(places.recordings.clone()).map_err(io("recordings folder"))?;
     let record = recorder.records();
     let threads = threads(&config);
     let (media, reports) = MediaPlane::start(threads, &recorder).map_err(io("media threads"))?;
@@ -204,4 +207,23 @@ fn secret(file: &Path, seeds: &seeds::Seeds) -> Result<[u8; 32], NodeError> {
     let mut created = options.write(true).create_new(true).mode(0o600).open(file).map_err(io(what()))?;
     created.write_all(&fresh).and_then(|()| created.sync_all()).map_err(io(what()))?;
     Ok(fresh)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_paths_start_at_the_folder() {
+        let text =
+            "[data]\nfolder = \"journal\"\nrecordings = \"/srv/recordings\"\n[door]\nsocket = \"run/door.sock\"\n";
+        let config = Config::parse(text, Path::new("cde.toml")).unwrap();
+        let places = Places::new(&config, Path::new("/etc/t"));
+        assert_eq!(places.data, Path::new("/etc/t/journal"));
+        assert_eq!(places.door, Path::new("/etc/t/run/door.sock"));
+        assert_eq!(places.recordings.as_deref(), Some(Path::new("/srv/recordings")));
+        let places = Places::new(&Config::default(), Path::new("/etc/t"));
+        assert_eq!(places.door, Path::new("/etc/t/cde-data/door/door.sock"));
+        assert_eq!(places.recordings, None);
+    }
 }

@@ -3,8 +3,9 @@
 //! Two system users, `tonewall-cde` and `tonewall-office`, and one group, `tonewall-door`, which owns nothing but the
 //! door: the cde's files are the cde's alone.
 
+use super::folders::{Owner, hand_over_file, hand_over_folder};
 use anyhow::Context;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use tokio::process::Command;
 
@@ -54,17 +55,24 @@ impl Users {
         }
     }
 
-    /// Makes the folders that each process writes to, with what root (`tonewall user add`) left in them, and takes the cde's file away from everybody else.
-    pub(crate) fn prepare(self, folder: &Path) -> anyhow::Result<()> {
+    /// Makes the folders that each process writes to, with what root (`tonewall user add`) left in them, and takes the
+    /// cde's file away from everybody else.
+    pub(crate) fn prepare(self, folder: &Path, places: &node::Places, database: &Path) -> anyhow::Result<()> {
         let Self::Two { cde, office, door } = self else { return Ok(()) };
-        own_folder(&folder.join("cde-data"), cde, door, 0o710)?;
-        own_folder(&folder.join("office-data"), office, door, 0o700)?;
-        let file = folder.join("cde.toml");
-        if file.exists() {
-            chown(&file, Some(cde), Some(0)).with_context(|| file.display().to_string())?;
-            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
+        let (cde, office) = (Owner { uid: cde, gid: door }, Owner { uid: office, gid: door });
+        let inner = places.recordings.as_deref().map_or("", name);
+        let kept = |name: &str| name.starts_with("journal.db") || ["digest.key", "door", inner].contains(&name);
+        hand_over_folder(&places.data, cde, 0o710, kept)?;
+        if let Some(recordings) = &places.recordings {
+            hand_over_folder(recordings, cde, 0o700, |name| name.ends_with(".wav"))?;
         }
-        Ok(())
+        if let Some(folder) = places.door.parent() {
+            hand_over_folder(folder, cde, 0o750, |entry| entry == name(&places.door))?;
+        }
+        if let Some(folder) = database.parent() {
+            hand_over_folder(folder, office, 0o700, |entry| entry.starts_with(name(database)))?;
+        }
+        hand_over_file(&folder.join("cde.toml"), cde, 0o600)
     }
 
     /// Sets user, group and the peer that the process must find at the door.
@@ -75,18 +83,9 @@ impl Users {
     }
 }
 
-fn own_folder(folder: &Path, uid: u32, gid: u32, mode: u32) -> anyhow::Result<()> {
-    let what = || folder.display().to_string();
-    std::fs::create_dir_all(folder).with_context(what)?;
-    // Only while the folder is still root's own: in a folder that is the process's, a file could be a link to anything.
-    if std::fs::metadata(folder).with_context(what)?.uid() == ROOT {
-        for entry in std::fs::read_dir(folder).with_context(what)? {
-            let path = entry.with_context(what)?.path();
-            lchown(&path, Some(uid), Some(gid)).with_context(|| path.display().to_string())?;
-        }
-    }
-    chown(folder, Some(uid), Some(gid)).with_context(what)?;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).with_context(what)
+/// The last part of a path; an empty one for a path that no file can have.
+fn name(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 /// The third field of the line of that name, in passwd(5) and group(5) alike.

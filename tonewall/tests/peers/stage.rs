@@ -22,6 +22,10 @@ pub const PASSWORD: &str = "correct horse battery";
 /// How long the processes may take to be ready, on a machine that is busy with other tests.
 pub const READY_MAX: Duration = Duration::from_secs(30);
 
+const CDE_ELSEWHERE: &str =
+    "\n[data]\nfolder = \"var/journal\"\nrecordings = \"var/recordings\"\n\n[door]\nsocket = \"run/door.sock\"\n";
+const OFFICE_ELSEWHERE: &str = "database = \"var/office/office.db\"\ndoor = \"run/door.sock\"\n";
+
 /// A line of the configuration: calls from the caller's address are sent to the agent's address.
 pub struct Route {
     pub extension: String,
@@ -39,6 +43,8 @@ pub struct Setting {
     pub gateway_timeout_ms: u32,
     pub one_user: bool,
     pub records: bool,
+    /// Journal, recordings, door and database in other folders than the usual ones, by relative paths.
+    pub elsewhere: bool,
 }
 
 impl Setting {
@@ -46,7 +52,8 @@ impl Setting {
     pub fn new(slot: u16, routes: Vec<Route>) -> Self {
         let first = 10_000 + slot * 100;
         let ports = (first, first + 99);
-        Self { binary: binary::normal(), ports, routes, gateway_timeout_ms: 20_000, one_user: true, records: true }
+        let (binary, gateway_timeout_ms) = (binary::normal(), 20_000);
+        Self { binary, ports, routes, gateway_timeout_ms, one_user: true, records: true, elsewhere: false }
     }
 }
 
@@ -68,7 +75,8 @@ impl Stage {
         let bank = lab::acquirer::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.context("the sandbox acquirer")?;
         let (sip, office) = (free_udp()?, free_tcp()?);
         std::fs::write(folder.join("cde.toml"), cde_toml(&setting, sip, bank, &folder))?;
-        std::fs::write(folder.join("office.toml"), format!("listen = \"{office}\"\n"))?;
+        let elsewhere = if setting.elsewhere { OFFICE_ELSEWHERE } else { "" };
+        std::fs::write(folder.join("office.toml"), format!("listen = \"{office}\"\n{elsewhere}"))?;
         for route in &setting.routes {
             add_user(&setting.binary, &folder, &route.extension).await?;
         }
@@ -188,7 +196,9 @@ fn cde_toml(setting: &Setting, sip: SocketAddr, bank: SocketAddr, folder: &Folde
         )
         .unwrap();
     }
-    if setting.records {
+    if setting.elsewhere {
+        text.push_str(CDE_ELSEWHERE);
+    } else if setting.records {
         write!(text, "\n[data]\nrecordings = \"{}\"\n", folder.join("recordings").display()).unwrap();
     }
     text

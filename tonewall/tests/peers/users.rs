@@ -111,9 +111,34 @@ async fn started_as_root_the_office_cannot_reach_what_the_cde_keeps() -> anyhow:
     let keys = ["4242424242424242*", "1235", "123"];
     let payment = capture(&lane, &desk, &call, 4200, &keys, quick(Transport::Events)).await?;
     assert_eq!(text(&authorize(&desk, &payment).await?, "/state"), "approved");
+    lane.caller.hang_up().await?;
     stage.passed();
+
+    works_elsewhere(&program, lane, cde, office).await?;
     drop(users);
     std::fs::remove_dir_all(program.parent().unwrap())?;
+    Ok(())
+}
+
+/// The same with every folder configured: root has made them for whom they are.
+async fn works_elsewhere(program: &Path, mut lane: Lane, cde: u32, office: u32) -> anyhow::Result<()> {
+    let setting = Setting {
+        binary: program.to_owned(),
+        one_user: false,
+        elsewhere: true,
+        ..Setting::new(13, vec![lane.route().await?])
+    };
+    let stage = Stage::start("elsewhere", setting).await?;
+    let rights = |name: &str| std::fs::metadata(stage.folder.join(name)).map(|data| (data.uid(), data.mode() & 0o777));
+    assert_eq!(rights("var/journal")?, (cde, 0o710));
+    assert_eq!(rights("var/recordings")?, (cde, 0o700));
+    assert_eq!(rights("run")?, (cde, 0o750));
+    assert_eq!(rights("var/office/office.db")?, (office, 0o600));
+    let desk = stage.desk("1001").await?;
+    lane.connect(&stage, &desk).await?;
+    lane.caller.hang_up().await?;
+    assert_eq!(std::fs::read_dir(stage.folder.join("var/recordings"))?.count(), 1, "the call was recorded");
+    stage.passed();
     Ok(())
 }
 
