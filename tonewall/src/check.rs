@@ -5,24 +5,54 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) fn run(folder: &Path) -> anyhow::Result<ExitCode> {
+    if !folder.is_dir() {
+        anyhow::bail!("{}: there is no such folder", folder.display());
+    }
     let cde = node::Config::load(&folder.join("cde.toml"));
     let office = console::Config::load(folder);
     for problem in [cde.as_ref().err().map(ToString::to_string), office.as_ref().err().map(ToString::to_string)] {
         problem.iter().for_each(|problem| tell(&format!("error: {problem}")));
     }
-    let (Ok(cde), Ok(_)) = (cde, office) else { return Ok(ExitCode::FAILURE) };
-    for warning in warnings(&cde) {
+    let (Ok(cde), Ok(office)) = (cde, office) else { return Ok(ExitCode::FAILURE) };
+    if let Some(problem) = together(folder, &cde, &office) {
+        tell(&format!("error: {problem}"));
+        return Ok(ExitCode::FAILURE);
+    }
+    for warning in missing(folder).into_iter().chain(warnings(&cde)) {
         print(&format!("warning: {warning}"));
     }
     print(&format!("{}: the configuration is usable", folder.display()));
     Ok(ExitCode::SUCCESS)
 }
 
+/// Why the two files, each good alone, cannot work together. Without merchants nothing is paid, which is a choice.
+pub(crate) fn together(folder: &Path, cde: &node::Config, office: &console::Config) -> Option<String> {
+    let (merchants, wanted) = (cde.merchants(), office.merchant.as_str());
+    if merchants.is_empty() || merchants.contains_key(wanted) || !folder.join("cde.toml").exists() {
+        return None;
+    }
+    let text = std::fs::read_to_string(folder.join("office.toml")).ok()?;
+    let written = text.lines().position(|line| line.trim_start().starts_with("merchant"));
+    let place = written.map_or("default".to_owned(), |line| format!("line {}", line + 1));
+    let known = merchants.keys().copied().collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "office.toml, {place}: merchant = \"{wanted}\", but cde.toml has no such [[merchant]] (it has {known})"
+    ))
+}
+
+fn missing(folder: &Path) -> Vec<String> {
+    let missing = ["cde.toml", "office.toml"].into_iter().filter(|name| !folder.join(name).exists());
+    missing.map(|name| format!("there is no {name}: every key has its default")).collect()
+}
+
 fn warnings(cde: &node::Config) -> Vec<String> {
     let mut warnings = Vec::new();
     if cde.trunk.iter().any(|trunk| !trunk.address.0.is_loopback()) {
-        warnings
-            .push("trunks speak plain SIP over UDP and plain RTP: keys can be heard on the network between".to_owned());
+        warnings.push(
+            "trunks speak plain SIP over UDP and plain RTP: calls and sound are not encrypted; keep them on a trusted \
+             network"
+                .to_owned(),
+        );
     }
     if cde.route.is_empty() {
         warnings.push("there is no [[route]]: every call is refused with 404".to_owned());

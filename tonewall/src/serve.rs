@@ -3,7 +3,7 @@
 mod folders;
 mod users;
 
-use crate::{Folder, log, runtime, stop, tell};
+use crate::{Folder, check, log, runtime, stop, tell};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
@@ -36,6 +36,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // A configuration that cannot work is said here once, not five times by a process that dies.
     let cde = node::Config::load(&folder.join("cde.toml"))?;
     let office = console::Config::load(&folder)?;
+    if let Some(problem) = check::together(&folder, &cde, &office) {
+        anyhow::bail!("{problem}");
+    }
     let users = Users::choose(arguments.one_user)?;
     users.prepare(&folder, &node::Places::new(&cde, &folder), &office.database)?;
     runtime()?.block_on(async {

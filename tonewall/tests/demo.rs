@@ -93,6 +93,32 @@ fn an_unknown_key_in_the_configuration_is_refused_with_its_line() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// What `check` says of a folder, and whether it is good.
+fn check(folder: &Path) -> (bool, String) {
+    let output = tonewall().args(["check", "--config"]).arg(folder).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), said)
+}
+
+#[test]
+fn a_configuration_is_usable_only_if_it_is_there_and_fits_together() {
+    let folder = std::env::temp_dir().join(format!("tonewall-together-{}", std::process::id()));
+    let (good, said) = check(&folder);
+    assert!(!good && said.contains("there is no such folder"), "{said}");
+    std::fs::create_dir_all(&folder).unwrap();
+    let trunk = "[[trunk]]\nname = \"carrier\"\naddress = \"198.51.100.7\"\n";
+    let gateway = "[[gateway]]\nname = \"sandbox\"\nkind = \"sandbox\"\nurl = \"http://127.0.0.1:9090\"\n";
+    let merchant = "[[merchant]]\nid = \"shop\"\ngateway = \"sandbox\"\n";
+    std::fs::write(folder.join("cde.toml"), format!("{trunk}{gateway}{merchant}")).unwrap();
+    std::fs::write(folder.join("office.toml"), "currency = \"EUR\"\nmerchant = \"main\"\n").unwrap();
+    let (good, said) = check(&folder);
+    assert!(!good && said.contains("office.toml, line 2") && said.contains("it has shop"), "{said}");
+    std::fs::write(folder.join("office.toml"), "merchant = \"shop\"\n").unwrap();
+    let (good, said) = check(&folder);
+    assert!(good && said.contains("calls and sound are not encrypted; keep them on a trusted network"), "{said}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 /// A demo that waits for a browser; ended when dropped.
 struct Shown(Child);
 

@@ -1,6 +1,8 @@
 //! `cde.toml`: trunks, routes, merchants, gateways and their hosts. Readable by the cde's user alone; the office refers
 //! to what stands here by name and can change none of it.
 
+mod problems;
+
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -170,7 +172,7 @@ pub enum ConfigError {
         /// Where and why.
         message: String,
     },
-    /// Well formed, but it does not fit together.
+    /// Well formed, but it cannot work; the message names the line.
     #[error("{path}: {message}")]
     Invalid {
         /// Which file.
@@ -195,76 +197,15 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text)
             .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: error.to_string() })?;
-        match config.problem() {
+        match problems::find(&config, text) {
             Some(message) => Err(ConfigError::Invalid { path: path.to_owned(), message }),
             None => Ok(config),
         }
     }
 
-    fn problem(&self) -> Option<String> {
-        self.ports_problem()
-            .or_else(|| self.route.iter().find_map(|route| self.route_problem(route)))
-            .or_else(|| self.gateway.iter().find_map(gateway_problem))
-            .or_else(|| self.merchant.iter().find_map(|merchant| self.merchant_problem(merchant)))
-            .or_else(|| duplicate("trunk", self.trunk.iter().map(|trunk| trunk.name.as_str())))
-            .or_else(|| duplicate("gateway", self.gateway.iter().map(|gateway| gateway.name.as_str())))
-            .or_else(|| duplicate("merchant", self.merchant.iter().map(|merchant| merchant.id.as_str())))
-    }
-
-    fn ports_problem(&self) -> Option<String> {
-        let (first, last) = (self.media.first_port, self.media.last_port);
-        (first < 1024 || last < first || last - first < 3).then(|| {
-            format!("[media] first_port = {first}, last_port = {last}: expected at least four ports from 1024 up")
-        })
-    }
-
-    fn route_problem(&self, route: &Route) -> Option<String> {
-        let known = |name: &str| self.trunk.iter().any(|trunk| trunk.name == name);
-        let unknown = [&route.from, &route.to].into_iter().find(|name| !known(name));
-        unknown.map(|name| format!("[[route]] names trunk \"{name}\", but no [[trunk]] has this name")).or_else(|| {
-            match &route.extension {
-                Some(extension) if extension.parse::<wire::Extension>().is_err() => {
-                    Some(format!("[[route]] extension = \"{extension}\": expected letters, digits and ._-+*#"))
-                }
-                _ => None,
-            }
-        })
-    }
-
-    fn merchant_problem(&self, merchant: &Merchant) -> Option<String> {
-        if merchant.id.parse::<wire::MerchantId>().is_err() {
-            return Some(format!("[[merchant]] id = \"{}\": expected letters, digits and ._-+*#", merchant.id));
-        }
-        let known = self.gateway.iter().any(|gateway| gateway.name == merchant.gateway);
-        (!known).then(|| {
-            format!(
-                "[[merchant]] {} names gateway \"{}\", but no [[gateway]] has this name",
-                merchant.id, merchant.gateway
-            )
-        })
-    }
-
     /// Merchants by name, each with its gateway's name.
     pub fn merchants(&self) -> BTreeMap<&str, &str> {
         self.merchant.iter().map(|merchant| (merchant.id.as_str(), merchant.gateway.as_str())).collect()
-    }
-}
-
-fn duplicate<'a>(kind: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut seen = std::collections::BTreeSet::new();
-    names.into_iter().find(|name| !seen.insert(*name)).map(|name| format!("two [[{kind}]] have the name \"{name}\""))
-}
-
-fn gateway_problem(gateway: &Gateway) -> Option<String> {
-    let url = match reqwest::Url::parse(&gateway.url) {
-        Ok(url) => url,
-        Err(error) => return Some(format!("[[gateway]] {}: url: {error}", gateway.name)),
-    };
-    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    match url.scheme() {
-        "https" => None,
-        "http" if local => None,
-        _ => Some(format!("[[gateway]] {}: a card leaves this machine only over https://", gateway.name)),
     }
 }
 
