@@ -3,6 +3,7 @@
 mod cde;
 mod check;
 mod demo;
+mod lab;
 mod office;
 mod serve;
 mod stop;
@@ -46,6 +47,9 @@ enum Command {
     /// People who may sign in.
     #[command(subcommand)]
     User(user::Command),
+    /// For trying things out: the sandbox acquirer.
+    #[command(subcommand)]
+    Lab(lab::Command),
 }
 
 /// Where `cde.toml` and `office.toml` lie.
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Command::Office(arguments) => office::run(&arguments),
         Command::Check { folder } => check::run(&folder.path),
         Command::User(command) => user::run(command),
+        Command::Lab(command) => lab::run(&command),
     };
     match result {
         Ok(code) => code,

@@ -9,7 +9,7 @@
 )]
 
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -117,6 +117,25 @@ fn a_configuration_is_usable_only_if_it_is_there_and_fits_together() {
     let (good, said) = check(&folder);
     assert!(good && said.contains("calls and sound are not encrypted; keep them on a trusted network"), "{said}");
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn the_sandbox_acquirer_is_there_for_this_machine_alone() {
+    let refused = tonewall().args(["lab", "acquirer", "--listen", "0.0.0.0:0"]).output().unwrap();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("only this machine may reach it"));
+    let mut command = tonewall();
+    let started = command.args(["lab", "acquirer", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut shown = Shown(started);
+    let mut line = String::new();
+    BufReader::new(shown.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("published test cards only"), "{line}");
+    let address = line.split_whitespace().find_map(|word| word.strip_prefix("http://")).unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /v1/ledger HTTP/1.1\r\nHost: bank\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("charges"), "{answer}");
 }
 
 /// A demo that waits for a browser; ended when dropped.
