@@ -26,7 +26,7 @@ const PING: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(5);
 /// What the last events and records may take to get out; the journal has the records in any case.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Calls in the greeting. A line has a length, calls have none; what does not fit follows as events.
+/// Calls in the greeting: so many of the longest fit in a line. The others follow as events.
 const CALLS_IN_HELLO_MAX: usize = 100;
 
 /// What the door asks of the switchboard.

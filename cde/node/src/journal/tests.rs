@@ -172,6 +172,18 @@ async fn a_disk_that_refuses_loses_no_audit_row_and_sends_no_attempt_later() {
 }
 
 #[tokio::test]
+async fn a_commit_that_was_done_although_it_failed_stops_nothing() {
+    let folder = tempdir::Folder::new();
+    let journal = journal(&folder).await;
+    let mut stranger = stranger(&folder).await;
+    let body = serde_json::to_string(&Record { number: 1, at_unix_ms: 0, body: RecordBody::Audit(audit()) }).unwrap();
+    sqlx::query("INSERT INTO record (number, body) VALUES (1, ?)").bind(body).execute(&mut stranger).await.unwrap();
+    assert!(matches!(journal.begin(attempt(1, 1)).await, Err(JournalError::Busy)));
+    journal.begin(attempt(1, 1)).await.unwrap();
+    assert_eq!(*journal.newest().borrow(), 2);
+}
+
+#[tokio::test]
 async fn an_acknowledgment_of_what_was_never_written_is_not_believed() {
     let folder = tempdir::Folder::new();
     let first = journal(&folder).await;

@@ -9,7 +9,6 @@ use wire::{AttemptId, AuditEvent, JournalId, Outcome, RecordBody};
 
 /// Writes that share a commit.
 const GROUP_MAX: usize = 256;
-
 /// Between two tries to write audit rows that the disk did not take.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Tries of the last group while the process is ending.
@@ -117,8 +116,20 @@ impl Writer {
         }
     }
 
+    /// The newest number. After a failure the disk is asked: a commit that reported an error may have been done, and a
+    /// number that is used twice would be refused for ever.
+    async fn newest(&mut self) -> Result<u64, JournalError> {
+        let known = *self.newest.borrow();
+        if self.failures_in_a_row == 0 {
+            return Ok(known);
+        }
+        let query = sqlx::query("SELECT COALESCE(MAX(number), 0) FROM record");
+        let found: i64 = query.fetch_one(&mut self.connection).await?.get(0);
+        Ok(known.max(u64::try_from(found).unwrap_or(0)))
+    }
+
     async fn commit(&mut self, group: Vec<Write>, answers: &mut Vec<Answer>) -> Result<u64, JournalError> {
-        let mut number = *self.newest.borrow();
+        let mut number = self.newest().await?;
         let mut transaction = self.connection.begin().await?;
         for row in &self.rows {
             number += 1;
