@@ -165,7 +165,8 @@ async fn a_disk_that_refuses_loses_no_audit_row_and_sends_no_attempt_later() {
     assert!(matches!(journal.begin(attempt(1, 1)).await, Err(JournalError::Busy)));
     order(&mut stranger, "ALTER TABLE away RENAME TO record").await;
     let mut newest = journal.newest();
-    newest.wait_for(|newest| *newest > 0).await.unwrap();
+    let written = newest.wait_for(|newest| *newest > 0);
+    tokio::time::timeout(Duration::from_secs(10), written).await.expect("the row is tried again").unwrap();
     let records = journal.after(0).await.unwrap();
     assert!(matches!(records[..], [Record { number: 1, body: RecordBody::Audit(_), .. }]), "{records:?}");
     assert!(journal.open_attempts().await.unwrap().is_empty(), "what was refused is not sent when the disk is back");
