@@ -254,6 +254,7 @@ export class World {
     if (payment.state === "declined") this.script.cards.shift();
     this.note(payment.state);
     this.show(payment);
+    if (payment.state === "approved" && this.call?.line === "secured") this.release();
     if (outcome.outcome === "unknown" && this.script.outcomes.length > 0) {
       setTimeout(() => this.answer(payment), this.pace * 20);
     }
