@@ -15,7 +15,8 @@
 //!   command line.
 //! - `hub`: the live state, pure; `view`: the shapes it is shown in. `door`: the socket to the cde.
 //! - `store`: SQLite, one file a noun. `http`: one file a noun under `/api/v1`.
-//! - `secret`: passwords and tokens. `turns`: the idempotency keys being served. `clock`: the only place that reads the time.
+//! - `secret`: passwords and tokens. `turns`: the idempotency keys being served. `clock`: the only place that reads the
+//!   time.
 
 pub mod account;
 mod app;

@@ -92,13 +92,7 @@ export function Desk({ session, onSignedOut, onSignOut }: Props) {
                 onReconnect={reconnect}
               />
             ) : (
-              <IdlePanel
-                live={state.link.status === "live"}
-                lost={link.lost}
-                last={ended.id}
-                heard={state.payments}
-                onReconnect={reconnect}
-              />
+              <IdlePanel state={state} link={link} last={ended.id} onReconnect={reconnect} />
             )}
           </main>
           <Side rows={call?.timeline ?? state.ended?.call.timeline ?? null} />

@@ -1,6 +1,8 @@
 import { useEffect, useState } from "react";
 import { PANEL_HEADING } from "../hooks/useFocusRescue.ts";
 import { recentPayments } from "../state/api.ts";
+import type { DeskState } from "../state/desk.ts";
+import type { Sight } from "../state/freshness.ts";
 import { overlaid } from "../state/payment.ts";
 import { write } from "../view/money.ts";
 import { cardWords } from "../view/outcome.ts";
@@ -9,13 +11,13 @@ import { Icon } from "./Icon.tsx";
 import { Banner } from "./LineBand.tsx";
 
 type Heard = Readonly<Record<string, PaymentView>>;
-type Props = { live: boolean; lost: boolean; last: string | null; heard: Heard; onReconnect: () => void };
+type Props = { state: DeskState; link: Sight; last: string | null; onReconnect: () => void };
 
-/** No call. `last` is the call that ended last, after which the list is read anew; `heard` is what came of it since. */
-export function IdlePanel({ live, lost, last, heard, onReconnect }: Props) {
+/** No call. `last` is the call that ended last, after which the list is read anew. */
+export function IdlePanel({ state, link, last, onReconnect }: Props) {
   return (
     <>
-      {lost && (
+      {link.lost && (
         <Banner
           banner={{ title: "This screen lost its connection.", rest: "Reconnecting." }}
           onRetry={onReconnect}
@@ -29,7 +31,7 @@ export function IdlePanel({ live, lost, last, heard, onReconnect }: Props) {
           <span>The desk fills in by itself when a call reaches you.</span>
         </div>
       </div>
-      <Recent key={last} live={live} heard={heard} />
+      <Recent key={last} live={state.link.status === "live"} heard={state.payments} />
     </>
   );
 }
