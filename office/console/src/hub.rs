@@ -25,6 +25,8 @@ pub(crate) struct Hub {
     door_up: bool,
     /// Every record from before the connection has been stored.
     caught_up: bool,
+    /// Payments of calls that are over, with the number of an attempt whose record has not come yet.
+    awaited: BTreeMap<PaymentId, u8>,
     ring: Ring,
 }
 
@@ -71,6 +73,7 @@ impl Hub {
     /// Every record of calls that were over before the connection has been stored.
     pub(crate) fn caught_up(&mut self) {
         self.caught_up = true;
+        self.awaited.clear();
     }
 
     /// The connection to the cde is lost. What was shown stays, and grows stale.
@@ -100,6 +103,7 @@ impl Hub {
 
     /// A call is over; its payments leave with it.
     pub(crate) fn call_ended(&mut self, call: CallId, end: CallEnd) {
+        self.awaited.extend(self.unrecorded(call).filter(|_| self.awaited.len() < CALLS_MAX));
         self.payments.retain(|_, payment| payment.row.call != call);
         if let Some(gone) = self.calls.remove(&call) {
             let audience = Audience::Extension(gone.snapshot.extension);
@@ -118,6 +122,7 @@ impl Hub {
     /// The stored row of a payment is new or has changed.
     pub(crate) fn payment(&mut self, now_ms: i64, row: PaymentRow) {
         let (id, call) = (row.id, row.call);
+        self.awaited.retain(|awaited, attempt| *awaited != id || *attempt > row.attempts);
         if !self.calls.contains_key(&call) {
             if let Ok(extension) = row.extension.parse() {
                 self.ring.push(Audience::Extension(extension), "payment", &PaymentView::join(&row, None));
@@ -176,9 +181,17 @@ impl Hub {
         live.is_some_and(|progress| progress.payment == id)
     }
 
-    /// Is the call over, and all stored that was written of it?
-    pub(crate) fn is_told(&self, call: CallId) -> bool {
-        self.caught_up && !self.calls.contains_key(&call)
+    /// Is the payment's call over, and all stored that was written of it?
+    pub(crate) fn is_told(&self, row: &PaymentRow) -> bool {
+        self.caught_up && !self.calls.contains_key(&row.call) && !self.awaited.contains_key(&row.id)
+    }
+
+    /// The payment of a call that is at the gateway, or about to be, with the number of its attempt, while no record
+    /// of that attempt is stored. The call says so before the attempt is on disk.
+    pub(crate) fn unrecorded(&self, call: CallId) -> Option<(PaymentId, u8)> {
+        let live = self.calls.get(&call)?.snapshot.payment.as_ref()?;
+        let stored = self.payments.get(&live.payment).map_or(0, |payment| payment.row.attempts);
+        (live.state == PaymentState::Authorizing && live.attempts > stored).then_some((live.payment, live.attempts))
     }
 
     /// The state that a payment of a live call is shown in.

@@ -162,7 +162,8 @@ async fn said(app: &App, line: FromCde) -> Result<(), Ended> {
         FromCde::Event(Event::Proof { call }) => app.hub(|hub| hub.proof(now_ms(), call)),
         FromCde::Event(Event::CommandEnded { id, result }) => app.door.answer(id, result),
         FromCde::Event(Event::CallEnded { call, end }) => {
-            let changed = app.store.call_is_over(now_ms(), call).await?;
+            let unrecorded = app.hub(|hub| hub.unrecorded(call)).map(|(payment, _)| payment);
+            let changed = app.store.call_is_over(now_ms(), call, unrecorded).await?;
             show(app, changed);
             app.hub(|hub| hub.call_ended(call, end));
         }

@@ -255,7 +255,7 @@ pub(crate) async fn one(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let row = own(&app, &who, &id).await?;
-    let told = app.hub(|hub| hub.is_told(row.call));
+    let told = app.hub(|hub| hub.is_told(&row));
     // Read after that, or a record that came in between would be missed.
     let row = app.store.payment(row.id).await?.ok_or(Problem::NOT_FOUND)?;
     let audit = app.store.audit_of_payment(&row.id.to_string()).await?;

@@ -69,6 +69,32 @@ fn a_row_read_before_a_newer_one_is_not_shown() {
 }
 
 #[test]
+fn a_payment_is_not_told_before_the_record_of_its_last_attempt() {
+    let mut hub = hub();
+    let id = call(1, 1001).call;
+    let ended = |hub: &mut Hub| {
+        let tried = PaymentRow { attempts: 1, ..row(S::Declined, 1) };
+        hub.payment(1, tried.clone());
+        hub.call(2, CallSnapshot { payment: Some(progress(S::Authorizing, 2)), ..call(1, 1001) });
+        hub.call_ended(id, CallEnd::CallerHungUp);
+        tried
+    };
+    hub.caught_up();
+    let tried = ended(&mut hub);
+    assert!(!hub.is_told(&tried), "the second attempt is on its way");
+    hub.payment(3, tried.clone());
+    assert!(!hub.is_told(&tried));
+    hub.payment(4, row(S::Approved, 2));
+    assert!(hub.is_told(&row(S::Approved, 2)));
+    hub.call(5, call(1, 1001));
+    let tried = ended(&mut hub);
+    hub.hello(6, vec![], vec![]);
+    assert!(!hub.is_told(&tried));
+    hub.caught_up();
+    assert!(hub.is_told(&tried), "whatever was written has come by now");
+}
+
+#[test]
 fn what_is_shown_again_unchanged_is_no_event() {
     let mut hub = hub();
     let start = hub.newest();

@@ -142,13 +142,21 @@ impl Store {
         Ok(counts.fetch_all(&self.reader).await?)
     }
 
-    /// The call is over: what never reached a gateway is canceled. Returns what has changed.
-    pub(crate) async fn call_is_over(&self, now_ms: i64, call: CallId) -> Result<Vec<PaymentRow>, StoreError> {
+    /// The call is over: what never reached a gateway is canceled, which is not known of a payment with an attempt
+    /// whose record has yet to come. Returns what has changed.
+    pub(crate) async fn call_is_over(
+        &self,
+        now_ms: i64,
+        call: CallId,
+        unrecorded: Option<PaymentId>,
+    ) -> Result<Vec<PaymentRow>, StoreError> {
         let ids: Vec<String> = sqlx::query_scalar(
-            "UPDATE payment SET state = 'cancelled', updated_at = max(updated_at, ?) WHERE call = ? AND state = 'waiting' RETURNING id",
+            "UPDATE payment SET state = 'cancelled', updated_at = max(updated_at, ?)
+             WHERE call = ? AND state = 'waiting' AND id IS NOT ? RETURNING id",
         )
         .bind(now_ms)
         .bind(call.to_string())
+        .bind(unrecorded.map(|id| id.to_string()))
         .fetch_all(&self.writer)
         .await?;
         self.rows_of(ids).await

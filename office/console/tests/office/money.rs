@@ -176,6 +176,24 @@ async fn an_invoice_is_kept_beside_account_and_reference() {
 }
 
 #[tokio::test]
+async fn a_payment_that_was_being_sent_as_its_call_ended_is_not_cancelled() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    link.say(wire::FromCde::CaughtUp).await;
+    let order = start(&desk, &mut link).await;
+    let path = format!("/api/v1/payments/{}", order.payment);
+    link.call(taking(&order, PaymentState::Authorizing, 1)).await;
+    let (call, end) = (call(1, "1001").call, wire::CallEnd::CallerHungUp);
+    link.say(wire::FromCde::Event(wire::Event::CallEnded { call, end })).await;
+    desk.until("/api/v1/calls", |calls| calls["calls"].as_array().unwrap().is_empty()).await;
+    let shown = desk.get(&path).await.json();
+    assert_eq!((&shown["state"], &shown["settled"]), (&"waiting".into(), &false.into()));
+    link.record(1, sent(&order, 1)).await;
+    link.record(2, approved(&order, 1)).await;
+    desk.until(&path, |payment| payment["state"] == "approved" && payment["settled"] == true).await;
+}
+
+#[tokio::test]
 async fn the_same_key_is_the_same_payment() {
     let mut world = World::new().await;
     let (desk, mut link) = world.with_call().await;

@@ -167,8 +167,12 @@ function endOf(state: DeskState, call: CallView, end: CallEnd | null): Ended {
   return { call, end, payment, sure: end !== null && (known === undefined || !beingKeyed(known)) };
 }
 
-/** The answer to a question after the payment of a call that is gone. Once settled, it stands. */
+/**
+ * The answer to a question after the payment of a call that is gone. Once settled, it stands; before that it may be of an
+ * earlier attempt, and then says nothing of the one that was seen.
+ */
 function fate(state: DeskState, payment: PaymentView, settled: boolean): DeskState {
+  if (!settled && !atBank(payment.state) && payment.state !== "approved") return state;
   const known = state.payments[payment.id];
   const next = withPayment(state, settled ? payment : keepNewer(known, payment));
   const { ended } = next;

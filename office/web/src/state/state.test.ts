@@ -212,6 +212,8 @@ describe("the money of a call that is over", () => {
     for (const end of [hungUp(), empty("up")]) {
       const sent = hear(NEW_DESK, 0, paying("authorizing"), end);
       expect(askAfter(sent)).toBe("p of c1");
+      expect(words(told(sent, "waiting", false))).not.toMatch(/nothing/i);
+      expect(words(told(sent, "declined", false))).not.toMatch(/nothing/i);
       const unknown = told(sent, "unknown", false);
       expect(askAfter(unknown)).toBe("p of c1");
       expect(askAfter(told(unknown, "declined", true))).toBeNull();
