@@ -70,7 +70,8 @@ impl Users {
             hand_over_folder(folder, cde, 0o750, |entry| entry == name(&places.door))?;
         }
         if let Some(folder) = database.parent() {
-            hand_over_folder(folder, office, 0o700, |entry| entry.starts_with(name(database)))?;
+            let file = name(database);
+            hand_over_folder(folder, office, 0o700, |entry| !file.is_empty() && entry.starts_with(file))?;
         }
         hand_over_file(&folder.join("cde.toml"), cde, 0o600)
     }
