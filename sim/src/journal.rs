@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use wire::{
-    AttemptId, AuditEvent, CallId, CardView, JournalId, MerchantId, Money, Outcome, PaymentId, Record, RecordBody,
+    AttemptId, AuditEvent, CallId, CardView, Extension, JournalId, MerchantId, Money, Origin, Outcome, PaymentId,
+    Record, RecordBody,
 };
 
 /// A row about an attempt.
@@ -32,6 +33,8 @@ pub(crate) struct NewRow {
     pub(crate) attempt: AttemptId,
     pub(crate) payment: PaymentId,
     pub(crate) call: CallId,
+    pub(crate) extension: Extension,
+    pub(crate) origin: Origin,
     pub(crate) merchant: MerchantId,
     pub(crate) amount: Money,
     pub(crate) card: CardView,
@@ -58,12 +61,13 @@ impl Journal {
 
     /// False when the payment has an attempt that may have taken money.
     pub(crate) fn begin(&mut self, unix_ms: i64, new: NewRow) -> bool {
-        let NewRow { attempt, payment, call, merchant, amount, card } = new;
+        let NewRow { attempt, payment, call, extension, origin, merchant, amount, card } = new;
         if self.attempts.values().any(|row| row.payment == payment && row.may_have_taken_money()) {
             return false;
         }
         self.attempts.insert(attempt, Row { payment, call, amount, sent_unix_ms: unix_ms, outcome: None });
-        self.record(unix_ms, RecordBody::AttemptSent { attempt, payment, call, merchant, amount, card });
+        let body = RecordBody::AttemptSent { attempt, payment, call, extension, origin, merchant, amount, card };
+        self.record(unix_ms, body);
         true
     }
 

@@ -24,6 +24,8 @@ pub enum Event {
     Proof {
         /// Which call.
         call: CallId,
+        /// When it was given, Unix milliseconds. It may have waited on its way.
+        at_unix_ms: i64,
     },
     /// How a command ended.
     CommandEnded {

@@ -27,6 +27,10 @@ pub enum RecordBody {
         payment: PaymentId,
         /// On which call.
         call: CallId,
+        /// The extension of the call: who may see the payment, whether or not the office knows it already.
+        extension: Extension,
+        /// Who had it sent.
+        origin: Origin,
         /// For whom.
         merchant: MerchantId,
         /// How much.

@@ -24,4 +24,4 @@ mod leg;
 mod wall;
 
 pub use config::{Config, Route, Trunk};
-pub use switchboard::{MediaOrder, MediaReport, Output, Switchboard};
+pub use switchboard::{Charge, MediaOrder, MediaReport, Output, Switchboard};

@@ -15,7 +15,9 @@ use sip::{DialogId, Endpoint};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
-use wire::{AttemptId, AuditEvent, CallId, CallSnapshot, Command, Event, Outcome, PaymentId, Refusal};
+use wire::{
+    AttemptId, AuditEvent, CallId, CallSnapshot, Command, Event, Extension, Origin, Outcome, PaymentId, Refusal,
+};
 
 /// How many pairs of ports a call tries: a port may be another program's.
 pub(crate) const PAIRS_MAX: u8 = 4;
@@ -40,13 +42,25 @@ pub enum Output {
     Wire(Event),
     /// Write to the journal.
     Audit(AuditEvent),
-    /// Build the request from [`Switchboard::sending`] now, put the attempt on disk, report that, then send.
+    /// Build the request from [`Switchboard::charge`] now, put the attempt on disk, report that, then send.
     Send {
         /// Whose.
         call: CallId,
         /// Which attempt.
         attempt: AttemptId,
     },
+}
+
+/// What an attempt is built and journaled from.
+pub struct Charge<'a> {
+    /// Which payment.
+    pub payment: PaymentId,
+    /// The extension of the call.
+    pub extension: &'a Extension,
+    /// Who had it sent.
+    pub origin: &'a Origin,
+    /// The card, the amount and for whom.
+    pub sending: Sending<'a>,
 }
 
 /// What a media session is told.
@@ -191,9 +205,9 @@ impl Switchboard {
         self.outputs.pop_front()
     }
 
-    /// The card of an attempt between [`Output::Send`] and its outcome.
-    pub fn sending(&self, call: CallId, attempt: AttemptId) -> Option<(PaymentId, Sending<'_>)> {
-        self.calls.get(&call)?.sending(attempt)
+    /// An attempt between [`Output::Send`] and the journal's answer; none when its card is gone.
+    pub fn charge(&self, call: CallId, attempt: AttemptId) -> Option<Charge<'_>> {
+        self.calls.get(&call)?.charge(attempt)
     }
 
     /// Every call, for an office that has just connected.

@@ -6,7 +6,7 @@ use crate::door::Ask;
 use crate::journal::{Journal, JournalError, NewAttempt};
 use crate::media_plane::{MediaPlane, Report};
 use aws_lc_rs::hmac;
-use call::{MediaOrder, Output, Switchboard};
+use call::{Charge, MediaOrder, Output, Switchboard};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,7 +159,7 @@ fn charge(
     call: CallId,
     attempt: AttemptId,
 ) {
-    let Some((payment, sending)) = board.sending(call, attempt) else {
+    let Some(Charge { payment, extension, origin, sending }) = board.charge(call, attempt) else {
         // The caller hung up meanwhile and the card is gone: nothing is sent.
         return board.handle_journaled(clock::now(), call, attempt, Err(Refusal::CardGone));
     };
@@ -170,7 +170,10 @@ fn charge(
         attempt,
         payment,
         call,
+        extension: extension.clone(),
+        origin: origin.clone(),
         merchant: sending.merchant.clone(),
+        deadline_ms: built.deadline_ms,
         gateway: built.gateway.clone(),
         amount: sending.amount,
         card: sending.card.view(),

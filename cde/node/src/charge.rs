@@ -44,6 +44,8 @@ pub(crate) struct Charger {
 pub(crate) struct Built {
     pub(crate) gateway: String,
     pub(crate) amount: Money,
+    /// Without an answer by then its outcome is unknown.
+    pub(crate) deadline_ms: i64,
     pub(crate) request: HttpRequest,
     /// What the journal's digest is made of: the request without the card.
     pub(crate) redacted: Vec<u8>,
@@ -95,7 +97,9 @@ impl Charger {
             card: sending.card,
             merchant,
         });
-        Some(Built { gateway: gateway.clone(), amount: sending.amount, redacted: request.redacted(), request })
+        let deadline_ms = i64::try_from(terminal.timeout.as_millis()).unwrap_or(i64::MAX);
+        let (amount, redacted) = (sending.amount, request.redacted());
+        Some(Built { gateway: gateway.clone(), amount, deadline_ms, redacted, request })
     }
 
     /// Puts the attempt on disk; `Ok` means that it may be sent.

@@ -20,7 +20,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use wire::{AttemptId, AuditEvent, CallId, CardView, JournalId, MerchantId, Money, Outcome, PaymentId, Record};
+use wire::{
+    AttemptId, AuditEvent, CallId, CardView, Extension, JournalId, MerchantId, Money, Origin, Outcome, PaymentId,
+    Record,
+};
 
 pub(crate) use writer::settled;
 
@@ -57,8 +60,14 @@ pub struct NewAttempt {
     pub payment: PaymentId,
     /// Its call.
     pub call: CallId,
+    /// The extension of the call.
+    pub extension: Extension,
+    /// Who had it sent.
+    pub origin: Origin,
     /// For whom.
     pub merchant: MerchantId,
+    /// How long the gateway has to answer.
+    pub deadline_ms: i64,
     /// Through which gateway.
     pub gateway: String,
     /// How much.

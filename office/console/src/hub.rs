@@ -70,6 +70,20 @@ impl Hub {
         self.ring.forget();
     }
 
+    /// Stored payments of calls that are alive. The greeting holds only some of the calls, so others' come after it.
+    pub(crate) fn know(&mut self, now_ms: i64, payments: Vec<PaymentRow>) {
+        for row in payments {
+            let id = row.id;
+            if self.payments.contains_key(&id) || !self.calls.contains_key(&row.call) {
+                continue;
+            }
+            let shown = PaymentView::join(&row, None);
+            self.payments.insert(id, Payment { row, shown });
+            self.refresh(now_ms, id);
+            self.push_payment(id);
+        }
+    }
+
     /// Every record of calls that were over before the connection has been stored.
     pub(crate) fn caught_up(&mut self) {
         self.caught_up = true;
@@ -111,12 +125,12 @@ impl Hub {
         }
     }
 
-    /// The line of a call was proved to be masked just now.
-    pub(crate) fn proof(&mut self, now_ms: i64, id: CallId) {
+    /// The line of a call was proved to be masked at that time.
+    pub(crate) fn proof(&mut self, at_ms: i64, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        call.proof_ms = Some(now_ms);
+        call.proof_ms = Some(at_ms);
         let audience = Audience::Extension(call.snapshot.extension.clone());
-        self.ring.push(audience, "proof", &json!({"call": id, "at": rfc3339(now_ms)}));
+        self.ring.push(audience, "proof", &json!({"call": id, "at": rfc3339(at_ms)}));
     }
 
     /// The stored row of a payment is new or has changed.

@@ -5,6 +5,7 @@ use super::{Happening, World};
 use crate::journal::NewRow;
 use crate::oracle::Promise;
 use crate::sabotage::Sabotage;
+use ::call::Charge;
 use gateway::{Adapter, HttpRequest, Operation, Sent};
 use lab::acquirer::{Delivery, Response};
 use std::collections::BTreeMap;
@@ -107,12 +108,13 @@ impl World {
     pub(super) fn charge(&mut self, call: CallId, attempt: AttemptId) {
         let now = self.now;
         let Some(cde) = &mut self.cde else { return };
-        let Some((payment, sending)) = cde.board.sending(call, attempt) else {
+        let Some(Charge { payment, extension, origin, sending }) = cde.board.charge(call, attempt) else {
             return cde.board.handle_journaled(now, call, attempt, Err(Refusal::CardGone));
         };
         let (amount, card, merchant) = (sending.amount, sending.card, sending.merchant);
         let request = cde.adapter.build(&gateway::Request::Authorize { attempt, amount, card, merchant });
-        let row = NewRow { attempt, payment, call, merchant: merchant.clone(), amount, card: card.view() };
+        let (extension, origin, merchant) = (extension.clone(), origin.clone(), merchant.clone());
+        let row = NewRow { attempt, payment, call, extension, origin, merchant, amount, card: card.view() };
         let exchange = Exchange { life: cde.life, call, attempt, amount, inquiry: false, request: plain(request) };
         if self.sabotaged(Sabotage::SendFirst) {
             self.send_request(Box::new(exchange.clone()));

@@ -144,7 +144,8 @@ impl Call {
     fn prove(&mut self, context: &mut Context<'_>) {
         if self.line.state.masked() {
             self.line.proved = Some(context.now);
-            context.outputs.push_back(Output::Wire(Event::Proof { call: self.id }));
+            let at_unix_ms = context.wall.unix_ms(context.now);
+            context.outputs.push_back(Output::Wire(Event::Proof { call: self.id, at_unix_ms }));
         }
     }
 

@@ -1,9 +1,9 @@
 //! The payment on a call: commands and keys go in, progress comes out (on the payment's own grid).
 
 use super::{Call, Context, Phase};
-use crate::switchboard::Output;
+use crate::switchboard::{Charge, Output};
 use card::Key;
-use payment::{Payment, Sending};
+use payment::Payment;
 use rand_core::Rng;
 use std::time::Instant;
 use wire::{
@@ -18,9 +18,15 @@ pub(crate) struct Till {
     /// What the office was last shown.
     shown: Option<Progress>,
     /// The authorization that waits for the journal.
-    journaling: Option<(AttemptId, CommandId)>,
+    journaling: Option<Journaling>,
     /// Who asked for the cancellation that is about to show; a cancellation that nobody asked for is the system's.
     cancels: Option<Origin>,
+}
+
+struct Journaling {
+    attempt: AttemptId,
+    command: CommandId,
+    origin: Origin,
 }
 
 impl Till {
@@ -105,15 +111,18 @@ impl Call {
         let begun = self.payment(id).and_then(|payment| payment.authorize(context.now, attempt));
         match begun {
             Ok(()) => {
-                self.till.journaling = Some((attempt, command.id));
+                self.till.journaling =
+                    Some(Journaling { attempt, command: command.id, origin: command.origin.clone() });
             }
             Err(reason) => self.finish(context, command, Err(reason)),
         }
     }
 
-    pub(crate) fn sending(&self, attempt: AttemptId) -> Option<(PaymentId, Sending<'_>)> {
+    pub(crate) fn charge(&self, attempt: AttemptId) -> Option<Charge<'_>> {
         let payment = self.till.payment.as_ref()?;
-        Some((payment.id(), payment.sending(attempt)?))
+        let asked = self.till.journaling.as_ref().filter(|journaling| journaling.attempt == attempt)?;
+        let (extension, origin) = (&self.extension, &asked.origin);
+        Some(Charge { payment: payment.id(), extension, origin, sending: payment.sending(attempt)? })
     }
 
     pub(crate) fn handle_journaled(
@@ -122,8 +131,8 @@ impl Call {
         attempt: AttemptId,
         result: Result<(), Refusal>,
     ) {
-        if let Some((_, command)) = self.till.journaling.take_if(|(waiting, _)| *waiting == attempt) {
-            context.answer(command, result);
+        if let Some(waiting) = self.till.journaling.take_if(|waiting| waiting.attempt == attempt) {
+            context.answer(waiting.command, result);
         }
         if let Err(reason) = result {
             self.audit(context, Origin::System, AuditAction::Refused { reason });
@@ -177,9 +186,9 @@ impl Call {
             payment.handle_hang_up(context.now);
         }
         self.drain_payment(context);
-        if let Some((_, command)) = self.till.journaling.take() {
+        if let Some(waiting) = self.till.journaling.take() {
             // The attempt goes its way; only this call is no longer there to hear of it.
-            context.answer(command, Ok(()));
+            context.answer(waiting.command, Ok(()));
         }
     }
 

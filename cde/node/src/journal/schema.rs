@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS attempt (
     currency TEXT NOT NULL,
     digest TEXT NOT NULL,
     sent_unix_ms INTEGER NOT NULL,
+    deadline_unix_ms INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('sent', 'unknown', 'approved', 'declined', 'rejected', 'abandoned'))
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_that_may_have_taken_money

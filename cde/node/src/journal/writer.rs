@@ -191,9 +191,10 @@ fn answer<T: Send + 'static>(
 }
 
 async fn begin(connection: &mut SqliteConnection, number: u64, attempt: &NewAttempt) -> Result<(), JournalError> {
+    let now = clock::unix_ms();
     let inserted = sqlx::query(
-        "INSERT INTO attempt (id, payment, call, merchant, gateway, amount_minor, currency, digest, sent_unix_ms, state) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent') ON CONFLICT DO NOTHING",
+        "INSERT INTO attempt (id, payment, call, merchant, gateway, amount_minor, currency, digest, sent_unix_ms, \
+         deadline_unix_ms, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent') ON CONFLICT DO NOTHING",
     )
     .bind(attempt.attempt.to_string())
     .bind(attempt.payment.to_string())
@@ -203,7 +204,8 @@ async fn begin(connection: &mut SqliteConnection, number: u64, attempt: &NewAtte
     .bind(attempt.amount.minor)
     .bind(attempt.amount.currency.code())
     .bind(&attempt.digest)
-    .bind(clock::unix_ms())
+    .bind(now)
+    .bind(now.saturating_add(attempt.deadline_ms))
     .execute(&mut *connection)
     .await?;
     if inserted.rows_affected() == 0 {
@@ -213,6 +215,8 @@ async fn begin(connection: &mut SqliteConnection, number: u64, attempt: &NewAtte
         attempt: attempt.attempt,
         payment: attempt.payment,
         call: attempt.call,
+        extension: attempt.extension.clone(),
+        origin: attempt.origin.clone(),
         merchant: attempt.merchant.clone(),
         amount: attempt.amount,
         card: attempt.card,

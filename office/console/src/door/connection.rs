@@ -159,7 +159,7 @@ async fn said(app: &App, line: FromCde) -> Result<(), Ended> {
         FromCde::Hello { .. } => return Err(Ended::Greeting),
         FromCde::Record(_) | FromCde::Ping => {}
         FromCde::Event(Event::Call { call }) => app.hub(|hub| hub.call(now_ms(), call)),
-        FromCde::Event(Event::Proof { call }) => app.hub(|hub| hub.proof(now_ms(), call)),
+        FromCde::Event(Event::Proof { call, at_unix_ms }) => app.hub(|hub| hub.proof(at_unix_ms, call)),
         FromCde::Event(Event::CommandEnded { id, result }) => app.door.answer(id, result),
         FromCde::Event(Event::CallEnded { call, end }) => {
             let unrecorded = app.hub(|hub| hub.unrecorded(call)).map(|(payment, _)| payment);
@@ -169,6 +169,8 @@ async fn said(app: &App, line: FromCde) -> Result<(), Ended> {
         }
         FromCde::CaughtUp => {
             let alive = app.hub(|hub| hub.call_ids());
+            let payments = app.store.payments_of_calls(&alive).await?;
+            app.hub(|hub| hub.know(now_ms(), payments));
             show(app, app.store.caught_up(now_ms(), &alive).await?);
             app.hub(Hub::caught_up);
         }

@@ -101,9 +101,9 @@ async fn step(tx: &mut SqliteConnection, newest: u64, record: &Record) -> Result
 async fn effects(tx: &mut SqliteConnection, record: &Record) -> Result<Option<PaymentId>, StoreError> {
     let at = record.at_unix_ms;
     match &record.body {
-        RecordBody::AttemptSent { attempt, payment, call, merchant, amount, card } => {
-            let sent = Sent { attempt: *attempt, payment: *payment, call: *call, merchant, amount: *amount, card };
-            sent.store(tx, at).await
+        RecordBody::AttemptSent { attempt, payment, call, extension, origin, merchant, amount, card } => {
+            let (attempt, payment, call, amount) = (*attempt, *payment, *call, *amount);
+            Sent { attempt, payment, call, extension, origin, merchant, amount, card }.store(tx, at).await
         }
         RecordBody::AttemptEnded { attempt, payment, outcome } => {
             attempt_ended(tx, at, *attempt, *payment, outcome).await
@@ -124,6 +124,8 @@ struct Sent<'a> {
     attempt: AttemptId,
     payment: PaymentId,
     call: CallId,
+    extension: &'a Extension,
+    origin: &'a Origin,
     merchant: &'a MerchantId,
     amount: Money,
     card: &'a CardView,
@@ -135,10 +137,11 @@ impl Sent<'_> {
         sqlx::query(
             "INSERT OR IGNORE INTO payment
              (id, call, extension, merchant, minor, currency, state, created_at, updated_at)
-             VALUES (?, ?, '', ?, ?, ?, 'waiting', ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?)",
         )
         .bind(self.payment.to_string())
         .bind(self.call.to_string())
+        .bind(self.extension.as_str())
         .bind(self.merchant.as_str())
         .bind(self.amount.minor)
         .bind(self.amount.currency.code())
@@ -148,8 +151,9 @@ impl Sent<'_> {
         .await?;
         let card = serde_json::to_string(self.card).map_err(|_| StoreError::Damaged("card"))?;
         attempt_insert(tx, at, self.attempt, self.payment, Some(card)).await?;
-        let audit = Row { at, who: "system".to_owned(), what: "attempt_sent", result: "sent".to_owned() };
-        audit.store(tx, self.attempt.to_string(), Some(self.payment), None).await?;
+        let who = who(tx, self.origin).await?;
+        let audit = Row { at, who, what: "attempt_sent", result: "sent".to_owned() };
+        audit.store(tx, self.attempt.to_string(), Some(self.payment), Some(self.extension)).await?;
         settle(tx, at, self.payment).await
     }
 }

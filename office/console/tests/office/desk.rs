@@ -48,7 +48,7 @@ async fn another_agent_finds_nothing_of_a_call() {
     let first = watching.next().await.unwrap();
     assert_eq!(first.data["calls"].as_array().unwrap().len(), 0);
     let payment = crate::money::start(&amy, &mut link).await;
-    link.say(FromCde::Event(Event::Proof { call: call(1, "1001").call })).await;
+    link.say(FromCde::Event(Event::Proof { call: call(1, "1001").call, at_unix_ms: 1_795_000_000_000 })).await;
     let payment_path = format!("/api/v1/payments/{}", payment.payment);
     assert_eq!(amy.get(&payment_path).await.status, 200);
     for path in [payment_path.clone(), "/api/v1/payments/x".into()] {
@@ -78,7 +78,7 @@ async fn a_desk_that_comes_back_misses_nothing_and_streams_end_with_the_office()
     assert_eq!(first.data["calls"][0]["timeline"][0]["text_key"], "call_came_in");
     drop(events);
     link.call(CallSnapshot { line: LineState::Secured, ..call(1, "1001") }).await;
-    link.say(FromCde::Event(Event::Proof { call: call(1, "1001").call })).await;
+    link.say(FromCde::Event(Event::Proof { call: call(1, "1001").call, at_unix_ms: 1_795_000_000_000 })).await;
     link.say(FromCde::Event(Event::CallEnded { call: call(1, "1001").call, end: CallEnd::CallerHungUp })).await;
     let mut events = desk.with("Last-Event-ID", &first.id).events().await;
     let names = [events.next().await, events.next().await, events.next().await].map(|event| event.unwrap().name);

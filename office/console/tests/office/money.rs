@@ -25,6 +25,8 @@ fn sent(order: &PaymentOrder, attempt: u128) -> RecordBody {
         attempt: AttemptId(Uuid::from_u128(attempt)),
         payment: order.payment,
         call: call(1, "1001").call,
+        extension: "1001".parse().unwrap(),
+        origin: wire::Origin::System,
         merchant: order.merchant.clone(),
         amount: order.amount,
         card: CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None },
@@ -236,4 +238,25 @@ async fn pages_follow_each_other_without_gaps() {
     assert_eq!(ids, started);
     assert!(second["next_cursor"].is_null());
     assert_eq!(desk.get("/api/v1/payments?limit=0").await.problem(), (400, "bad_query".into()));
+}
+
+#[tokio::test]
+async fn a_payment_of_a_call_that_the_greeting_leaves_out_is_known_after_it() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let order = start(&desk, &mut link).await;
+    drop(link);
+    // The greeting holds some of the calls; the others follow one by one.
+    let link = world.cde.accept(vec![]).await;
+    link.call(taking(&order, PaymentState::Capturing, 0)).await;
+    link.say(wire::FromCde::CaughtUp).await;
+    let found = async {
+        loop {
+            let snapshot = desk.events().await.next().await.unwrap();
+            if snapshot.data["payments"][0]["account"] == "INV-88120" {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(5), found).await.unwrap();
 }

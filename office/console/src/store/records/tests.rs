@@ -11,6 +11,8 @@ fn sent(attempt: u128) -> RecordBody {
         attempt: AttemptId(Uuid::from_u128(attempt)),
         payment: PAYMENT,
         call: CALL,
+        extension: "1001".parse().unwrap(),
+        origin: Origin::System,
         merchant: "main".parse().unwrap(),
         amount: Money { minor: 4200, currency: Currency::GBP },
         card: CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None },
