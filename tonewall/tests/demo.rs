@@ -189,6 +189,11 @@ fn an_agent_cancels() {
 }
 
 #[test]
+fn while_nobody_knows_whether_money_was_taken_the_desk_takes_none() {
+    browser("lost-answer", "lost-answer");
+}
+
+#[test]
 fn a_caller_hangs_up_while_keying() {
     browser("hang-up", "caller-hangs-up");
 }

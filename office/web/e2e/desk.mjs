@@ -3,7 +3,7 @@
  *
  *   TONEWALL_DESK_URL=<one-time signed-in URL> node e2e/desk.mjs SCENARIO SCREENSHOT_FOLDER
  *
- * Scenarios: approve, decline-then-other-card, cancel, caller-hangs-up. The caller is played by someone else; this
+ * Scenarios: approve, decline-then-other-card, cancel, caller-hangs-up, lost-answer. The caller is played by someone else; this
  * only presses keys and reads the screen. Every state is checked with axe-core and photographed.
  *
  * Optional: TONEWALL_AMOUNT (42.00), TONEWALL_ACCOUNT (NW-204417), TONEWALL_E2E_TIMEOUT_MS (60000),
@@ -22,6 +22,7 @@ const scenarios = {
   "decline-then-other-card": declineThenOtherCard,
   cancel,
   "caller-hangs-up": callerHangsUp,
+  "lost-answer": lostAnswer,
 };
 
 async function approve(screen) {
@@ -71,6 +72,22 @@ async function callerHangsUp(screen) {
   await screen.says("The caller hung up");
   await screen.says("Nothing was sent to the bank");
   return { outcome: "caller_hung_up" };
+}
+
+/** Nobody knows whether money was taken, so nothing on the screen may take it again; then the bank is asked, and knows. */
+async function lostAnswer(screen) {
+  await startAndSecure(screen);
+  await allAccepted(screen);
+  await screen.press("Alt+Enter");
+  await screen.waits("being-confirmed", '[data-outcome="unknown"]');
+  await screen.says("do not take the payment again");
+  await screen.press("Alt+Enter");
+  await screen.press("Alt+KeyN");
+  await screen.waits(null, '[data-outcome="unknown"]');
+  await screen.gone('[data-outcome="unknown"] button:has-text("Another card")');
+  await screen.waits("known", '[data-outcome="not_sent"]');
+  await screen.says("Nothing was taken");
+  return { outcome: "not_sent" };
 }
 
 /** At least so many dots of the card number are filled. */

@@ -28,13 +28,15 @@ pub(crate) enum Story {
     Slip,
     /// Hangs up in the middle of the number.
     HangUp,
+    /// Keys a good card, and the bank's answer is lost: for some half a minute nobody knows whether money was taken.
+    LostAnswer,
 }
 
 impl Story {
     /// The card numbers, one for each time that the number is asked.
     fn numbers(self) -> &'static [&'static str] {
         match self {
-            Self::Approve => &[APPROVED],
+            Self::Approve | Self::LostAnswer => &[APPROVED],
             Self::Decline => &[DECLINED, MASTERCARD],
             Self::Slip => &["4242424242424241*", APPROVED],
             Self::HangUp => &["42424242"],
@@ -45,7 +47,7 @@ impl Story {
         match self {
             Self::Approve => Self::Slip,
             Self::Slip => Self::Decline,
-            Self::Decline | Self::HangUp => Self::Approve,
+            Self::Decline | Self::HangUp | Self::LostAnswer => Self::Approve,
         }
     }
 }
@@ -57,6 +59,9 @@ pub(super) async fn play(world: &World, first: Story) -> anyhow::Result<()> {
     let mut story = first;
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
+        if story == Story::LostAnswer {
+            world.lose_next_answer().await?;
+        }
         caller.speak(true).await?;
         caller.call(NUMBER, world.sip).await?;
         one_call(world, &desk, &mut caller, story).await?;

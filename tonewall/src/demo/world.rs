@@ -23,6 +23,7 @@ const READY_MAX: Duration = Duration::from_secs(20);
 pub(super) struct World {
     folder: PathBuf,
     office: SocketAddr,
+    bank: SocketAddr,
     pub(super) sip: SocketAddr,
     pub(super) transport: Transport,
     pub(super) caller: tokio::sync::Mutex<Line>,
@@ -52,6 +53,7 @@ impl World {
         let world = Self {
             folder,
             office,
+            bank,
             sip,
             transport,
             caller: tokio::sync::Mutex::new(caller),
@@ -73,6 +75,14 @@ impl World {
 
     pub(super) fn recordings(&self) -> PathBuf {
         self.folder.join("recordings")
+    }
+
+    /// The bank takes the next charge from nobody and says nothing.
+    pub(super) async fn lose_next_answer(&self) -> anyhow::Result<()> {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let order = serde_json::json!({"next": ["drop_before"]});
+        client.post(format!("http://{}/v1/faults", self.bank)).json(&order).send().await?.error_for_status()?;
+        Ok(())
     }
 
     /// The agent, without a browser.

@@ -178,7 +178,9 @@ function notSent(payment: PaymentView): OutcomeView {
     title: settled ? "Confirmed: the bank never took this payment" : "Not sent. Nothing was taken.",
     sub: about(payment, settled ? `${NOTHING_TAKEN}; it may be taken again` : "it is safe to try again"),
     facts: [],
-    script: "We have a technical problem. I’ll try once more.",
+    script: settled
+      ? "It didn’t go through, and nothing was taken. Please key the card once more."
+      : "We have a technical problem. I’ll try once more.",
     offers: settled ? ["other_card", "end"] : ["again", "other_card", "end"],
     after: null,
   };
