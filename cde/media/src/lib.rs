@@ -30,6 +30,7 @@
 #[cfg(all(feature = "masking-off-control", not(debug_assertions)))]
 compile_error!("masking-off-control is for debug builds only");
 
+pub mod detector;
 pub mod dtmf;
 pub mod event;
 pub mod g711;
