@@ -6,9 +6,11 @@
 //!
 //! # Layout
 //! - [`acquirer`]: the sandbox acquirer, its bank as a pure machine and (feature `shell`) its HTTP server.
+//! - [`decode`]: keys out of files of sound.
 //! - [`phone`]: a softphone without sockets. `line`: the same with sockets. `desk`: an agent without a browser.
 
 pub mod acquirer;
+pub mod decode;
 #[cfg(feature = "shell")]
 pub mod desk;
 #[cfg(feature = "shell")]

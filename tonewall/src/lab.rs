@@ -1,8 +1,9 @@
 //! `tonewall lab`: what `serve` never loads, for trying things out.
 
-use crate::{print, runtime, stop};
+use crate::{print, runtime, stop, tell};
 use anyhow::Context;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Subcommand)]
@@ -12,6 +13,16 @@ pub(crate) enum Command {
         /// Where it listens; an address of this machine alone, because its controls ask for no key.
         #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9090", value_parser = loopback)]
         listen: SocketAddr,
+    },
+    /// Reads the key tones in files of sound (.wav of 8 kHz and 16 bits, .ul raw µ-law), with the detector that listens
+    /// to live calls. Prints a line a file: its name, a tab, the keys.
+    Decode {
+        /// Say when each key was proved, in ms: 5@1230 1@1410.
+        #[arg(long)]
+        times: bool,
+        /// The files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
 }
 
@@ -24,11 +35,35 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    let Command::Acquirer { listen } = command;
+    match command {
+        Command::Acquirer { listen } => acquirer(*listen),
+        Command::Decode { times, files } => {
+            // One file that cannot be read keeps none of the others from being read.
+            let failed = files
+                .iter()
+                .filter(|file| decode(file, *times).inspect_err(|error| tell(&format!("tonewall: {error:#}"))).is_err())
+                .count();
+            Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+    }
+}
+
+fn decode(file: &Path, times: bool) -> anyhow::Result<()> {
+    let shown = file.display();
+    let bytes = std::fs::read(file).with_context(|| shown.to_string())?;
+    let read = lab::decode::file(&file.to_string_lossy(), &bytes).with_context(|| shown.to_string())?;
+    let key =
+        |read: &lab::decode::Read| if times { format!("{}@{} ", read.key, read.at_ms) } else { read.key.to_string() };
+    let keys: String = read.iter().map(key).collect();
+    print(&format!("{shown}\t{}", keys.trim_end()));
+    Ok(())
+}
+
+fn acquirer(listen: SocketAddr) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(async {
         let stop = stop::signal_to_stop(false)?;
         let address =
-            lab::acquirer::start(*listen).await.with_context(|| format!("the sandbox acquirer on {listen}"))?;
+            lab::acquirer::start(listen).await.with_context(|| format!("the sandbox acquirer on {listen}"))?;
         print(&format!(
             "sandbox acquirer: http://{address} (published test cards only; no money moves). Ctrl-C ends it."
         ));
