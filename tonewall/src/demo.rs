@@ -38,6 +38,8 @@ pub(crate) enum Keys {
     Info,
     /// Both at once for every key.
     Both,
+    /// Tones in the sound.
+    Tones,
 }
 
 impl From<Keys> for lab::phone::Transport {
@@ -46,6 +48,7 @@ impl From<Keys> for lab::phone::Transport {
             Keys::Events => Self::Events,
             Keys::Info => Self::Info,
             Keys::Both => Self::EventsAndInfo,
+            Keys::Tones => Self::InBand,
         }
     }
 }

@@ -67,6 +67,11 @@ fn a_card_keyed_by_info_is_charged_and_never_heard() {
 }
 
 #[test]
+fn a_card_keyed_by_tones_in_the_sound_is_charged_and_never_heard() {
+    is_approved_and_silent(&once("tones"));
+}
+
+#[test]
 fn a_key_that_comes_by_both_ways_counts_once() {
     is_approved_and_silent(&once("both"));
 }

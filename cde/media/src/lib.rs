@@ -23,7 +23,8 @@
 //! | `stream` | what goes out: our own numbering, continuous over every change |
 //! | `mask` | the generated sound: silence, beeps on a grid, proofs |
 //! | `quiet` | the clock of the unmasking rule |
-//! | `keys`, `pairing` | RFC 4733 events to key presses; the same press by INFO and by event |
+//! | `keys`, `pairing` | RFC 4733 events to key presses; the same press by INFO, by event and as a tone |
+//! | [`detector`], `inband` | keys in the caller's sound: proof, and what is waited for |
 //! | `recorder` | frames of what was heard and said |
 //! | [`rtp`], [`event`], [`g711`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
 
@@ -34,6 +35,7 @@ pub mod detector;
 pub mod dtmf;
 pub mod event;
 pub mod g711;
+mod inband;
 mod interface;
 mod keys;
 mod leg;

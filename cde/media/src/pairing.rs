@@ -1,8 +1,9 @@
-//! One press that comes twice, as an RFC 4733 event and as a SIP INFO, is one key.
+//! One press that comes twice or three times, as an RFC 4733 event, as a SIP INFO and as a tone, is one key.
 //!
 //! Both orders of arrival are known: phones send the INFO while the key is down, right after it, or on a path that
 //! overtakes the media. So each kind is paired with the oldest unpaired one of the other kind, one to one and key by
-//! key. Nothing is delayed: whichever comes first counts.
+//! key. Nothing of them is delayed: whichever comes first counts. A tone is proved a little after the key went down, and
+//! may be what was left over of a key that is sent as an event: it counts where neither of the others did.
 
 use card::Key;
 use std::collections::VecDeque;
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// How far an INFO and its event can be apart.
 const APART_MAX: Duration = Duration::from_secs(2);
+/// How far a tone may be proved after its event was last seen, or the event come after it.
+const TONE_APART_MAX: Duration = Duration::from_millis(200);
 /// How many presses of a kind may wait for the other kind; nobody presses so many in two seconds.
 const UNPAIRED_MAX: usize = 32;
 
@@ -17,27 +20,53 @@ const UNPAIRED_MAX: usize = 32;
 pub(crate) struct Pairing {
     events: Unpaired,
     infos: Unpaired,
+    /// Tones that counted.
+    tones: Unpaired,
+    /// The newest event and INFO, counted or not, for the tones of the same press.
+    last_event: Option<(Instant, Key)>,
+    last_info: Option<(Instant, Key)>,
     /// The last of `events` is the press that is going on.
     event_waits: bool,
 }
 
 impl Pairing {
     pub(crate) fn new() -> Self {
-        Self { events: Unpaired::new(), infos: Unpaired::new(), event_waits: false }
+        let [events, infos, tones] = [(); 3].map(|()| Unpaired::new());
+        Self { events, infos, tones, last_event: None, last_info: None, event_waits: false }
     }
 
     /// An event has begun. True if this press has not been counted yet.
     pub(crate) fn event(&mut self, now: Instant, key: Key) -> bool {
-        let fresh = !self.infos.take(now, &key);
-        if fresh {
+        let paired = self.infos.take(now, &key, APART_MAX);
+        let toned = self.tones.take(now, &key, TONE_APART_MAX);
+        self.last_event = copy(&key).map(|key| (now, key));
+        if !paired {
             self.events.push(now, key);
         }
-        self.event_waits = fresh;
-        fresh
+        self.event_waits = !paired;
+        !paired && !toned
+    }
+
+    /// A tone was proved. True if its press has come by no other way; it is to be [`counted`](Self::tone_counts) then.
+    pub(crate) fn tone(&self, now: Instant, key: &Key) -> bool {
+        let is = |last: &Option<(Instant, Key)>, apart: Duration| {
+            last.as_ref().is_some_and(|(at, other)| same(key, other) && now.saturating_duration_since(*at) <= apart)
+        };
+        !is(&self.last_event, TONE_APART_MAX) && !is(&self.last_info, APART_MAX)
+    }
+
+    /// A tone is counted as a press.
+    pub(crate) fn tone_counts(&mut self, now: Instant, key: &Key) {
+        if let Some(key) = copy(key) {
+            self.tones.push(now, key);
+        }
     }
 
     /// The event is still going on, so that an INFO at the end of a long press belongs to it.
     pub(crate) fn event_goes_on(&mut self, now: Instant) {
+        if let Some((at, _)) = &mut self.last_event {
+            *at = now;
+        }
         if self.event_waits
             && let Some((at, _)) = self.events.0.back_mut()
         {
@@ -48,19 +77,27 @@ impl Pairing {
     /// An INFO has come. True if this press has not been counted yet.
     pub(crate) fn info(&mut self, now: Instant, key: Key) -> bool {
         let waiting = self.events.0.len();
-        let fresh = !self.events.take(now, &key);
+        let paired = self.events.take(now, &key, APART_MAX);
+        let toned = self.tones.take(now, &key, APART_MAX);
         // The press that is going on is the last; when it has gone, nothing of `events` may be touched for it.
         self.event_waits &= self.events.0.len() == waiting;
-        if fresh {
+        self.last_info = copy(&key).map(|key| (now, key));
+        if !paired {
             self.infos.push(now, key);
         }
-        fresh
+        !paired && !toned
     }
 
     /// Forgets, and so wipes, what is too old to be paired.
     pub(crate) fn forget(&mut self, now: Instant) {
         self.events.forget(now);
         self.infos.forget(now);
+        self.tones.forget(now);
+        for last in [&mut self.last_event, &mut self.last_info] {
+            if last.as_ref().is_some_and(|(at, _)| now.saturating_duration_since(*at) > APART_MAX) {
+                *last = None;
+            }
+        }
         self.event_waits &= !self.events.0.is_empty();
     }
 }
@@ -80,14 +117,25 @@ impl Unpaired {
     }
 
     /// Takes the oldest press of this key out, if there is one.
-    fn take(&mut self, now: Instant, key: &Key) -> bool {
+    fn take(&mut self, now: Instant, key: &Key, apart: Duration) -> bool {
         self.forget(now);
-        let found = self.0.iter().position(|(_, other)| same(key, other));
+        let near = |at: &Instant| now.saturating_duration_since(*at) <= apart;
+        let found = self.0.iter().position(|(at, other)| near(at) && same(key, other));
         found.and_then(|place| self.0.remove(place)).is_some()
     }
 
     fn forget(&mut self, now: Instant) {
         self.0.retain(|(at, _)| now.saturating_duration_since(*at) <= APART_MAX);
+    }
+}
+
+/// The same key once more, for the other list in which it waits.
+fn copy(key: &Key) -> Option<Key> {
+    match key {
+        Key::Digit(digit) => digit.expose(card::Digit::new).map(Key::Digit),
+        Key::Star => Some(Key::Star),
+        Key::Pound => Some(Key::Pound),
+        Key::Letter => Some(Key::Letter),
     }
 }
 
@@ -104,17 +152,30 @@ pub(crate) fn same(left: &Key, right: &Key) -> bool {
 mod tests {
     use super::*;
 
-    /// Counts the keys of a text of presses: `e5` an event, `i5` an INFO, `.` half a second.
+    /// Counts the keys of a text of presses: `e5` an event, `i5` an INFO, `t5` a tone, `.` half a second (in which an event
+    /// goes on), `,` a twentieth of a second.
     fn count(text: &str) -> usize {
         let mut now = crate::keys::tests::start();
         let mut pairing = Pairing::new();
         let mut keys = 0;
         for press in text.split_whitespace() {
-            now += Duration::from_millis(if press == "." { 500 } else { 1 });
+            now += Duration::from_millis(match press {
+                "." => 500,
+                "," => 50,
+                _ => 1,
+            });
             let key = || Key::from_char(press.as_bytes()[1]).unwrap();
             keys += usize::from(match press.as_bytes()[0] {
                 b'e' => pairing.event(now, key()),
                 b'i' => pairing.info(now, key()),
+                b't' => {
+                    let fresh = pairing.tone(now, &key());
+                    if fresh {
+                        pairing.tone_counts(now, &key());
+                    }
+                    fresh
+                }
+                b',' => false,
                 _ => {
                     pairing.event_goes_on(now);
                     false
@@ -138,6 +199,26 @@ mod tests {
     fn one_way_alone_works() {
         assert_eq!(count("e5 e5 e5"), 3);
         assert_eq!(count("i5 i5 i5"), 3);
+    }
+
+    #[test]
+    fn a_tone_of_the_same_press_is_no_other_key_in_any_order() {
+        for text in
+            ["e5 t5", "t5 e5", "i5 t5", "t5 i5", "e5 i5 t5", "t5 e5 i5", "t5 i5 e5", "i5 t5 e5", "e5 t5 i5", "i5 e5 t5"]
+        {
+            assert_eq!(count(text), 1, "{text}");
+        }
+        assert_eq!(count("e5 t5 i5 , , , e5 t5 i5"), 2);
+        assert_eq!(count("t5 e5 , , , , , t5 e5"), 2);
+        assert_eq!(count("e5 . . . t5"), 1, "the event goes on");
+    }
+
+    #[test]
+    fn tones_alone_count_each() {
+        assert_eq!(count("t5 , , t5 , , t6"), 3);
+        assert_eq!(count("e4 t5"), 2, "another key");
+        assert_eq!(count("e5 , , , , , , t5"), 2, "long after the event has ended");
+        assert_eq!(count("t5 , , , , , , e5"), 2);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod caller;
 mod masked;
 
+use crate::inband::InBand;
 use crate::interface::{Command, Config, Event, Output, Remote, Side, Stats};
 use crate::keys::Keys;
 use crate::leg::{Arrived, Leg, Media, Samples};
@@ -28,6 +29,7 @@ pub struct Session {
     to_agent: Stream,
     keys: Keys,
     pairing: Pairing,
+    inband: InBand,
     habits: Habits,
     mask: Option<Mask>,
     barrier: Option<Barrier>,
@@ -49,6 +51,7 @@ impl Session {
             to_agent: Stream::new(&mut random),
             keys: Keys::new(),
             pairing: Pairing::new(),
+            inband: InBand::new(),
             habits: Habits::default(),
             mask: None,
             barrier: None,

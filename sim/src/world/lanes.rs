@@ -85,7 +85,6 @@ impl Lane {
 fn talk(now: Instant, dice: &mut Dice, level: Level) -> Talk {
     let transports: &[Transport] = match level {
         Level::Keys => &[Transport::Events, Transport::Events, Transport::Info],
-        // Tones in the audio are masked and not yet read: such a call only shows that nothing leaks.
         Level::Frames => &[
             Transport::Events,
             Transport::Events,

@@ -1,6 +1,7 @@
 //! What the caller sends: keys, and sound that passes on an open line only.
 
 use super::{Session, relay};
+use crate::inband::Toned;
 use crate::interface::{Event, Remote, Side};
 use crate::keys::{Identity, Sighting};
 use crate::leg::{Arrived, Lock, Media, Order, Samples};
@@ -88,6 +89,7 @@ impl Session {
         self.habits.infos = true;
         let down = Duration::from_millis(u64::from(duration_ms.unwrap_or_default())).min(INFO_DURATION_MAX);
         self.disturb(now + down);
+        self.inband.paired(&known);
         if self.pairing.info(now, known) {
             self.press(Key::from_char(key));
         }
@@ -106,6 +108,7 @@ impl Session {
 
     fn event_key(&mut self, now: Instant, code: u8) {
         let Some(key) = Key::from_event(code) else { return };
+        self.inband.paired(&key);
         if self.pairing.event(now, key) {
             self.press(Key::from_event(code));
         }
@@ -158,14 +161,59 @@ impl Session {
         lost >= KEY_PACKETS_MIN + of_new_key.saturating_sub(1) + of_old_key
     }
 
-    /// While masked: is there a tone, and is the caller still there?
+    /// While masked: is there a tone, which, and is the caller still there?
     fn listen(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>) {
         let Some(mask) = &mut self.mask else { return };
         mask.quiet.packet(now);
-        if let Media::Audio(payload) = arrived.media
-            && mask.suspicion.push(Samples::decode(from, payload).as_slice())
-        {
+        let samples = match arrived.media {
+            Media::Audio(payload) => Some(Samples::decode(from, payload)),
+            Media::Event(_) => None,
+        };
+        if samples.as_ref().is_some_and(|samples| mask.suspicion.push(samples.as_slice())) {
             mask.suspect(now);
+        }
+        let packet = usize::try_from(self.caller.packet_samples()).unwrap_or_default();
+        match arrived.order {
+            Order::Next { lost } => self.inband.silence(usize::from(lost).saturating_mul(packet)),
+            // It has its place where silence was heard.
+            Order::Late => return,
+            Order::Anew => self.inband.start_anew(),
+        }
+        match samples {
+            None => self.inband.silence(packet),
+            Some(samples) => {
+                if let Some(toned) = self.inband.hear(samples.as_slice()) {
+                    self.tone(now, toned);
+                }
+            }
+        }
+    }
+
+    /// A key in the sound. Where the caller's keys come by another way too, that one is waited for.
+    fn tone(&mut self, now: Instant, toned: Toned) {
+        self.disturb(now);
+        if !self.pairing.tone(now, &toned.key) {
+            return;
+        }
+        if self.habits.events || self.habits.infos {
+            self.inband.wait(now, toned)
+        } else {
+            self.tone_counts(now, toned)
+        }
+    }
+
+    pub(super) fn tones_that_waited(&mut self, now: Instant) {
+        while let Some(toned) = self.inband.due(now) {
+            self.tone_counts(now, toned);
+        }
+    }
+
+    fn tone_counts(&mut self, now: Instant, toned: Toned) {
+        self.pairing.tone_counts(now, &toned.key);
+        if !toned.doubtful {
+            self.press(Some(toned.key));
+        } else if self.mask.is_some() {
+            self.event(Event::KeyLost);
         }
     }
 

@@ -16,6 +16,7 @@ impl Session {
             Some(mask) => mask.secure_again(),
             None => {
                 self.mask = Some(Mask::new(now));
+                self.inband.start_anew();
                 self.cut();
             }
         }
@@ -50,6 +51,7 @@ impl Session {
         {
             mask.quiet.disturb(now);
         }
+        self.tones_that_waited(now);
         self.pairing.forget(now);
         for _ in 0..CATCH_UP_MAX {
             let Some((at, frame)) = self.mask.as_mut().and_then(|mask| mask.frame(now)) else { break };

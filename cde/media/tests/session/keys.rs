@@ -1,6 +1,7 @@
 //! Keys of a masked line.
 
 use crate::harness::{Call, EVENTS, ms};
+use media::dtmf::{Shape, tone};
 use media::{Command, Side};
 
 fn secured() -> Call {
@@ -130,4 +131,72 @@ fn keys_of_the_agent_are_no_keys_and_do_not_reach_the_caller() {
     call.give(Side::Agent, &voice);
     assert_eq!((call.keys().as_str(), call.caller.got.len() - before), ("", 1));
     assert_eq!(call.caller.got.last().unwrap().header.payload_type, 0);
+}
+
+/// Keys as tones in the caller's sound, 60 ms each.
+fn sing(call: &mut Call, keys: &str) {
+    for key in keys.bytes() {
+        call.caller_says(&tone(key, Shape { duration_ms: 60, ..Shape::default() }).unwrap());
+        call.caller_is_silent(ms(60));
+    }
+}
+
+#[test]
+fn keys_in_the_sound_are_keys() {
+    let mut call = secured();
+    sing(&mut call, "4012888888881881*#");
+    assert_eq!(call.keys(), "4012888888881881*#");
+}
+
+#[test]
+fn a_key_in_the_sound_and_by_info_is_one() {
+    let mut call = secured();
+    for key in "40128888".chars() {
+        sing(&mut call, &key.to_string());
+        call.info(key as u8);
+        call.caller_is_silent(ms(100));
+    }
+    assert_eq!(call.keys(), "40128888");
+}
+
+#[test]
+fn what_is_left_of_a_key_in_the_sound_is_no_other_key_than_its_event() {
+    let mut call = secured();
+    for key in b"4012888" {
+        // A gateway that is slow to cut the tone out: 40 ms of it before the event.
+        call.caller_says(&tone(*key, Shape { duration_ms: 40, ..Shape::default() }).unwrap());
+        call.caller_keys(&char::from(*key).to_string());
+    }
+    assert_eq!(call.keys(), "4012888");
+}
+
+#[test]
+fn a_tone_on_a_leg_of_events_counts_when_no_event_comes() {
+    let mut call = secured();
+    call.caller_keys("4");
+    call.caller_is_silent(ms(300));
+    sing(&mut call, "0");
+    call.caller_is_silent(ms(200));
+    assert_eq!(call.keys(), "40");
+}
+
+#[test]
+fn a_tone_that_began_on_the_open_line_is_no_key_of_the_secured_one() {
+    let mut call = Call::new();
+    let sound = tone(b'4', Shape { duration_ms: 60, ..Shape::default() }).unwrap();
+    call.caller_says(&sound[..320]);
+    call.command(Command::Secure);
+    call.caller_says(&sound[320..]);
+    call.caller_is_silent(ms(300));
+    assert_eq!(call.keys(), "");
+}
+
+#[test]
+fn a_lost_packet_in_a_tone_makes_it_no_other_and_no_second_key() {
+    let mut call = secured();
+    let sound = tone(b'4', Shape { duration_ms: 100, ..Shape::default() }).unwrap();
+    let packets: Vec<_> = sound.chunks(160).map(|samples| call.caller.audio(samples)).collect();
+    lose(&mut call, &packets, 2..3);
+    call.caller_is_silent(ms(300));
+    assert_eq!(call.keys(), "4");
 }

@@ -1,0 +1,83 @@
+//! Keys in the caller's sound, while the line is masked.
+
+use crate::detector::Detector;
+use crate::pairing::same;
+use card::Key;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// On a leg whose keys come by another way too, a tone waits so long for the event or INFO of its press.
+const WAIT: Duration = Duration::from_millis(120);
+/// Tones that may wait: nobody presses so many in that time.
+const WAITING_MAX: usize = 8;
+/// A key whose tones held less of the sound than this may be another one.
+const DOUBTFUL: f32 = 0.80;
+/// Samples of lost packets that are heard as silence, so that time goes on; after a longer gap nothing is left to go on.
+const GAP_SAMPLES_MAX: usize = 1_600;
+const SILENCE: [i16; 160] = [0; 160];
+
+/// A tone's key, and whether it is sure.
+pub(crate) struct Toned {
+    pub(crate) key: Key,
+    pub(crate) doubtful: bool,
+}
+
+/// Listens to the caller.
+pub(crate) struct InBand {
+    detector: Detector,
+    waiting: VecDeque<(Instant, Toned)>,
+}
+
+impl InBand {
+    pub(crate) fn new() -> Self {
+        Self { detector: Detector::new(), waiting: VecDeque::with_capacity(WAITING_MAX) }
+    }
+
+    /// Forgets what was heard: a key that began before the line was masked is none.
+    pub(crate) fn start_anew(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Time in which nothing came.
+    pub(crate) fn silence(&mut self, samples: usize) {
+        if samples > GAP_SAMPLES_MAX {
+            return self.detector = Detector::new();
+        }
+        let mut left = samples;
+        while left > 0 {
+            let now = left.min(SILENCE.len());
+            self.detector.push(SILENCE.get(..now).unwrap_or_default(), |_| ());
+            left -= now;
+        }
+    }
+
+    /// Sound. Two keys cannot be proved in one packet.
+    pub(crate) fn hear(&mut self, samples: &[i16]) -> Option<Toned> {
+        let mut found = None;
+        self.detector.push(samples, |proved| found = Some(Toned { doubtful: proved.held < DOUBTFUL, key: proved.key }));
+        found
+    }
+
+    /// Lets a tone wait for the event or INFO of its press.
+    pub(crate) fn wait(&mut self, now: Instant, toned: Toned) {
+        if self.waiting.len() == WAITING_MAX {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back((now + WAIT, toned));
+    }
+
+    /// The event or INFO has come: the tone that waits for it is the same press.
+    pub(crate) fn paired(&mut self, key: &Key) {
+        if let Some(place) = self.waiting.iter().position(|(_, toned)| same(&toned.key, key)) {
+            self.waiting.remove(place);
+        }
+    }
+
+    /// A tone that has waited in vain.
+    pub(crate) fn due(&mut self, now: Instant) -> Option<Toned> {
+        if self.waiting.front().is_some_and(|(due, _)| *due <= now) {
+            return self.waiting.pop_front().map(|(_, toned)| toned);
+        }
+        None
+    }
+}
