@@ -67,16 +67,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         tell(&format!(
             "\nTonewall demo. Open this link, once, in a browser on this machine:\n\n  {}\n\n\
-             A caller rings as soon as the desk is there. Type an amount, press Start, then Secure the line.\n\
+             A caller rings. Type an amount, secure the line, and watch the caller key a test card.\n\
              Recordings of the agent's side: {}\nCtrl-C ends the demo.\n",
             world.link(),
             world.recordings().display()
         ));
+        let kept = world.recordings();
         tokio::select! {
             result = caller::play(&world, arguments.story) => result?,
             () = stop::stopped(stop) => {}
         }
+        // The caller is only played, so nobody has to be waited for.
+        world.hang_up().await;
         world.end().await;
+        tell(&format!("The recordings are kept in {}; delete them when you like.", kept.display()));
         Ok(ExitCode::SUCCESS)
     })
 }

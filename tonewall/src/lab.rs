@@ -1,6 +1,6 @@
 //! `tonewall lab`: what `serve` never loads, for trying things out.
 
-use crate::{print, runtime, stop, tell};
+use crate::{print, runtime, said, stop, tell};
 use anyhow::Context;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,9 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
             // One file that cannot be read keeps none of the others from being read.
             let failed = files
                 .iter()
-                .filter(|file| decode(file, *times).inspect_err(|error| tell(&format!("tonewall: {error:#}"))).is_err())
+                .filter(|file| {
+                    decode(file, *times).inspect_err(|error| tell(&format!("tonewall: {}", said(error)))).is_err()
+                })
                 .count();
             Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }

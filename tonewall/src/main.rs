@@ -74,10 +74,21 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            tell(&format!("tonewall: {error:#}"));
+            tell(&format!("tonewall: {}", said(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, each once: many name their cause themselves.
+fn said(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Says something to the person at the terminal.
@@ -97,8 +108,9 @@ fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn,hyper=warn,reqwest=warn"));
     // A second call, as in the demo's tests, keeps the first subscriber.
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    let colors = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let _ = lines.with_ansi(colors).try_init();
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

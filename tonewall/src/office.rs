@@ -28,7 +28,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         if let Some(token) = first {
             tell(&format!(
                 "office: nobody has signed in here yet. This link signs in {}, once, within ten minutes:\n  \
-                 http://{}{}\n  Later links: tonewall user link --email {0}",
+                 http://{}{}\n  Later links: tonewall user link --email {0}\n  \
+                 Agents see calls, an admin none: tonewall user add --extension EXTENSION --email EMAIL --name NAME",
                 console::FIRST_ADMIN,
                 server.addr,
                 sign_in_path(&token)

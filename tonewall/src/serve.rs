@@ -25,14 +25,18 @@ pub(crate) struct Arguments {
 const RESTART_PAUSE: Duration = Duration::from_millis(300);
 /// A process that dies this soon after its start cannot run at all.
 const TOO_SOON: Duration = Duration::from_secs(2);
-/// Deaths too soon in a row, after which we give up.
+/// Deaths too soon in a row, after which we give up on a process that has run before.
 const TOO_SOON_MAX: u32 = 5;
 /// How long a process may take to stop: calls are drained for 30 s.
 const STOP_MAX: Duration = Duration::from_secs(35);
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     log();
-    let folder = arguments.folder.path.canonicalize().with_context(|| arguments.folder.path.display().to_string())?;
+    let folder = &arguments.folder.path;
+    if !folder.is_dir() {
+        anyhow::bail!("{}: there is no such folder", folder.display());
+    }
+    let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
     // A configuration that cannot work is said here once, not five times by a process that dies.
     let cde = node::Config::load(&folder.join("cde.toml"))?;
     let office = console::Config::load(&folder)?;
@@ -88,7 +92,7 @@ pub(crate) async fn supervise(plan: &Plan, stop: watch::Receiver<bool>) -> anyho
 
 /// Keeps one side running until told to stop; an error means that it cannot run.
 async fn keep_running(plan: &Plan, side: &'static str, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let mut too_soon = 0;
+    let (mut too_soon, mut has_run) = (0, false);
     loop {
         let started = tokio::time::Instant::now();
         let mut child = plan.start(side)?;
@@ -98,8 +102,11 @@ async fn keep_running(plan: &Plan, side: &'static str, stop: watch::Receiver<boo
             status = child.wait() => status?,
             () = stop::stopped(stop.clone()) => return end(child, leash).await,
         };
+        has_run |= started.elapsed() >= TOO_SOON;
         too_soon = if started.elapsed() < TOO_SOON { too_soon + 1 } else { 0 };
-        if too_soon >= TOO_SOON_MAX {
+        // What says at its first start that it cannot run will not run at its second.
+        let cannot_run = !has_run && status.code().is_some_and(|code| code != 0);
+        if cannot_run || too_soon >= TOO_SOON_MAX {
             // Said at once, because the other side may have calls to drain before the error is shown.
             tell(&format!("tonewall: giving up on the {side} process; the other one is stopped too"));
             anyhow::bail!("the {side} process ends as soon as it starts ({status}); what it said is above");

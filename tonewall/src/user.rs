@@ -54,6 +54,11 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn run_add(add: Add) -> anyhow::Result<ExitCode> {
+    if add.role == "agent" && add.extension.is_none() {
+        anyhow::bail!(
+            "an agent sees the calls of one extension: say which with --extension, or add an admin with --role admin"
+        );
+    }
     let config = load(&add.folder.path)?;
     let password = password(&add)?;
     let role = if add.role == "admin" { console::Role::Admin } else { console::Role::Agent };

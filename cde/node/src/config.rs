@@ -164,6 +164,15 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file is another user's.
+    #[error(
+        "{path} is not for this user: a start under two users gives it to tonewall-cde. Start so again, or give it back \
+         (chown) for a start with --one-user"
+    )]
+    NotOurs {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Not what was expected; the message names line and column.
     #[error("{path}: {message}")]
     Parse {
@@ -188,6 +197,9 @@ impl Config {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(ConfigError::NotOurs { path: path.to_owned() });
+            }
             Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
         };
         Self::parse(&text, path)

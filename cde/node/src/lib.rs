@@ -53,6 +53,9 @@ pub enum NodeError {
     /// A gateway.
     #[error(transparent)]
     Charger(#[from] ChargerError),
+    /// Another cde has the folder.
+    #[error("another tonewall uses {0}: stop it first, or give this one a folder of its own")]
+    InUse(PathBuf),
     /// A socket, a file or a thread.
     #[error("{what}: {source}")]
     Io {
@@ -105,6 +108,7 @@ pub async fn run(
         return Err(NodeError::NoLockedMemory);
     }
     private_folder(&places.data)?;
+    let _alone = alone_in(&places.data)?;
     let journal = journal::Journal::open(&places.data.join("journal.db")).await?;
     let (ended, outcomes) = mpsc::channel(1024);
     let charger = Charger::new(&config, journal.clone(), ended)?;
@@ -195,6 +199,16 @@ fn private_folder(folder: &Path) -> Result<(), NodeError> {
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o710)).map_err(io(what()))
 }
 
+/// Two of us on one journal would both ask for the same attempts, and the second would take the first one's door. The
+/// system gives the lock back when the process ends, however it ends.
+fn alone_in(folder: &Path) -> Result<std::fs::File, NodeError> {
+    let file = folder.join("lock");
+    let lock = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file);
+    let lock = lock.map_err(io(format!("lock file {}", file.display())))?;
+    lock.try_lock().map_err(|_| NodeError::InUse(folder.to_owned()))?;
+    Ok(lock)
+}
+
 /// A secret of 32 bytes in a file for this user alone; made when it is not there.
 fn secret(file: &Path, seeds: &seeds::Seeds) -> Result<[u8; 32], NodeError> {
     use std::io::Write;
@@ -212,6 +226,17 @@ fn secret(file: &Path, seeds: &seeds::Seeds) -> Result<[u8; 32], NodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_for_one_at_a_time() {
+        let folder = std::env::temp_dir().join(format!("tonewall-alone-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let first = alone_in(&folder).unwrap();
+        assert!(matches!(alone_in(&folder), Err(NodeError::InUse(_))));
+        drop(first);
+        assert!(alone_in(&folder).is_ok());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn relative_paths_start_at_the_folder() {

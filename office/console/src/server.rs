@@ -8,7 +8,13 @@ use crate::{
     secret::SecretError,
     store::{Store, StoreError, audit::Entry},
 };
-use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 /// How long requests may go on after the signal to stop; longer than a command waits for the cde.
@@ -25,6 +31,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Another office has the database.
+    #[error("another tonewall uses {0}: stop it first, or give this one a database of its own")]
+    InUse(PathBuf),
     /// The database.
     #[error("{path}: {source}")]
     Store {
@@ -50,6 +59,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     door: JoinHandle<()>,
     stop_door: watch::Sender<bool>,
+    /// Held as long as this office runs.
+    _alone: std::fs::File,
 }
 
 /// Starts the office and runs it until `shutdown` is done.
@@ -57,12 +68,28 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     Server::start(config).await?.run_until(shutdown).await
 }
 
+/// A second office would serve the same desks from the same database, and neither would see the other's calls. Commands
+/// such as `user add` need no lock.
+fn alone_with(database: &Path) -> Result<std::fs::File, StartError> {
+    let mut file = database.as_os_str().to_owned();
+    file.push(".lock");
+    let file = PathBuf::from(file);
+    let in_use = || StartError::InUse(database.to_owned());
+    let store = |source| StartError::Store { path: file.clone(), source };
+    let lock = std::fs::OpenOptions::new().create(true).append(true).open(&file);
+    let lock = lock.map_err(|source| store(StoreError::File { path: file.clone(), source }))?;
+    lock.try_lock().map_err(|_| in_use())?;
+    Ok(lock)
+}
+
 impl Server {
     /// Opens the database, listens, and begins to connect to the cde. Requests wait until [`Server::run_until`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let listen = config.listen;
-        let store = Store::open(&config.database).await;
-        let store = store.map_err(|source| StartError::Store { path: config.database.clone(), source })?;
+        let path = config.database.clone();
+        let store = Store::open(&path).await;
+        let store = store.map_err(|source| StartError::Store { path: path.clone(), source })?;
+        let alone = alone_with(&path)?;
         let listener = TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })?;
         let addr = listener.local_addr().map_err(|source| StartError::Listen { listen, source })?;
         let (door, commands) = Door::new();
@@ -72,12 +99,12 @@ impl Server {
         let (stop_door, stopping) = watch::channel(false);
         let door = tokio::spawn(connection::keep(app.clone(), commands, stopping));
         tracing::info!(%addr, "the office listens");
-        Ok(Self { addr, app, listener, stop, door, stop_door })
+        Ok(Self { addr, app, listener, stop, door, stop_door, _alone: alone })
     }
 
     /// Serves until `shutdown` is done, then ends the event streams, finishes what was asked, and closes the database.
     pub async fn run_until(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
-        let Self { app, listener, stop, door, stop_door, .. } = self;
+        let Self { app, listener, stop, door, stop_door, _alone, .. } = self;
         let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let mut stopping = app.stop.clone();
         let ending = async move {

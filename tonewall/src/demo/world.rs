@@ -90,10 +90,25 @@ impl World {
         Desk::sign_in(self.office, EMAIL, PASSWORD).await
     }
 
+    /// Ends the call that stands, if one does.
+    pub(super) async fn hang_up(&self) {
+        // A phone that is gone has no call.
+        let _ = self.caller.lock().await.hang_up().await;
+    }
+
+    /// Ends everything. Of what was written only the recordings stay.
     pub(super) async fn end(self) {
         self.stop.send_replace(true);
         // What went wrong in ending is of no use to anybody any more.
         let _ = tokio::time::timeout(Duration::from_secs(10), self.supervisor).await;
+        let kept = self.folder.join("recordings");
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if entry.is_dir() && entry != kept {
+                let _ = std::fs::remove_dir_all(entry);
+            } else if entry.is_file() {
+                let _ = std::fs::remove_file(entry);
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! door: the cde's files are the cde's alone.
 
 use super::folders::{Owner, hand_over_file, hand_over_folder};
+use crate::tell;
 use anyhow::Context;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -61,7 +62,7 @@ impl Users {
         let Self::Two { cde, office, door } = self else { return Ok(()) };
         let (cde, office) = (Owner { uid: cde, gid: door }, Owner { uid: office, gid: door });
         let inner = places.recordings.as_deref().map_or("", name);
-        let kept = |name: &str| name.starts_with("journal.db") || ["digest.key", "door", inner].contains(&name);
+        let kept = |name: &str| name.starts_with("journal.db") || ["digest.key", "lock", "door", inner].contains(&name);
         hand_over_folder(&places.data, cde, 0o710, kept)?;
         if let Some(recordings) = &places.recordings {
             hand_over_folder(recordings, cde, 0o700, |name| name.ends_with(".wav"))?;
@@ -73,7 +74,11 @@ impl Users {
             let file = name(database);
             hand_over_folder(folder, office, 0o700, |entry| !file.is_empty() && entry.starts_with(file))?;
         }
-        hand_over_file(&folder.join("cde.toml"), cde, 0o600)
+        let file = folder.join("cde.toml");
+        if std::fs::metadata(&file).is_ok_and(|data| data.uid() != cde.uid) {
+            tell(&format!("tonewall: {} now belongs to {CDE}, for whom alone it is", file.display()));
+        }
+        hand_over_file(&file, cde, 0o600)
     }
 
     /// Sets user, group and the peer that the process must find at the door.

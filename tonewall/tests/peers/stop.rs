@@ -29,6 +29,30 @@ async fn when_one_side_cannot_run_the_other_is_stopped_too_and_the_reason_is_tol
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_tonewall_in_the_same_folder_is_refused_and_the_first_keeps_its_door() -> anyhow::Result<()> {
+    let stage = Stage::start("second", Setting::new(13, Vec::new())).await?;
+    // Another configuration with ports of its own, so that nothing but the folders stand in its way.
+    let second = Folder::new("second-configuration")?;
+    let (data, database) = (stage.folder.join("cde-data"), stage.folder.join("office-data/office.db"));
+    let cde = format!("[sip]\nlisten = \"{}\"\n[data]\nfolder = \"{}\"\n", free_udp()?, data.display());
+    std::fs::write(second.join("cde.toml"), cde)?;
+    let office = format!("listen = \"{}\"\ndatabase = \"{}\"\n", crate::stage::free_tcp()?, database.display());
+    std::fs::write(second.join("office.toml"), office)?;
+    let mut command = Command::new(binary::normal());
+    command.args(["serve", "--one-user", "--config"]).arg(second.path());
+    let said = run_command(&mut command, Duration::from_secs(40)).await?;
+    assert!(!said.good && said.stderr.contains("another tonewall uses"), "{}", said.stderr);
+    assert!(!said.stderr.contains("starting it again"), "one try is enough: {}", said.stderr);
+    stage.ready().await?;
+    signal("KILL", stage.pid("office").await?);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stage.ready().await?;
+    second.forget();
+    stage.passed();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_is_asked_to_stop_ends_and_is_started_again() -> anyhow::Result<()> {
     let stage = Stage::start("asked", Setting::new(11, Vec::new())).await?;
     for side in ["cde", "office"] {

@@ -87,7 +87,7 @@ pub(crate) async fn sign_in(
     let found = app.store.sign_in_begin(now_ms(), &email).await?;
     if let Door::Locked(until) = found {
         audit(&app, &email, "locked", &address).await?;
-        let detail = "Too many failures. Wait, or ask an admin.";
+        let detail = "Too many failures. Wait for half an hour, or ask an admin for a link (tonewall user link).";
         let seconds = (until - now_ms()).max(0) / 1000 + 1;
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "locked", detail).retry_after(seconds));
     }
