@@ -2,7 +2,7 @@
 
 use card::{Card, Expiry, Pan};
 use std::time::Instant;
-use wire::{AttemptId, DeclineClass, Field, MerchantId, Money};
+use wire::{AttemptId, DeclineClass, Field, MerchantId, Money, Outcome};
 
 /// What a gateway's request is built from. It borrows: the card stays where it is.
 pub struct Sending<'a> {
@@ -42,4 +42,9 @@ pub(crate) fn after_decline(card: Card, class: DeclineClass) -> Option<Remains> 
         DeclineClass::ExpiredCard => Some(Remains { pan, expiry: None, refused: Field::Expiry }),
         _ => None,
     }
+}
+
+/// May it replace `Unknown`?
+pub(crate) fn settles(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Approved { .. } | Outcome::Declined { .. } | Outcome::Abandoned)
 }

@@ -424,3 +424,9 @@ fn cvv_reason(error: CvvError) -> RejectReason {
         CvvError::Exhausted(_) => RejectReason::KeyLost,
     }
 }
+
+/// A charge needs number and expiry; nothing is asked twice.
+pub(crate) fn fields_valid(fields: &[Field]) -> bool {
+    let count = |field| fields.iter().filter(|f| **f == field).count();
+    count(Field::Pan) == 1 && count(Field::Expiry) == 1 && count(Field::Cvv) <= 1
+}

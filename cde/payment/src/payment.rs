@@ -1,7 +1,7 @@
 //! The machine of one payment, from order to last outcome.
 
-use crate::authorization::{Authorization, Sending, after_decline};
-use crate::capture::Capture;
+use crate::authorization::{Authorization, Sending, after_decline, settles};
+use crate::capture::{Capture, fields_valid};
 use crate::grid;
 use crate::rules::Rules;
 use card::{Card, Key, YearMonth};
@@ -488,15 +488,4 @@ impl Payment {
             self.show_at = Some(grid::next(self.grid_from, now));
         }
     }
-}
-
-/// A charge needs number and expiry; nothing is asked twice.
-fn fields_valid(fields: &[Field]) -> bool {
-    let count = |field| fields.iter().filter(|f| **f == field).count();
-    count(Field::Pan) == 1 && count(Field::Expiry) == 1 && count(Field::Cvv) <= 1
-}
-
-/// May it replace `Unknown`?
-fn settles(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Approved { .. } | Outcome::Declined { .. } | Outcome::Abandoned)
 }
