@@ -188,4 +188,6 @@ pub enum AlarmKind {
     ProofMissing,
     /// Something other than generated sound was about to reach the agent.
     LeakSuspected,
+    /// The caller pressed six keys in a row while the line was open.
+    KeysOnOpenLine,
 }

@@ -9,10 +9,10 @@ mod pay;
 mod session;
 mod setup;
 
-use crate::Config;
 use crate::leg::Leg;
 use crate::switchboard::{Commands, MediaOrder, MediaReport, Output};
 use crate::wall::Wall;
+use crate::{Config, OpenLineKeys};
 use line::Line;
 use media::Side;
 use pay::Till;
@@ -50,6 +50,7 @@ impl Context<'_> {
 pub(crate) struct Call {
     id: CallId,
     extension: Extension,
+    open_line_keys: OpenLineKeys,
     caller_shown: String,
     called: String,
     started_unix_ms: i64,

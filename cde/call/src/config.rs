@@ -64,6 +64,28 @@ pub struct Route {
     pub prefix: String,
     /// The extension to call instead.
     pub extension: Option<Extension>,
+    /// What six keys in a row on an open line mean here.
+    pub open_line_keys: OpenLineKeys,
+}
+
+/// What is done when a caller presses six keys in a row on an open line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OpenLineKeys {
+    /// Nothing: a menu may ask for them.
+    #[default]
+    Ignore,
+    /// An alarm in the audit trail: an agent may be taking a card without securing the line.
+    Alarm,
+    /// The alarm, and the line is secured.
+    Secure,
+}
+
+/// Where a call goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) destination: SocketAddr,
+    pub(crate) extension: Extension,
+    pub(crate) open_line_keys: OpenLineKeys,
 }
 
 /// Why a call goes nowhere.
@@ -77,7 +99,7 @@ pub(crate) enum NoWay {
 
 impl Config {
     /// Where a call from this address to this number goes, and under which extension.
-    pub(crate) fn way(&self, from: SocketAddr, called: &str) -> Result<(SocketAddr, Extension), NoWay> {
+    pub(crate) fn way(&self, from: SocketAddr, called: &str) -> Result<Way, NoWay> {
         let sources: Vec<&str> =
             self.trunks.iter().filter(|trunk| trunk.sends_from(from)).map(|trunk| trunk.name.as_str()).collect();
         if sources.is_empty() {
@@ -90,7 +112,7 @@ impl Config {
             Some(extension) => extension.clone(),
             None => called.parse().map_err(|_| NoWay::NoRoute)?,
         };
-        Ok((trunk.destination(), extension))
+        Ok(Way { destination: trunk.destination(), extension, open_line_keys: route.open_line_keys })
     }
 }
 
@@ -105,6 +127,7 @@ mod tests {
             to: "pbx".to_owned(),
             prefix: prefix.to_owned(),
             extension: extension.map(|text| text.parse().unwrap()),
+            open_line_keys: OpenLineKeys::Ignore,
         };
         Config {
             sip: ([127, 0, 0, 1], 5060).into(),
@@ -122,9 +145,9 @@ mod tests {
     #[test]
     fn the_longest_prefix_decides() {
         let carrier = ([127, 0, 0, 1], 5070).into();
-        let (to, extension) = config().way(carrier, "442071").unwrap();
-        assert_eq!((to.port(), extension.as_str()), (5080, "1001"));
-        assert_eq!(config().way(carrier, "4477").unwrap().1.as_str(), "4477");
+        let way = config().way(carrier, "442071").unwrap();
+        assert_eq!((way.destination.port(), way.extension.as_str()), (5080, "1001"));
+        assert_eq!(config().way(carrier, "4477").unwrap().extension.as_str(), "4477");
         assert_eq!(config().way(carrier, "1234"), Err(NoWay::NoRoute));
     }
 

@@ -23,5 +23,5 @@ mod info;
 mod leg;
 mod wall;
 
-pub use config::{Config, Route, Trunk};
+pub use config::{Config, OpenLineKeys, Route, Trunk};
 pub use switchboard::{Charge, MediaOrder, MediaReport, Output, Switchboard};

@@ -103,6 +103,19 @@ fn an_agent_who_declines_does_not_look_like_a_trunk_that_is_down() {
 }
 
 #[test]
+fn six_keys_on_an_open_line_are_an_alarm_where_the_route_says_so() {
+    let alarm = |action: &AuditAction| *action == AuditAction::Alarm { kind: wire::record::AlarmKind::KeysOnOpenLine };
+    for (number, alarms, secures) in [("1001", false, 0), ("1002", true, 0), ("1003", true, 1)] {
+        let mut world = World::new();
+        world.talk_at(number);
+        world.media(media::Event::KeysOnOpenLine);
+        assert_eq!((world.audited(alarm), world.secures()), (alarms, secures), "{number}");
+        let line = if secures == 1 { LineState::Secured } else { LineState::Open };
+        assert_eq!(world.snapshot().line, line, "{number}");
+    }
+}
+
+#[test]
 fn secured_is_answered_only_with_the_medias_proof() {
     let mut world = World::new();
     world.talk();
@@ -307,7 +320,7 @@ fn info_digits_pass_on_an_open_line_and_are_consumed_on_any_other() {
     world.talk();
     world.caller_info("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n");
     assert_eq!(world.agent_infos(), 1);
-    assert!(world.info_keys.is_empty());
+    assert_eq!(world.info_keys, b"5", "counted by the media session, which gives no key of an open line");
     world.media_answers = false;
     world.command(Action::Secure);
     world.caller_info("application/dtmf-relay", "Signal=6\r\n");
@@ -316,7 +329,7 @@ fn info_digits_pass_on_an_open_line_and_are_consumed_on_any_other() {
     world.media(media::Event::Releasing);
     world.caller_info("application/dtmf", "8");
     assert_eq!(world.agent_infos(), 1, "not one more while securing, secured or releasing");
-    assert_eq!(world.info_keys, b"678");
+    assert_eq!(world.info_keys, b"5678");
     assert_eq!(world.caller_answers(), [200, 200, 200, 200]);
 }
 

@@ -106,6 +106,8 @@ pub enum Event {
     KeyLost,
     /// The mask has been generating for another half second.
     Proof,
+    /// The caller has pressed six keys in a row on an open line, where the agent hears them.
+    KeysOnOpenLine,
     /// What was about to go to the agent looked like a key. The agent leg is mute until the next
     /// [`Command::Secure`], or until the line is opened.
     LeakSuspected,

@@ -25,6 +25,7 @@
 //! | `quiet` | the clock of the unmasking rule |
 //! | `keys`, `pairing` | RFC 4733 events to key presses; the same press by INFO, by event and as a tone |
 //! | [`detector`], `inband` | keys in the caller's sound: proof, and what is waited for |
+//! | `openline` | keys in a row on an open line |
 //! | `recorder` | frames of what was heard and said |
 //! | [`rtp`], [`event`], [`g711`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
 
@@ -41,6 +42,7 @@ mod keys;
 mod leg;
 mod mask;
 mod number;
+mod openline;
 mod outputs;
 mod pairing;
 mod quiet;

@@ -9,6 +9,7 @@ use crate::keys::Keys;
 use crate::leg::{Arrived, Leg, Media, Samples};
 use crate::mask::Mask;
 use crate::masking_enabled;
+use crate::openline::OpenLine;
 use crate::outputs::Outputs;
 use crate::pairing::Pairing;
 use crate::recorder::Recorder;
@@ -32,6 +33,7 @@ pub struct Session {
     inband: InBand,
     habits: Habits,
     mask: Option<Mask>,
+    open_line: OpenLine,
     barrier: Option<Barrier>,
     recorder: Option<Recorder>,
     outputs: Outputs,
@@ -54,6 +56,7 @@ impl Session {
             inband: InBand::new(),
             habits: Habits::default(),
             mask: None,
+            open_line: OpenLine::default(),
             barrier: None,
             recorder: config.record.then(Recorder::new),
             outputs: Outputs::new(),

@@ -91,6 +91,22 @@ pub struct Route {
     /// The extension to call instead of the called number.
     #[serde(default)]
     pub extension: Option<String>,
+    /// What six keys in a row of the caller mean while the line is open.
+    #[serde(default)]
+    pub open_line_keys: OpenLineKeys,
+}
+
+/// `open_line_keys` of a `[[route]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OpenLineKeys {
+    /// Nothing: a menu may ask for them.
+    #[default]
+    Ignore,
+    /// An alarm in the audit trail.
+    Alarm,
+    /// The alarm, and the line is secured.
+    Secure,
 }
 
 /// `[[gateway]]`

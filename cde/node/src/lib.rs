@@ -177,6 +177,11 @@ fn call_config(config: &Config, sip: SocketAddr, record: bool) -> calls::Config 
         to: route.to.clone(),
         prefix: route.prefix.clone(),
         extension: route.extension.as_ref().and_then(|extension| extension.parse().ok()),
+        open_line_keys: match route.open_line_keys {
+            config::OpenLineKeys::Ignore => calls::OpenLineKeys::Ignore,
+            config::OpenLineKeys::Alarm => calls::OpenLineKeys::Alarm,
+            config::OpenLineKeys::Secure => calls::OpenLineKeys::Secure,
+        },
     };
     calls::Config {
         sip,

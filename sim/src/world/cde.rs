@@ -7,7 +7,7 @@ use super::{MEDIA, US, World};
 use crate::oracle::Promise;
 use crate::plan::Side as Process;
 use crate::sabotage::Sabotage;
-use ::call::{Config, Output, Route, Switchboard, Trunk};
+use ::call::{Config, OpenLineKeys, Output, Route, Switchboard, Trunk};
 use gateway::Sandbox;
 use media::{Remote, Side};
 use payment::Rules;
@@ -61,7 +61,8 @@ fn config(lanes: &[Lane]) -> Config {
     });
     let routes = lanes.iter().map(|lane| {
         let (from, to) = names(lane);
-        Route { from, to, prefix: String::new(), extension: Some(lane.extension.clone()) }
+        let open_line_keys = OpenLineKeys::Alarm;
+        Route { from, to, prefix: String::new(), extension: Some(lane.extension.clone()), open_line_keys }
     });
     Config {
         sip: US,

@@ -30,7 +30,7 @@ async fn when_one_side_cannot_run_the_other_is_stopped_too_and_the_reason_is_tol
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_tonewall_in_the_same_folder_is_refused_and_the_first_keeps_its_door() -> anyhow::Result<()> {
-    let stage = Stage::start("second", Setting::new(13, Vec::new())).await?;
+    let stage = Stage::start("second", Setting::new(14, Vec::new())).await?;
     // Another configuration with ports of its own, so that nothing but the folders stand in its way.
     let second = Folder::new("second-configuration")?;
     let (data, database) = (stage.folder.join("cde-data"), stage.folder.join("office-data/office.db"));

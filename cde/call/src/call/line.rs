@@ -1,6 +1,7 @@
 //! The line: open, secured, releasing. What it is, the media session says; this only asks and believes proof.
 
 use super::{Call, Context, Phase};
+use crate::OpenLineKeys;
 use crate::switchboard::Output;
 use std::time::{Duration, Instant};
 use wire::record::AlarmKind;
@@ -111,8 +112,22 @@ impl Call {
             media::Event::Releasing => self.line_is(context, LineState::Releasing),
             media::Event::Opened => self.line_is(context, LineState::Open),
             media::Event::Proof => self.prove(context),
+            media::Event::KeysOnOpenLine => self.keys_on_open_line(context),
             media::Event::LeakSuspected => self.fault(context, AlarmKind::LeakSuspected),
             media::Event::Key(_) | media::Event::KeyLost => {}
+        }
+    }
+
+    /// The caller is keying something long where the agent can hear it.
+    fn keys_on_open_line(&mut self, context: &mut Context<'_>) {
+        if self.line.state != LineState::Open || self.open_line_keys == OpenLineKeys::Ignore {
+            return;
+        }
+        self.audit(context, Origin::Caller, AuditAction::Alarm { kind: AlarmKind::KeysOnOpenLine });
+        if self.open_line_keys == OpenLineKeys::Secure && matches!(self.phase, Phase::Talking) {
+            self.media(context, media::Command::Secure);
+            self.take_back_infos(context);
+            self.set_line(context, LineState::Securing, &Origin::System);
         }
     }
 

@@ -192,7 +192,8 @@ impl Call {
             (_, false) if keys => 200,
             (_, false) => 415,
         };
-        if let (Some(key), Side::Caller, false) = (key, side, self.line.lets_info_pass()) {
+        if let (Some(key), Side::Caller) = (key, side) {
+            // On an open line it is only counted there.
             self.media(context, media::Command::InfoKey { key: key.key, duration_ms: key.duration_ms });
         }
         context.endpoint.respond(context.now, request, status);

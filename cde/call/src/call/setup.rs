@@ -3,7 +3,7 @@
 use super::{Call, Context};
 use crate::call::line::Line;
 use crate::call::pay::Till;
-use crate::config::NoWay;
+use crate::config::{NoWay, Way};
 use crate::leg::{CODECS, Leg};
 use crate::switchboard::{MediaOrder, Output, PAIRS_MAX};
 use media::Side;
@@ -54,7 +54,7 @@ impl Call {
     ) -> Result<Self, u16> {
         let hops = invite.max_forwards.checked_sub(1).ok_or(483_u16)?;
         let called = invite.uri.user().unwrap_or_default().to_owned();
-        let (destination, extension) = context.config.way(from, &called).map_err(status_of)?;
+        let Way { destination, extension, open_line_keys } = context.config.way(from, &called).map_err(status_of)?;
         let offer = match &invite.body {
             None => None,
             Some(body) => Some(read_offer(body)?),
@@ -71,6 +71,7 @@ impl Call {
         Ok(Self {
             id,
             extension,
+            open_line_keys,
             caller_shown: shown(&invite.from),
             called: printable(&called),
             started_unix_ms: context.wall.unix_ms(context.now),

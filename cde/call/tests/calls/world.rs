@@ -1,6 +1,6 @@
 //! A carrier, a PBX and a media session around one switchboard.
 
-use call::{Config, MediaOrder, MediaReport, Output, Route, Switchboard, Trunk};
+use call::{Config, MediaOrder, MediaReport, OpenLineKeys, Output, Route, Switchboard, Trunk};
 use card::Key;
 use payment::Rules;
 use sip::offer_answer::{Direction, LocalMedia, Offer, Origin};
@@ -138,13 +138,21 @@ impl World {
             ip: address.ip(),
             port: Some(address.port()),
         };
+        let route = |prefix: &str, open_line_keys| {
+            let (from, to) = ("carrier".to_owned(), "pbx".to_owned());
+            Route { from, to, prefix: prefix.to_owned(), extension: None, open_line_keys }
+        };
         let config = Config {
             sip: US,
             media: [127, 0, 0, 9].into(),
             ports: (10_000, 10_200),
             calls_max: 20,
             trunks: vec![trunk("carrier", CARRIER), trunk("pbx", AGENT)],
-            routes: vec![Route { from: "carrier".into(), to: "pbx".into(), prefix: "10".into(), extension: None }],
+            routes: vec![
+                route("10", OpenLineKeys::Ignore),
+                route("1002", OpenLineKeys::Alarm),
+                route("1003", OpenLineKeys::Secure),
+            ],
             merchants: ["main".parse().unwrap()].into(),
             rules: Rules::default(),
             record: false,
@@ -188,15 +196,23 @@ impl World {
     }
 
     pub(crate) fn ring(&mut self) {
+        self.ring_at("1001");
+    }
+
+    fn ring_at(&mut self, number: &str) {
         self.agent.answers_calls = false;
         let origin = self.caller.origin();
         let offer = self.caller.local.offer(origin);
-        self.invite("1001", Some(offer));
+        self.invite(number, Some(offer));
         self.settle();
     }
 
     pub(crate) fn talk(&mut self) {
-        self.ring();
+        self.talk_at("1001");
+    }
+
+    pub(crate) fn talk_at(&mut self, number: &str) {
+        self.ring_at(number);
         self.agent.pick_up(self.now);
         self.settle();
     }

@@ -91,7 +91,7 @@ impl Session {
         self.disturb(now + down);
         self.inband.paired(&known);
         if self.pairing.info(now, known) {
-            self.press(Key::from_char(key));
+            self.press(now, Key::from_char(key));
         }
     }
 
@@ -110,15 +110,19 @@ impl Session {
         let Some(key) = Key::from_event(code) else { return };
         self.inband.paired(&key);
         if self.pairing.event(now, key) {
-            self.press(Key::from_event(code));
+            self.press(now, Key::from_event(code));
         }
     }
 
-    /// On an open line a key is only relayed.
-    fn press(&mut self, key: Option<Key>) {
-        if let (Some(mask), Some(key)) = (&mut self.mask, key) {
-            mask.beep();
-            self.event(Event::Key(key));
+    /// On an open line a key is only relayed, and counted.
+    fn press(&mut self, now: Instant, key: Option<Key>) {
+        match (&mut self.mask, key) {
+            (Some(mask), Some(key)) => {
+                mask.beep();
+                self.event(Event::Key(key));
+            }
+            (None, Some(_)) if self.open_line.key(now) => self.event(Event::KeysOnOpenLine),
+            _ => {}
         }
     }
 
@@ -161,16 +165,17 @@ impl Session {
         lost >= KEY_PACKETS_MIN + of_new_key.saturating_sub(1) + of_old_key
     }
 
-    /// While masked: is there a tone, which, and is the caller still there?
+    /// Is there a tone, and which? While masked also: is it suspicious, and is the caller still there?
     fn listen(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>) {
-        let Some(mask) = &mut self.mask else { return };
-        mask.quiet.packet(now);
         let samples = match arrived.media {
             Media::Audio(payload) => Some(Samples::decode(from, payload)),
             Media::Event(_) => None,
         };
-        if samples.as_ref().is_some_and(|samples| mask.suspicion.push(samples.as_slice())) {
-            mask.suspect(now);
+        if let Some(mask) = &mut self.mask {
+            mask.quiet.packet(now);
+            if samples.as_ref().is_some_and(|samples| mask.suspicion.push(samples.as_slice())) {
+                mask.suspect(now);
+            }
         }
         let packet = usize::try_from(self.caller.packet_samples()).unwrap_or_default();
         match arrived.order {
@@ -211,7 +216,7 @@ impl Session {
     fn tone_counts(&mut self, now: Instant, toned: Toned) {
         self.pairing.tone_counts(now, &toned.key);
         if !toned.doubtful {
-            self.press(Some(toned.key));
+            self.press(now, Some(toned.key));
         } else if self.mask.is_some() {
             self.event(Event::KeyLost);
         }

@@ -17,6 +17,7 @@ impl Session {
             None => {
                 self.mask = Some(Mask::new(now));
                 self.inband.start_anew();
+                self.open_line.start_anew();
                 self.cut();
             }
         }

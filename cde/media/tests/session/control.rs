@@ -16,6 +16,6 @@ fn with_the_mask_off_the_digits_reach_the_agent() {
     call.caller_keys("77");
     assert_eq!(decode(&call.agent_heard()), "4012");
     assert!(call.agent.got.iter().any(|got| got.header.payload_type == EVENTS && got.payload[0] == 7));
-    assert_eq!((call.keys().as_str(), call.times("Secured").len()), ("77", 1));
+    assert_eq!((call.keys().as_str(), call.times("Secured").len()), ("401277", 1));
     assert!(!call.times("Proof").is_empty());
 }

@@ -205,6 +205,7 @@ fn name(event: Event) -> String {
         Event::Opened => "Opened".to_owned(),
         Event::Proof => "Proof".to_owned(),
         Event::LeakSuspected => "LeakSuspected".to_owned(),
+        Event::KeysOnOpenLine => "KeysOnOpenLine".to_owned(),
         Event::KeyLost => "!".to_owned(),
         Event::Key(Key::Digit(digit)) => digit.expose(|value| value.to_string()),
         Event::Key(Key::Star) => "*".to_owned(),

@@ -1,6 +1,7 @@
 //! The open line.
 
 use crate::harness::{Call, EVENTS, Peer, hum, ms, remote};
+use media::dtmf::{Shape, tone};
 use media::{Codec, Command, Remote, Side, g711};
 
 #[test]
@@ -150,4 +151,29 @@ fn the_recording_holds_what_was_heard_and_said_frame_by_frame() {
     assert!(loud <= 320);
     assert!(call.frames[5].said.iter().all(|sample| (sample - 1000).abs() < 40));
     assert_eq!((call.frames[19].heard, call.frames[19].said), ([0; 160], [0; 160]));
+}
+
+#[test]
+fn six_keys_in_a_row_on_an_open_line_are_told_by_whatever_way_they_come() {
+    let told = |press: &dyn Fn(&mut Call, char)| {
+        let mut call = Call::new();
+        for key in "401288".chars() {
+            assert!(call.times("KeysOnOpenLine").is_empty());
+            press(&mut call, key);
+            call.caller_is_silent(ms(300));
+        }
+        call.times("KeysOnOpenLine").len()
+    };
+    assert_eq!(told(&|call, key| call.caller_keys(&key.to_string())), 1, "events");
+    assert_eq!(told(&|call, key| call.info(key as u8)), 1, "INFO");
+    let sound = |key: char| tone(key as u8, Shape::default()).unwrap();
+    assert_eq!(told(&|call, key| call.caller_says(&sound(key))), 1, "tones");
+    assert_eq!(
+        told(&|call, key| {
+            call.caller_keys(&key.to_string());
+            call.info(key as u8);
+        }),
+        1,
+        "two ways at once"
+    );
 }
