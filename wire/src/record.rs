@@ -173,6 +173,13 @@ pub enum AuditAction {
         /// Which.
         payment: PaymentId,
     },
+    /// Nothing of a security code is held any more.
+    CodeWiped {
+        /// Of which payment.
+        payment: PaymentId,
+        /// Since its last key, in microseconds.
+        lived_us: u64,
+    },
     /// A command was refused.
     Refused {
         /// Why.

@@ -202,6 +202,11 @@ impl Capture {
         self.key_due = None;
     }
 
+    /// Is anything of a security code held?
+    pub(crate) fn holds_code(&self) -> bool {
+        self.cvv.is_some() || (self.live == Some(Field::Cvv) && !self.keyed.is_empty())
+    }
+
     pub(crate) fn forget_shown(&mut self) {
         self.shown = None;
     }

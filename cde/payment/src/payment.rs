@@ -19,6 +19,11 @@ pub enum Output {
         /// Which attempt; as handed to [`Payment::authorize`].
         attempt: AttemptId,
     },
+    /// Nothing of a security code is held any more.
+    CodeWiped {
+        /// Since its last key.
+        lived: Duration,
+    },
 }
 
 /// Where the payment stands, with what it owns there.
@@ -59,6 +64,10 @@ pub struct Payment {
     idle_until: Option<Instant>,
     /// The card was wiped because its time was up, and no field has been asked since.
     card_gone: bool,
+    /// When the last key of a security code was pressed; none while nothing of one is held.
+    code_keyed_at: Option<Instant>,
+    /// The time of the newest input.
+    now: Instant,
     /// The grid counts from here: from the order, then from the line's securing, as the beeps do.
     grid_from: Instant,
     shown: Progress,
@@ -103,6 +112,8 @@ impl Payment {
             keep_until: None,
             idle_until: None,
             card_gone: false,
+            code_keyed_at: None,
+            now,
             grid_from: now,
             shown,
             show_at: None,
@@ -148,6 +159,9 @@ impl Payment {
     pub fn handle_key(&mut self, now: Instant, key: Key) {
         self.handle_timeout(now);
         if matches!(self.stage, Stage::Capturing) {
+            if self.capture.live() == Some(Field::Cvv) {
+                self.code_keyed_at = Some(now);
+            }
             self.capture.handle_key(now, &key);
             self.rearm_idle(now);
             self.show_on_grid(now);
@@ -267,6 +281,7 @@ impl Payment {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
         if matches!(self.stage, Stage::Capturing) {
             self.capture.handle_timeout(now);
         }
@@ -289,6 +304,11 @@ impl Payment {
     pub fn poll_output(&mut self) -> Option<Output> {
         if let Some(attempt) = self.send.take() {
             return Some(Output::Send { attempt });
+        }
+        if !self.holds_code()
+            && let Some(keyed_at) = self.code_keyed_at.take()
+        {
+            return Some(Output::CodeWiped { lived: self.now.saturating_duration_since(keyed_at) });
         }
         std::mem::take(&mut self.changed).then_some(Output::Changed)
     }
@@ -326,6 +346,14 @@ impl Payment {
             _ => false,
         };
         kept || self.capture.holds_digits()
+    }
+
+    fn holds_code(&self) -> bool {
+        let kept = match &self.stage {
+            Stage::ExpectOutcome(Authorization { card, .. }) | Stage::NotSent(card) => card.as_ref(),
+            _ => None,
+        };
+        kept.is_some_and(|card| card.cvv.is_some()) || self.capture.holds_code()
     }
 
     /// What to build the attempt's request from: only between `authorize` and its outcome.

@@ -5,7 +5,7 @@ use crate::switchboard::{Charge, Output};
 use card::Key;
 use payment::Payment;
 use rand_core::Rng;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wire::{
     AttemptId, AuditAction, Command, CommandId, Field, LineState, Origin, Outcome, PaymentId, PaymentOrder,
     PaymentState, Progress, Refusal,
@@ -198,8 +198,16 @@ impl Call {
                 payment::Output::Send { attempt } => {
                     context.outputs.push_back(Output::Send { call: self.id, attempt });
                 }
+                payment::Output::CodeWiped { lived } => self.code_wiped(context, lived),
                 payment::Output::Changed => self.payment_changed(context),
             }
+        }
+    }
+
+    fn code_wiped(&self, context: &mut Context<'_>, lived: Duration) {
+        if let Some(payment) = self.till.payment.as_ref().map(Payment::id) {
+            let lived_us = u64::try_from(lived.as_micros()).unwrap_or(u64::MAX);
+            self.audit(context, Origin::System, AuditAction::CodeWiped { payment, lived_us });
         }
     }
 

@@ -32,6 +32,7 @@ pub struct Desk {
     pub payment: Payment,
     pub now: Instant,
     pub sent: Vec<AttemptId>,
+    pub codes_lived_ms: Vec<u128>,
     pub changes: usize,
 }
 
@@ -67,7 +68,7 @@ impl Desk {
     pub fn waiting(fields: &[Field]) -> Self {
         let now = start();
         let payment = Payment::new(now, order(fields), Rules::default(), TODAY).unwrap();
-        Self { payment, now, sent: Vec::new(), changes: 0 }
+        Self { payment, now, sent: Vec::new(), codes_lived_ms: Vec::new(), changes: 0 }
     }
 
     pub fn secured(fields: &[Field]) -> Self {
@@ -118,6 +119,7 @@ impl Desk {
             match output {
                 Output::Changed => self.changes += 1,
                 Output::Send { attempt } => self.sent.push(attempt),
+                Output::CodeWiped { lived } => self.codes_lived_ms.push(lived.as_millis()),
             }
         }
     }

@@ -241,3 +241,24 @@ fn a_decline_for_a_code_that_was_never_asked_wipes_all() {
     desk.payment.handle_outcome(desk.now, attempt(1), declined(DeclineClass::WrongCvv));
     assert!(!desk.payment.holds_card());
 }
+
+#[test]
+fn how_long_a_security_code_lived_is_told_when_it_is_gone() {
+    let mut desk = Desk::ready();
+    desk.wait(3_000);
+    desk.drain();
+    assert_eq!(desk.codes_lived_ms, [], "it is still held");
+    desk.payment.authorize(desk.now, attempt(1)).unwrap();
+    desk.wait(700);
+    desk.drain();
+    assert_eq!(desk.codes_lived_ms, [], "it is at the gateway");
+    desk.payment.handle_outcome(desk.now, attempt(1), approved());
+    desk.drain();
+    assert_eq!(desk.codes_lived_ms, [3_700]);
+    let mut hung_up = Desk::secured(ALL);
+    hung_up.keys("5555555555554444 1230 12");
+    hung_up.wait(50);
+    hung_up.payment.handle_hang_up(hung_up.now);
+    hung_up.drain();
+    assert_eq!(hung_up.codes_lived_ms, [50], "half a code too");
+}

@@ -262,6 +262,7 @@ async fn audited(tx: &mut SqliteConnection, at: i64, event: &AuditEvent) -> Resu
             cancelled(tx, at, *payment).await?;
             ("payment_cancelled", "ok".to_owned(), Some(*payment))
         }
+        AuditAction::CodeWiped { payment, lived_us } => ("code_wiped", format!("lived {lived_us} us"), Some(*payment)),
         AuditAction::Refused { reason } => ("refused", word(reason)?, None),
     };
     let row = Row { at, who: who(tx, &event.origin).await?, what, result };
