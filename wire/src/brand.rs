@@ -130,6 +130,14 @@ pub fn pan_like(text: &str) -> bool {
     false
 }
 
+/// The same of a name that a program made. A UUID has so many digits and dashes that one in some hundreds looks like a
+/// card number by chance; in its usual form (36 characters) it is none.
+pub fn name_pan_like(name: &str) -> bool {
+    const UUID_CHARS: usize = 36;
+    let is_uuid = name.len() == UUID_CHARS && uuid::Uuid::try_parse(name).is_ok();
+    !is_uuid && pan_like(name)
+}
+
 /// Any stretch of the run counts, so that a number cannot hide behind a digit put before it.
 fn run_has_pan(run: &[u8]) -> bool {
     (PAN_LENGTH_MIN..=PAN_LENGTH_MAX).any(|length| {
@@ -142,6 +150,16 @@ fn run_has_pan(run: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_uuid_is_no_card_number_and_a_card_number_dressed_as_a_name_is_one() {
+        let uuid = "42424242-4242-4242-8000-00000000abcd";
+        assert!(pan_like(uuid) && !name_pan_like(uuid));
+        for name in ["4242424242424242", "order-4242-4242-4242-4242", "42424242424242420000000000000000"] {
+            assert!(name_pan_like(name), "{name}");
+        }
+        assert!(!name_pan_like("INV-88120"));
+    }
 
     #[test]
     fn every_brand_is_listed_once() {

@@ -25,7 +25,7 @@ pub mod ids;
 pub mod money;
 pub mod record;
 
-pub use brand::{Brand, luhn_valid, pan_like};
+pub use brand::{Brand, luhn_valid, name_pan_like, pan_like};
 pub use card::{CardView, ExpiryView, Field, Last4};
 pub use command::{Action, Command, CommandResult, PaymentOrder, Refusal, Store};
 pub use event::{

@@ -206,5 +206,5 @@ fn error_outcome(operation: Operation, status: u16, body: &[u8]) -> Outcome {
 fn clean(text: &str) -> String {
     let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let cleaned: String = text.chars().filter(allowed).take(TEXT_BYTES_MAX).collect();
-    if wire::pan_like(&cleaned) { String::new() } else { cleaned }
+    if wire::name_pan_like(&cleaned) { String::new() } else { cleaned }
 }

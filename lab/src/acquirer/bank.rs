@@ -214,7 +214,8 @@ impl Bank {
         let invalid = || Response::error(400, "invalid_request");
         let order: Order<'_> = serde_json::from_slice(body).map_err(|_| invalid())?;
         let amount = Money { minor: order.amount, currency: order.currency };
-        let reference_valid = (1..=NAME_BYTES_MAX).contains(&order.reference.len()) && !wire::pan_like(order.reference);
+        let reference_valid =
+            (1..=NAME_BYTES_MAX).contains(&order.reference.len()) && !wire::name_pan_like(order.reference);
         let cvv_valid = order.card.cvv.is_none_or(|cvv| matches!(cvv.len(), 3 | 4));
         if !amount.payable() || !reference_valid || !cvv_valid || !(1..=12).contains(&order.card.exp_month) {
             return Err(invalid());

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use wire::pan_like;
+use wire::name_pan_like;
 
 /// The longest idempotency key.
 const KEY_CHARS_MAX: usize = 128;
@@ -77,5 +77,5 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         let detail = "An idempotency key is 1 to 128 printable ASCII characters.";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_idempotency_key", detail));
     }
-    if pan_like(text) { Err(Problem::LOOKS_LIKE_CARD) } else { Ok(Some(text.to_owned())) }
+    if name_pan_like(text) { Err(Problem::LOOKS_LIKE_CARD) } else { Ok(Some(text.to_owned())) }
 }

@@ -260,3 +260,16 @@ async fn a_payment_of_a_call_that_the_greeting_leaves_out_is_known_after_it() {
     };
     tokio::time::timeout(std::time::Duration::from_secs(5), found).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_key_that_looks_like_a_card_number_by_chance_is_taken_and_a_card_number_is_not() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let keyed = desk.with("Idempotency-Key", "42424242-4242-4242-8000-00000000abcd");
+    let request = tokio::spawn(async move { keyed.post(&call_path(1, "release"), "").await });
+    let command = link.command().await;
+    link.done(&command).await;
+    assert_eq!(request.await.unwrap().status, 200);
+    let refused = desk.with("Idempotency-Key", "4242-4242-4242-4242").post(&call_path(1, "release"), "").await;
+    assert_eq!((refused.status, &refused.json()["code"]), (422, &"looks_like_card".into()));
+}
