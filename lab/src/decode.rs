@@ -1,8 +1,12 @@
-//! Reads keys out of files of sound, with the detector that listens to live calls.
+//! Reads keys out of files of sound and captures of the network, with the detector and the session of live calls.
+
+mod capture;
+mod packets;
 
 use card::Key;
 use media::detector::Detector;
 use media::{Codec, g711, wav};
+use std::time::Instant;
 
 /// The detector looks each 5 ms: so many samples.
 const LOOK: usize = 40;
@@ -23,19 +27,26 @@ pub enum DecodeError {
     /// Not a WAV file that we read.
     #[error("not a WAV file of 8 kHz, 16 bits, one or two channels (sox IN -r 8000 -b 16 -c 1 OUT.wav makes one)")]
     Wav,
-    /// Neither `.wav` nor `.ul`.
-    #[error("expected a file named .wav (8 kHz, 16 bits) or .ul (raw µ-law)")]
+    /// Not a capture that we read.
+    #[error("not a pcap file (of a pcapng file, editcap -F pcap IN OUT.pcap makes one)")]
+    Capture,
+    /// None of the kinds.
+    #[error("expected a file named .wav (8 kHz, 16 bits), .ul (raw µ-law) or .pcap")]
     Kind,
 }
 
-/// Every key in a file, in order. What it is, its name says; of two channels the first is read.
+/// Every key in a file, in order. What it is, its name says; of two channels the first is read, of several streams in a
+/// capture the one with the most keys. `base` is any instant: the session of a capture counts its time from there.
 ///
 /// It is for a laboratory, with test cards: the keys are ordinary characters that nothing wipes.
 ///
 /// # Errors
 /// If it is no file of sound that is read here.
-pub fn file(name: &str, bytes: &[u8]) -> Result<Vec<Read>, DecodeError> {
+pub fn file(name: &str, bytes: &[u8], base: Instant) -> Result<Vec<Read>, DecodeError> {
     let name = name.to_ascii_lowercase();
+    if name.ends_with(".pcap") {
+        return capture::keys(bytes, base);
+    }
     if name.ends_with(".ul") {
         let samples: Vec<i16> = bytes.iter().map(|code| g711::decode(Codec::Pcmu, *code)).collect();
         return Ok(sound(&samples));
@@ -77,6 +88,11 @@ mod tests {
         keys.iter().flat_map(key).collect()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     fn text(read: &[Read]) -> String {
         read.iter().map(|read| read.key).collect()
     }
@@ -85,8 +101,8 @@ mod tests {
     fn a_wav_file_and_a_raw_one_are_read_alike() {
         let samples = keyed(b"4012*#");
         let ulaw: Vec<u8> = samples.iter().map(|sample| g711::encode(Codec::Pcmu, *sample)).collect();
-        assert_eq!(text(&file("a.WAV", &wav::file(1, &samples)).unwrap()), "4012*#");
-        assert_eq!(text(&file("a.ul", &ulaw).unwrap()), "4012*#");
+        assert_eq!(text(&file("a.WAV", &wav::file(1, &samples), now()).unwrap()), "4012*#");
+        assert_eq!(text(&file("a.ul", &ulaw, now()).unwrap()), "4012*#");
     }
 
     #[test]
@@ -99,8 +115,9 @@ mod tests {
 
     #[test]
     fn what_is_no_sound_is_refused_with_the_way_out() {
-        assert_eq!(file("a.wav", b"RIFF"), Err(DecodeError::Wav));
-        assert_eq!(file("a.mp3", b""), Err(DecodeError::Kind));
+        assert_eq!(file("a.wav", b"RIFF", now()), Err(DecodeError::Wav));
+        assert_eq!(file("a.mp3", b"", now()), Err(DecodeError::Kind));
+        assert_eq!(file("a.pcap", b"\n\r\r\n", now()), Err(DecodeError::Capture));
         assert!(DecodeError::Wav.to_string().contains("sox"));
     }
 }

@@ -6,6 +6,8 @@ mod mouth;
 mod signal;
 
 pub use ear::Ear;
+#[cfg(test)]
+pub(crate) use mouth::pressed;
 pub use mouth::{Press, Transport};
 
 pub use media::Codec;

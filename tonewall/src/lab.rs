@@ -14,8 +14,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9090", value_parser = loopback)]
         listen: SocketAddr,
     },
-    /// Reads the key tones in files of sound (.wav of 8 kHz and 16 bits, .ul raw µ-law), with the detector that listens
-    /// to live calls. Prints a line a file: its name, a tab, the keys.
+    /// Reads the keys in files of sound (.wav of 8 kHz and 16 bits, .ul raw µ-law) and in captures (.pcap with RTP and SIP:
+    /// tones, telephone-events and INFO, each press once), with what listens to live calls. Prints a line a file: its
+    /// name, a tab, the keys.
     Decode {
         /// Say when each key was proved, in ms: 5@1230 1@1410.
         #[arg(long)]
@@ -53,7 +54,8 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
 fn decode(file: &Path, times: bool) -> anyhow::Result<()> {
     let shown = file.display();
     let bytes = std::fs::read(file).with_context(|| shown.to_string())?;
-    let read = lab::decode::file(&file.to_string_lossy(), &bytes).with_context(|| shown.to_string())?;
+    let read = lab::decode::file(&file.to_string_lossy(), &bytes, tokio::time::Instant::now().into_std())
+        .with_context(|| shown.to_string())?;
     let key =
         |read: &lab::decode::Read| if times { format!("{}@{} ", read.key, read.at_ms) } else { read.key.to_string() };
     let keys: String = read.iter().map(key).collect();

@@ -184,3 +184,22 @@ pub(super) fn info_body(key: u8, duration_ms: u32) -> (String, Vec<u8>) {
     let text = format!("Signal={}\r\nDuration={duration_ms}\r\n", char::from(key));
     ("application/dtmf-relay".to_owned(), text.into_bytes())
 }
+
+/// What a phone sends that presses these keys: RTP packets and bodies of INFO, each with the number of its packet time.
+#[cfg(test)]
+pub(crate) fn pressed(keys: &str, press: Press, events: u8) -> (Vec<(u32, Vec<u8>)>, Vec<(u32, String)>) {
+    let address = ([10, 0, 0, 2], 10_000).into();
+    let (codec, telephone_event) = (Codec::Pcmu, Some(events));
+    let remote = Remote { address, codec, payload_type: 0, telephone_event, sends: true, receives: true };
+    let mut mouth = Mouth::new(0x0102_0304, false);
+    mouth.press(keys, press);
+    let (mut packets, mut infos) = (Vec::new(), Vec::new());
+    let (mut time, mut silent) = (0, 0);
+    while silent < 20 {
+        packets.extend(mouth.packets(&remote).into_iter().map(|packet| (time, packet)));
+        infos.extend(mouth.info_due().map(|(_, body)| (time, String::from_utf8_lossy(&body).into_owned())));
+        time += 1;
+        silent = if mouth.is_keying() { 0 } else { silent + 1 };
+    }
+    (packets, infos)
+}
