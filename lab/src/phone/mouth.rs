@@ -185,9 +185,12 @@ pub(super) fn info_body(key: u8, duration_ms: u32) -> (String, Vec<u8>) {
     ("application/dtmf-relay".to_owned(), text.into_bytes())
 }
 
+#[cfg(test)]
+type Timed<T> = Vec<(u32, T)>;
+
 /// What a phone sends that presses these keys: RTP packets and bodies of INFO, each with the number of its packet time.
 #[cfg(test)]
-pub(crate) fn pressed(keys: &str, press: Press, events: u8) -> (Vec<(u32, Vec<u8>)>, Vec<(u32, String)>) {
+pub(crate) fn pressed(keys: &str, press: Press, events: u8) -> (Timed<Vec<u8>>, Timed<String>) {
     let address = ([10, 0, 0, 2], 10_000).into();
     let (codec, telephone_event) = (Codec::Pcmu, Some(events));
     let remote = Remote { address, codec, payload_type: 0, telephone_event, sends: true, receives: true };
