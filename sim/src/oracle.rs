@@ -10,6 +10,8 @@ use wire::{CallId, LineState};
 const QUIET: Duration = Duration::from_secs(3);
 /// So many digits in a row of a card number give it away; fewer could stand in an id by chance.
 const WINDOW: usize = 10;
+/// A session opens its line and says so; the word takes this long at most to where the screen is made.
+const REPORT_MAX: Duration = Duration::from_millis(10);
 /// More violations than this say nothing new.
 const VIOLATIONS_MAX: usize = 20;
 
@@ -60,6 +62,7 @@ impl fmt::Display for Violation {
 struct Watched {
     masked: bool,
     last_key: Option<Instant>,
+    opened: Option<Instant>,
     /// What the agent heard since the line was masked.
     heard: Vec<i16>,
 }
@@ -154,6 +157,7 @@ impl Oracle {
         let watched = self.calls.entry(call).or_default();
         let quiet = watched.last_key.is_none_or(|key| now.saturating_duration_since(key) >= QUIET);
         let was_masked = std::mem::take(&mut watched.masked);
+        watched.opened = Some(now);
         if was_masked && !quiet {
             self.broken(Promise::OpensWhenQuiet, format!("the line of {call} opens too soon after a key"));
         }
@@ -199,9 +203,12 @@ impl Oracle {
         }
     }
 
-    /// The last state of a line that the office was shown must not be better than the truth.
+    /// The state of a line that the office is shown must not be better than the truth.
     pub(crate) fn shown(&mut self, call: CallId, line: LineState) {
-        if line == LineState::Secured && self.calls.get(&call).is_some_and(|watched| !watched.masked) {
+        let just_opened =
+            |watched: &Watched| watched.opened.is_some_and(|at| self.now.saturating_duration_since(at) <= REPORT_MAX);
+        let better = |watched: &Watched| !watched.masked && !just_opened(watched);
+        if line == LineState::Secured && self.calls.get(&call).is_some_and(better) {
             self.broken(Promise::AgentHearsNoKey, "the office is shown a secured line that is not");
         }
     }

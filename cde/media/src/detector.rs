@@ -20,6 +20,7 @@ const HOPS: usize = 4;
 const WINDOW: usize = HOP * HOPS;
 /// The same, to reckon with.
 const LENGTH: f32 = 160.0;
+const HOP_LENGTH: f32 = 40.0;
 /// The middle of the window lies between its two middle samples.
 const MIDDLE: f32 = 79.5;
 /// Frequencies that are correlated: low ones, high ones, and those of a dial tone (ITU-T E.180, North America).
@@ -65,7 +66,9 @@ pub struct Detector {
     filled: usize,
     sums: [[Complex; LISTENED]; HOPS],
     energies: [f32; HOPS],
-    steps: [Complex; LISTENED],
+    coefficients: [f32; LISTENED],
+    /// A turn back by one sample, by all but one of a hop, and by a hop.
+    turns: [[Complex; LISTENED]; 3],
     key: Option<u8>,
     hits: u32,
     misses: u32,
@@ -110,13 +113,6 @@ impl Complex {
         Self { re: self.re + other.re, im: self.im + other.im }
     }
 
-    /// A turn of one sample, forty times: 32 and 8.
-    fn power_of_hop(self) -> Self {
-        let twice = |turn: Self| turn.times(turn);
-        let eight = twice(twice(twice(self)));
-        twice(twice(eight)).times(eight)
-    }
-
     fn square(self) -> f32 {
         self.re * self.re + self.im * self.im
     }
@@ -136,15 +132,18 @@ fn omega(hertz: u16) -> f32 {
 impl Detector {
     /// One that has heard nothing.
     pub fn new() -> Self {
-        let mut steps = [Complex::default(); LISTENED];
+        let mut omegas = [0.0; LISTENED];
         let listened = LOW.iter().chain(&HIGH).chain(&DIAL);
-        steps.iter_mut().zip(listened).for_each(|(step, hertz)| *step = Complex::turn(-omega(*hertz)));
+        omegas.iter_mut().zip(listened).for_each(|(to, hertz)| *to = omega(*hertz));
+        let turns =
+            [1.0, HOP_LENGTH - 1.0, HOP_LENGTH].map(|samples| omegas.map(|omega| Complex::turn(-omega * samples)));
         Self {
             window: [0.0; WINDOW],
             filled: 0,
             sums: [[Complex::default(); LISTENED]; HOPS],
             energies: [0.0; HOPS],
-            steps,
+            coefficients: omegas.map(|omega| 2.0 * omega.cos()),
+            turns,
             key: None,
             hits: 0,
             misses: 0,
@@ -214,16 +213,25 @@ impl Detector {
     fn correlate(&mut self) {
         self.sums.rotate_left(1);
         self.energies.rotate_left(1);
-        let mut turns = [Complex { re: 1.0, im: 0.0 }; LISTENED];
-        let mut sums = [Complex::default(); LISTENED];
+        // Goertzel's filter: real numbers in the loop, turned into the sum of x e^-jwt afterwards.
+        let (mut first, mut second) = ([0.0_f32; LISTENED], [0.0_f32; LISTENED]);
         let mut energy = 0.0;
         for sample in self.window.iter().skip(WINDOW - HOP) {
             energy += sample * sample;
-            for ((sum, turn), step) in sums.iter_mut().zip(&mut turns).zip(&self.steps) {
-                sum.re += sample * turn.re;
-                sum.im += sample * turn.im;
-                *turn = turn.times(*step);
+            let mut next = [*sample; LISTENED];
+            for ((next, coefficient), (first, second)) in
+                next.iter_mut().zip(&self.coefficients).zip(first.iter().zip(&second))
+            {
+                *next += coefficient * first - second;
             }
+            (second, first) = (first, next);
+        }
+        let [one, most, _] = &self.turns;
+        let mut sums = [Complex::default(); LISTENED];
+        for ((sum, (first, second)), (one, most)) in
+            sums.iter_mut().zip(first.iter().zip(&second)).zip(one.iter().zip(most))
+        {
+            *sum = Complex { re: first - one.re * second, im: -one.im * second }.times(*most);
         }
         if let (Some(newest), Some(last)) = (self.sums.last_mut(), self.energies.last_mut()) {
             (*newest, *last) = (sums, energy);
@@ -250,13 +258,13 @@ impl Detector {
     /// The energy that each frequency holds of the window.
     fn held_by_each(&self) -> [f32; LISTENED] {
         let mut held = [0.0; LISTENED];
-        for (index, (held, step)) in held.iter_mut().zip(&self.steps).enumerate() {
-            let turn = step.power_of_hop();
+        let [_, _, hop_turns] = &self.turns;
+        for (index, (held, turn)) in held.iter_mut().zip(hop_turns).enumerate() {
             let mut at = Complex { re: 1.0, im: 0.0 };
             let mut sum = Complex::default();
             for hop in &self.sums {
                 sum = sum.plus(hop.get(index).copied().unwrap_or_default().times(at));
-                at = at.times(turn);
+                at = at.times(*turn);
             }
             *held = 2.0 * sum.square() / LENGTH;
         }

@@ -11,15 +11,17 @@
 //! # Layout
 //! - [`payment`]: the machine from order to last outcome. [`rules`]: its times and counts.
 //! - `capture`: keys to fields (end keys, timers, tries). `authorization`: one attempt and the card that it owns.
-//!   `grid`: when keys are shown.
+//!   `grid`: when keys are shown. `output`: what comes out.
 
 mod authorization;
 mod capture;
 mod grid;
+mod output;
 pub mod payment;
 pub mod rules;
 
 pub use authorization::Sending;
 pub use grid::GRID_MS;
-pub use payment::{Output, Payment};
+pub use output::Output;
+pub use payment::Payment;
 pub use rules::Rules;

@@ -3,28 +3,11 @@
 use crate::authorization::{Authorization, Sending, after_decline, settles};
 use crate::capture::{Capture, fields_valid};
 use crate::grid;
+use crate::output::Output;
 use crate::rules::Rules;
 use card::{Card, Key, YearMonth};
 use std::time::{Duration, Instant};
 use wire::{AttemptId, DeclineClass, Field, Outcome, PaymentId, PaymentOrder, PaymentState, Progress, Refusal};
-
-/// What a payment wants of its owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// [`Payment::progress`] has changed.
-    Changed,
-    /// Journal this attempt and send it: build the request from [`Payment::sending`]. Where that gives nothing (the
-    /// caller has hung up meanwhile), nothing was sent and the outcome is `Rejected`.
-    Send {
-        /// Which attempt; as handed to [`Payment::authorize`].
-        attempt: AttemptId,
-    },
-    /// Nothing of a security code is held any more.
-    CodeWiped {
-        /// Since its last key.
-        lived: Duration,
-    },
-}
 
 /// Where the payment stands, with what it owns there.
 enum Stage {

@@ -78,6 +78,7 @@ impl Session {
         if let (Some(Sighting::Pressed), Media::Event(event)) = (sighting, &arrived.media) {
             self.event_key(now, event.code);
         }
+        self.tones_that_waited(now);
         self.listen(now, &from, &arrived);
         self.pass(now, &from, &arrived);
         self.open_if_quiet(now);

@@ -177,3 +177,15 @@ fn six_keys_in_a_row_on_an_open_line_are_told_by_whatever_way_they_come() {
         "two ways at once"
     );
 }
+
+#[test]
+fn tones_on_a_leg_of_events_count_in_the_row_too() {
+    let mut call = Call::new();
+    call.caller_keys("40");
+    for key in b"1288" {
+        assert!(call.times("KeysOnOpenLine").is_empty());
+        call.caller_says(&tone(*key, Shape::default()).unwrap());
+        call.caller_is_silent(ms(300));
+    }
+    assert_eq!(call.times("KeysOnOpenLine").len(), 1);
+}
