@@ -63,6 +63,8 @@ struct Watched {
     masked: bool,
     last_key: Option<Instant>,
     opened: Option<Instant>,
+    /// Keys that the media session gave.
+    given: u64,
     /// What the agent heard since the line was masked.
     heard: Vec<i16>,
 }
@@ -150,6 +152,16 @@ impl Oracle {
         let watched = self.calls.entry(call).or_default();
         watched.last_key = watched.last_key.max(Some(down_until));
         self.keys += 1;
+    }
+
+    /// The media session has given a key to the call.
+    pub(crate) fn given(&mut self, call: CallId) {
+        self.calls.entry(call).or_default().given += 1;
+    }
+
+    /// How many keys it has given.
+    pub(crate) fn keys_given(&self, call: CallId) -> u64 {
+        self.calls.get(&call).map_or(0, |watched| watched.given)
     }
 
     pub(crate) fn opened(&mut self, call: CallId) {

@@ -23,11 +23,13 @@ pub enum Sabotage {
     LoseRecord,
     /// Answers to commands get lost.
     SwallowAnswers,
+    /// Nobody has pressed a key, and yet a card is sent again.
+    HideKeys,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::RelayKeys,
         Self::PrintPan,
         Self::ShowCode,
@@ -38,5 +40,6 @@ impl Sabotage {
         Self::SendFirst,
         Self::LoseRecord,
         Self::SwallowAnswers,
+        Self::HideKeys,
     ];
 }

@@ -21,10 +21,10 @@ use lab::acquirer::Bank;
 use lanes::Lane;
 use office::{Office, Stored};
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use wire::{AttemptId, CallId, JournalId, Outcome};
+use wire::{AttemptId, CallId, JournalId, Outcome, PaymentId};
 
 /// Our SIP address.
 pub(crate) const US: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 9, 9)), 5060);
@@ -155,6 +155,8 @@ pub struct World {
     office: Option<Office>,
     stored: Stored,
     door: door::Door,
+    /// For each payment the newest attempt and how many keys had been given when it was sent.
+    sent: BTreeMap<PaymentId, (AttemptId, u64)>,
     kills: u64,
     calls: u64,
 }
@@ -180,6 +182,7 @@ impl World {
             office: None,
             stored: Stored::default(),
             door: door::Door::default(),
+            sent: BTreeMap::new(),
             kills: 0,
             calls: 0,
             dice: own,

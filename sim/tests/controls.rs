@@ -17,7 +17,7 @@ fn breaks(sabotage: Sabotage) -> Promise {
         Sabotage::ShowCode => Promise::DigitsChangeNothing,
         Sabotage::LoseByes => Promise::EveryCallEnds,
         Sabotage::OpenAtOnce => Promise::OpensWhenQuiet,
-        Sabotage::ChargeAgain => Promise::ChargedOnce,
+        Sabotage::ChargeAgain | Sabotage::HideKeys => Promise::ChargedOnce,
         Sabotage::BelieveBroken => Promise::MoneyAgrees,
         Sabotage::SendFirst => Promise::JournaledFirst,
         Sabotage::LoseRecord => Promise::RecordsArrive,

@@ -79,6 +79,13 @@ pub enum Outcome {
     Abandoned,
 }
 
+impl Outcome {
+    /// Is this a last word? Only an unknown outcome is ever replaced.
+    pub fn is_known(&self) -> bool {
+        !matches!(self, Self::Unknown)
+    }
+}
+
 /// Kinds of decline, each with its own plain words on the desk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

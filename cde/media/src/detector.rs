@@ -153,6 +153,14 @@ impl Detector {
         }
     }
 
+    /// Forgets what was heard.
+    pub fn clear(&mut self) {
+        (self.window, self.filled) = ([0.0; WINDOW], 0);
+        (self.sums, self.energies) = ([[Complex::default(); LISTENED]; HOPS], [0.0; HOPS]);
+        self.last = None;
+        self.forget();
+    }
+
     /// Hears samples; gives each key once, when it is proved.
     pub fn push(&mut self, samples: &[i16], mut proved: impl FnMut(Proved)) {
         for sample in samples {

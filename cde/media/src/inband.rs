@@ -35,13 +35,14 @@ impl InBand {
 
     /// Forgets what was heard: a key that began before the line was masked is none.
     pub(crate) fn start_anew(&mut self) {
-        *self = Self::new();
+        self.detector.clear();
+        self.waiting.clear();
     }
 
     /// Time in which nothing came.
     pub(crate) fn silence(&mut self, samples: usize) {
         if samples > GAP_SAMPLES_MAX {
-            return self.detector = Detector::new();
+            return self.detector.clear();
         }
         let mut left = samples;
         while left > 0 {

@@ -8,7 +8,7 @@
 
 use crate::clock;
 use crate::config::{self, Config};
-use crate::journal::{Journal, NewAttempt, OpenAttempt, settled};
+use crate::journal::{Journal, NewAttempt, OpenAttempt};
 use gateway::{Adapter, Following, HttpRequest, Operation, Request, Sent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -112,7 +112,7 @@ impl Charger {
         let Some(terminal) = self.terminals.get(&built.gateway) else { return };
         let sent = self.send(terminal, built.request).await;
         let outcome = terminal.adapter.parse(Operation::Authorize { attempt, amount: built.amount }, sent);
-        let unknown = !settled(&outcome);
+        let unknown = !outcome.is_known();
         self.end(call, attempt, outcome).await;
         if unknown {
             let (amount, sent_unix_ms) = (built.amount, clock::unix_ms());

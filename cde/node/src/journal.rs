@@ -25,8 +25,6 @@ use wire::{
     Record,
 };
 
-pub(crate) use writer::settled;
-
 /// Writes that may wait for the writer. Beyond this a payment is refused rather than queued.
 const QUEUE_MAX: usize = 1024;
 /// Audit rows that may wait for a disk that is slow or full: some minutes of a busy day.

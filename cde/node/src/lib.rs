@@ -20,6 +20,8 @@ mod clock;
 mod door;
 mod media_plane;
 mod recorder;
+#[cfg(test)]
+mod samples;
 mod seeds;
 
 pub use charge::ChargerError;
@@ -234,13 +236,11 @@ mod tests {
 
     #[test]
     fn a_folder_is_for_one_at_a_time() {
-        let folder = std::env::temp_dir().join(format!("tonewall-alone-{}", uuid::Uuid::now_v7()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let first = alone_in(&folder).unwrap();
-        assert!(matches!(alone_in(&folder), Err(NodeError::InUse(_))));
+        let folder = samples::Folder::new();
+        let first = alone_in(&folder.0).unwrap();
+        assert!(matches!(alone_in(&folder.0), Err(NodeError::InUse(_))));
         drop(first);
-        assert!(alone_in(&folder).is_ok());
-        std::fs::remove_dir_all(folder).unwrap();
+        assert!(alone_in(&folder.0).is_ok());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use payment::Rules;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
-use wire::{AttemptId, CallId, Event, Outcome};
+use wire::{AttemptId, CallId, Event};
 
 /// The RTP ports of a world: enough for its calls and for those that have not quite ended.
 const PORTS: (u16, u16) = (10_000, 10_199);
@@ -167,9 +167,4 @@ impl World {
             Process::Office => self.office.is_none(),
         }
     }
-}
-
-/// Is this a last word about an attempt?
-pub(super) fn settled(outcome: &Outcome) -> bool {
-    !matches!(outcome, Outcome::Unknown)
 }

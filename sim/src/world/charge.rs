@@ -1,6 +1,5 @@
 //! An attempt's way: disk, bank, disk, switchboard; and what is asked when the bank's answer was lost.
 
-use super::cde::settled;
 use super::{Happening, World};
 use crate::journal::NewRow;
 use crate::oracle::Promise;
@@ -96,7 +95,7 @@ impl World {
                 }
                 Done::Ended { call, attempt, amount, outcome } => {
                     cde.board.handle_outcome(now, call, attempt, outcome.clone());
-                    if !settled(&outcome) {
+                    if !outcome.is_known() {
                         self.follow(call, attempt, amount);
                     }
                 }
@@ -116,10 +115,22 @@ impl World {
         let (extension, origin, merchant) = (extension.clone(), origin.clone(), merchant.clone());
         let row = NewRow { attempt, payment, call, extension, origin, merchant, amount, card: card.view() };
         let exchange = Exchange { life: cde.life, call, attempt, amount, inquiry: false, request: plain(request) };
+        self.judge_capture(payment, call, attempt);
         if self.sabotaged(Sabotage::SendFirst) {
             self.send_request(Box::new(exchange.clone()));
         }
         self.write(Write::Begin(Box::new(row), Box::new(exchange)));
+    }
+
+    /// What was executed needs another capture: between two such attempts the caller has keyed something.
+    fn judge_capture(&mut self, payment: PaymentId, call: CallId, attempt: AttemptId) {
+        let given = self.oracle.keys_given(call);
+        let Some((before, given_before)) = self.sent.insert(payment, (attempt, given)) else { return };
+        let outcome = self.journal.attempts.get(&before).and_then(|row| row.outcome.as_ref());
+        let executed = matches!(outcome, Some(Outcome::Approved { .. } | Outcome::Declined { .. }));
+        if executed && given == given_before {
+            self.oracle.broken(Promise::ChargedOnce, format!("payment {payment} is sent again without a new capture"));
+        }
     }
 
     fn send_request(&mut self, exchange: Box<Exchange>) {

@@ -242,7 +242,7 @@ impl World {
         }
         self.media_rtp(from, to, bytes);
         if self.sabotaged(Sabotage::RelayKeys) {
-            self.leak_packet(from, to, bytes);
+            self.leak_packet(to, bytes);
         }
     }
 

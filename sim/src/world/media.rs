@@ -225,9 +225,8 @@ impl World {
     }
 
     /// Broken on purpose: what the caller sent goes to the agent as it is.
-    pub(super) fn leak_packet(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    pub(super) fn leak_packet(&mut self, to: SocketAddr, bytes: &[u8]) {
         let Some((call, Side::Caller)) = self.cde.as_ref().and_then(|cde| cde.ports.get(&to)).copied() else { return };
-        let _ = from;
         self.pass_oracle(call, bytes);
     }
 
@@ -260,6 +259,7 @@ impl World {
         match &event {
             Event::Secured => self.oracle.masked(call),
             Event::Opened => self.oracle.opened(call),
+            Event::Key(_) if !self.sabotaged(Sabotage::HideKeys) => self.oracle.given(call),
             _ => {}
         }
         self.report_media(call, MediaReport::Event(event));

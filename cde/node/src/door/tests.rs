@@ -1,29 +1,7 @@
 use super::*;
+use crate::samples::{Folder, audit};
 use uuid::Uuid;
-use wire::{
-    AuditAction, AuditEvent, CallId, CallState, Currency, LineState, Money, Origin, PaymentId, PaymentState, Progress,
-};
-
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("tonewall-door-{}", Uuid::now_v7()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn mode(&self, name: &str) -> u32 {
-        std::fs::metadata(self.0.join(name)).unwrap().mode() & 0o777
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use wire::{CallId, CallState, Currency, LineState, Money, PaymentId, PaymentState, Progress};
 
 /// An office at a door behind which these calls stand.
 struct Office {
@@ -106,15 +84,6 @@ fn call(number: u128, payment: bool) -> CallSnapshot {
         line: LineState::Open,
         line_since_unix_ms: 0,
         payment: payment.then(progress),
-    }
-}
-
-fn audit() -> AuditEvent {
-    AuditEvent {
-        origin: Origin::System,
-        call: CallId(Uuid::from_u128(9)),
-        extension: "1001".parse().unwrap(),
-        action: AuditAction::CallStarted,
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
+use crate::samples::{Folder, audit};
 use uuid::Uuid;
-use wire::{AuditAction, Brand, Currency, Last4, Origin, RecordBody};
+use wire::{Brand, Currency, Last4, Origin, RecordBody};
 
 fn attempt(number: u128, payment: u128) -> NewAttempt {
     NewAttempt {
@@ -26,40 +27,13 @@ fn approved() -> Outcome {
     }
 }
 
-fn audit() -> AuditEvent {
-    AuditEvent {
-        origin: Origin::System,
-        call: CallId(Uuid::from_u128(9)),
-        extension: "1001".parse().unwrap(),
-        action: AuditAction::CallStarted,
-    }
-}
-
-async fn journal(folder: &tempdir::Folder) -> Journal {
+async fn journal(folder: &Folder) -> Journal {
     Journal::open(&folder.0.join("journal.db")).await.unwrap()
-}
-
-mod tempdir {
-    pub(super) struct Folder(pub(super) std::path::PathBuf);
-
-    impl Folder {
-        pub(super) fn new() -> Self {
-            let folder = std::env::temp_dir().join(format!("tonewall-journal-{}", uuid::Uuid::now_v7()));
-            std::fs::create_dir_all(&folder).unwrap();
-            Self(folder)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 }
 
 #[tokio::test]
 async fn a_payment_never_has_two_attempts_that_may_have_taken_money() {
-    let folder = tempdir::Folder::new();
+    let folder = Folder::new();
     let journal = journal(&folder).await;
     journal.begin(attempt(1, 1)).await.unwrap();
     assert!(matches!(journal.begin(attempt(2, 1)).await, Err(JournalError::SecondAttempt)));
@@ -74,7 +48,7 @@ async fn a_payment_never_has_two_attempts_that_may_have_taken_money() {
 
 #[tokio::test]
 async fn only_unknown_is_ever_replaced() {
-    let folder = tempdir::Folder::new();
+    let folder = Folder::new();
     let journal = journal(&folder).await;
     let id = AttemptId(Uuid::from_u128(1));
     journal.begin(attempt(1, 1)).await.unwrap();
@@ -87,7 +61,7 @@ async fn only_unknown_is_ever_replaced() {
 
 #[tokio::test]
 async fn records_wait_until_acknowledged_also_over_a_restart() {
-    let folder = tempdir::Folder::new();
+    let folder = Folder::new();
     let first = journal(&folder).await;
     first.begin(attempt(1, 1)).await.unwrap();
     assert!(first.audit(audit()));
@@ -109,7 +83,7 @@ async fn records_wait_until_acknowledged_also_over_a_restart() {
 
 #[tokio::test]
 async fn an_attempt_that_was_sent_before_a_crash_is_found_again() {
-    let folder = tempdir::Folder::new();
+    let folder = Folder::new();
     let first = journal(&folder).await;
     first.begin(attempt(1, 1)).await.unwrap();
     drop(first);
@@ -119,7 +93,7 @@ async fn an_attempt_that_was_sent_before_a_crash_is_found_again() {
 }
 
 /// Another program that has the file open.
-async fn stranger(folder: &tempdir::Folder) -> SqliteConnection {
+async fn stranger(folder: &Folder) -> SqliteConnection {
     use sqlx::{ConnectOptions, Connection};
     let file = folder.0.join("journal.db");
     let connection = SqliteConnectOptions::new().filename(&file).disable_statement_logging().connect().await;
@@ -134,7 +108,7 @@ async fn order(connection: &mut SqliteConnection, sql: &'static str) {
 
 #[tokio::test]
 async fn a_clean_end_loses_nothing_that_waits() {
-    let folder = tempdir::Folder::new();
+    let folder = Folder::new();
     let first = journal(&folder).await;
     for _ in 0..2_000 {
         assert!(first.audit(audit()));
@@ -146,7 +120,7 @@ async fn a_clean_end_loses_nothing_that_waits() {
 
 #[tokio::test]
 async fn a_disk_that_is_slow_loses_no_audit_row() {
-    let folder = tempdir::Folder::new();
+    let folder = Folder::new();
     let journal = journal(&folder).await;
     let mut stranger = stranger(&folder).await;
     order(&mut stranger, "BEGIN IMMEDIATE").await;
@@ -160,7 +134,7 @@ async fn a_disk_that_is_slow_loses_no_audit_row() {
 
 #[tokio::test]
 async fn a_disk_that_refuses_loses_no_audit_row_and_sends_no_attempt_later() {
-    let folder = tempdir::Folder::new();
+    let folder = Folder::new();
     let journal = journal(&folder).await;
     let mut stranger = stranger(&folder).await;
     order(&mut stranger, "ALTER TABLE record RENAME TO away").await;
@@ -177,7 +151,7 @@ async fn a_disk_that_refuses_loses_no_audit_row_and_sends_no_attempt_later() {
 
 #[tokio::test]
 async fn a_commit_that_was_done_although_it_failed_stops_nothing() {
-    let folder = tempdir::Folder::new();
+    let folder = Folder::new();
     let journal = journal(&folder).await;
     let mut stranger = stranger(&folder).await;
     let body = serde_json::to_string(&Record { number: 1, at_unix_ms: 0, body: RecordBody::Audit(audit()) }).unwrap();
@@ -189,7 +163,7 @@ async fn a_commit_that_was_done_although_it_failed_stops_nothing() {
 
 #[tokio::test]
 async fn an_acknowledgment_of_what_was_never_written_is_not_believed() {
-    let folder = tempdir::Folder::new();
+    let folder = Folder::new();
     let first = journal(&folder).await;
     first.begin(attempt(1, 1)).await.unwrap();
     first.acknowledge(u64::MAX).await;

@@ -275,8 +275,3 @@ fn state_name(outcome: &Outcome) -> &'static str {
         Outcome::Abandoned => "abandoned",
     }
 }
-
-/// Is this a last word?
-pub(crate) fn settled(outcome: &Outcome) -> bool {
-    !matches!(outcome, Outcome::Unknown)
-}

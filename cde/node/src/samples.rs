@@ -1,0 +1,36 @@
+//! What several tests need.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use uuid::Uuid;
+use wire::{AuditAction, AuditEvent, CallId, Origin};
+
+/// A folder that goes with the test.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("tonewall-node-{}", Uuid::now_v7()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn mode(&self, name: &str) -> u32 {
+        std::fs::metadata(self.0.join(name)).unwrap().mode() & 0o777
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn audit() -> AuditEvent {
+    AuditEvent {
+        origin: Origin::System,
+        call: CallId(Uuid::from_u128(9)),
+        extension: "1001".parse().unwrap(),
+        action: AuditAction::CallStarted,
+    }
+}
