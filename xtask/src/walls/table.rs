@@ -37,6 +37,7 @@ pub(super) const TABLE: &[(&str, May)] = &[
     ("lab", May::Use(CDE)),
     ("tonewall", May::Use(&["node", "console", "lab", "wire"])),
     ("sim", May::UseEverything),
+    ("trials", May::UseEverything),
     ("fuzz", May::UseEverything),
     ("xtask", May::Use(&["wire"])),
 ];
