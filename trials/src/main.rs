@@ -27,11 +27,17 @@
 
 mod dice;
 mod keys;
+mod leaks;
 mod level;
+mod line;
 mod noise;
 mod speech;
+mod train;
+mod voice;
+mod voices;
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
 /// Tries mask and detectors on hours of sound.
 #[derive(Parser)]
@@ -44,11 +50,27 @@ struct Arguments {
 enum Trial {
     /// Lists the speakers that are there, with how much each says.
     Speakers,
+    /// Teaches the gate and writes its weights.
+    Train {
+        /// The file to write.
+        #[arg(long, default_value = "cde/media/src/gate/weights.rs")]
+        to: PathBuf,
+        /// Leaves one teacher out, to see how the gate fares with a voice that it does not know.
+        #[arg(long)]
+        without: Option<String>,
+    },
+    /// What the natural mask costs the voice of somebody who presses no key.
+    Voice(voice::Options),
+    /// Keys through the natural mask: which samples of them pass?
+    Leaks(leaks::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().trial {
         Trial::Speakers => speakers(),
+        Trial::Voice(options) => voice::run(&options),
+        Trial::Leaks(options) => leaks::run(&options),
+        Trial::Train { to, without } => train::run(&to, without.as_deref()),
     }
 }
 

@@ -32,15 +32,19 @@
 #[cfg(all(feature = "masking-off-control", not(debug_assertions)))]
 compile_error!("masking-off-control is for debug builds only");
 
+mod bins;
+mod conceal;
 pub mod detector;
 pub mod dtmf;
 pub mod event;
 pub mod g711;
+pub mod gate;
 mod inband;
 mod interface;
 mod keys;
 mod leg;
 mod mask;
+pub mod natural;
 mod number;
 mod openline;
 mod outputs;
@@ -52,6 +56,7 @@ mod session;
 mod stream;
 pub mod tone;
 pub mod wav;
+mod waves;
 
 pub use interface::{Codec, Command, Config, Event, LegStats, Output, RecordFrame, Remote, Side, Stats};
 pub use rtp::Packet;

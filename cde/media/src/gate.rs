@@ -1,0 +1,148 @@
+//! The gate: may this sound be heard by the agent? It errs towards no.
+//!
+//! Two decisions in each 20 ms, every one on windows that a tone fills if it has begun where nothing has been sent yet. A
+//! small net judges what [`features`] make of the sound; a hard rule judges besides it, and holds if the net is wrong.
+//! What is suspicious is masked from the oldest sample that has not been sent.
+//!
+//! Nothing of it names a key: naming is the [`detector`](crate::detector)'s, and masking never waits for it.
+
+pub mod features;
+mod net;
+mod weights;
+
+use features::{Ears, HOP};
+use net::{NET, SIEVE};
+
+/// Samples in a second.
+const SECOND: u32 = 8000;
+
+/// Scores are log-odds. From this one on a sound is suspicious.
+const SUSPICIOUS: f32 = 1.9;
+/// So much less is enough right after a suspicion, and for a while after a burst of keys.
+const STICK: f32 = 3.0;
+const HOT_LESS: f32 = 2.0;
+const HOT: u32 = 10 * SECOND;
+/// A strong suspicion hangs over drop-outs and tails.
+const STRONG: f32 = 6.0;
+const STRONG_HANG: u32 = SECOND / 10;
+/// Two strong ones 20 ms apart: keys are being pressed.
+const BURST: f32 = 10.0;
+const BURST_HANG: u32 = 2 * SECOND;
+/// Before the first hop, and where there is nothing to suspect.
+const NO_SCORE: f32 = -20.0;
+const SCORE_FLOOR: f32 = -4.0;
+/// A proved key hangs so long.
+const KEY_HANG: u32 = 3 * SECOND;
+/// In quiet windows false alarms are rare, so they are suspected more freely: by so much, from this level down, in 6 dB.
+const QUIET_MORE: f32 = 3.5;
+const QUIET_KNEE_DBM0: f32 = -17.0;
+const QUIET_RANGE_DB: f32 = 6.0;
+/// The hard rule: what two tones must hold of the sound, how unequal they may be, and how loud it must be.
+const HARD_HELD: f32 = 0.65;
+const HARD_UNEQUAL: f32 = 25.1;
+const HARD_DBM0: f32 = -46.0;
+
+/// What a hop came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// All that has not been sent must be masked.
+    pub suspicious: bool,
+    /// Keys are being pressed, or something very like it.
+    pub strong: bool,
+    /// So many samples after this hop must be masked too.
+    pub hang: u32,
+}
+
+/// Listens to one caller.
+pub struct Gate {
+    ears: Ears,
+    /// Of the last hops, newest last.
+    scores: [f32; 3],
+    was_suspicious: bool,
+    /// Samples for which a burst of keys is remembered.
+    hot: u32,
+    threshold: f32,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Gate {
+    /// One that has heard nothing.
+    pub fn new() -> Self {
+        Self::with_threshold(SUSPICIOUS)
+    }
+
+    /// One of another threshold, to see what it would do.
+    pub fn with_threshold(threshold: f32) -> Self {
+        Self { ears: Ears::new(), scores: [NO_SCORE; 3], was_suspicious: false, hot: 0, threshold }
+    }
+
+    /// Forgets what was heard; a burst of keys is remembered.
+    pub fn start_anew(&mut self) {
+        self.ears = Ears::new();
+        (self.scores, self.was_suspicious) = ([NO_SCORE; 3], false);
+    }
+
+    /// A key is known to have been pressed, by whatever way: so many samples must be masked.
+    pub fn key_is_known(&mut self) -> u32 {
+        self.hot = HOT;
+        KEY_HANG
+    }
+
+    /// Hears a hop.
+    pub fn hear(&mut self, hop: &[i16; HOP]) -> Verdict {
+        self.ears.hear(hop);
+        self.hot = self.hot.saturating_sub(u32::try_from(HOP).unwrap_or_default());
+        let hard = self.is_hard();
+        let score = self.score();
+        let [_, middle, newest] = self.scores;
+        self.scores = [middle, newest, score];
+        let suspicious = hard || score > self.limit();
+        self.was_suspicious = suspicious;
+        Verdict { suspicious, strong: suspicious && (hard || score > STRONG), hang: self.hang(suspicious, score) }
+    }
+
+    fn limit(&self) -> f32 {
+        let stuck = if self.was_suspicious { self.threshold - STICK } else { self.threshold };
+        let hot = if self.hot > 0 { self.threshold - HOT_LESS } else { self.threshold };
+        stuck.min(hot)
+    }
+
+    fn hang(&mut self, suspicious: bool, score: f32) -> u32 {
+        let hop = u32::try_from(HOP).unwrap_or_default();
+        let [before, _, _] = self.scores;
+        if !suspicious {
+            return 0;
+        }
+        if score > 0.0 && score + before.max(SCORE_FLOOR) > BURST {
+            self.hot = HOT;
+            return BURST_HANG;
+        }
+        if score > STRONG { STRONG_HANG } else { hop }
+    }
+
+    /// Two steady tones and nothing else, whatever the net says.
+    fn is_hard(&self) -> bool {
+        let long = self.ears.long();
+        let (low, high) = (long.low, long.high);
+        low + high > HARD_HELD * long.energy
+            && low < HARD_UNEQUAL * high
+            && high < HARD_UNEQUAL * low
+            && features::dbm0(long.energy) > HARD_DBM0
+    }
+
+    fn score(&self) -> f32 {
+        let Some(mut features) = self.ears.features().filter(|features| SIEVE.lets_through(features)) else {
+            return NO_SCORE;
+        };
+        self.ears.bands(&mut features);
+        let quiet = ((QUIET_KNEE_DBM0 - self.ears.dbm0()) / QUIET_RANGE_DB).clamp(0.0, 1.0);
+        let score = NET.score(&features) + QUIET_MORE * quiet;
+        // What is no number must not pass for a quiet sound.
+        if score.is_nan() { f32::INFINITY } else { score }
+    }
+}

@@ -1,0 +1,417 @@
+//! What the gate sees of a sound: 23 numbers of the last 20 ms, and the same of the last 10 ms.
+//!
+//! | number | of each window |
+//! |---|---|
+//! | 0 | how much of the energy the strongest low and high tone hold, as odds |
+//! | 1, 2 | what each holds of its band |
+//! | 3, 4 | high over low, and its square |
+//! | 5, 6 | their level, and their level over that of all |
+//! | 7, 8 | whether each is faster or slower than it should be |
+//! | 9, 10 | each over the second strongest of its group |
+//! | 11 to 14 | each half of the window over the whole, low, high, low, high: steadiness |
+//! | 15 to 18 | each over the same frequency 20 ms ago, and 40 ms ago: onset |
+//! | 19 | the energy over that of 40 ms ago |
+//! | 20, 21, 22 | what is below both bands, in the lower and in the higher band, over the energy |
+//!
+//! Levels are logarithms to the base of ten. Those of the bands (1, 2, 20 to 22) cost most and are filled in last, for
+//! windows that the sieve lets through.
+
+use crate::bins::{BLOCK, Bins, HERTZ, TONES, turns};
+use crate::number::{RATE, power};
+use crate::waves::turn;
+
+/// Samples between two decisions: 10 ms.
+pub const HOP: usize = 80;
+/// Numbers of one window, and of both.
+pub const WINDOW_FEATURES: usize = 23;
+/// Numbers in all.
+pub const FEATURES: usize = 2 * WINDOW_FEATURES;
+/// Those that [`Ears::bands`] fills in, of each window.
+pub const OF_BANDS: [usize; 5] = [1, 2, 20, 21, 22];
+
+/// Blocks of the long and of the short window.
+const LONG: usize = 4;
+const SHORT: usize = 2;
+const LONG_SAMPLES: usize = LONG * BLOCK;
+/// Frequencies are tried this far off, too.
+const DETUNES: [f64; 3] = [-0.012, 0.0, 0.012];
+/// Low tones, and high ones without 1633 Hz, which no key of a card has.
+const LOWS: std::ops::Range<usize> = 0..4;
+const HIGHS: std::ops::Range<usize> = 4..7;
+/// Hops that are remembered: 40 ms.
+const PAST: usize = 4;
+/// Bands, in their bins (50 Hz apart from 500 Hz on in the long window, 100 Hz in the short one).
+const LONG_BINS: usize = 26;
+const SHORT_BINS: usize = 13;
+const LONG_BANDS: [std::ops::Range<usize>; 3] = [0..2, 2..12, 12..26];
+const SHORT_BANDS: [std::ops::Range<usize>; 3] = [0..1, 1..6, 6..13];
+const LOWEST_BIN_HERTZ: u16 = 500;
+
+/// Both windows as numbers.
+pub type Features = [f32; FEATURES];
+
+/// How far each tone turns, tried off its frequency, from the window's first sample to each block's.
+static SPINS: [[[[f32; TONES]; 2]; DETUNES.len()]; LONG] = spins();
+/// Cosine and sine of each bin under a window of Hann's shape and power 1.
+static LONG_WAVES: [[[f32; LONG_BINS]; 2]; LONG_SAMPLES] = waves();
+static SHORT_WAVES: [[[f32; SHORT_BINS]; 2]; HOP] = waves();
+
+/// What one window holds.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Look {
+    /// Energy of each tone at the three detunes, and the best of them.
+    tried: [[f32; TONES]; DETUNES.len()],
+    best: [f32; TONES],
+    /// Energy of each tone in the first and the second half.
+    halves: [[f32; TONES]; 2],
+    /// The strongest tones, by place and energy.
+    low_at: usize,
+    high_at: usize,
+    pub(crate) low: f32,
+    pub(crate) high: f32,
+    /// Of all, and a little, so that silence is none of nothing.
+    pub(crate) energy: f32,
+    samples: f32,
+}
+
+/// A window of the past.
+#[derive(Clone, Copy)]
+struct Past {
+    best: [f32; TONES],
+    energy: f32,
+}
+
+/// Listens hop by hop.
+pub struct Ears {
+    samples: [i16; LONG_SAMPLES],
+    blocks: [Bins; LONG],
+    long: Look,
+    short: Look,
+    past: [[Past; PAST]; 2],
+}
+
+impl Default for Ears {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Ears {
+    /// They have heard nothing.
+    pub fn new() -> Self {
+        let past = |samples: f32| Past { best: [samples; TONES], energy: samples };
+        Self {
+            samples: [0; LONG_SAMPLES],
+            blocks: [Bins::default(); LONG],
+            long: Look::default(),
+            short: Look::default(),
+            past: [[past(160.0); PAST], [past(80.0); PAST]],
+        }
+    }
+
+    /// Hears a hop.
+    pub fn hear(&mut self, hop: &[i16; HOP]) {
+        self.samples.copy_within(HOP.., 0);
+        if let Some(newest) = self.samples.last_chunk_mut::<HOP>() {
+            *newest = *hop;
+        }
+        self.blocks.copy_within(SHORT.., 0);
+        let (halves, _) = hop.as_chunks::<BLOCK>();
+        for (block, half) in self.blocks.iter_mut().skip(SHORT).zip(halves) {
+            *block = Bins::new(&half.map(f32::from));
+        }
+        for (past, look) in self.past.iter_mut().zip([&self.long, &self.short]) {
+            if look.samples > 0.0 {
+                past.copy_within(1.., 0);
+                if let Some(newest) = past.last_mut() {
+                    *newest = Past { best: look.best, energy: look.energy };
+                }
+            }
+        }
+        self.long = Look::new(&self.blocks);
+        if let Some(blocks) = self.blocks.last_chunk::<SHORT>() {
+            self.short = Look::new(blocks);
+        }
+    }
+
+    pub(crate) fn long(&self) -> &Look {
+        &self.long
+    }
+
+    /// All numbers but those of the bands; none of digital silence.
+    pub fn features(&self) -> Option<Features> {
+        let loud = self.blocks.iter().any(|block| block.energy > 0.0);
+        let mut features = [0.0; FEATURES];
+        let (long, short) = features.split_at_mut(WINDOW_FEATURES);
+        let [past_long, past_short] = &self.past;
+        self.long.describe(past_long, long);
+        self.short.describe(past_short, short);
+        loud.then_some(features)
+    }
+
+    /// Fills in the numbers of the bands.
+    pub fn bands(&self, features: &mut Features) {
+        let (long, short) = features.split_at_mut(WINDOW_FEATURES);
+        self.long.describe_bands(band_energies(&self.samples, &LONG_WAVES, LONG_BANDS), long);
+        if let Some(newest) = self.samples.last_chunk::<HOP>() {
+            self.short.describe_bands(band_energies(newest, &SHORT_WAVES, SHORT_BANDS), short);
+        }
+    }
+
+    /// The level of the long window, in dBm0.
+    pub fn dbm0(&self) -> f32 {
+        dbm0(self.long.energy)
+    }
+}
+
+/// The level of a long window of this energy.
+pub(crate) fn dbm0(energy: f32) -> f32 {
+    10.0 * log10(energy / (160.0 * power(0.0)))
+}
+
+impl Look {
+    /// The window that these blocks make.
+    fn new<const BLOCKS: usize>(blocks: &[Bins; BLOCKS]) -> Self {
+        let samples = if BLOCKS == LONG { 160.0 } else { 80.0 };
+        let mut look = Self { samples, ..Self::default() };
+        for (detune, tried) in look.tried.iter_mut().enumerate() {
+            *tried = energies(blocks, detune).map(|square| 2.0 * square / samples);
+        }
+        let [lower, center, upper] = &look.tried;
+        for (best, ((lower, center), upper)) in look.best.iter_mut().zip(lower.iter().zip(center).zip(upper)) {
+            *best = lower.max(*center).max(*upper);
+        }
+        let (first, second) = blocks.split_at(BLOCKS / 2);
+        for (half, blocks) in look.halves.iter_mut().zip([first, second]) {
+            *half = energies(blocks, 1).map(|square| 4.0 * square / samples);
+        }
+        look.energy = blocks.iter().map(|block| block.energy).sum::<f32>() + 4.0 * samples;
+        (look.low_at, look.low) = strongest(&look.best, LOWS);
+        (look.high_at, look.high) = strongest(&look.best, HIGHS);
+        look
+    }
+
+    fn lg(&self, value: f32) -> f32 {
+        log10(value.max(self.samples / 100.0) + self.samples)
+    }
+
+    fn describe(&self, past: &[Past; PAST], to: &mut [f32]) {
+        let Some(to) = to.first_chunk_mut::<WINDOW_FEATURES>() else { return };
+        let [lower, _, upper] = &self.tried;
+        let at = |of: &[f32; TONES], place: usize| of.get(place).copied().unwrap_or_default();
+        let held = (self.low + self.high) / self.energy;
+        let [low, high, all] = [self.low, self.high, self.energy].map(|value| self.lg(value));
+        let off = |place: usize| {
+            let sum: f32 = self.tried.iter().map(|tried| at(tried, place)).sum();
+            (at(lower, place) - at(upper, place)) / (sum + self.samples)
+        };
+        let half = |of: &[f32; TONES]| [self.lg(at(of, self.low_at)) - low, self.lg(at(of, self.high_at)) - high];
+        let [first, second] = &self.halves;
+        let [first, second] = [half(first), half(second)];
+        // Two hops are 20 ms, four are 40 ms.
+        let [fourth, _, twice, _] = past;
+        let ago = |past: &Past| {
+            [low - self.lg(at(&past.best, self.low_at)), high - self.lg(at(&past.best, self.high_at))]
+        };
+        let [twenty, forty] = [ago(twice), ago(fourth)];
+        *to = [
+            log10((held + 1e-3) / (1.02 - held.min(1.0))),
+            0.0,
+            0.0,
+            high - low,
+            (high - low).powi(2),
+            self.lg(self.low + self.high),
+            self.lg(self.low + self.high) - all,
+            off(self.low_at),
+            off(self.high_at),
+            low - self.lg(second_best(&self.best, LOWS, self.low_at)),
+            high - self.lg(second_best(&self.best, HIGHS, self.high_at)),
+            first[0],
+            first[1],
+            second[0],
+            second[1],
+            twenty[0],
+            twenty[1],
+            forty[0],
+            forty[1],
+            all - self.lg(fourth.energy),
+            0.0,
+            0.0,
+            0.0,
+        ];
+    }
+
+    fn describe_bands(&self, bands: [f32; 3], to: &mut [f32]) {
+        let [below, lower, higher] = bands.map(|energy| energy / self.samples);
+        let all = self.lg(self.energy);
+        let numbers = [
+            log10(self.low / lower.max(1.0) + 1e-3),
+            log10(self.high / higher.max(1.0) + 1e-3),
+            self.lg(below) - all,
+            self.lg(lower) - all,
+            self.lg(higher) - all,
+        ];
+        for (place, number) in OF_BANDS.into_iter().zip(numbers) {
+            if let Some(to) = to.get_mut(place) {
+                *to = number;
+            }
+        }
+    }
+}
+
+/// The squared sums of each tone over blocks that follow each other.
+fn energies(blocks: &[Bins], detune: usize) -> [f32; TONES] {
+    let (mut re, mut im) = ([0.0; TONES], [0.0; TONES]);
+    for (block, spins) in blocks.iter().zip(&SPINS) {
+        let Some([cosines, sines]) = spins.get(detune) else { continue };
+        for tone in 0..TONES {
+            if let (Some(re), Some(im), Some(x), Some(y), Some(c), Some(s)) = (
+                re.get_mut(tone),
+                im.get_mut(tone),
+                block.re.get(tone),
+                block.im.get(tone),
+                cosines.get(tone),
+                sines.get(tone),
+            ) {
+                *re += x * c + y * s;
+                *im += y * c - x * s;
+            }
+        }
+    }
+    let mut squares = [0.0; TONES];
+    squares.iter_mut().zip(re.iter().zip(&im)).for_each(|(square, (re, im))| *square = re * re + im * im);
+    squares
+}
+
+fn strongest(of: &[f32; TONES], group: std::ops::Range<usize>) -> (usize, f32) {
+    let start = group.start;
+    let group = of.get(group).unwrap_or_default();
+    let mut best = (start, 0.0);
+    for (place, value) in group.iter().enumerate() {
+        if *value > best.1 {
+            best = (start + place, *value);
+        }
+    }
+    best
+}
+
+fn second_best(of: &[f32; TONES], group: std::ops::Range<usize>, best: usize) -> f32 {
+    let others = of.iter().enumerate().skip(group.start).take(group.len()).filter(|(place, _)| *place != best);
+    others.map(|(_, value)| *value).fold(0.0, f32::max)
+}
+
+/// The energies of the three bands, times the window's samples.
+fn band_energies<const SAMPLES: usize, const BINS: usize>(
+    samples: &[i16; SAMPLES],
+    waves: &[[[f32; BINS]; 2]; SAMPLES],
+    bands: [std::ops::Range<usize>; 3],
+) -> [f32; 3] {
+    let (mut re, mut im) = ([0.0; BINS], [0.0; BINS]);
+    for (sample, [cosines, sines]) in samples.iter().zip(waves) {
+        let sample = f32::from(*sample);
+        re.iter_mut().zip(cosines).for_each(|(re, cosine)| *re += sample * cosine);
+        im.iter_mut().zip(sines).for_each(|(im, sine)| *im += sample * sine);
+    }
+    let squares: [f32; BINS] = std::array::from_fn(|bin| {
+        let (re, im) = (re.get(bin).copied().unwrap_or_default(), im.get(bin).copied().unwrap_or_default());
+        re * re + im * im
+    });
+    bands.map(|band| squares.get(band).unwrap_or_default().iter().sum())
+}
+
+/// The logarithm to the base of ten, within 0.0001: exponent, and a curve through the mantissa that is exact at both ends.
+fn log10(value: f32) -> f32 {
+    const BIAS: i32 = 127;
+    let bits = value.to_bits();
+    let exponent = (bits >> 23).cast_signed() - BIAS;
+    let rest = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000) - 1.0;
+    let curve = -0.441_022 + rest * (0.244_374 - rest * 0.083_259);
+    #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "an exponent is small")]
+    let exponent = exponent as f32;
+    (exponent + rest + rest * (rest - 1.0) * curve) * std::f32::consts::LOG10_2
+}
+
+#[expect(clippy::as_conversions, clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "const: no iterators")]
+const fn spins() -> [[[[f32; TONES]; 2]; DETUNES.len()]; LONG] {
+    let mut spins = [[[[0.0; TONES]; 2]; DETUNES.len()]; LONG];
+    let mut block = 0;
+    while block < LONG {
+        let mut detune = 0;
+        while detune < DETUNES.len() {
+            let mut tone = 0;
+            while tone < TONES {
+                let (cosine, sine) = turn(turns(HERTZ[tone], block * BLOCK) * (1.0 + DETUNES[detune]));
+                spins[block][detune][0][tone] = cosine as f32;
+                spins[block][detune][1][tone] = sine as f32;
+                tone += 1;
+            }
+            detune += 1;
+        }
+        block += 1;
+    }
+    spins
+}
+
+/// Bins lie as far apart as the window tells them apart.
+#[expect(clippy::as_conversions, clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "const: no iterators")]
+const fn waves<const SAMPLES: usize, const BINS: usize>() -> [[[f32; BINS]; 2]; SAMPLES] {
+    /// The root of 8/3: the mean square of Hann's window is 3/8.
+    const POWER: f64 = 1.632_993_161_855_452;
+    let mut waves = [[[0.0; BINS]; 2]; SAMPLES];
+    let mut n = 0;
+    while n < SAMPLES {
+        let (hann, _) = turn((n as f64 + 0.5) / SAMPLES as f64);
+        let hann = POWER * (0.5 - 0.5 * hann);
+        let mut bin = 0;
+        while bin < BINS {
+            let hertz = LOWEST_BIN_HERTZ as f64 + bin as f64 * RATE as f64 / SAMPLES as f64;
+            let (cosine, sine) = turn(hertz * n as f64 / RATE as f64);
+            waves[n][0][bin] = (hann * cosine) as f32;
+            waves[n][1][bin] = (hann * sine) as f32;
+            bin += 1;
+        }
+        n += 1;
+    }
+    waves
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtmf::{Shape, tone};
+
+    #[test]
+    fn logarithms_are_right_to_four_digits() {
+        for n in 1..20_000_u16 {
+            let value = f32::from(n) * f32::from(n) * 0.001;
+            assert!((log10(value) - value.log10()).abs() < 2e-4, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_steady_pair_of_tones_holds_its_window_and_is_neither_fast_nor_slow() {
+        let sound = tone(b'5', Shape::default()).unwrap();
+        let mut ears = Ears::new();
+        sound.chunks_exact(HOP).for_each(|hop| ears.hear(hop.try_into().unwrap()));
+        let features = ears.features().unwrap();
+        for window in [&features[..WINDOW_FEATURES], &features[WINDOW_FEATURES..]] {
+            assert!(window[0] > 1.0 && window[3].abs() < 0.1, "{window:?}");
+            assert!(window[7].abs() < 0.05 && window[8].abs() < 0.05, "{window:?}");
+            // Each half has half of the energy.
+            assert!(window[11..15].iter().all(|half| (half + 0.3).abs() < 0.05), "{window:?}");
+        }
+    }
+
+    #[test]
+    fn bands_hold_what_sounds_in_them() {
+        let sound = tone(b'1', Shape::default()).unwrap();
+        let mut ears = Ears::new();
+        sound.chunks_exact(HOP).for_each(|hop| ears.hear(hop.try_into().unwrap()));
+        let mut features = ears.features().unwrap();
+        ears.bands(&mut features);
+        // The low tone fills the lower band, the high tone the higher one, and nothing sounds below. A tone's energy is
+        // reckoned twice that of its bins.
+        assert!((features[1] - 0.3).abs() < 0.05 && (features[2] - 0.3).abs() < 0.05, "{features:?}");
+        assert!(features[20] < -1.5 && features[21] > -0.62 && features[22] > -0.62, "{features:?}");
+    }
+}

@@ -1,0 +1,191 @@
+//! The `natural` mask: the caller's voice goes through, 20 ms late, and what may be a key does not.
+//!
+//! Samples are held until the [`gate`](crate::gate) has judged everything that a key could have begun in. Masked ones are
+//! replaced by what [`conceal`](crate::conceal) makes of sound that was sent before: nothing of them is used, so what the
+//! agent hears in their place tells when something was masked and nothing else.
+
+use crate::FRAME_SAMPLES;
+use crate::conceal::Conceal;
+use crate::gate::features::HOP;
+use crate::gate::{Gate, Verdict};
+
+/// Samples that are held: 20 ms.
+pub const HOLD: usize = 160;
+/// Sound is masked in pieces of so many samples.
+pub const GRAIN: usize = 16;
+/// Held, a frame that is due, and the hop that made it so.
+const ROOM: usize = HOLD + FRAME_SAMPLES + HOP;
+/// After a gap nothing passes until a long window has been filled anew.
+const AFTER_GAP: u32 = 160;
+
+/// 20 ms for the agent.
+pub struct Frame {
+    /// What is heard.
+    pub samples: [i16; FRAME_SAMPLES],
+    /// Which grains hold anything of the caller, the first one in the lowest bit.
+    pub passed: u16,
+}
+
+/// One caller's voice on its way to the agent.
+pub struct Natural {
+    gate: Gate,
+    conceal: Conceal,
+    held: [i16; ROOM],
+    length: usize,
+    /// By grain, the oldest one in the lowest bit.
+    masked: u64,
+    /// Samples to come that are masked whatever they are.
+    hang: u32,
+    hop: [i16; HOP],
+    filled: usize,
+}
+
+impl Default for Natural {
+    fn default() -> Self {
+        Self::new(Gate::new())
+    }
+}
+
+impl Natural {
+    /// Nothing has been heard and nothing sent: the first samples to come out are masked ones.
+    pub fn new(gate: Gate) -> Self {
+        let mut natural = Self {
+            gate,
+            conceal: Conceal::new(),
+            held: [0; ROOM],
+            length: 0,
+            masked: 0,
+            hang: 0,
+            hop: [0; HOP],
+            filled: 0,
+        };
+        natural.begin();
+        natural
+    }
+
+    /// Takes the caller's sound and gives the frames that are due.
+    pub fn push(&mut self, samples: &[i16], mut verdict: impl FnMut(Verdict), mut due: impl FnMut(Frame)) {
+        for sample in samples {
+            if let Some(place) = self.hop.get_mut(self.filled) {
+                *place = *sample;
+            }
+            self.filled += 1;
+            if self.filled == HOP {
+                self.filled = 0;
+                verdict(self.judge());
+                if let Some(frame) = self.frame() {
+                    due(frame);
+                }
+            }
+        }
+    }
+
+    /// Sound is missing here: so many samples are made up, and nothing of what stands around the gap passes.
+    pub fn gap(&mut self, samples: usize, mut due: impl FnMut(Frame)) {
+        self.start_anew();
+        for _ in 0..samples / HOP {
+            self.append(&[0; HOP], true);
+            if let Some(frame) = self.frame() {
+                due(frame);
+            }
+        }
+    }
+
+    /// The sound begins anew, of another stream: nothing that is held passes, nor the first of what comes.
+    pub fn start_anew(&mut self) {
+        self.gate.start_anew();
+        self.filled = 0;
+        self.mask_held();
+        self.hang = self.hang.max(AFTER_GAP);
+    }
+
+    /// Forgets all sound that is held; what is masked for a known key stays so.
+    pub fn begin(&mut self) {
+        self.length = 0;
+        self.append(&[0; HOP], true);
+        self.append(&[0; HOP], true);
+        self.start_anew();
+    }
+
+    /// A key is known to be pressed, by whatever way.
+    pub fn key_is_known(&mut self) {
+        self.mask_held();
+        self.hang = self.hang.max(self.gate.key_is_known());
+    }
+
+    /// A frame without anything of the caller, and nothing of what is held is touched.
+    pub fn made_up(&mut self) -> [i16; FRAME_SAMPLES] {
+        let mut samples = [0; FRAME_SAMPLES];
+        for grain in samples.as_chunks_mut::<GRAIN>().0 {
+            self.conceal.replace(grain);
+        }
+        samples
+    }
+
+    /// Listens without sending: for the time in which everything is masked.
+    pub fn listen(&mut self, samples: &[i16], mut verdict: impl FnMut(Verdict)) {
+        for sample in samples {
+            if let Some(place) = self.hop.get_mut(self.filled) {
+                *place = *sample;
+            }
+            self.filled += 1;
+            if self.filled == HOP {
+                self.filled = 0;
+                verdict(self.gate.hear(&self.hop));
+                self.hang = self.hang.saturating_sub(u32::try_from(HOP).unwrap_or_default());
+            }
+        }
+    }
+
+    /// What was heard before anything of this was sent ended here, so that it does not break off.
+    pub fn goes_on_from(&mut self, last: i16) {
+        self.conceal.goes_on_from(last);
+    }
+
+    fn judge(&mut self) -> Verdict {
+        let hop = self.hop;
+        self.append(&hop, false);
+        let verdict = self.gate.hear(&hop);
+        if verdict.suspicious {
+            self.mask_held();
+            self.hang = self.hang.max(verdict.hang);
+        }
+        verdict
+    }
+
+    fn append(&mut self, hop: &[i16; HOP], masked: bool) {
+        let masked = masked || self.hang > 0;
+        self.hang = self.hang.saturating_sub(u32::try_from(HOP).unwrap_or_default());
+        if let Some(room) = self.held.get_mut(self.length..self.length + HOP) {
+            room.copy_from_slice(hop);
+        }
+        let grains = ((1 << (HOP / GRAIN)) - 1) << (self.length / GRAIN);
+        self.masked = if masked { self.masked | grains } else { self.masked & !grains };
+        self.length += HOP;
+    }
+
+    fn mask_held(&mut self) {
+        self.masked = u64::MAX;
+    }
+
+    /// The oldest frame, as soon as everything behind it is held.
+    fn frame(&mut self) -> Option<Frame> {
+        if self.length < HOLD + FRAME_SAMPLES {
+            return None;
+        }
+        let mut samples = *self.held.first_chunk::<FRAME_SAMPLES>()?;
+        let mut passed = 0;
+        for (place, grain) in samples.as_chunks_mut::<GRAIN>().0.iter_mut().enumerate() {
+            if self.masked >> place & 1 == 1 {
+                self.conceal.replace(grain);
+            } else {
+                self.conceal.pass(grain);
+                passed |= 1 << place;
+            }
+        }
+        self.held.copy_within(FRAME_SAMPLES..self.length, 0);
+        self.length -= FRAME_SAMPLES;
+        self.masked >>= FRAME_SAMPLES / GRAIN;
+        Some(Frame { samples, passed })
+    }
+}

@@ -1,0 +1,60 @@
+//! What a telephone line makes of sound.
+
+use crate::level;
+use media::{Codec, g711};
+use std::f64::consts::{FRAC_1_SQRT_2, TAU};
+
+/// Through a codec and back.
+pub(crate) fn coded(samples: &[i16], codec: Codec) -> Vec<i16> {
+    samples.iter().map(|sample| g711::decode(codec, g711::encode(codec, *sample))).collect()
+}
+
+/// The band of an analog telephone, 300 to 3400 Hz: two filters of second order, of Butterworth's shape.
+pub(crate) fn telephone_band(sound: &[f64]) -> Vec<f64> {
+    let high = Biquad::new(300.0, true).run(sound);
+    Biquad::new(3400.0, false).run(&high)
+}
+
+/// The same sound, faster and higher by this factor.
+pub(crate) fn pitched(sound: &[f64], factor: f64) -> Vec<f64> {
+    let count = ((sound.len().max(4) - 3) as f64 / factor) as usize;
+    let at = |n: usize| {
+        let place = 1.0 + n as f64 * factor;
+        let (whole, t) = (place as usize, place.fract());
+        let Some([a, b, c, d]) = sound.get(whole - 1..whole + 3) else { return 0.0 };
+        // A cubic curve through four samples.
+        b + 0.5 * t * (c - a + t * (2.0 * a - 5.0 * b + 4.0 * c - d + t * (3.0 * (b - c) + d - a)))
+    };
+    (0..count).map(at).collect()
+}
+
+struct Biquad {
+    b: [f64; 3],
+    a: [f64; 2],
+}
+
+impl Biquad {
+    fn new(hertz: f64, high_pass: bool) -> Self {
+        let omega = TAU * hertz / level::RATE as f64;
+        let (sine, cosine) = omega.sin_cos();
+        let alpha = sine * FRAC_1_SQRT_2;
+        let edge = if high_pass { 1.0 + cosine } else { 1.0 - cosine };
+        let middle = if high_pass { -edge } else { edge };
+        let scale = 1.0 / (1.0 + alpha);
+        Self {
+            b: [edge / 2.0 * scale, middle * scale, edge / 2.0 * scale],
+            a: [-2.0 * cosine * scale, (1.0 - alpha) * scale],
+        }
+    }
+
+    fn run(&self, sound: &[f64]) -> Vec<f64> {
+        let (mut x, mut y) = ([0.0; 2], [0.0; 2]);
+        let mut next = |sample: f64| {
+            let out = self.b[0] * sample + self.b[1] * x[0] + self.b[2] * x[1] - self.a[0] * y[0] - self.a[1] * y[1];
+            x = [sample, x[0]];
+            y = [out, y[0]];
+            out
+        };
+        sound.iter().map(|sample| next(*sample)).collect()
+    }
+}
