@@ -25,6 +25,7 @@
 //! | `quiet` | the clock of the unmasking rule |
 //! | `keys`, `pairing` | RFC 4733 events to key presses; the same press by INFO, by event and as a tone |
 //! | [`detector`], `inband` | keys in the caller's sound: proof, and what is waited for |
+//! | [`witness`] | a second pair of ears, for what the agent was sent |
 //! | `openline` | keys in a row on an open line |
 //! | `recorder` | frames of what was heard and said |
 //! | [`rtp`], [`event`], [`g711`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
@@ -57,6 +58,7 @@ mod stream;
 pub mod tone;
 pub mod wav;
 mod waves;
+pub mod witness;
 
 pub use interface::{Codec, Command, Config, Event, LegStats, Output, RecordFrame, Remote, Side, Stats};
 pub use rtp::Packet;
