@@ -14,6 +14,7 @@
 //! | `speech` | speakers: Debian's prompts, espeak-ng, flite |
 //! | `level` | levels in dBm0 |
 //! | `noise` | quiet, office, street |
+//! | `witness` | what the second pair of ears hears |
 #![allow(
     clippy::print_stdout,
     clippy::as_conversions,
@@ -35,6 +36,7 @@ mod speech;
 mod train;
 mod voice;
 mod voices;
+mod witness;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -63,6 +65,13 @@ enum Trial {
     Voice(voice::Options),
     /// Keys through the natural mask: which samples of them pass?
     Leaks(leaks::Options),
+    /// Tries the witness: keys that it must hear, and hours of voices that it must not take for keys.
+    Witness {
+        /// Keys in each kind of noise.
+        #[arg(long, default_value_t = 8_000)]
+        keys: usize,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -71,6 +80,7 @@ fn main() -> anyhow::Result<()> {
         Trial::Voice(options) => voice::run(&options),
         Trial::Leaks(options) => leaks::run(&options),
         Trial::Train { to, without } => train::run(&to, without.as_deref()),
+        Trial::Witness { keys, seed } => witness::run(keys, seed),
     }
 }
 

@@ -72,17 +72,32 @@ impl Speaker {
     }
 }
 
-/// All prompts below a folder, in the order of their names. The file of silences is none.
+/// Prompts that are a signal or a noise and no voice.
+const VOICELESS: [&str; 10] = [
+    "ascending-2tone",
+    "beep",
+    "beeperr",
+    "confbridge-join",
+    "confbridge-leave",
+    "confbridge-leave-in",
+    "confbridge-leave-out",
+    "descending-2tone",
+    "silence",
+    "tt-monkeys",
+];
+
+/// All prompts below a folder, in the order of their names.
 fn prompts(folder: &Path) -> anyhow::Result<Vec<Vec<f64>>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
             let path = entry?.path();
+            if path.file_stem().is_some_and(|name| VOICELESS.iter().any(|voiceless| name == *voiceless)) {
+                continue;
+            }
             if path.is_dir() {
-                if path.file_name().is_some_and(|name| name != "silence") {
-                    folders.push(path);
-                }
+                folders.push(path);
             } else {
                 files.push(path);
             }
