@@ -348,6 +348,7 @@ impl Phone {
             codec: self.config.codec,
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
+            event_clock: media::EventClock::default(),
             sends: agreed.direction.receives(),
             receives: agreed.direction.sends(),
         });

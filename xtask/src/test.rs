@@ -32,8 +32,9 @@ fn control(root: &Path) -> Result<()> {
     let feature = ["build", "--package", "tonewall", "--features", "masking-off-control"];
     Tool::cargo(root).args(feature).args(["--target-dir", CONTROL]).run()?;
     // The media's own tests have a control of their own.
-    let feature = ["test", "--quiet", "--package", "media", "--features", "masking-off-control", "--test", "session"];
-    Tool::cargo(root).args(feature).args(["--target-dir", CONTROL]).run()
+    let feature = ["test", "--quiet", "--package", "media", "--features", "masking-off-control"];
+    let tests = ["--test", "session", "--test", "rfc4733"];
+    Tool::cargo(root).args(feature).args(tests).args(["--target-dir", CONTROL]).run()
 }
 
 fn tests(root: &Path) -> Result<()> {

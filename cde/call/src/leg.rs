@@ -98,6 +98,8 @@ impl Leg {
             },
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
+            // The SDP agrees on none but telephone-event/8000.
+            event_clock: media::EventClock::default(),
             sends: agreed.direction.receives(),
             receives: agreed.direction.sends(),
         })

@@ -7,7 +7,7 @@
 )]
 
 use media::rtp::{Header, Packet};
-use media::{Codec, Command, Config, Remote, Session, Side};
+use media::{Codec, Command, Config, EventClock, Remote, Session, Side};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,8 @@ fn run(masked: bool, agent: Codec) -> u128 {
     for (side, codec, port) in [(Side::Caller, Codec::Pcmu, 4000), (Side::Agent, agent, 5000)] {
         let address = ([192, 0, 2, 1], port).into();
         let payload_type = if codec == Codec::Pcmu { 0 } else { 8 };
-        let remote = Remote { address, codec, payload_type, telephone_event: Some(101), sends: true, receives: true };
+        let (telephone_event, event_clock) = (Some(101), EventClock::default());
+        let remote = Remote { address, codec, payload_type, telephone_event, event_clock, sends: true, receives: true };
         session.handle_command(now, Command::Connect { side, remote });
     }
     if masked {

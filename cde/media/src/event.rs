@@ -22,7 +22,7 @@ pub struct KeyEvent {
     pub end: bool,
     /// In -dBm0, 0 to 63.
     pub volume: u8,
-    /// In samples, since the packet's timestamp.
+    /// In ticks of its clock, since the packet's timestamp.
     pub duration: u16,
 }
 

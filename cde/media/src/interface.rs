@@ -34,10 +34,50 @@ pub struct Remote {
     pub payload_type: u8,
     /// The payload type of telephone-event (RFC 4733), if it was agreed on.
     pub telephone_event: Option<u8>,
+    /// The clock that telephone-event was agreed on with.
+    pub event_clock: EventClock,
     /// The peer may send to us.
     pub sends: bool,
     /// We may send to the peer.
     pub receives: bool,
+}
+
+/// The clock of a telephone-event payload type (RFC 4733 section 2.1): its timestamps and durations count so fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventClock {
+    per_sample: u16,
+}
+
+impl Default for EventClock {
+    /// That of our sound.
+    fn default() -> Self {
+        Self { per_sample: 1 }
+    }
+}
+
+impl EventClock {
+    /// 8, 16, 24, 32 or 48 kHz; none for any other.
+    pub fn new(hertz: u32) -> Option<Self> {
+        let per_sample = match hertz {
+            8_000 => 1,
+            16_000 => 2,
+            24_000 => 3,
+            32_000 => 4,
+            48_000 => 6,
+            _ => return None,
+        };
+        Some(Self { per_sample })
+    }
+
+    /// Ticks in a sample of 8 kHz.
+    pub(crate) fn per_sample(self) -> u16 {
+        self.per_sample
+    }
+
+    /// Its timestamps can be compared with those of the sound.
+    pub(crate) fn is_of_sound(self) -> bool {
+        self == Self::default()
+    }
 }
 
 /// What a session is made with.

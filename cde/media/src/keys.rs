@@ -5,6 +5,7 @@
 //! long press (section 2.5.1.3) from a new one.
 
 use crate::event::KeyEvent;
+use crate::interface::EventClock;
 use crate::number::{ahead, samples};
 use crate::pairing::same;
 use card::Key;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 const REMEMBERED_MAX: usize = 16;
 /// A segment of a long press that has no room left to grow.
 const SEGMENT_FULL: u32 = 0xffff;
+/// Some senders begin the next segment with the packet that would not fit any more: up to 60 ms earlier.
+const SEGMENT_ROOM_SAMPLES: u32 = 480;
 /// A press whose end was lost is over after this and three packet times.
 const END_MISSING: Duration = Duration::from_millis(100);
 const END_MISSING_PACKETS: u32 = 3;
@@ -42,6 +45,7 @@ pub(crate) enum Sighting {
 
 /// The presses of one leg.
 pub(crate) struct Keys {
+    clock: EventClock,
     current: Option<Press>,
     /// Newest first, with whether the line was masked when the press was first seen.
     seen: [Option<(Identity, bool)>; REMEMBERED_MAX],
@@ -55,11 +59,18 @@ struct Press {
     ended: bool,
     /// Its end was waited for in vain.
     given_up: bool,
+    /// Another key has come under its name.
+    contradicted: bool,
 }
 
 impl Keys {
     pub(crate) fn new() -> Self {
-        Self { current: None, seen: [None; REMEMBERED_MAX] }
+        Self { clock: EventClock::default(), current: None, seen: [None; REMEMBERED_MAX] }
+    }
+
+    /// Timestamps count in this clock from now on.
+    pub(crate) fn set_clock(&mut self, clock: EventClock) {
+        self.clock = clock;
     }
 
     pub(crate) fn handle(
@@ -72,24 +83,27 @@ impl Keys {
     ) -> Sighting {
         if let Some(press) = self.current.as_mut().filter(|press| press.identity == identity) {
             press.packet(now, event.end);
-            return Sighting::GoesOn;
+            return press.agrees(event.code);
         }
         if self.remembers(identity) {
             return Sighting::Late;
         }
         let Some(key) = Key::from_event(event.code) else { return Sighting::Late };
-        if self.newest().is_some_and(|newest| is_before(identity, newest)) {
+        if self.newest().is_some_and(|newest| is_before(identity, newest, self.clock)) {
             self.remember(identity, masked, self.seen.len() - 1);
             return Sighting::Missed;
         }
-        if let Some(press) = self.current.as_mut().filter(|press| !marker && press.continues_in(identity, &key)) {
+        let clock = self.clock;
+        if let Some(press) = self.current.as_mut().filter(|press| !marker && press.continues_in(identity, &key, clock))
+        {
             let began_masked = self.seen.first().copied().flatten().is_some_and(|(_, masked)| masked);
             press.identity = identity;
             press.packet(now, event.end);
             self.remember(identity, began_masked, 0);
             return Sighting::GoesOn;
         }
-        self.current = Some(Press { key, identity, last_packet: now, ended: event.end, given_up: false });
+        let (ended, given_up, contradicted) = (event.end, false, false);
+        self.current = Some(Press { key, identity, last_packet: now, ended, given_up, contradicted });
         self.remember(identity, masked, 0);
         Sighting::Pressed
     }
@@ -136,15 +150,29 @@ impl Press {
         self.given_up = false;
     }
 
-    fn continues_in(&self, identity: Identity, key: &Key) -> bool {
-        let full = identity.timestamp.wrapping_sub(self.identity.timestamp) == SEGMENT_FULL;
+    /// Two keys cannot have the same timestamp: the second one is missing, and that is said once.
+    fn agrees(&mut self, code: u8) -> Sighting {
+        if self.contradicted || Key::from_event(code).is_none_or(|key| same(&self.key, &key)) {
+            return Sighting::GoesOn;
+        }
+        self.contradicted = true;
+        Sighting::Missed
+    }
+
+    /// Durations may count in 8 kHz where timestamps do not.
+    fn continues_in(&self, identity: Identity, key: &Key, clock: EventClock) -> bool {
+        let per_sample = u32::from(clock.per_sample());
+        let grown = identity.timestamp.wrapping_sub(self.identity.timestamp);
+        let room = if self.given_up { 0 } else { SEGMENT_ROOM_SAMPLES * per_sample };
+        let is_full = |full: u32| (full - room..=full).contains(&grown);
+        let full = is_full(SEGMENT_FULL) || is_full(SEGMENT_FULL * per_sample);
         full && !self.ended && self.identity.ssrc == identity.ssrc && same(&self.key, key)
     }
 }
 
-fn is_before(identity: Identity, newest: Identity) -> bool {
+fn is_before(identity: Identity, newest: Identity, clock: EventClock) -> bool {
     let behind = -i64::from(ahead(identity.timestamp, newest.timestamp));
-    identity.ssrc == newest.ssrc && behind > 0 && behind <= i64::from(LATE_MAX_SAMPLES)
+    identity.ssrc == newest.ssrc && behind > 0 && behind <= i64::from(LATE_MAX_SAMPLES) * i64::from(clock.per_sample())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::event::KeyEvent;
 use crate::g711;
-use crate::interface::{LegStats, Remote};
+use crate::interface::{EventClock, LegStats, Remote};
 use crate::number::{ahead, ahead16};
 use crate::rtp::{self, Header, NotRtp, PAYLOAD_MAX};
 use std::net::SocketAddr;
@@ -41,11 +41,14 @@ pub(crate) struct Arrived<'a> {
     pub(crate) header: Header,
     pub(crate) media: Media<'a>,
     pub(crate) order: Order,
+    /// An event whose timestamp counts in another clock than the sound's: it says nothing of when that was.
+    pub(crate) in_other_clock: bool,
 }
 
 /// What a packet holds.
 pub(crate) enum Media<'a> {
     Audio(&'a [u8]),
+    /// Its duration in samples of 8 kHz, whatever its clock.
     Event(KeyEvent),
 }
 
@@ -91,7 +94,9 @@ impl Leg {
     /// Takes a new peer. The lock is kept unless the stream must be, or after a hold may be, another one: a PBX that
     /// sends again often does so under a new SSRC.
     pub(crate) fn connect(&mut self, remote: Option<Remote>) {
-        let stream = |remote: &Remote| (remote.address, remote.codec, remote.payload_type, remote.telephone_event);
+        let stream = |remote: &Remote| {
+            (remote.address, remote.codec, remote.payload_type, remote.telephone_event, remote.event_clock)
+        };
         let sends_again = !self.may_be_heard() && remote.is_some_and(|remote| remote.sends);
         if sends_again || self.remote.as_ref().map(stream) != remote.as_ref().map(stream) {
             self.lock = None;
@@ -120,8 +125,11 @@ impl Leg {
         let order = self.order(now, &header)?;
         let media = media?;
         self.stats.accepted += 1;
-        self.move_end(now, &header, &media);
-        Some(Arrived { header, media, order })
+        let in_other_clock = matches!(media, Media::Event(_)) && !remote.event_clock.is_of_sound();
+        if !in_other_clock {
+            self.move_end(now, &header, &media);
+        }
+        Some(Arrived { header, media, order, in_other_clock })
     }
 
     fn count_malformed(&mut self, error: NotRtp) {
@@ -135,7 +143,7 @@ impl Leg {
         let media = if header.payload_type == remote.payload_type {
             PAYLOAD.contains(&payload.len()).then_some(Media::Audio(payload))
         } else if Some(header.payload_type) == remote.telephone_event {
-            KeyEvent::parse(payload).map(Media::Event)
+            KeyEvent::parse(payload).map(|event| Media::Event(in_samples(event, remote.event_clock)))
         } else {
             self.stats.unknown_payload += 1;
             return None;
@@ -183,6 +191,11 @@ impl Leg {
             lock.at = now;
         }
     }
+}
+
+/// A peer that counts in 8 kHz for all that was agreed on is heard to press its keys shorter than it does.
+fn in_samples(event: KeyEvent, clock: EventClock) -> KeyEvent {
+    KeyEvent { duration: event.duration / clock.per_sample(), ..event }
 }
 
 /// The samples of a payload.

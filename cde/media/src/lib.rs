@@ -60,7 +60,7 @@ pub mod wav;
 mod waves;
 pub mod witness;
 
-pub use interface::{Codec, Command, Config, Event, LegStats, Output, RecordFrame, Remote, Side, Stats};
+pub use interface::{Codec, Command, Config, Event, EventClock, LegStats, Output, RecordFrame, Remote, Side, Stats};
 pub use rtp::Packet;
 pub use session::Session;
 

@@ -113,7 +113,10 @@ impl Session {
     fn connect(&mut self, now: Instant, side: Side, remote: Option<Remote>) {
         let was_heard = self.caller.may_be_heard();
         match side {
-            Side::Caller => self.caller.connect(remote),
+            Side::Caller => {
+                self.keys.set_clock(remote.map(|remote| remote.event_clock).unwrap_or_default());
+                self.caller.connect(remote);
+            }
             Side::Agent => self.agent.connect(remote),
         }
         if let Some(mask) = self.mask.as_mut().filter(|_| !was_heard && self.caller.may_be_heard()) {
@@ -162,7 +165,8 @@ fn relay(
 ) -> Option<Packet> {
     let payload_type = match arrived.media {
         Media::Audio(_) => Some(to.payload_type),
-        Media::Event(_) => to.telephone_event,
+        // Of another clock than the sound's neither the timestamp nor the duration has a place in our stream.
+        Media::Event(_) => to.telephone_event.filter(|_| !arrived.in_other_clock && to.event_clock.is_of_sound()),
     };
     let Some(payload_type) = payload_type.filter(|_| passes) else {
         stream.leave_out(&arrived.header);

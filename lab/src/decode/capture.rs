@@ -2,7 +2,7 @@
 
 use super::{DecodeError, Read, character};
 use crate::decode::packets::{self, Datagram};
-use media::{Codec, Command, Config, Event, Output, Remote, Session, Side};
+use media::{Codec, Command, Config, Event, EventClock, Output, Remote, Session, Side};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -22,6 +22,7 @@ struct Types {
     pcmu: Option<u8>,
     pcma: Option<u8>,
     events: Option<u8>,
+    event_clock: EventClock,
 }
 
 /// One direction between two addresses.
@@ -84,8 +85,9 @@ impl Stream {
             _ => return None,
         };
         let address = first.from;
+        let (telephone_event, event_clock) = (Some(events), types.event_clock);
         let remote =
-            Remote { address, codec, payload_type, telephone_event: Some(events), sends: true, receives: false };
+            Remote { address, codec, payload_type, telephone_event, event_clock, sends: true, receives: false };
         let mut session = Session::new(now, Config { seed: [0; 32], record: false });
         session.handle_command(now, Command::Connect { side: Side::Caller, remote });
         // Only a masked line gives keys.
@@ -145,8 +147,14 @@ fn describe(text: &str, types: &mut BTreeMap<SocketAddr, Types>) {
         match encoding.to_ascii_lowercase().as_str() {
             "pcmu/8000" | "pcmu/8000/1" => found.pcmu = number,
             "pcma/8000" | "pcma/8000/1" => found.pcma = number,
-            "telephone-event/8000" => found.events = number,
-            _ => {}
+            other => {
+                let clock =
+                    other.strip_prefix("telephone-event/").and_then(|hertz| EventClock::new(hertz.parse().ok()?));
+                // Of several the one of the sound's clock.
+                if let Some(clock) = clock.filter(|clock| found.events.is_none() || *clock == EventClock::default()) {
+                    (found.events, found.event_clock) = (number, clock);
+                }
+            }
         }
     }
     types.insert(SocketAddr::new(ip, port), found);
@@ -227,6 +235,14 @@ mod tests {
         let sdp = "v=0\r\nc=IN IP4 10.0.0.2\r\nm=audio 10000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\n";
         assert_eq!(call("55", Transport::Events, 96, sdp), "55");
         assert_eq!(call("55", Transport::Events, 96, ""), "", "96 is nothing without it");
+    }
+
+    #[test]
+    fn telephone_event_may_have_a_clock_of_its_own() {
+        let sdp = "v=0\r\nc=IN IP4 10.0.0.2\r\nm=audio 10000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/48000\r\n";
+        assert_eq!(call("55", Transport::Events, 96, sdp), "55");
+        let both = format!("{sdp}a=rtpmap:97 telephone-event/8000\r\n");
+        assert_eq!(call("55", Transport::Events, 97, &both), "55", "the one of the sound's clock is preferred");
     }
 
     #[test]

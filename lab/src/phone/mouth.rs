@@ -193,7 +193,8 @@ type Timed<T> = Vec<(u32, T)>;
 pub(crate) fn pressed(keys: &str, press: Press, events: u8) -> (Timed<Vec<u8>>, Timed<String>) {
     let address = ([10, 0, 0, 2], 10_000).into();
     let (codec, telephone_event) = (Codec::Pcmu, Some(events));
-    let remote = Remote { address, codec, payload_type: 0, telephone_event, sends: true, receives: true };
+    let event_clock = media::EventClock::default();
+    let remote = Remote { address, codec, payload_type: 0, telephone_event, event_clock, sends: true, receives: true };
     let mut mouth = Mouth::new(0x0102_0304, false);
     mouth.press(keys, press);
     let (mut packets, mut infos) = (Vec::new(), Vec::new());

@@ -56,6 +56,9 @@ impl Barrier {
 
     fn stops(self, arrived: &Arrived<'_>) -> bool {
         let Self::At { ssrc, timestamp } = self else { return true };
+        if arrived.in_other_clock {
+            return true;
+        }
         let behind = ahead(arrived.header.timestamp, timestamp);
         let clock_set_back = behind < -CLOCK_SET_BACK && arrived.order != Order::Late;
         arrived.header.ssrc == ssrc && behind < 0 && !clock_set_back
@@ -228,7 +231,9 @@ impl Session {
         if self.mask.is_some() && masking_enabled() {
             return;
         }
-        self.barrier = self.barrier.map(|barrier| barrier.heard(&arrived.header));
+        if !arrived.in_other_clock {
+            self.barrier = self.barrier.map(|barrier| barrier.heard(&arrived.header));
+        }
         if self.is_of_masked_time(arrived) {
             self.caller.stats.late += 1;
             self.to_agent.leave_out(&arrived.header);

@@ -145,7 +145,8 @@ mod tests {
         let mut session = Session::new(start(), Config { seed: [0; 32], record: false });
         let address = ([192, 0, 2, 2], 5000).into();
         let (codec, payload_type, telephone_event) = (Codec::Pcmu, 0, None);
-        let remote = Remote { address, codec, payload_type, telephone_event, sends: true, receives: true };
+        let event_clock = crate::EventClock::default();
+        let remote = Remote { address, codec, payload_type, telephone_event, event_clock, sends: true, receives: true };
         session.handle_command(start(), Command::Connect { side: Side::Agent, remote });
         session.handle_command(start(), Command::Secure);
         while session.poll_output().is_some() {}

@@ -4,7 +4,9 @@
 use card::Key;
 use media::event::EventSender;
 use media::rtp::{self, Header};
-use media::{Codec, Command, Config, Event, Output, Packet, RecordFrame, Remote, Session, Side, Stats, g711};
+use media::{
+    Codec, Command, Config, Event, EventClock, Output, Packet, RecordFrame, Remote, Session, Side, Stats, g711,
+};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -18,7 +20,15 @@ pub(crate) fn ms(ms: u64) -> Duration {
 
 pub(crate) fn remote(side: Side) -> Remote {
     let address = if side == Side::Caller { CALLER } else { AGENT }.parse().unwrap();
-    Remote { address, codec: Codec::Pcmu, payload_type: 0, telephone_event: Some(EVENTS), sends: true, receives: true }
+    Remote {
+        address,
+        codec: Codec::Pcmu,
+        payload_type: 0,
+        telephone_event: Some(EVENTS),
+        event_clock: EventClock::default(),
+        sends: true,
+        receives: true,
+    }
 }
 
 /// A packet that a leg got, with when.
