@@ -1,5 +1,7 @@
 //! `tonewall lab`: what `serve` never loads, for trying things out.
 
+mod relay;
+
 use crate::{print, runtime, said, stop, tell};
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -25,6 +27,8 @@ pub(crate) enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Relays calls without SIP on 127.0.0.1, on the media threads that `serve` has: for measuring what they carry.
+    Relay(relay::Arguments),
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
@@ -38,6 +42,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Acquirer { listen } => acquirer(*listen),
+        Command::Relay(arguments) => relay::run(arguments),
         Command::Decode { times, files } => {
             // One file that cannot be read keeps none of the others from being read.
             let failed = files

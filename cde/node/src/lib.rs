@@ -9,10 +9,11 @@
 //! # Layout
 //! - [`config`]: `cde.toml`. [`journal`]: attempts and records. `door`: the way to the office.
 //! - `board`: the task that owns the switchboard. `media_plane`: the media threads. `recorder`: recordings.
-//! - `charge`: gateways over HTTP, and settling what is unknown.
+//! - [`relay`]: media sessions without SIP, for measuring. `charge`: gateways over HTTP, and settling what is unknown.
 
 pub mod config;
 pub mod journal;
+pub mod relay;
 
 mod board;
 mod charge;
@@ -116,6 +117,7 @@ pub async fn run(
     let charger = Charger::new(&config, journal.clone(), ended)?;
     let recorder = Recorder::start(places.recordings.clone()).map_err(io("recordings folder"))?;
     let record = recorder.records();
+    udp::raise_open_files().map_err(io("limit of open files"))?;
     let threads = threads(&config);
     let (media, reports) = MediaPlane::start(threads, &recorder).map_err(io("media threads"))?;
     let socket = UdpSocket::bind(config.sip.listen).await.map_err(io(format!("SIP on udp {}", config.sip.listen)))?;

@@ -1,12 +1,16 @@
 //! The media plane's sockets: one thread's UDP ports behind a small seam.
 //!
-//! Today a socket a leg on epoll (through `mio`, so without `unsafe`). The seam is this narrow so that the design with
-//! one receive socket for all ports can take its place.
+//! Today a socket a leg on epoll, through `mio`. The seam is this narrow so that the design with one receive socket for
+//! all ports can take its place. The only `unsafe` stands in `limit`.
 //!
 //! # Invariants
 //! - One thread owns a [`Sockets`]; only a [`Waker`] may be used from elsewhere.
 //! - A packet is lent for the length of a call, never queued here.
 //! - At most [`BATCH_MAX`] packets of one socket are read in a row, so that one flooded port cannot starve the others.
+
+mod limit;
+
+pub use limit::raise_open_files;
 
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};

@@ -25,6 +25,7 @@ mod baresip;
 mod capture;
 mod decoders;
 mod kill;
+mod relay;
 mod residue;
 mod sipp;
 mod stage;
