@@ -9,6 +9,7 @@
 //! # Layout
 //! | module | what |
 //! |---|---|
+//! | `capacity` | calls a core, ours and rtpengine's; no sound is judged there |
 //! | `dice` | chance from a seed |
 //! | `keys` | presses of keys as sound |
 //! | `speech` | speakers: Debian's prompts, espeak-ng, flite |
@@ -26,6 +27,7 @@
     reason = "a laboratory: numbers by the million, on a terminal, and a panic is a failed trial"
 )]
 
+mod capacity;
 mod dice;
 mod keys;
 mod leaks;
@@ -72,6 +74,8 @@ enum Trial {
         keys: usize,
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    /// Measures how many calls one core carries, our relay and rtpengine's: loss, delay, cost a packet, memory.
+    Capacity(capacity::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -81,6 +85,7 @@ fn main() -> anyhow::Result<()> {
         Trial::Leaks(options) => leaks::run(&options),
         Trial::Train { to, without } => train::run(&to, without.as_deref()),
         Trial::Witness { keys, seed } => witness::run(keys, seed),
+        Trial::Capacity(arguments) => capacity::run(&arguments),
     }
 }
 
