@@ -14,7 +14,8 @@ use crate::noise::Place;
 use crate::voices::{self, Talk};
 use attacker::Attacker;
 use media::gate::Gate;
-use media::natural::{Frame, GRAIN, HOLD, Natural};
+use media::gate::features::HOP;
+use media::natural::{GRAIN, HOLD, Natural};
 use media::{Codec, tone};
 use std::thread;
 
@@ -51,13 +52,62 @@ const NO_LIMIT: f64 = -99.0;
 
 /// Shares make one hundred thousand keys of which every condition has enough.
 const CONDITIONS: [Condition; 7] = [
-    Condition { name: "quiet", behind: Behind::Place(Place::Quiet), level_dbm0: ALL, weaker_over: NO_LIMIT, bar: 0.0, share: 0.15 },
-    Condition { name: "office -45", behind: Behind::Place(Place::Office), level_dbm0: ALL, weaker_over: NO_LIMIT, bar: 0.0, share: 0.15 },
-    Condition { name: "street -30", behind: Behind::Place(Place::Street), level_dbm0: ALL, weaker_over: NO_LIMIT, bar: 0.0, share: 0.2 },
-    Condition { name: "talk -30, weaker tone over -22", behind: Behind::Talk(-30.0), level_dbm0: ALL, weaker_over: -22.0, bar: 0.0, share: 0.2 },
-    Condition { name: "talk -30, all levels", behind: Behind::Talk(-30.0), level_dbm0: ALL, weaker_over: NO_LIMIT, bar: 0.001, share: 0.1 },
-    Condition { name: "talk -22, tones -20 to -5", behind: Behind::Talk(-22.0), level_dbm0: USUAL, weaker_over: NO_LIMIT, bar: 0.005, share: 0.1 },
-    Condition { name: "talk -16, tones -20 to -5", behind: Behind::Talk(-16.0), level_dbm0: USUAL, weaker_over: NO_LIMIT, bar: 0.03, share: 0.1 },
+    Condition {
+        name: "quiet",
+        behind: Behind::Place(Place::Quiet),
+        level_dbm0: ALL,
+        weaker_over: NO_LIMIT,
+        bar: 0.0,
+        share: 0.15,
+    },
+    Condition {
+        name: "office -45",
+        behind: Behind::Place(Place::Office),
+        level_dbm0: ALL,
+        weaker_over: NO_LIMIT,
+        bar: 0.0,
+        share: 0.15,
+    },
+    Condition {
+        name: "street -30",
+        behind: Behind::Place(Place::Street),
+        level_dbm0: ALL,
+        weaker_over: NO_LIMIT,
+        bar: 0.0,
+        share: 0.2,
+    },
+    Condition {
+        name: "talk -30, weaker tone over -22",
+        behind: Behind::Talk(-30.0),
+        level_dbm0: ALL,
+        weaker_over: -22.0,
+        bar: 0.0,
+        share: 0.2,
+    },
+    Condition {
+        name: "talk -30, all levels",
+        behind: Behind::Talk(-30.0),
+        level_dbm0: ALL,
+        weaker_over: NO_LIMIT,
+        bar: 0.001,
+        share: 0.1,
+    },
+    Condition {
+        name: "talk -22, tones -20 to -5",
+        behind: Behind::Talk(-22.0),
+        level_dbm0: USUAL,
+        weaker_over: NO_LIMIT,
+        bar: 0.005,
+        share: 0.1,
+    },
+    Condition {
+        name: "talk -16, tones -20 to -5",
+        behind: Behind::Talk(-16.0),
+        level_dbm0: USUAL,
+        weaker_over: NO_LIMIT,
+        bar: 0.03,
+        share: 0.1,
+    },
 ];
 
 /// What came of many keys.
@@ -101,7 +151,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let speakers = if options.tuner { voices::tuner() } else { voices::judges() };
     let clips = voices::continuous(&speakers)?;
     let mut missed = Vec::new();
-    println!("{:<34} {:>7} {:>7} {:>8} {:>10} {:>9} {:>8}", "alone", "keys", "leaked", "%", "median ms", "named %", "decoded");
+    println!(
+        "{:<34} {:>7} {:>7} {:>8} {:>10} {:>9} {:>8}",
+        "alone", "keys", "leaked", "%", "median ms", "named %", "decoded"
+    );
     for condition in &CONDITIONS {
         let keys = (options.keys as f64 * condition.share).ceil() as usize;
         let sum = in_two(keys, options.seed, |keys, seed| alone(condition, keys, seed, &clips, options.threshold));
@@ -111,8 +164,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     }
     for (name, dbm0) in [("cards, talk -22", -22.0), ("cards, talk -16", -16.0)] {
         let cards = (options.keys / 2).div_ceil(16);
-        let sums = in_two(cards, options.seed ^ 0xca2d, |cards, seed| cards_of(cards, dbm0, seed, &clips, options.threshold));
-        for (part, bar, sum) in [("first", 0.03, &sums.first), ("digits 2 to 16", 0.005, &sums.rest), ("middle six", 0.001, &sums.middle)] {
+        let sums =
+            in_two(cards, options.seed ^ 0xca2d, |cards, seed| cards_of(cards, dbm0, seed, &clips, options.threshold));
+        for (part, bar, sum) in
+            [("first", 0.03, &sums.first), ("digits 2 to 16", 0.005, &sums.rest), ("middle six", 0.001, &sums.middle)]
+        {
             let name: &'static str = Box::leak(format!("{name}, {part}").into_boxed_str());
             if !print(name, sum, bar) {
                 missed.push(name);
@@ -254,11 +310,13 @@ impl Heard {
         let mut natural = natural(threshold);
         let mut heard = Self { samples: Vec::with_capacity(samples.len()), passed: Vec::new() };
         for packet in samples.chunks_exact(160) {
-            let due = |frame: Frame| {
+            for hop in packet.chunks(HOP) {
+                natural.hear(hop);
+            }
+            if let Some(frame) = natural.frame() {
                 heard.samples.extend(coded(&frame.samples, codec));
                 heard.passed.extend((0..160 / GRAIN).map(|grain| frame.passed >> grain & 1 == 1));
-            };
-            natural.push(packet, |_| (), due);
+            }
         }
         // What comes out first is what was held before the first sample.
         heard.samples.drain(..HOLD);

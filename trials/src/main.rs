@@ -74,6 +74,7 @@ enum Trial {
         keys: usize,
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
     /// Measures how many calls one core carries, our relay and rtpengine's: loss, delay, cost a packet, memory.
     Capacity(capacity::Arguments),
 }

@@ -19,7 +19,8 @@ const EPOCHS: usize = 18;
 
 /// Teaches, and writes the weights to `to`; with a speaker left out it only says how it fares with that one.
 pub(crate) fn run(to: &Path, without: Option<&str>) -> anyhow::Result<()> {
-    let teachers: Vec<_> = voices::teachers().into_iter().filter(|speaker| Some(speaker.name.as_str()) != without).collect();
+    let teachers: Vec<_> =
+        voices::teachers().into_iter().filter(|speaker| Some(speaker.name.as_str()) != without).collect();
     let names: Vec<&str> = teachers.iter().map(|speaker| speaker.name.as_str()).collect();
     println!("teachers: {}", names.join(", "));
     let clips = voices::continuous(&teachers)?;
@@ -36,7 +37,11 @@ pub(crate) fn run(to: &Path, without: Option<&str>) -> anyhow::Result<()> {
         let share = |of: &[media::gate::features::Features]| {
             100.0 * of.iter().filter(|features| net.score(features) > limit).count() as f64 / of.len() as f64
         };
-        println!("score over {limit}: {:.3} % without a key, {:.2} % with one", share(&lesson.clean), share(&lesson.keyed));
+        println!(
+            "score over {limit}: {:.3} % without a key, {:.2} % with one",
+            share(&lesson.clean),
+            share(&lesson.keyed)
+        );
     }
     write::weights(to, &net, &sieve, bias, SEED, &names)
 }

@@ -9,7 +9,8 @@ use crate::speech::Speaker;
 use crate::voices;
 use anyhow::Context;
 use media::gate::Gate;
-use media::natural::{Frame, GRAIN, HOLD, Natural};
+use media::gate::features::HOP;
+use media::natural::{GRAIN, HOLD, Natural};
 use media::{Codec, wav};
 use std::path::{Path, PathBuf};
 
@@ -85,12 +86,14 @@ impl Heard {
         let mut heard = Self { reference, masked: Vec::new(), packets: 0, touched: 0, latches: 0 };
         let mut latches = 0;
         for packet in heard.reference.chunks_exact(160) {
-            let due = |frame: Frame| {
+            for hop in packet.chunks(HOP) {
+                latches += usize::from(natural.hear(hop).verdict.is_some_and(|verdict| verdict.hang > 800));
+            }
+            if let Some(frame) = natural.frame() {
                 heard.packets += 1;
                 heard.touched += usize::from(frame.passed != ALL_OF_A_FRAME);
                 heard.masked.extend(coded(&frame.samples, Codec::Pcmu));
-            };
-            natural.push(packet, |verdict| latches += usize::from(verdict.hang > 800), due);
+            }
         }
         heard.latches = latches;
         heard.masked.drain(..HOLD.min(heard.masked.len()));

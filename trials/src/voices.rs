@@ -49,7 +49,10 @@ pub(crate) fn continuous(speakers: &[Speaker]) -> anyhow::Result<Vec<Vec<f64>>> 
     for speaker in speakers {
         clips.extend(speaker.clips()?.iter().map(|clip| without_pauses(clip)).filter(|clip| clip.len() > 8 * BLOCK));
     }
-    anyhow::ensure!(!clips.is_empty(), "no speech: cargo xtask setup installs the speakers (Debian's prompts, espeak-ng, flite)");
+    anyhow::ensure!(
+        !clips.is_empty(),
+        "no speech: cargo xtask setup installs the speakers (Debian's prompts, espeak-ng, flite)"
+    );
     Ok(clips)
 }
 

@@ -187,6 +187,16 @@ pub enum AuditAction {
         /// Since its last key, in microseconds.
         lived_us: u64,
     },
+    /// What the witness has heard of this call's agent leg, as it was encoded, since the row of this kind before: one row
+    /// each time a masked line is opened, and one at the end of the call.
+    Witnessed {
+        /// Frames of 20 ms.
+        frames: u64,
+        /// Those that sounded like a key; they were not sent, and the first one muted the leg.
+        suspicious: u64,
+        /// The largest part of 20 ms that the two tones of a key held, in thousandths, in the whole call.
+        worst_permille: u16,
+    },
     /// A command was refused.
     Refused {
         /// Why.

@@ -114,6 +114,7 @@ impl Call {
     /// After every input: what the payment wants done, and the office's picture if it changed.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
         self.drain_payment(context);
+        self.mask_as_needed(context);
         if std::mem::take(&mut self.changed)
             && let Some(call) = self.snapshot()
         {

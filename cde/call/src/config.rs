@@ -26,6 +26,8 @@ pub struct Config {
     pub rules: Rules,
     /// Record the agent side.
     pub record: bool,
+    /// How lines are masked while no security code is asked for. While one is, always strictly.
+    pub masking: media::Policy,
 }
 
 /// A neighbor.
@@ -139,6 +141,7 @@ mod tests {
             merchants: BTreeSet::new(),
             rules: Rules::default(),
             record: false,
+            masking: media::Policy::Natural,
         }
     }
 

@@ -7,7 +7,7 @@
 )]
 
 use media::rtp::{Header, Packet};
-use media::{Codec, Command, Config, EventClock, Remote, Session, Side};
+use media::{Codec, Command, Config, EventClock, Policy, Remote, Session, Side};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ fn run(masked: bool, agent: Codec) -> u128 {
         session.handle_command(now, Command::Connect { side, remote });
     }
     if masked {
-        session.handle_command(now, Command::Secure);
+        session.handle_command(now, Command::Secure { policy: Policy::Strict });
     }
     let source = ([192, 0, 2, 1], 4000).into();
     let began = Instant::now();

@@ -285,7 +285,11 @@ mod tests {
     fn conceal(conceal: &mut Conceal, sound: &[i16], masked: bool) -> Vec<i16> {
         grains(sound)
             .flat_map(|mut grain| {
-                if masked { conceal.replace(&mut grain) } else { conceal.pass(&mut grain) }
+                if masked {
+                    conceal.replace(&mut grain)
+                } else {
+                    conceal.pass(&mut grain)
+                }
                 grain
             })
             .collect()

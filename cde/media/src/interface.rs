@@ -23,6 +23,34 @@ pub enum Codec {
     Pcma,
 }
 
+/// How a line is masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// The caller is heard, 20 ms late, but for keys and what may be one.
+    Natural,
+    /// Nothing of the caller is heard.
+    Strict,
+}
+
+/// What the witness has heard of a call: frames that were about to be sent to the agent while the line was masked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Witnessed {
+    /// All of them.
+    pub frames: u64,
+    /// Those that sounded like a key. They were not sent.
+    pub suspicious: u64,
+    /// The largest part of a frame that the two tones of a key held, in thousandths.
+    pub worst_permille: u16,
+}
+
+impl Witnessed {
+    pub(crate) fn add(&mut self, heard: crate::witness::Heard) {
+        self.frames += 1;
+        self.suspicious += u64::from(heard.suspicious);
+        self.worst_permille = self.worst_permille.max(crate::number::permille(heard.explained));
+    }
+}
+
 /// What the call agreed on with the peer of a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remote {
@@ -103,7 +131,16 @@ pub enum Command {
         side: Side,
     },
     /// Mask the caller, at once. Answered by [`Event::Secured`].
-    Secure,
+    Secure {
+        /// How. On a line that is masked strictly, natural waits for quiet.
+        policy: Policy,
+    },
+    /// Mask otherwise from here on: strictly at once, naturally when every key has ended and it has been quiet for three
+    /// seconds. An open line stays open.
+    Mask {
+        /// How.
+        policy: Policy,
+    },
     /// Open the line when the unmasking rule allows it. Answered by [`Event::Releasing`], then [`Event::Opened`].
     Release,
     /// The caller pressed a key by SIP INFO.
@@ -144,8 +181,11 @@ pub enum Event {
     Key(Key),
     /// A key may have been lost on its way. Only while masked.
     KeyLost,
-    /// The mask has been generating for another half second.
-    Proof,
+    /// The mask has been working for another half second.
+    Proof {
+        /// All that the witness has heard of this call so far.
+        witnessed: Witnessed,
+    },
     /// The caller has pressed six keys in a row on an open line, where the agent hears them.
     KeysOnOpenLine,
     /// What was about to go to the agent looked like a key. The agent leg is mute until the next
@@ -172,6 +212,8 @@ pub struct Stats {
     pub generated: u64,
     /// Frames that a stalled driver made impossible to generate in time.
     pub skipped: u64,
+    /// What the witness has heard.
+    pub witnessed: Witnessed,
 }
 
 /// Counters of packets that a leg got, and what became of them.

@@ -33,6 +33,7 @@
 #[cfg(all(feature = "masking-off-control", not(debug_assertions)))]
 compile_error!("masking-off-control is for debug builds only");
 
+mod beeps;
 mod bins;
 mod conceal;
 pub mod detector;
@@ -60,7 +61,9 @@ pub mod wav;
 mod waves;
 pub mod witness;
 
-pub use interface::{Codec, Command, Config, Event, EventClock, LegStats, Output, RecordFrame, Remote, Side, Stats};
+pub use interface::{
+    Codec, Command, Config, Event, EventClock, LegStats, Output, Policy, RecordFrame, Remote, Side, Stats, Witnessed,
+};
 pub use rtp::Packet;
 pub use session::Session;
 

@@ -1,41 +1,51 @@
-//! The sound that the agent hears instead of the caller: silence, and one beep for each key on a fixed grid.
+//! A masked line: what is mixed for the agent, and by which clock it goes out.
 //!
-//! The beep's frequency is none that a key has, nor are its harmonics (1040, 1560, 2080 Hz stay 3.5 % or more away from
-//! every frequency of Q.23), and a single tone is no key to any detector. Its length and its grid say nothing of how
-//! long a key was pressed, nor exactly when.
+//! *Strict*: nothing of the caller is heard, and frames keep a clock of their own. *Natural*: the caller is heard through
+//! the gate, and frames go out as the caller's packets come in; a packet that is late is made up, and left out when it
+//! comes after all.
 
 use crate::FRAME_SAMPLES;
-use crate::number::{RATE, peak, sample};
+use crate::beeps::Beeps;
+use crate::interface::{Policy, Witnessed};
+use crate::natural::Natural;
+use crate::number::ahead;
 use crate::quiet::Quiet;
-use crate::tone::Suspicion;
-use std::f32::consts::{PI, TAU};
+use crate::witness::Witness;
 use std::time::{Duration, Instant};
 
-/// Of generated packets.
+/// Of packets that we send.
 const FRAME: Duration = Duration::from_millis(20);
+const FRAME_LENGTH: i32 = 160;
+/// A packet that has not come so long after the one before is made up: 30 ms late.
+const LATE: Duration = Duration::from_millis(50);
+/// Packets of a key come this close to a frame make none: it would be one too many.
+const TOO_CLOSE: Duration = Duration::from_millis(15);
 /// A late driver gets so many frames at once; what is older than that is skipped.
 pub(crate) const CATCH_UP_MAX: u32 = 5;
 /// Frames between two proofs: half a second.
 const PROOF_FRAMES: u32 = 25;
-
 const GRID: Duration = Duration::from_millis(250);
-const GRID_SAMPLES: u64 = 2000;
-/// Samples of a beep, 200 ms, and of its soft start and end, 5 ms.
-const BEEP_SAMPLES: u16 = 1600;
-const RAMP_SAMPLES: u16 = 40;
-const BEEP_HERTZ: f32 = 520.0;
-const BEEP_DBM0: f32 = -20.0;
-/// Beeps that may wait; more keys than that are merged.
-const BEEPS_MAX: u32 = 32;
+/// Frames that are made up for a gap in the caller's stream; a longer one is a pause.
+const GAP_FRAMES_MAX: i32 = 3;
+/// A timestamp that jumps further is of a clock that was set anew: ten seconds.
+const JUMP_MAX: i32 = 80_000;
 
 /// A masked line.
 pub(crate) struct Mask {
     since: Instant,
+    /// When the next frame is due, or, in the natural mask, counts as late.
     next: Instant,
-    /// Samples since the mask began.
-    position: u64,
-    beeps_waiting: u32,
-    beeping: bool,
+    /// When the last one went out.
+    last: Instant,
+    policy: Policy,
+    /// Natural is asked for, and comes when it has been quiet for long enough.
+    wants_natural: bool,
+    pub(crate) natural: Natural,
+    /// Frames that were made up in the place of sound that was still to come.
+    ahead: i32,
+    /// Where the caller's sound ended, by SSRC and timestamp.
+    heard_until: Option<(u32, u32)>,
+    beeps: Beeps,
     frames_to_proof: u32,
     /// [`crate::Event::Secured`] is owed.
     pub(crate) owes_secured: bool,
@@ -44,10 +54,8 @@ pub(crate) struct Mask {
     /// The next packet of the agent leg is the first of the mask.
     pub(crate) first: bool,
     pub(crate) quiet: Quiet,
-    /// Listens to the caller, for the unmasking rule.
-    pub(crate) suspicion: Suspicion,
-    /// Listens to what the agent is about to be sent.
-    pub(crate) witness: Suspicion,
+    witness: Witness,
+    pub(crate) witnessed: Witnessed,
 }
 
 /// What a frame proves.
@@ -58,30 +66,72 @@ pub(crate) enum Proof {
     HalfSecond,
 }
 
+/// What stands between two packets of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// Nothing.
+    None,
+    /// Sound is missing; so many frames of it have not been made up yet.
+    Frames(i32),
+}
+
 impl Mask {
-    pub(crate) fn new(now: Instant) -> Self {
+    /// `last` is the sample with which the sound broke off that the agent heard before.
+    pub(crate) fn new(now: Instant, policy: Policy, last: i16, before: Witnessed) -> Self {
+        let mut natural = Natural::default();
+        natural.goes_on_from(last);
         Self {
             since: now,
             next: now,
-            position: 0,
-            beeps_waiting: 0,
-            beeping: false,
+            last: now,
+            policy,
+            wants_natural: policy == Policy::Natural,
+            natural,
+            ahead: 0,
+            heard_until: None,
+            beeps: Beeps::default(),
             frames_to_proof: PROOF_FRAMES,
             owes_secured: true,
             releasing: false,
             muted: false,
             first: true,
             quiet: Quiet::new(now),
-            suspicion: Suspicion::new(),
-            witness: Suspicion::new(),
+            witness: Witness::new(),
+            witnessed: before,
         }
     }
 
     /// [`crate::Command::Secure`] on a line that is masked already.
-    pub(crate) fn secure_again(&mut self) {
+    pub(crate) fn secure_again(&mut self, policy: Policy) {
         self.owes_secured = true;
         self.releasing = false;
         self.muted = false;
+        self.ask_for(policy);
+    }
+
+    /// Strict comes at once, natural when it may.
+    pub(crate) fn ask_for(&mut self, policy: Policy) {
+        self.wants_natural = policy == Policy::Natural;
+        if policy == Policy::Strict && self.policy == Policy::Natural {
+            self.policy = Policy::Strict;
+            self.natural.begin();
+            self.next = self.last + FRAME;
+        }
+    }
+
+    /// The caller may be heard again, through the gate. Asked when a packet has come and no key is down.
+    pub(crate) fn relax(&mut self, now: Instant) {
+        if self.policy == Policy::Strict && self.wants_natural && self.quiet.is_over(now) {
+            self.policy = Policy::Natural;
+            self.natural.begin();
+            self.heard_until = None;
+            self.ahead = i32::from(now.saturating_duration_since(self.last) < TOO_CLOSE);
+            self.next = now + LATE;
+        }
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        self.policy
     }
 
     pub(crate) fn poll_timeout(&self) -> Instant {
@@ -90,7 +140,13 @@ impl Mask {
 
     /// One key has been pressed.
     pub(crate) fn beep(&mut self) {
-        self.beeps_waiting = (self.beeps_waiting + 1).min(BEEPS_MAX);
+        self.beeps.beep();
+    }
+
+    /// A key, known by whatever way, until then.
+    pub(crate) fn disturb(&mut self, until: Instant) {
+        self.quiet.disturb(until);
+        self.natural.key_is_known();
     }
 
     /// The caller's sound is suspicious. The time is taken to the grid, so that how fast a detector lets go of one key
@@ -100,13 +156,57 @@ impl Mask {
         self.quiet.disturb(self.since + GRID * u32::try_from(elapsed).unwrap_or(u32::MAX));
     }
 
-    /// The next frame that is due, with its time.
+    /// A packet of sound has come, in order: what is missing before it?
+    pub(crate) fn follow(&mut self, now: Instant, ssrc: u32, timestamp: u32, samples: u32, lost: bool) -> Gap {
+        self.next = if self.policy == Policy::Natural { now + LATE } else { self.next };
+        let known = self.heard_until.replace((ssrc, timestamp.wrapping_add(samples)));
+        let jump = known.filter(|(before, _)| *before == ssrc).map(|(_, until)| ahead(timestamp, until));
+        match jump {
+            Some(0) if !lost => Gap::None,
+            Some(jump @ 0..=JUMP_MAX) => {
+                let missing = jump / FRAME_LENGTH;
+                let made_up = missing.min(self.ahead);
+                self.ahead -= made_up;
+                let left = missing - made_up;
+                Gap::Frames(if left <= GAP_FRAMES_MAX { left } else { 0 })
+            }
+            _ => {
+                self.ahead = if known.is_none() { self.ahead } else { 0 };
+                Gap::Frames(0)
+            }
+        }
+    }
+
+    /// A frame of the caller's sound, where one is due that was not made up before.
+    pub(crate) fn frame_of_sound(&mut self) -> Option<[i16; FRAME_SAMPLES]> {
+        if self.policy == Policy::Strict {
+            return None;
+        }
+        if self.ahead > 0 && self.natural.leave_out() {
+            self.ahead -= 1;
+            return None;
+        }
+        self.natural.frame().map(|frame| frame.samples)
+    }
+
+    /// A packet without sound has come: it may bring a frame that is made up.
+    pub(crate) fn frame_of_event(&mut self, now: Instant) -> Option<[i16; FRAME_SAMPLES]> {
+        let due = self.policy == Policy::Natural && now.saturating_duration_since(self.last) >= TOO_CLOSE;
+        due.then(|| {
+            self.next = now + LATE;
+            self.ahead += 1;
+            self.natural.made_up()
+        })
+    }
+
+    /// The next frame that is due by the clock, with its time.
     pub(crate) fn frame(&mut self, now: Instant) -> Option<(Instant, [i16; FRAME_SAMPLES])> {
         let at = Some(self.next).filter(|next| *next <= now)?;
         self.next += FRAME;
-        let mut frame = [0; FRAME_SAMPLES];
-        frame.iter_mut().for_each(|sample| *sample = self.sample());
-        Some((at, frame))
+        if self.policy == Policy::Natural {
+            self.ahead += 1;
+        }
+        Some((at, self.natural.made_up()))
     }
 
     /// Leaves out frames whose time has gone by; says how many.
@@ -114,9 +214,29 @@ impl Mask {
         let Some(behind) = now.checked_duration_since(self.next) else { return 0 };
         let frames = u32::try_from(behind.as_millis() / FRAME.as_millis() + 1).unwrap_or(u32::MAX);
         self.next += FRAME * frames;
-        self.position += u64::from(frames) * u64::try_from(FRAME_SAMPLES).unwrap_or_default();
-        self.beeping = false;
+        self.beeps.skip(u64::from(frames));
+        if self.policy == Policy::Natural {
+            self.ahead = self.ahead.saturating_add(i32::try_from(frames).unwrap_or(i32::MAX));
+        }
         u64::from(frames)
+    }
+
+    /// Puts the beeps into a frame that goes out now.
+    pub(crate) fn mix(&mut self, at: Instant, frame: &mut [i16; FRAME_SAMPLES]) {
+        self.last = at;
+        self.beeps.add(frame);
+    }
+
+    /// The witness hears what was encoded. True if it is suspicious, and was not before.
+    pub(crate) fn witness(&mut self, heard: &[i16; FRAME_SAMPLES]) -> bool {
+        let heard = self.witness.push(heard);
+        self.witnessed.add(heard);
+        if heard.suspicious {
+            self.muted = true;
+            // It has heard what is not sent; from here on it hears the silence.
+            self.witness = Witness::new();
+        }
+        heard.suspicious
     }
 
     /// Counts a frame that has been made, and sent if there is somebody to send it to.
@@ -133,77 +253,5 @@ impl Mask {
         } else {
             Proof::None
         }
-    }
-
-    fn sample(&mut self) -> i16 {
-        let offset = self.position % GRID_SAMPLES;
-        self.position += 1;
-        if offset == 0 {
-            self.beeping = self.beeps_waiting > 0;
-            self.beeps_waiting -= u32::from(self.beeping);
-        }
-        let offset = u16::try_from(offset).unwrap_or(BEEP_SAMPLES);
-        if self.beeping && offset < BEEP_SAMPLES { beep(offset) } else { 0 }
-    }
-}
-
-/// A sample of the beep. All beeps are the same, sample by sample.
-fn beep(offset: u16) -> i16 {
-    let edge = offset.min(BEEP_SAMPLES - 1 - offset).min(RAMP_SAMPLES);
-    let envelope = 0.5 - 0.5 * (PI * f32::from(edge) / f32::from(RAMP_SAMPLES)).cos();
-    let rate = f32::from(u16::try_from(RATE).unwrap_or(u16::MAX));
-    sample(peak(BEEP_DBM0) * envelope * (TAU * BEEP_HERTZ * f32::from(offset) / rate).sin())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keys::tests::start;
-    use crate::tone::decode;
-    use crate::{Codec, g711};
-
-    /// The first milliseconds of the beeps in two seconds, with keys pressed at these milliseconds.
-    fn beeps(keys: &[u64]) -> (Vec<u64>, Vec<i16>) {
-        let mut mask = Mask::new(start());
-        let mut sound = Vec::new();
-        for frame in 0..150 {
-            keys.iter().filter(|key| **key / 20 == frame).for_each(|_| mask.beep());
-            sound.extend(mask.frame(start() + Duration::from_secs(3600)).unwrap().1);
-        }
-        let loud: Vec<usize> = sound.chunks(8).enumerate().filter(|(_, ms)| **ms != [0; 8]).map(|(n, _)| n).collect();
-        let starts = loud.iter().filter(|n| !loud.contains(&n.wrapping_sub(1)) || **n == 0);
-        (starts.map(|n| u64::try_from(*n).unwrap()).collect(), sound)
-    }
-
-    #[test]
-    fn beeps_start_on_the_grid_whenever_the_keys_come() {
-        assert_eq!(beeps(&[30]).0, [250]);
-        assert_eq!(beeps(&[220]).0, [250]);
-        assert_eq!(beeps(&[100, 120, 140, 1300]).0, [250, 500, 750, 1500]);
-    }
-
-    #[test]
-    fn a_beep_is_two_hundred_milliseconds_whatever_the_key() {
-        let (_, sound) = beeps(&[30]);
-        let last = sound.iter().rposition(|sample| *sample != 0).unwrap();
-        assert!((2000 + 1590..2000 + 1600).contains(&last));
-    }
-
-    #[test]
-    fn no_detector_takes_a_beep_for_a_key() {
-        let (_, sound) = beeps(&[20, 40, 60, 80, 100]);
-        for codec in [Codec::Pcmu, Codec::Pcma] {
-            let heard: Vec<i16> =
-                sound.iter().map(|sample| g711::decode(codec, g711::encode(codec, *sample))).collect();
-            assert_eq!(decode(&heard), "");
-            assert!(!Suspicion::new().push(&heard));
-        }
-    }
-
-    #[test]
-    fn surplus_beeps_are_merged() {
-        let mut mask = Mask::new(start());
-        (0..100).for_each(|_| mask.beep());
-        assert_eq!(mask.beeps_waiting, BEEPS_MAX);
     }
 }

@@ -17,6 +17,7 @@ pub const GRAIN: usize = 16;
 const ROOM: usize = HOLD + FRAME_SAMPLES + HOP;
 /// After a gap nothing passes until a long window has been filled anew.
 const AFTER_GAP: u32 = 160;
+const HOP_LENGTH: u32 = 80;
 
 /// 20 ms for the agent.
 pub struct Frame {
@@ -24,6 +25,14 @@ pub struct Frame {
     pub samples: [i16; FRAME_SAMPLES],
     /// Which grains hold anything of the caller, the first one in the lowest bit.
     pub passed: u16,
+}
+
+/// What came of hearing.
+pub struct Step {
+    /// So many samples were taken; the others must be given again.
+    pub taken: usize,
+    /// A decision, where one was due. A frame may be due after it.
+    pub verdict: Option<Verdict>,
 }
 
 /// One caller's voice on its way to the agent.
@@ -63,32 +72,27 @@ impl Natural {
         natural
     }
 
-    /// Takes the caller's sound and gives the frames that are due.
-    pub fn push(&mut self, samples: &[i16], mut verdict: impl FnMut(Verdict), mut due: impl FnMut(Frame)) {
-        for sample in samples {
-            if let Some(place) = self.hop.get_mut(self.filled) {
-                *place = *sample;
-            }
-            self.filled += 1;
-            if self.filled == HOP {
-                self.filled = 0;
-                verdict(self.judge());
-                if let Some(frame) = self.frame() {
-                    due(frame);
-                }
-            }
-        }
+    /// Takes sound of the caller up to the next decision.
+    pub fn hear(&mut self, samples: &[i16]) -> Step {
+        let (taken, full) = self.fill(samples);
+        let verdict = full.then(|| self.judge());
+        Step { taken, verdict }
     }
 
-    /// Sound is missing here: so many samples are made up, and nothing of what stands around the gap passes.
-    pub fn gap(&mut self, samples: usize, mut due: impl FnMut(Frame)) {
+    /// The same for the time in which everything is masked: nothing is held, and no frame comes of it.
+    pub fn listen(&mut self, samples: &[i16]) -> Step {
+        let (taken, full) = self.fill(samples);
+        let verdict = full.then(|| {
+            self.hang = self.hang.saturating_sub(HOP_LENGTH);
+            self.gate.hear(&self.hop)
+        });
+        Step { taken, verdict }
+    }
+
+    /// Sound is missing: in its place come [`HOP`] samples that are masked, as nothing passes that stands around them.
+    pub fn miss_a_hop(&mut self) {
         self.start_anew();
-        for _ in 0..samples / HOP {
-            self.append(&[0; HOP], true);
-            if let Some(frame) = self.frame() {
-                due(frame);
-            }
-        }
+        self.append(&[0; HOP], true);
     }
 
     /// The sound begins anew, of another stream: nothing that is held passes, nor the first of what comes.
@@ -97,6 +101,26 @@ impl Natural {
         self.filled = 0;
         self.mask_held();
         self.hang = self.hang.max(AFTER_GAP);
+    }
+
+    /// The oldest frame, as soon as everything behind it is held.
+    pub fn frame(&mut self) -> Option<Frame> {
+        let (mut samples, masked) = self.oldest()?;
+        let mut passed = 0;
+        for (place, grain) in samples.as_chunks_mut::<GRAIN>().0.iter_mut().enumerate() {
+            if masked >> place & 1 == 1 {
+                self.conceal.replace(grain);
+            } else {
+                self.conceal.pass(grain);
+                passed |= 1 << place;
+            }
+        }
+        Some(Frame { samples, passed })
+    }
+
+    /// Leaves the oldest frame out, if it is due. True if it was.
+    pub fn leave_out(&mut self) -> bool {
+        self.oldest().is_some()
     }
 
     /// Forgets all sound that is held; what is masked for a known key stays so.
@@ -122,24 +146,18 @@ impl Natural {
         samples
     }
 
-    /// Listens without sending: for the time in which everything is masked.
-    pub fn listen(&mut self, samples: &[i16], mut verdict: impl FnMut(Verdict)) {
-        for sample in samples {
-            if let Some(place) = self.hop.get_mut(self.filled) {
-                *place = *sample;
-            }
-            self.filled += 1;
-            if self.filled == HOP {
-                self.filled = 0;
-                verdict(self.gate.hear(&self.hop));
-                self.hang = self.hang.saturating_sub(u32::try_from(HOP).unwrap_or_default());
-            }
-        }
-    }
-
     /// What was heard before anything of this was sent ended here, so that it does not break off.
     pub fn goes_on_from(&mut self, last: i16) {
         self.conceal.goes_on_from(last);
+    }
+
+    /// Takes what the hop has room for; says how much that was, and whether it is full.
+    fn fill(&mut self, samples: &[i16]) -> (usize, bool) {
+        let room = self.hop.get_mut(self.filled..).unwrap_or_default();
+        let taken = room.len().min(samples.len());
+        room.iter_mut().zip(samples).for_each(|(to, from)| *to = *from);
+        self.filled = (self.filled + taken) % HOP;
+        (taken, taken > 0 && self.filled == 0)
     }
 
     fn judge(&mut self) -> Verdict {
@@ -155,7 +173,7 @@ impl Natural {
 
     fn append(&mut self, hop: &[i16; HOP], masked: bool) {
         let masked = masked || self.hang > 0;
-        self.hang = self.hang.saturating_sub(u32::try_from(HOP).unwrap_or_default());
+        self.hang = self.hang.saturating_sub(HOP_LENGTH);
         if let Some(room) = self.held.get_mut(self.length..self.length + HOP) {
             room.copy_from_slice(hop);
         }
@@ -168,24 +186,14 @@ impl Natural {
         self.masked = u64::MAX;
     }
 
-    /// The oldest frame, as soon as everything behind it is held.
-    fn frame(&mut self) -> Option<Frame> {
+    fn oldest(&mut self) -> Option<([i16; FRAME_SAMPLES], u64)> {
         if self.length < HOLD + FRAME_SAMPLES {
             return None;
         }
-        let mut samples = *self.held.first_chunk::<FRAME_SAMPLES>()?;
-        let mut passed = 0;
-        for (place, grain) in samples.as_chunks_mut::<GRAIN>().0.iter_mut().enumerate() {
-            if self.masked >> place & 1 == 1 {
-                self.conceal.replace(grain);
-            } else {
-                self.conceal.pass(grain);
-                passed |= 1 << place;
-            }
-        }
+        let oldest = (*self.held.first_chunk()?, self.masked);
         self.held.copy_within(FRAME_SAMPLES..self.length, 0);
         self.length -= FRAME_SAMPLES;
         self.masked >>= FRAME_SAMPLES / GRAIN;
-        Some(Frame { samples, passed })
+        Some(oldest)
     }
 }

@@ -15,6 +15,12 @@ pub(crate) fn sample(value: f32) -> i16 {
     value.round() as i16
 }
 
+/// A part of one in thousandths.
+#[expect(clippy::as_conversions, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+pub(crate) fn permille(part: f32) -> u16 {
+    (part * 1000.0).round() as u16
+}
+
 /// The peak of a sine of this level.
 pub(crate) fn peak(level_dbm0: f32) -> f32 {
     PEAK_0_DBM0 * 10f32.powf(level_dbm0 / 20.0)

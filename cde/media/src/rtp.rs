@@ -104,6 +104,11 @@ impl Packet {
         self.bytes.get(HEADER_LENGTH..self.length).unwrap_or_default()
     }
 
+    /// The same, to be changed.
+    pub(crate) fn payload_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(HEADER_LENGTH..self.length).unwrap_or_default()
+    }
+
     /// The bytes to send.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()

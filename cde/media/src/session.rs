@@ -4,7 +4,7 @@ mod caller;
 mod masked;
 
 use crate::inband::InBand;
-use crate::interface::{Command, Config, Event, Output, Remote, Side, Stats};
+use crate::interface::{Command, Config, Event, Output, Remote, Side, Stats, Witnessed};
 use crate::keys::Keys;
 use crate::leg::{Arrived, Leg, Media, Samples};
 use crate::mask::Mask;
@@ -39,6 +39,12 @@ pub struct Session {
     outputs: Outputs,
     generated: u64,
     skipped: u64,
+    /// The last sample that the agent was sent of the open line.
+    last_heard: i16,
+    /// The next packet on the open line is the first one: it comes in softly.
+    fade_in: bool,
+    /// Of the masks that have been lifted.
+    witnessed: Witnessed,
 }
 
 impl Session {
@@ -62,6 +68,9 @@ impl Session {
             outputs: Outputs::new(),
             generated: 0,
             skipped: 0,
+            last_heard: 0,
+            fade_in: false,
+            witnessed: Witnessed::default(),
         }
     }
 
@@ -79,7 +88,8 @@ impl Session {
         match command {
             Command::Connect { side, remote } => self.connect(now, side, Some(remote)),
             Command::Disconnect { side } => self.connect(now, side, None),
-            Command::Secure => self.secure(now),
+            Command::Secure { policy } => self.secure(now, policy),
+            Command::Mask { policy } => self.ask_for(policy),
             Command::Release => self.release(),
             Command::InfoKey { key, duration_ms } => self.info_key(now, key, duration_ms),
         }
@@ -107,7 +117,17 @@ impl Session {
 
     /// Counters so far.
     pub fn stats(&self) -> Stats {
-        Stats { caller: self.caller.stats, agent: self.agent.stats, generated: self.generated, skipped: self.skipped }
+        Stats {
+            caller: self.caller.stats,
+            agent: self.agent.stats,
+            generated: self.generated,
+            skipped: self.skipped,
+            witnessed: self.witnessed(),
+        }
+    }
+
+    pub(super) fn witnessed(&self) -> Witnessed {
+        self.mask.as_ref().map_or(self.witnessed, |mask| mask.witnessed)
     }
 
     fn connect(&mut self, now: Instant, side: Side, remote: Option<Remote>) {

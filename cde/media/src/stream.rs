@@ -13,6 +13,9 @@ const BACK_MAX: i16 = 100;
 /// Timestamps that differ more from the wall clock are mapped anew: one second.
 const DRIFT_MAX: u32 = RATE;
 
+/// Made sound that is no later than this goes on where the one before ended: 100 ms.
+const SEAM_MAX: i32 = 800;
+
 /// One leg's way out.
 pub(crate) struct Stream {
     ssrc: u32,
@@ -64,7 +67,7 @@ impl Stream {
     /// The header of sound that is made here, for this moment.
     pub(crate) fn generate(&mut self, at: Instant, length: u32, payload_type: u8, marker: bool) -> Header {
         self.source = None;
-        let timestamp = self.timestamp_at(at);
+        let timestamp = self.next_timestamp(at);
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
         self.last = Some(Sent { at, end: timestamp.wrapping_add(length), ahead: length });
@@ -117,6 +120,12 @@ impl Stream {
             let elapsed = samples(now.saturating_duration_since(sent.at));
             sent.end.wrapping_add(elapsed.saturating_sub(sent.ahead))
         })
+    }
+
+    /// Sound that follows goes on without a seam, however unevenly it is made, unless the clock has run away from it.
+    fn next_timestamp(&self, at: Instant) -> u32 {
+        let by_clock = self.timestamp_at(at);
+        self.last.map_or(by_clock, |sent| if ahead(by_clock, sent.end) < SEAM_MAX { sent.end } else { by_clock })
     }
 
     fn sent(&mut self, now: Instant, timestamp: u32, length: Length) {

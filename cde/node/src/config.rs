@@ -58,11 +58,30 @@ pub struct Media {
     pub last_port: u16,
     /// Media threads; 0 means one a core.
     pub threads: usize,
+    /// How lines are masked but for the security code, which is always masked strictly.
+    pub masking: Masking,
+}
+
+/// `masking` of `[media]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Masking {
+    /// The agent hears the caller's voice, 20 ms late and without keys.
+    #[default]
+    Natural,
+    /// The agent hears nothing of the caller while the line is secured.
+    Strict,
 }
 
 impl Default for Media {
     fn default() -> Self {
-        Self { address: IpAddr::V4(Ipv4Addr::LOCALHOST), first_port: 10_000, last_port: 19_999, threads: 0 }
+        Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            first_port: 10_000,
+            last_port: 19_999,
+            threads: 0,
+            masking: Masking::default(),
+        }
     }
 }
 

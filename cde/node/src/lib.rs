@@ -197,6 +197,10 @@ fn call_config(config: &Config, sip: SocketAddr, record: bool) -> calls::Config 
         merchants: config.merchant.iter().filter_map(|merchant| merchant.id.parse().ok()).collect(),
         rules: payment::Rules::default(),
         record,
+        masking: match config.media.masking {
+            config::Masking::Natural => media::Policy::Natural,
+            config::Masking::Strict => media::Policy::Strict,
+        },
     }
 }
 

@@ -5,7 +5,7 @@ use crate::recorder::Recorder;
 use crate::seeds::Seeds;
 use crate::{NodeError, io};
 use call::{MediaOrder, MediaReport};
-use media::{Codec, Command, Event, Remote, Side};
+use media::{Codec, Command, Event, Policy, Remote, Side};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use tokio::sync::{mpsc, watch};
@@ -115,7 +115,7 @@ impl Relay {
             self.order(call, MediaOrder::Command(Command::Connect { side, remote: remote(port) }), seed)?;
         }
         if masked {
-            self.order(call, MediaOrder::Command(Command::Secure), seed)?;
+            self.order(call, MediaOrder::Command(Command::Secure { policy: Policy::Strict }), seed)?;
             self.report(call, |report| matches!(report, MediaReport::Event(Event::Secured))).await?;
         }
         self.pairs.push(pair);
@@ -167,7 +167,15 @@ fn local(port: u16) -> SocketAddr {
 
 fn remote(port: u16) -> Remote {
     let (codec, payload_type, telephone_event) = (Codec::Pcmu, 0, Some(101));
-    Remote { address: local(port), codec, payload_type, telephone_event, sends: true, receives: true }
+    Remote {
+        address: local(port),
+        codec,
+        payload_type,
+        telephone_event,
+        event_clock: media::EventClock::default(),
+        sends: true,
+        receives: true,
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{DecodeError, Read, character};
 use crate::decode::packets::{self, Datagram};
-use media::{Codec, Command, Config, Event, EventClock, Output, Remote, Session, Side};
+use media::{Codec, Command, Config, Event, EventClock, Output, Policy, Remote, Session, Side};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -91,7 +91,7 @@ impl Stream {
         let mut session = Session::new(now, Config { seed: [0; 32], record: false });
         session.handle_command(now, Command::Connect { side: Side::Caller, remote });
         // Only a masked line gives keys.
-        session.handle_command(now, Command::Secure);
+        session.handle_command(now, Command::Secure { policy: Policy::Strict });
         Some(Self { session, keys: Vec::new() })
     }
 

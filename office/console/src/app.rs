@@ -2,13 +2,17 @@
 
 use crate::{config::Config, door::Door, hub::Hub, secret, secret::SecretError, store::Store, turns::Turns};
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
     sync::{Semaphore, watch},
     time::timeout,
 };
+use wire::{AuditAction, AuditEvent, Record, RecordBody};
 
 /// The most desks that watch at once.
 pub(crate) const STREAMS_MAX: usize = 512;
@@ -48,6 +52,21 @@ pub(crate) struct Counters {
     pub(crate) sign_ins: AtomicU64,
     pub(crate) sign_in_failures: AtomicU64,
     pub(crate) panics: AtomicU64,
+    pub(crate) frames_witnessed: AtomicU64,
+    pub(crate) frames_suspicious: AtomicU64,
+    /// The worst ratio of all frames, in thousandths.
+    pub(crate) worst_permille: AtomicU64,
+}
+
+impl Counters {
+    /// Counts what the witness of the card side has heard.
+    pub(crate) fn witness(&self, record: &Record) {
+        let RecordBody::Audit(AuditEvent { action, .. }) = &record.body else { return };
+        let AuditAction::Witnessed { frames, suspicious, worst_permille } = action else { return };
+        self.frames_witnessed.fetch_add(*frames, Ordering::Relaxed);
+        self.frames_suspicious.fetch_add(*suspicious, Ordering::Relaxed);
+        self.worst_permille.fetch_max(u64::from(*worst_permille), Ordering::Relaxed);
+    }
 }
 
 impl App {

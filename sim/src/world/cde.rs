@@ -74,6 +74,7 @@ fn config(lanes: &[Lane]) -> Config {
         merchants: "main".parse().into_iter().collect(),
         rules: Rules::default(),
         record: false,
+        masking: media::Policy::Natural,
     }
 }
 

@@ -50,7 +50,7 @@ impl Model {
             return self.told.push(command);
         }
         match command {
-            Command::Secure => {
+            Command::Secure { .. } => {
                 if !self.masked {
                     (self.masked, self.disturbed, self.proof) = (true, Some(now), Some(now + PROOF));
                 }
@@ -69,7 +69,7 @@ impl Model {
                 let down = Duration::from_millis(u64::from(duration_ms.unwrap_or(0)));
                 self.key(now, now + down, key, false);
             }
-            Command::Connect { .. } | Command::Disconnect { .. } => {}
+            Command::Connect { .. } | Command::Disconnect { .. } | Command::Mask { .. } => {}
         }
     }
 
@@ -116,7 +116,7 @@ impl Model {
         }
         if let Some(at) = self.proof.filter(|at| *at <= now) {
             self.proof = Some(at.max(now) + PROOF);
-            self.events.push_back(Event::Proof);
+            self.events.push_back(Event::Proof { witnessed: media::Witnessed::default() });
         }
     }
 }

@@ -18,12 +18,22 @@ pub(crate) fn weights(
     let all = hidden.iter().chain(&net.hidden_bias).chain(&net.output).chain([&net.output_bias]);
     let all = all.chain(&sieve.weights).chain([&bias]);
     let checksum = all.fold(0xcbf2_9ce4_8422_2325_u64, |sum, value| {
-        value.to_bits().to_le_bytes().iter().fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+        value
+            .to_bits()
+            .to_le_bytes()
+            .iter()
+            .fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
     });
-    writeln!(text, "//! What the gate was taught. Written by `cargo xtask train-gate` with the seed {seed}; do not edit.")?;
+    writeln!(
+        text,
+        "//! What the gate was taught. Written by `cargo xtask train-gate` with the seed {seed}; do not edit."
+    )?;
     writeln!(text, "//!")?;
     writeln!(text, "//! Teachers: {}.", teachers.join(", "))?;
-    writeln!(text, "#![cfg_attr(rustfmt, rustfmt_skip)]\n#![allow(clippy::unreadable_literal, clippy::excessive_precision, reason = \"numbers of a machine\")]\n")?;
+    writeln!(
+        text,
+        "#![cfg_attr(rustfmt, rustfmt_skip)]\n#![allow(clippy::unreadable_literal, clippy::excessive_precision, reason = \"numbers of a machine\")]\n"
+    )?;
     writeln!(text, "use super::net::{{Net, Sieve}};\n")?;
     writeln!(text, "/// FNV-1a over the bits of all numbers below, in their order, little-endian.")?;
     writeln!(text, "#[cfg(test)]\npub(super) const CHECKSUM: u64 = {checksum:#018x};\n")?;
@@ -33,7 +43,11 @@ pub(crate) fn weights(
     }
     writeln!(text, "    ],\n    hidden_bias: {},", list(&net.hidden_bias))?;
     writeln!(text, "    output: {},\n    output_bias: {:?},\n}};\n", list(&net.output), net.output_bias)?;
-    writeln!(text, "pub(super) static SIEVE: Sieve = Sieve {{\n    weights: {},\n    bias: {bias:?},\n}};", list(&sieve.weights))?;
+    writeln!(
+        text,
+        "pub(super) static SIEVE: Sieve = Sieve {{\n    weights: {},\n    bias: {bias:?},\n}};",
+        list(&sieve.weights)
+    )?;
     std::fs::write(to, text)?;
     println!("written: {}", to.display());
     Ok(())

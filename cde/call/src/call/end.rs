@@ -17,6 +17,7 @@ impl Call {
         }
         let shown = self.snapshot().is_some();
         self.phase = Phase::Over;
+        self.tell_witnessed(context);
         self.audit(context, origin, AuditAction::CallEnded { end });
         if shown {
             context.outputs.push_back(Output::Wire(Event::CallEnded { call: self.id, end }));

@@ -5,7 +5,7 @@ use crate::OpenLineKeys;
 use crate::switchboard::Output;
 use std::time::{Duration, Instant};
 use wire::record::AlarmKind;
-use wire::{AuditAction, Command, CommandId, Event, LineState, Origin, Refusal};
+use wire::{AuditAction, Command, CommandId, Event, Field, LineState, Origin, Refusal};
 
 /// How long the media session may take to confirm.
 const CONFIRM: Duration = Duration::from_secs(2);
@@ -19,6 +19,11 @@ pub(crate) struct Line {
     since_unix_ms: i64,
     /// When the media session was last heard to mask.
     proved: Option<Instant>,
+    /// How the media session was last told to mask.
+    policy: media::Policy,
+    /// What the witness has heard, and what of it is in the audit trail.
+    witnessed: media::Witnessed,
+    witnessed_told: media::Witnessed,
     /// Without proof the media session is told again to mask, at this time.
     secure_again: Option<Instant>,
     waiting: Vec<Waiting>,
@@ -33,7 +38,16 @@ struct Waiting {
 
 impl Line {
     pub(super) fn new(unix_ms: i64) -> Self {
-        Self { state: LineState::Open, since_unix_ms: unix_ms, proved: None, secure_again: None, waiting: Vec::new() }
+        Self {
+            state: LineState::Open,
+            since_unix_ms: unix_ms,
+            proved: None,
+            policy: media::Policy::Strict,
+            witnessed: media::Witnessed::default(),
+            witnessed_told: media::Witnessed::default(),
+            secure_again: None,
+            waiting: Vec::new(),
+        }
     }
 
     pub(super) fn state(&self) -> LineState {
@@ -66,11 +80,31 @@ impl Call {
         if !self.wait(context, command, LineState::Secured) {
             return self.finish(context, command, Err(Refusal::Busy));
         }
-        self.media(context, media::Command::Secure);
+        self.mask(context);
         if self.line.state == LineState::Open {
             self.take_back_infos(context);
             self.set_line(context, LineState::Securing, &command.origin);
         }
+    }
+
+    /// Tells the media session to mask, as the payment needs it now.
+    fn mask(&mut self, context: &mut Context<'_>) {
+        self.line.policy = self.policy(context);
+        self.media(context, media::Command::Secure { policy: self.line.policy });
+    }
+
+    /// The payment has gone on: another field may need another mask. On an open line there is none to change.
+    pub(super) fn mask_as_needed(&mut self, context: &mut Context<'_>) {
+        let policy = self.policy(context);
+        if self.line.state != LineState::Open && self.line.policy != policy {
+            self.line.policy = policy;
+            self.media(context, media::Command::Mask { policy });
+        }
+    }
+
+    /// Nothing of the caller is heard while a security code is being keyed, whatever is configured.
+    fn policy(&self, context: &Context<'_>) -> media::Policy {
+        if self.till.live_field() == Some(Field::Cvv) { media::Policy::Strict } else { context.config.masking }
     }
 
     /// Keys of the open line that are still on their way to the agent's phone would come there on a secured one.
@@ -111,7 +145,7 @@ impl Call {
             media::Event::Secured => self.line_is(context, LineState::Secured),
             media::Event::Releasing => self.line_is(context, LineState::Releasing),
             media::Event::Opened => self.line_is(context, LineState::Open),
-            media::Event::Proof => self.prove(context),
+            media::Event::Proof { witnessed } => self.prove(context, *witnessed),
             media::Event::KeysOnOpenLine => self.keys_on_open_line(context),
             media::Event::LeakSuspected => self.fault(context, AlarmKind::LeakSuspected),
             media::Event::Key(_) | media::Event::KeyLost => {}
@@ -125,7 +159,7 @@ impl Call {
         }
         self.audit(context, Origin::Caller, AuditAction::Alarm { kind: AlarmKind::KeysOnOpenLine });
         if self.open_line_keys == OpenLineKeys::Secure && matches!(self.phase, Phase::Talking) {
-            self.media(context, media::Command::Secure);
+            self.mask(context);
             self.take_back_infos(context);
             self.set_line(context, LineState::Securing, &Origin::System);
         }
@@ -151,12 +185,26 @@ impl Call {
             LineState::Secured => self.line_secured(context),
             _ => self.line_unsecured(context),
         }
+        if state == LineState::Open {
+            self.tell_witnessed(context);
+        }
         // The screen must show the line before the command is answered.
         self.settle(context);
         met.into_iter().for_each(|waiting| context.answer(waiting.command, Ok(())));
     }
 
-    fn prove(&mut self, context: &mut Context<'_>) {
+    /// Puts what the witness has heard into the audit trail, if it is more than what stands there.
+    pub(super) fn tell_witnessed(&mut self, context: &mut Context<'_>) {
+        let media::Witnessed { frames, suspicious, worst_permille } = self.line.witnessed;
+        let told = std::mem::replace(&mut self.line.witnessed_told, self.line.witnessed);
+        let (frames, suspicious) = (frames - told.frames, suspicious - told.suspicious);
+        if frames > 0 {
+            self.audit(context, Origin::System, AuditAction::Witnessed { frames, suspicious, worst_permille });
+        }
+    }
+
+    fn prove(&mut self, context: &mut Context<'_>, witnessed: media::Witnessed) {
+        self.line.witnessed = witnessed;
         if self.line.state.masked() {
             self.line.proved = Some(context.now);
             let at_unix_ms = context.wall.unix_ms(context.now);
@@ -178,7 +226,7 @@ impl Call {
         }
         if self.line.secure_again.is_some_and(|at| at <= now) {
             self.line.secure_again = Some(now + PROOF);
-            self.media(context, media::Command::Secure);
+            self.mask(context);
         }
         late.into_iter().for_each(|waiting| context.answer(waiting.command, Err(Refusal::MediaFault)));
     }

@@ -34,6 +34,11 @@ impl Till {
         self.shown.as_ref()
     }
 
+    /// The field that is being keyed right now.
+    pub(super) fn live_field(&self) -> Option<Field> {
+        self.payment.as_ref().and_then(Payment::live_field)
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.payment.as_ref().and_then(Payment::poll_timeout)
     }

@@ -156,6 +156,7 @@ impl World {
             merchants: ["main".parse().unwrap()].into(),
             rules: Rules::default(),
             record: false,
+            masking: media::Policy::Natural,
         };
         Self {
             now,
@@ -334,7 +335,11 @@ impl World {
             self.now += Duration::from_millis(10);
             if self.proofs && self.media_answers && self.now >= proof {
                 proof += Duration::from_millis(500);
-                self.board.handle_media(self.now, self.call(), MediaReport::Event(media::Event::Proof));
+                self.board.handle_media(
+                    self.now,
+                    self.call(),
+                    MediaReport::Event(media::Event::Proof { witnessed: media::Witnessed::default() }),
+                );
             }
             self.board.handle_timeout(self.now);
             self.caller.endpoint.handle_timeout(self.now);
@@ -416,7 +421,7 @@ impl World {
                 self.orders.push("close");
                 None
             }
-            MediaOrder::Command(media::Command::Secure) => {
+            MediaOrder::Command(media::Command::Secure { .. }) => {
                 self.orders.push("secure");
                 self.media_answers.then_some(MediaReport::Event(media::Event::Secured))
             }

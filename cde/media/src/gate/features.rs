@@ -210,9 +210,8 @@ impl Look {
         let [first, second] = [half(first), half(second)];
         // Two hops are 20 ms, four are 40 ms.
         let [fourth, _, twice, _] = past;
-        let ago = |past: &Past| {
-            [low - self.lg(at(&past.best, self.low_at)), high - self.lg(at(&past.best, self.high_at))]
-        };
+        let ago =
+            |past: &Past| [low - self.lg(at(&past.best, self.low_at)), high - self.lg(at(&past.best, self.high_at))];
         let [twenty, forty] = [ago(twice), ago(fourth)];
         *to = [
             log10((held + 1e-3) / (1.02 - held.min(1.0))),
@@ -331,7 +330,12 @@ fn log10(value: f32) -> f32 {
     (exponent + rest + rest * (rest - 1.0) * curve) * std::f32::consts::LOG10_2
 }
 
-#[expect(clippy::as_conversions, clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "const: no iterators")]
+#[expect(
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "const: no iterators"
+)]
 const fn spins() -> [[[[f32; TONES]; 2]; DETUNES.len()]; LONG] {
     let mut spins = [[[[0.0; TONES]; 2]; DETUNES.len()]; LONG];
     let mut block = 0;
@@ -353,7 +357,12 @@ const fn spins() -> [[[[f32; TONES]; 2]; DETUNES.len()]; LONG] {
 }
 
 /// Bins lie as far apart as the window tells them apart.
-#[expect(clippy::as_conversions, clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "const: no iterators")]
+#[expect(
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "const: no iterators"
+)]
 const fn waves<const SAMPLES: usize, const BINS: usize>() -> [[[f32; BINS]; 2]; SAMPLES] {
     /// The root of 8/3: the mean square of Hann's window is 3/8.
     const POWER: f64 = 1.632_993_161_855_452;

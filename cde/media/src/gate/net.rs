@@ -51,9 +51,8 @@ mod tests {
     fn the_weights_are_those_that_were_taught() {
         let net = NET.hidden.iter().flatten().chain(&NET.hidden_bias).chain(&NET.output).chain([&NET.output_bias]);
         let bytes = net.chain(&SIEVE.weights).chain([&SIEVE.bias]).flat_map(|value| value.to_bits().to_le_bytes());
-        let sum = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-            (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let sum =
+            bytes.fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         assert_eq!(sum, CHECKSUM);
     }
 

@@ -5,10 +5,10 @@ use crate::inband::Toned;
 use crate::interface::{Event, Remote, Side};
 use crate::keys::{Identity, Sighting};
 use crate::leg::{Arrived, Lock, Media, Order, Samples};
-use crate::masking_enabled;
-use crate::number::{RATE, ahead, samples};
+use crate::number::{RATE, ahead, sample, samples};
 use crate::quiet::QUIET;
-use crate::rtp::Header;
+use crate::rtp::{Header, Packet};
+use crate::{g711, masking_enabled};
 use card::Key;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -22,6 +22,9 @@ const FINAL_PACKETS: u32 = 3;
 const INFO_DURATION_MAX: Duration = Duration::from_secs(5);
 /// Further back than this a timestamp in good order is of a clock that was set anew.
 const CLOCK_SET_BACK: i32 = (60 * RATE).cast_signed();
+
+/// Samples in which the open line comes in after a mask.
+const FADE_IN: u8 = 80;
 
 /// By which ways this caller's keys have come.
 #[derive(Default)]
@@ -132,7 +135,7 @@ impl Session {
 
     fn disturb(&mut self, until: Instant) {
         if let Some(mask) = &mut self.mask {
-            mask.quiet.disturb(until);
+            mask.disturb(until);
         }
     }
 
@@ -175,11 +178,8 @@ impl Session {
             Media::Audio(payload) => Some(Samples::decode(from, payload)),
             Media::Event(_) => None,
         };
-        if let Some(mask) = &mut self.mask {
-            mask.quiet.packet(now);
-            if samples.as_ref().is_some_and(|samples| mask.suspicion.push(samples.as_slice())) {
-                mask.suspect(now);
-            }
+        if self.mask.is_some() {
+            self.hear_masked(now, arrived, samples.as_ref());
         }
         let packet = usize::try_from(self.caller.packet_samples()).unwrap_or_default();
         match arrived.order {
@@ -240,14 +240,30 @@ impl Session {
             return;
         }
         let Some(to) = self.agent.receiver().copied() else { return self.to_agent.detach() };
-        let Some(packet) = relay(&mut self.to_agent, now, arrived, from, &to, true) else { return };
+        let Some(mut packet) = relay(&mut self.to_agent, now, arrived, from, &to, true) else { return };
         self.caller.stats.relayed += 1;
-        if let (Some(recorder), Media::Audio(_), Order::Next { .. }) =
-            (&mut self.recorder, &arrived.media, arrived.order)
-        {
-            recorder.heard.push(Samples::decode(&to, packet.payload()).as_slice());
+        if let (Media::Audio(_), Order::Next { .. }) = (&arrived.media, arrived.order) {
+            self.hears_open(&to, &mut packet);
         }
         self.outputs.send(Side::Agent, to.address, packet);
+    }
+
+    /// The agent hears the caller as they are; only the first moment after a mask comes in softly.
+    fn hears_open(&mut self, to: &Remote, packet: &mut Packet) {
+        if std::mem::take(&mut self.fade_in) {
+            for (since, code) in (0_u8..FADE_IN).zip(packet.payload_mut()) {
+                let part = f32::from(since) / f32::from(FADE_IN);
+                let from = f32::from(self.last_heard) * (1.0 - part);
+                let sample = sample(f32::from(g711::decode(to.codec, *code)) * part + from);
+                *code = g711::encode(to.codec, sample);
+            }
+        }
+        if let Some(code) = packet.payload().last() {
+            self.last_heard = g711::decode(to.codec, *code);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.heard.push(Samples::decode(to, packet.payload()).as_slice());
+        }
     }
 
     fn is_of_masked_time(&self, arrived: &Arrived<'_>) -> bool {

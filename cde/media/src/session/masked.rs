@@ -2,34 +2,45 @@
 
 use super::Session;
 use super::caller::Barrier;
-use crate::interface::{Event, Remote, Side};
-use crate::mask::{CATCH_UP_MAX, Mask, Proof};
+use crate::interface::{Event, Policy, Remote, Side};
+use crate::leg::{Arrived, Order, Samples};
+use crate::mask::{CATCH_UP_MAX, Gap, Mask, Proof};
 use crate::rtp::Packet;
-use crate::tone::Suspicion;
 use crate::{FRAME_SAMPLES, g711, masking_enabled};
 use std::time::Instant;
 
 impl Session {
     /// Masks, and at once: what was about to leave for the agent is taken back.
-    pub(super) fn secure(&mut self, now: Instant) {
+    pub(super) fn secure(&mut self, now: Instant, policy: Policy) {
         match &mut self.mask {
-            Some(mask) => mask.secure_again(),
+            Some(mask) => mask.secure_again(policy),
             None => {
-                self.mask = Some(Mask::new(now));
+                self.cut();
+                self.mask = Some(Mask::new(now, policy, self.last_heard, self.witnessed));
                 self.inband.start_anew();
                 self.open_line.start_anew();
-                self.cut();
             }
         }
         self.tick(now);
+    }
+
+    /// How a masked line is masked from here on.
+    pub(super) fn ask_for(&mut self, policy: Policy) {
+        if let Some(mask) = &mut self.mask {
+            mask.ask_for(policy);
+        }
     }
 
     fn cut(&mut self) {
         if masking_enabled() {
             self.to_agent.detach();
             let recalled = self.outputs.recall(Side::Agent);
-            if let Some(recorder) = self.recorder.as_mut().filter(|_| recalled) {
-                recorder.heard.clear();
+            if recalled {
+                // It was not heard, so nothing goes on from it.
+                self.last_heard = 0;
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.heard.clear();
+                }
             }
         }
     }
@@ -45,12 +56,73 @@ impl Session {
         }
     }
 
+    /// A packet of the caller on a masked line. Late sound is left out: its place has been filled.
+    pub(super) fn hear_masked(&mut self, now: Instant, arrived: &Arrived<'_>, sound: Option<&Samples>) {
+        let down = self.keys.is_down();
+        let Some(mask) = &mut self.mask else { return };
+        mask.quiet.packet(now);
+        if !down {
+            mask.relax(now);
+        }
+        match (sound, arrived.order) {
+            (_, Order::Late) => {}
+            (None, _) => {
+                if let Some(frame) = mask.frame_of_event(now) {
+                    self.put_frame(now, frame);
+                }
+            }
+            (Some(sound), order) => self.hear_sound(now, arrived, sound.as_slice(), order),
+        }
+    }
+
+    fn hear_sound(&mut self, now: Instant, arrived: &Arrived<'_>, sound: &[i16], order: Order) {
+        let Some(mask) = &mut self.mask else { return };
+        let header = &arrived.header;
+        let length = u32::try_from(sound.len()).unwrap_or_default();
+        let lost = order != Order::Next { lost: 0 };
+        if let Gap::Frames(frames) = mask.follow(now, header.ssrc, header.timestamp, length, lost) {
+            self.fill_gap(now, frames);
+        }
+        let mut rest = sound;
+        while !rest.is_empty() {
+            let Some(mask) = &mut self.mask else { return };
+            let step = match mask.policy() {
+                Policy::Natural => mask.natural.hear(rest),
+                Policy::Strict => mask.natural.listen(rest),
+            };
+            if step.verdict.is_some_and(|verdict| verdict.suspicious) {
+                mask.suspect(now);
+            }
+            if let Some(frame) = mask.frame_of_sound() {
+                self.put_frame(now, frame);
+            }
+            let Some(left) = rest.get(step.taken..).filter(|_| step.taken > 0) else { return };
+            rest = left;
+        }
+    }
+
+    /// Nothing passes that stands around a gap; frames that nobody has made up yet are made up now.
+    fn fill_gap(&mut self, now: Instant, frames: i32) {
+        let Some(mask) = &mut self.mask else { return };
+        mask.natural.start_anew();
+        if mask.policy() == Policy::Strict {
+            return;
+        }
+        for _ in 0..2 * frames {
+            let Some(mask) = &mut self.mask else { return };
+            mask.natural.miss_a_hop();
+            if let Some(frame) = mask.frame_of_sound() {
+                self.put_frame(now, frame);
+            }
+        }
+    }
+
     /// Makes the frames that are due.
     pub(super) fn tick(&mut self, now: Instant) {
         if self.keys.handle_timeout(now, self.caller.packet_samples())
             && let Some(mask) = &mut self.mask
         {
-            mask.quiet.disturb(now);
+            mask.disturb(now);
         }
         self.tones_that_waited(now);
         self.pairing.forget(now);
@@ -62,16 +134,20 @@ impl Session {
         self.open_if_dead(now);
     }
 
-    fn put_frame(&mut self, at: Instant, frame: [i16; FRAME_SAMPLES]) {
+    fn put_frame(&mut self, at: Instant, mut frame: [i16; FRAME_SAMPLES]) {
         self.generated += 1;
+        if let Some(mask) = &mut self.mask {
+            mask.mix(at, &mut frame);
+        }
         if masking_enabled()
             && let Some(remote) = self.agent.receiver().copied()
         {
             self.send_frame(at, &remote, frame);
         }
+        let witnessed = self.witnessed();
         match self.mask.as_mut().map_or(Proof::None, Mask::prove) {
             Proof::Secured => self.event(Event::Secured),
-            Proof::HalfSecond => self.event(Event::Proof),
+            Proof::HalfSecond => self.event(Event::Proof { witnessed }),
             Proof::None => {}
         }
     }
@@ -81,12 +157,9 @@ impl Session {
         let silence = g711::encode(remote.codec, 0);
         let mut codes = if mask.muted { [silence; _] } else { frame.map(|sample| g711::encode(remote.codec, sample)) };
         let mut heard = codes.map(|code| g711::decode(remote.codec, code));
-        if mask.witness.push(&heard) {
+        if mask.witness(&heard) {
             codes = [silence; _];
             heard = [0; _];
-            mask.muted = true;
-            // It has heard what is not sent; from here on it hears the silence.
-            mask.witness = Suspicion::new();
             self.outputs.event(Event::LeakSuspected);
         }
         let first = std::mem::take(&mut mask.first);
@@ -96,6 +169,7 @@ impl Session {
         if let Some(recorder) = &mut self.recorder {
             recorder.heard.push(&heard);
         }
+        self.last_heard = heard.last().copied().unwrap_or_default();
         self.outputs.send(Side::Agent, remote.address, packet);
     }
 
@@ -117,7 +191,10 @@ impl Session {
     }
 
     fn open(&mut self, now: Instant) {
+        self.witnessed = self.witnessed();
         self.mask = None;
+        self.event(Event::Proof { witnessed: self.witnessed });
+        self.fade_in = true;
         self.barrier = Some(self.caller.lock().map_or(Barrier::Unheard, |lock| Barrier::new(now, lock)));
         self.event(Event::Opened);
     }
@@ -148,14 +225,18 @@ mod tests {
         let event_clock = crate::EventClock::default();
         let remote = Remote { address, codec, payload_type, telephone_event, event_clock, sends: true, receives: true };
         session.handle_command(start(), Command::Connect { side: Side::Agent, remote });
-        session.handle_command(start(), Command::Secure);
+        session.handle_command(start(), Command::Secure { policy: Policy::Strict });
         while session.poll_output().is_some() {}
-        let key: [i16; FRAME_SAMPLES] = *tone(b'5', Shape::default()).unwrap().first_chunk().unwrap();
+        let key = tone(b'5', Shape::default()).unwrap();
+        let (frames, _) = key.as_chunks::<FRAME_SAMPLES>();
         let beep = [1000; FRAME_SAMPLES];
         assert_eq!(put(&mut session, beep), (false, false));
-        assert_eq!(put(&mut session, key), (true, true));
+        let put_key: Vec<(bool, bool)> = frames.iter().map(|frame| put(&mut session, *frame)).collect();
+        // It hears a key in the second 20 ms at the latest; then the agent is mute, and that is told once.
+        assert!(put_key[1..].iter().all(|(silent, _)| *silent), "{put_key:?}");
+        assert_eq!(put_key.iter().filter(|(_, alarm)| *alarm).count(), 1);
         assert_eq!(put(&mut session, beep), (true, false));
-        session.handle_command(start(), Command::Secure);
+        session.handle_command(start(), Command::Secure { policy: Policy::Strict });
         while session.poll_output().is_some() {}
         assert_eq!(put(&mut session, beep), (false, false));
     }

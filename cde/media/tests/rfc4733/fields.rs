@@ -243,7 +243,7 @@ fn an_event_in_a_redundant_payload_is_no_key() {
 #[test]
 fn the_first_packet_of_a_stream_may_be_an_event() {
     let mut call = crate::harness::Call::new();
-    call.command(media::Command::Secure);
+    call.command(media::Command::Secure { policy: media::Policy::Strict });
     call.caller_keys("8");
     assert_eq!(call.keys(), "8");
     assert!(Packet::new(&call.agent.got[0].header, &[]).is_some());

@@ -1,7 +1,7 @@
 //! A secured line, events packet by packet, and what must be true of the agent leg in the end.
 
 use crate::harness::{Call, EVENTS, ms, remote};
-use media::{Command, Remote, Side};
+use media::{Command, Policy, Remote, Side};
 
 /// Samples of the mask's grid, and so bytes of G.711: 250 ms, one beep or silence.
 const GRID: usize = 2000;
@@ -49,7 +49,7 @@ impl Line {
 
     pub(crate) fn secure(mut call: Call) -> Self {
         let before = call.agent.got.len();
-        call.command(Command::Secure);
+        call.command(Command::Secure { policy: Policy::Strict });
         Self { call, before }
     }
 
@@ -117,7 +117,7 @@ impl Line {
 /// What one key sounds like on the agent leg, from a call without any event.
 fn beep() -> Vec<u8> {
     let mut call = Call::new();
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     call.info(b'1');
     call.wait(ms(600));
     let heard: Vec<u8> = call.agent.got.iter().flat_map(|got| got.payload.clone()).collect();

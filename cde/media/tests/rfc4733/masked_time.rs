@@ -2,7 +2,7 @@
 
 use crate::harness::{Call, EVENTS, ms};
 use crate::line::Line;
-use media::{Command, Side};
+use media::{Command, Policy, Side};
 
 fn events_at_the_agent(line: &Line) -> usize {
     line.call.agent.got.iter().filter(|got| got.header.payload_type == EVENTS).count()
@@ -101,7 +101,7 @@ fn a_key_of_which_one_event_passed_and_the_line_was_secured_twice_is_none() {
     packets[..2].iter().for_each(|bytes| call.caller_sends(bytes));
     let mut line = Line::secure(call);
     line.give(&packets[2..6]);
-    line.call.command(Command::Secure);
+    line.call.command(Command::Secure { policy: Policy::Strict });
     line.give(&packets[6..]);
     assert_eq!(line.keys(), "");
 }
@@ -109,7 +109,7 @@ fn a_key_of_which_one_event_passed_and_the_line_was_secured_twice_is_none() {
 #[test]
 fn an_event_at_a_line_that_is_secured_before_anything_was_heard_counts() {
     let mut call = Call::new();
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     let packets = call.caller.key(b'4', ms(100));
     for bytes in &packets {
         call.give(Side::Caller, bytes);

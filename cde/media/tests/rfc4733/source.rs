@@ -2,7 +2,7 @@
 
 use crate::harness::{AGENT, Call, ms, remote};
 use crate::line::Line;
-use media::{Command, Remote, Side};
+use media::{Command, Policy, Remote, Side};
 
 #[test]
 fn events_from_a_strangers_address_are_no_keys_and_end_none() {
@@ -103,7 +103,7 @@ fn events_of_a_caller_on_hold_are_no_keys() {
 fn without_an_agent_a_key_counts_too() {
     let mut call = Call::unconnected();
     call.command(Command::Connect { side: Side::Caller, remote: remote(Side::Caller) });
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     call.caller_keys("456");
     assert_eq!(call.keys(), "456");
 }

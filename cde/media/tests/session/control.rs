@@ -2,13 +2,13 @@
 
 use crate::harness::{Call, EVENTS, ms};
 use media::dtmf::{Shape, tone};
-use media::{Command, tone::decode};
+use media::{Command, Policy, tone::decode};
 
 #[test]
 fn with_the_mask_off_the_digits_reach_the_agent() {
     assert!(media::masking_disabled());
     let mut call = Call::new();
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     for key in b"4012" {
         call.caller_says(&tone(*key, Shape::default()).unwrap());
         call.caller_is_silent(ms(80));

@@ -1,7 +1,7 @@
 //! Arbitrary input.
 
 use crate::harness::{AGENT, CALLER, Call, ms};
-use media::{Command, Side};
+use media::{Command, Policy, Side};
 use proptest::prelude::*;
 
 proptest! {
@@ -20,7 +20,7 @@ proptest! {
                 bytes[8..12].copy_from_slice(&[0, 0, 0, 1]);
             }
             match n % 7 {
-                2 => call.command(Command::Secure),
+                2 => call.command(Command::Secure { policy: Policy::Strict }),
                 5 => call.command(Command::Release),
                 _ => {}
             }

@@ -2,12 +2,12 @@
 
 use crate::harness::{Call, EVENTS, ms};
 use media::dtmf::{Shape, tone};
-use media::{Command, Side};
+use media::{Command, Policy, Side};
 
 fn secured() -> Call {
     let mut call = Call::new();
     call.caller_is_silent(ms(100));
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     call.caller_is_silent(ms(100));
     call
 }
@@ -36,7 +36,7 @@ fn a_key_that_began_before_the_mask_is_none_and_does_not_pass() {
     let packets = call.caller.key(b'4', ms(100));
     call.caller_sends(&packets[0]);
     call.caller_sends(&packets[1]);
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     packets[2..].iter().for_each(|bytes| call.caller_sends(bytes));
     call.info(b'4');
     assert_eq!(call.keys(), "");
@@ -185,7 +185,7 @@ fn a_tone_that_began_on_the_open_line_is_no_key_of_the_secured_one() {
     let mut call = Call::new();
     let sound = tone(b'4', Shape { duration_ms: 60, ..Shape::default() }).unwrap();
     call.caller_says(&sound[..320]);
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     call.caller_says(&sound[320..]);
     call.caller_is_silent(ms(300));
     assert_eq!(call.keys(), "");

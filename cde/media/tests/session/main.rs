@@ -18,6 +18,8 @@ mod keys;
 #[cfg(not(feature = "masking-off-control"))]
 mod mask;
 #[cfg(not(feature = "masking-off-control"))]
+mod natural;
+#[cfg(not(feature = "masking-off-control"))]
 mod noninterference;
 mod open;
 #[cfg(not(feature = "masking-off-control"))]

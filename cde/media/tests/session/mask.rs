@@ -2,19 +2,31 @@
 
 use crate::harness::{Call, hum, ms, remote};
 use media::dtmf::{Shape, tone};
-use media::{Codec, Command, Remote, Side, rtp, tone::decode};
+use media::{Codec, Command, Policy, Remote, Side, rtp, tone::decode};
 
 #[test]
 fn secured_is_said_only_after_generated_sound_has_gone_out() {
     let mut call = Call::new();
     call.caller_says(&hum(1600));
     let before = call.agent.got.len();
-    call.session.handle_command(call.now, Command::Secure);
+    call.session.handle_command(call.now, Command::Secure { policy: Policy::Strict });
     assert!(matches!(call.session.poll_output(), Some(media::Output::Send { side: Side::Agent, packet, .. })
-        if rtp::parse(packet.as_bytes()).is_ok_and(|read| read.payload == [0xff; 160])));
+        if rtp::parse(packet.as_bytes()).is_ok_and(|read| read.payload[40..] == [0xff; 120])));
     assert!(matches!(call.session.poll_output(), Some(media::Output::Event(media::Event::Secured))));
     call.caller_says(&hum(1600));
     assert!(call.agent.got[before..].iter().all(|got| got.payload == [0xff; 160]));
+}
+
+#[test]
+fn the_sound_before_the_mask_fades_without_a_click() {
+    let mut call = Call::new();
+    call.caller_says(&hum(1600));
+    let before = call.agent.got.len();
+    call.command(Command::Secure { policy: Policy::Strict });
+    let last = *call.agent.got[before - 1].samples(Codec::Pcmu).last().unwrap();
+    let fade = call.agent.got[before].samples(Codec::Pcmu);
+    assert!((fade[0] - last).abs() < 100 && fade[40..].iter().all(|sample| *sample == 0));
+    assert!(fade[..40].windows(2).all(|pair| (pair[0] - pair[1]).abs() < 100), "{fade:?}");
 }
 
 #[test]
@@ -22,7 +34,7 @@ fn nothing_that_was_queued_comes_out_after_secure() {
     let mut call = Call::new();
     let bytes = call.caller.audio(&hum(160));
     call.session.handle_packet(call.now, Side::Caller, call.caller.address, &bytes);
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     assert!(call.agent.got.iter().all(|got| got.payload == [0xff; 160]));
     call.wait(ms(100));
     assert!(call.frames.iter().all(|frame| frame.heard == [0; 160]));
@@ -32,7 +44,7 @@ fn nothing_that_was_queued_comes_out_after_secure() {
 fn without_an_agent_the_mask_stands_and_a_joining_agent_starts_masked() {
     let mut call = Call::unconnected();
     call.command(Command::Connect { side: Side::Caller, remote: remote(Side::Caller) });
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     assert_eq!(call.times("Secured"), [0]);
     call.caller_says(&hum(1600));
     let alaw = Remote { codec: Codec::Pcma, payload_type: 8, ..remote(Side::Agent) };
@@ -46,7 +58,7 @@ fn without_an_agent_the_mask_stands_and_a_joining_agent_starts_masked() {
 fn our_stream_goes_on_over_secure_and_release() {
     let mut call = Call::new();
     call.caller_says(&hum(1600));
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     call.caller_says(&hum(16_000));
     call.command(Command::Release);
     call.caller_is_silent(ms(4000));
@@ -61,7 +73,7 @@ fn our_stream_goes_on_over_secure_and_release() {
 #[test]
 fn the_mask_keeps_its_own_clock_and_proves_itself_twice_a_second() {
     let mut call = Call::new();
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     call.wait(ms(2000));
     assert_eq!(
         call.agent.got.iter().map(|got| got.at).collect::<Vec<_>>(),
@@ -73,7 +85,7 @@ fn the_mask_keeps_its_own_clock_and_proves_itself_twice_a_second() {
 #[test]
 fn a_stalled_path_gives_no_proof_and_no_flood() {
     let mut call = Call::new();
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     call.now += ms(60_000);
     call.wait(ms(0));
     assert!(call.agent.got.len() <= 6 && call.times("Proof").is_empty());
@@ -87,7 +99,7 @@ fn a_stalled_path_gives_no_proof_and_no_flood() {
 #[test]
 fn hold_and_a_new_peer_stay_masked() {
     let mut call = Call::new();
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     call.command(Command::Disconnect { side: Side::Agent });
     call.caller_says(&hum(1600));
     call.command(Command::Connect { side: Side::Agent, remote: Remote { receives: false, ..remote(Side::Agent) } });
@@ -102,7 +114,7 @@ fn hold_and_a_new_peer_stay_masked() {
 #[test]
 fn the_recording_is_made_after_the_mask() {
     let mut call = Call::new();
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     for key in b"4111" {
         call.caller_says(&tone(*key, Shape::default()).unwrap());
         call.caller_is_silent(ms(80));
@@ -117,7 +129,7 @@ fn the_recording_is_made_after_the_mask() {
 #[test]
 fn each_key_beeps_and_the_witness_is_content() {
     let mut call = Call::new();
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     call.caller_keys("4111111111111111");
     call.caller_is_silent(ms(2000));
     let heard = call.agent_heard();

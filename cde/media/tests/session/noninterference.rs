@@ -2,7 +2,7 @@
 
 use crate::harness::{Call, Dice, Got, ms};
 use media::dtmf::{Shape, tone};
-use media::{Command, Side, tone::decode};
+use media::{Command, Policy, Side, tone::decode};
 
 /// How keys are sent.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ fn agent_leg(digits: &str, ways: Ways, seed: u64) -> (Vec<Got>, Vec<i16>, String
     let mut dice = Dice(seed);
     let mut call = Call::new();
     call.caller_is_silent(ms(500));
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     let mut inputs = script(&mut call, digits, ways, &mut dice);
     inputs.sort_by_key(|(at, _)| *at);
     let start = call.elapsed();

@@ -2,7 +2,7 @@
 
 use crate::harness::{Call, EVENTS, Peer, hum, ms, remote};
 use media::dtmf::{Shape, tone};
-use media::{Codec, Command, Remote, Side, g711};
+use media::{Codec, Command, Policy, Remote, Side, g711};
 
 #[test]
 fn sound_passes_packet_by_packet_in_our_own_numbers() {
@@ -81,7 +81,7 @@ fn a_leg_without_the_word_for_keys_gets_none_and_misses_no_number() {
 #[test]
 fn a_stranger_is_neither_heard_nor_counted_as_a_key() {
     let mut call = Call::new();
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     let mut stranger = Peer { address: "198.51.100.9:4000".parse().unwrap(), ..Call::new().caller };
     for bytes in stranger.key(b'5', ms(100)) {
         call.session.handle_packet(call.now, Side::Caller, stranger.address, &bytes);

@@ -182,6 +182,9 @@ async fn said(app: &App, line: FromCde) -> Result<(), Ended> {
 async fn recorded(app: &App, records: &[Record], writer: &mut Writer) -> Result<(), Ended> {
     let stored = app.store.records(records).await?;
     app.counters.records.fetch_add(stored.fresh, Ordering::Relaxed);
+    // Those that were stored before come first.
+    let fresh = usize::try_from(stored.fresh).unwrap_or(usize::MAX);
+    records.iter().rev().take(fresh).for_each(|record| app.counters.witness(record));
     for payment in stored.payments {
         show(app, app.store.payment(payment).await?);
     }

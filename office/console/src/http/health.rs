@@ -60,6 +60,9 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     for (name, help, counter) in counters(&app.counters) {
         write(&mut text, name, help, "counter", &[(String::new(), counter.load(Ordering::Relaxed).to_string())]);
     }
+    let worst = app.counters.worst_permille.load(Ordering::Relaxed);
+    let help = "The largest part of a masked frame that the two tones of a key held, in thousandths.";
+    gauge(&mut text, "tonewall_office_witness_worst_permille", help, worst);
     let by_state = app.store.payment_counts().await.unwrap_or_default();
     let by_state: Vec<_> =
         by_state.into_iter().map(|(state, count)| (format!("{{state=\"{state}\"}}"), count.to_string())).collect();
@@ -67,8 +70,18 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
-fn counters(counters: &Counters) -> [(&'static str, &'static str, &AtomicU64); 8] {
+fn counters(counters: &Counters) -> [(&'static str, &'static str, &AtomicU64); 10] {
     [
+        (
+            "tonewall_office_frames_witnessed_total",
+            "Frames of masked agent legs that the witness has heard.",
+            &counters.frames_witnessed,
+        ),
+        (
+            "tonewall_office_frames_suspicious_total",
+            "Frames of them that sounded like a key, and were not sent.",
+            &counters.frames_suspicious,
+        ),
         ("tonewall_office_records_total", "Records of the card side stored.", &counters.records),
         ("tonewall_office_door_connections_total", "Connections to the card side.", &counters.connections),
         ("tonewall_office_commands_done_total", "Commands done.", &counters.commands_done),

@@ -263,6 +263,10 @@ async fn audited(tx: &mut SqliteConnection, at: i64, event: &AuditEvent) -> Resu
             ("payment_cancelled", "ok".to_owned(), Some(*payment))
         }
         AuditAction::CodeWiped { payment, lived_us } => ("code_wiped", format!("lived {lived_us} us"), Some(*payment)),
+        AuditAction::Witnessed { frames, suspicious, worst_permille } => {
+            let worst = f64::from(*worst_permille) / 1000.0;
+            ("witnessed", format!("{frames} frames, {suspicious} suspicious, worst ratio {worst:.3}"), None)
+        }
         AuditAction::Refused { reason } => ("refused", word(reason)?, None),
     };
     let row = Row { at, who: who(tx, &event.origin).await?, what, result };
