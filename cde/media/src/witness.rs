@@ -332,7 +332,7 @@ impl Pair {
     /// The part of a window's energy that they hold.
     fn held(&self, window: &[f32]) -> Option<f32> {
         let energy: f32 = window.iter().map(|sample| sample * sample).sum();
-        Some(Fit::new(window, self.omegas)?.held / energy)
+        Some((Fit::new(window, self.omegas)?.held / energy).min(1.0))
     }
 
     /// Their energy in the differences of samples, by which [`Witness::energies`] are counted.
