@@ -26,6 +26,7 @@
 //! | `keys`, `pairing` | RFC 4733 events to key presses; the same press by INFO, by event and as a tone |
 //! | [`detector`], `inband` | keys in the caller's sound: proof, and what is waited for |
 //! | [`witness`] | a second pair of ears, for what the agent was sent |
+//! | `agenttones` | key tones of the agent: stripped on the way to the caller, known when they come back |
 //! | `openline` | keys in a row on an open line |
 //! | `recorder` | frames of what was heard and said |
 //! | [`rtp`], [`event`], [`g711`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
@@ -33,6 +34,8 @@
 #[cfg(all(feature = "masking-off-control", not(debug_assertions)))]
 compile_error!("masking-off-control is for debug builds only");
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the session takes it up next"))]
+mod agenttones;
 mod beeps;
 mod bins;
 mod conceal;
