@@ -52,6 +52,18 @@ pub(crate) enum Media<'a> {
     Event(KeyEvent),
 }
 
+impl<'a> Arrived<'a> {
+    /// The same packet with this silence for its sound.
+    pub(crate) fn silenced(self, silence: &'a [u8]) -> Self {
+        match self.media {
+            Media::Audio(payload) => {
+                Self { media: Media::Audio(silence.get(..payload.len()).unwrap_or(silence)), ..self }
+            }
+            Media::Event(_) => self,
+        }
+    }
+}
+
 /// How a packet stands to those before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {

@@ -34,7 +34,6 @@
 #[cfg(all(feature = "masking-off-control", not(debug_assertions)))]
 compile_error!("masking-off-control is for debug builds only");
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the session takes it up next"))]
 mod agenttones;
 mod beeps;
 mod bins;

@@ -3,6 +3,7 @@
 mod caller;
 mod masked;
 
+use crate::agenttones::AgentTones;
 use crate::inband::InBand;
 use crate::interface::{Command, Config, Event, Output, Remote, Side, Stats, Witnessed};
 use crate::keys::Keys;
@@ -31,6 +32,7 @@ pub struct Session {
     keys: Keys,
     pairing: Pairing,
     inband: InBand,
+    agent_tones: AgentTones,
     habits: Habits,
     mask: Option<Mask>,
     open_line: OpenLine,
@@ -60,6 +62,7 @@ impl Session {
             keys: Keys::new(),
             pairing: Pairing::new(),
             inband: InBand::new(),
+            agent_tones: AgentTones::new(),
             habits: Habits::default(),
             mask: None,
             open_line: OpenLine::default(),
@@ -148,15 +151,15 @@ impl Session {
         }
     }
 
-    /// The agent is heard by the caller always, but an agent's keys are not while the line is masked.
+    /// The agent is heard by the caller always, but an agent's keys and key tones are not while the line is masked.
     fn handle_agent(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
         let Some(arrived) = self.agent.accept(now, source, bytes) else { return };
         let from = self.agent.remote().copied();
-        if let (Some(recorder), Some(from), Media::Audio(payload)) = (&mut self.recorder, &from, &arrived.media) {
-            recorder.said.push(Samples::decode(from, payload).as_slice());
-        }
         let masked = self.mask.is_some() && masking_enabled();
         let passes = !masked || matches!(arrived.media, Media::Audio(_));
+        let stripped = from.is_some_and(|from| self.listen_to_agent(now, &from, &arrived.media, masked));
+        let silence = from.map_or([0; PAYLOAD_MAX], |from| [g711::encode(from.codec, 0); PAYLOAD_MAX]);
+        let arrived = if stripped { arrived.silenced(&silence) } else { arrived };
         let to = self.caller.receiver().zip(from);
         let packet = to.and_then(|(to, from)| relay(&mut self.to_caller, now, &arrived, &from, to, passes));
         match (packet, self.caller.receiver()) {
@@ -167,6 +170,19 @@ impl Session {
             (_, None) => self.to_caller.detach(),
             (None, Some(_)) => {}
         }
+    }
+
+    /// Records the agent; true if there is a key's tone which the caller must not hear.
+    fn listen_to_agent(&mut self, now: Instant, from: &Remote, media: &Media<'_>, masked: bool) -> bool {
+        let Media::Audio(payload) = media else { return false };
+        if !masked && self.recorder.is_none() {
+            return false;
+        }
+        let samples = Samples::decode(from, payload);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.said.push(samples.as_slice());
+        }
+        masked && self.agent_tones.hear(now, samples.as_slice())
     }
 
     fn event(&mut self, event: Event) {

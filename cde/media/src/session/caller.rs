@@ -199,8 +199,9 @@ impl Session {
     }
 
     /// A key in the sound. Where the caller's keys come by another way too, that one is waited for.
-    fn tone(&mut self, now: Instant, toned: Toned) {
+    fn tone(&mut self, now: Instant, mut toned: Toned) {
         self.disturb(now);
+        toned.doubtful |= self.agent_tones.is_echo(now, &toned.key);
         if !self.pairing.tone(now, &toned.key) {
             return;
         }

@@ -18,6 +18,7 @@ impl Session {
                 self.cut();
                 self.mask = Some(Mask::new(now, policy, self.last_heard, self.witnessed));
                 self.inband.start_anew();
+                self.agent_tones.start_anew();
                 self.open_line.start_anew();
             }
         }

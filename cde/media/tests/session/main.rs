@@ -9,6 +9,8 @@
     reason = "test code"
 )]
 
+#[cfg(not(feature = "masking-off-control"))]
+mod agenttones;
 #[cfg(feature = "masking-off-control")]
 mod control;
 mod garbage;
