@@ -15,6 +15,7 @@
 //! | `speech` | speakers: Debian's prompts, espeak-ng, flite |
 //! | `level` | levels in dBm0 |
 //! | `noise` | quiet, office, street |
+//! | `agent` | how much of an agent's voice is stripped as key tones |
 //! | `witness` | what the second pair of ears hears |
 #![allow(
     clippy::print_stdout,
@@ -27,6 +28,7 @@
     reason = "a laboratory: numbers by the million, on a terminal, and a panic is a failed trial"
 )]
 
+mod agent;
 mod capacity;
 mod dice;
 mod keys;
@@ -54,6 +56,11 @@ struct Arguments {
 enum Trial {
     /// Lists the speakers that are there, with how much each says.
     Speakers,
+    /// Measures how much of an agent's voice is stripped as key tones.
+    Agent {
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Teaches the gate and writes its weights.
     Train {
         /// The file to write.
@@ -82,6 +89,7 @@ enum Trial {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().trial {
         Trial::Speakers => speakers(),
+        Trial::Agent { seed } => agent::run(seed),
         Trial::Voice(options) => voice::run(&options),
         Trial::Leaks(options) => leaks::run(&options),
         Trial::Train { to, without } => train::run(&to, without.as_deref()),

@@ -1,0 +1,102 @@
+//! How much of an agent's voice is taken for key tones, and stripped, while the line is masked.
+
+use crate::dice::Dice;
+use crate::level::{samples, set_active};
+use crate::noise::Place;
+use crate::speech;
+use media::rtp::{self, Header, Packet};
+use media::tone::Suspicion;
+use media::{Codec, Command, Config, Output, Remote, Session, Side, g711};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+const FRAME: usize = 160;
+/// Packets that are stripped after one that is suspicious.
+const HANG_OVER: usize = 3;
+
+/// Counts of packets.
+#[derive(Default)]
+struct Tally {
+    all: usize,
+    stripped: usize,
+    /// Those that [`Suspicion`] would strip.
+    suspected: usize,
+}
+
+impl Tally {
+    fn print(&self, name: &str) {
+        let percent = |count: usize| 100.0 * count as f64 / self.all as f64;
+        println!(
+            "{name:<28} {:>7} packets, {:>5} stripped ({:.4} %); by mere suspicion {:.3} %",
+            self.all,
+            self.stripped,
+            percent(self.stripped),
+            percent(self.suspected)
+        );
+    }
+}
+
+pub(crate) fn run(seed: u64) -> anyhow::Result<()> {
+    let mut dice = Dice::new(seed);
+    let mut all = Tally::default();
+    for speaker in speech::humans() {
+        let mut tally = Tally::default();
+        for mut clip in speaker.clips()? {
+            set_active(&mut clip, *dice.of(&[-12.0, -20.0, -26.0]));
+            let behind = Place::Office.sound(&mut dice, clip.len());
+            clip.iter_mut().zip(behind).for_each(|(sample, noise)| *sample += noise);
+            let codes: Vec<u8> = samples(&clip).into_iter().map(|sample| g711::encode(Codec::Pcmu, sample)).collect();
+            tally.all += codes.len() / FRAME;
+            tally.stripped += stripped(&codes);
+            tally.suspected += suspected(&codes);
+        }
+        tally.print(&speaker.name);
+        all.all += tally.all;
+        all.stripped += tally.stripped;
+        all.suspected += tally.suspected;
+    }
+    all.print("all");
+    Ok(())
+}
+
+/// Says these codes on the agent leg of a masked line; how many packets came out changed.
+#[expect(clippy::disallowed_methods, reason = "an Instant cannot be made in another way")]
+fn stripped(codes: &[u8]) -> usize {
+    let mut now = Instant::now();
+    let mut session = Session::new(now, Config { seed: [1; 32], record: false });
+    let address = |side: Side| SocketAddr::from(([192, 0, 2, 1], if side == Side::Caller { 4000 } else { 5000 }));
+    for side in [Side::Caller, Side::Agent] {
+        let (codec, payload_type, telephone_event) = (Codec::Pcmu, 0, None);
+        let remote =
+            Remote { address: address(side), codec, payload_type, telephone_event, sends: true, receives: true };
+        session.handle_command(now, Command::Connect { side, remote });
+    }
+    session.handle_command(now, Command::Secure);
+    let mut changed = 0;
+    for (number, payload) in (0..).zip(codes.chunks_exact(FRAME)) {
+        let sequence = (number % 65_536) as u16;
+        let header = Header { payload_type: 0, marker: false, sequence, timestamp: number * FRAME as u32, ssrc: 1 };
+        if let Some(packet) = Packet::new(&header, payload) {
+            session.handle_packet(now, Side::Agent, address(Side::Agent), packet.as_bytes());
+        }
+        now += Duration::from_millis(20);
+        session.handle_timeout(now);
+        while let Some(output) = session.poll_output() {
+            if let Output::Send { side: Side::Caller, packet, .. } = output {
+                changed += usize::from(rtp::parse(packet.as_bytes()).is_ok_and(|read| read.payload != payload));
+            }
+        }
+    }
+    changed
+}
+
+fn suspected(codes: &[u8]) -> usize {
+    let (mut suspicion, mut left, mut count) = (Suspicion::new(), 0, 0);
+    for payload in codes.chunks_exact(FRAME) {
+        let frame: Vec<i16> = payload.iter().map(|code| g711::decode(Codec::Pcmu, *code)).collect();
+        left = if suspicion.push(&frame) { HANG_OVER + 1 } else { left };
+        count += usize::from(left > 0);
+        left = left.saturating_sub(1);
+    }
+    count
+}
