@@ -95,3 +95,28 @@ fn a_press_that_comes_as_an_event_counts_whatever_the_agent_plays() {
     call.caller_is_silent(ms(400));
     assert_eq!(call.keys(), "15");
 }
+
+/// The caller's line gives back what it hears, so many packets later and so much weaker.
+fn echo_of(call: &mut Call, agent: &[i16], packets: usize, gain: f32) {
+    let from = call.caller.got.len();
+    for (n, frame) in agent.chunks_exact(160).enumerate() {
+        let bytes = call.agent.audio(frame);
+        call.give(Side::Agent, &bytes);
+        let heard = n.checked_sub(packets).map_or(vec![0; 160], |n| call.caller.got[from + n].samples(Codec::Pcmu));
+        let echo: Vec<i16> = heard.iter().map(|sample| (f32::from(*sample) * gain) as i16).collect();
+        let bytes = call.caller.audio(&echo);
+        call.caller_sends(&bytes);
+    }
+}
+
+#[test]
+fn what_passes_of_an_agents_tone_is_too_short_to_come_back_as_a_key() {
+    for (number, digit) in b"0123456789*#".iter().enumerate() {
+        for (packets, gain) in [(1, 0.3), (5, 0.1), (20, 0.03)] {
+            let mut call = secured();
+            let lead = vec![0; 13 * number];
+            echo_of(&mut call, &[lead, key(*digit, -6.0), vec![0; 4800]].concat(), packets, gain);
+            assert_eq!(call.keys(), "", "{} after {packets} packets", char::from(*digit));
+        }
+    }
+}
