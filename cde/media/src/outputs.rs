@@ -12,21 +12,34 @@ const EVENTS_MAX: usize = 32;
 
 /// Packets come out before events, so that what an event says of packets is true when it is read.
 pub(crate) struct Outputs {
-    packets: VecDeque<(Side, SocketAddr, Packet)>,
+    /// The oldest packet, in place: there is seldom a second one, and a call must be small.
+    packet: Option<Waiting>,
+    /// Those behind it. Only a late driver has some, and only while it does they take memory.
+    packets: VecDeque<Waiting>,
     events: VecDeque<Event>,
+}
+
+struct Waiting {
+    side: Side,
+    to: SocketAddr,
+    packet: Packet,
 }
 
 impl Outputs {
     pub(crate) fn new() -> Self {
-        Self { packets: VecDeque::with_capacity(PACKETS_MAX), events: VecDeque::with_capacity(EVENTS_MAX) }
+        Self { packet: None, packets: VecDeque::new(), events: VecDeque::new() }
     }
 
     /// A driver that does not poll loses the oldest.
     pub(crate) fn send(&mut self, side: Side, to: SocketAddr, packet: Packet) {
-        if self.packets.len() == PACKETS_MAX {
-            self.packets.pop_front();
+        if self.packets.len() + 1 == PACKETS_MAX {
+            self.packet = self.packets.pop_front();
         }
-        self.packets.push_back((side, to, packet));
+        let waiting = Waiting { side, to, packet };
+        match self.packet {
+            None => self.packet = Some(waiting),
+            Some(_) => self.packets.push_back(waiting),
+        }
     }
 
     /// A driver that does not poll loses the newest, and is told that keys are missing.
@@ -41,13 +54,73 @@ impl Outputs {
 
     /// Takes back what was about to leave by a leg. True if there was anything.
     pub(crate) fn recall(&mut self, side: Side) -> bool {
-        let before = self.packets.len();
-        self.packets.retain(|(of, _, _)| *of != side);
-        self.packets.len() < before
+        let before = self.waiting();
+        self.packets.retain(|waiting| waiting.side != side);
+        self.packet = self.packet.take().filter(|waiting| waiting.side != side).or_else(|| self.packets.pop_front());
+        self.waiting() < before
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {
-        let packet = self.packets.pop_front().map(|(side, to, packet)| Output::Send { side, to, packet });
-        packet.or_else(|| self.events.pop_front().map(Output::Event))
+        let Some(Waiting { side, to, packet }) = self.packet.take() else {
+            return self.events.pop_front().map(Output::Event);
+        };
+        if self.packets.capacity() > 0 {
+            self.packet = self.packets.pop_front();
+            if self.packets.is_empty() {
+                self.packets = VecDeque::new();
+            }
+        }
+        Some(Output::Send { side, to, packet })
+    }
+
+    fn waiting(&self) -> usize {
+        usize::from(self.packet.is_some()) + self.packets.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtp::Header;
+
+    fn send(outputs: &mut Outputs, side: Side, number: u8) {
+        let header = Header { payload_type: 0, marker: false, sequence: 0, timestamp: 0, ssrc: 0 };
+        outputs.send(side, ([127, 0, 0, 1], 9).into(), Packet::new(&header, &[number]).unwrap());
+    }
+
+    fn rest(outputs: &mut Outputs) -> Vec<u8> {
+        let number = |output| match output {
+            Output::Send { packet, .. } => packet.payload()[0],
+            _ => 255,
+        };
+        std::iter::from_fn(|| outputs.poll()).map(number).collect()
+    }
+
+    #[test]
+    fn packets_keep_their_order_and_come_before_events() {
+        let mut outputs = Outputs::new();
+        outputs.event(Event::Secured);
+        (0..3).for_each(|number| send(&mut outputs, Side::Agent, number));
+        assert_eq!(rest(&mut outputs), [0, 1, 2, 255]);
+        (0..2).for_each(|number| send(&mut outputs, Side::Agent, number));
+        assert_eq!(rest(&mut outputs), [0, 1]);
+    }
+
+    #[test]
+    fn a_driver_that_does_not_poll_loses_the_oldest() {
+        let mut outputs = Outputs::new();
+        (0..10).for_each(|number| send(&mut outputs, Side::Agent, number));
+        assert_eq!(rest(&mut outputs), [2, 3, 4, 5, 6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn what_is_taken_back_never_leaves() {
+        let mut outputs = Outputs::new();
+        for (number, side) in [Side::Agent, Side::Caller, Side::Agent, Side::Caller].into_iter().enumerate() {
+            send(&mut outputs, side, u8::try_from(number).unwrap());
+        }
+        assert!(outputs.recall(Side::Agent));
+        assert!(!outputs.recall(Side::Agent));
+        assert_eq!(rest(&mut outputs), [1, 3]);
     }
 }
