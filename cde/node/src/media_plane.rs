@@ -66,3 +66,83 @@ impl MediaPlane {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use media::{Codec, Command, Event, Remote, Side};
+    use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+    use std::time::Duration;
+
+    fn local(port: u16) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, port).into()
+    }
+
+    fn call(number: u128) -> CallId {
+        CallId(uuid::Uuid::from_u128(number))
+    }
+
+    fn order(plane: &MediaPlane, number: u128, order: MediaOrder) {
+        assert!(plane.order(call(number), order, [1; 32]));
+    }
+
+    /// Opens a call on two ports and waits until it is open. Its peers are at the ports ten higher.
+    fn open(plane: &MediaPlane, reports: &mut mpsc::Receiver<Report>, number: u128, port: u16) {
+        order(plane, number, MediaOrder::Open { caller: local(port), agent: local(port + 1), record: false });
+        while !matches!(reports.blocking_recv(), Some(Report { call: of, report: MediaReport::Opened }) if of == call(number))
+        {
+        }
+        for (side, port) in [(Side::Caller, port + 10), (Side::Agent, port + 11)] {
+            let (codec, payload_type, telephone_event) = (Codec::Pcmu, 0, None);
+            let remote =
+                Remote { address: local(port), codec, payload_type, telephone_event, sends: true, receives: true };
+            order(plane, number, MediaOrder::Command(Command::Connect { side, remote }));
+        }
+    }
+
+    /// How many packets the agent gets in a tenth of a second, of which the caller sends one.
+    fn heard_by_agent(port: u16) -> usize {
+        let [caller, agent] = [10, 11].map(|more| UdpSocket::bind(local(port + more)).unwrap());
+        thread::sleep(Duration::from_millis(100));
+        let packet = [&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7][..], &[0x55; 160]].concat();
+        caller.send_to(&packet, local(port)).unwrap();
+        agent.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut buffer = [0; 2048];
+        let mut count = 0;
+        while agent.recv_from(&mut buffer).is_ok() && count < 4 {
+            count += 1;
+            agent.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        }
+        count
+    }
+
+    #[test]
+    fn a_call_has_nothing_of_the_one_whose_place_it_takes() {
+        let recorder = Recorder::start(None).unwrap();
+        let (plane, mut reports) = MediaPlane::start(1, &recorder).unwrap();
+        open(&plane, &mut reports, 1, 30_500);
+        open(&plane, &mut reports, 2, 30_502);
+        order(&plane, 1, MediaOrder::Command(Command::Secure));
+        assert_eq!(heard_by_agent(30_500), 4, "a secured line has its own sound");
+        order(&plane, 1, MediaOrder::Close);
+        open(&plane, &mut reports, 3, 30_500);
+        assert_eq!(heard_by_agent(30_500), 1, "an open line has the caller's");
+        assert_eq!(heard_by_agent(30_502), 1, "and the other call goes on");
+    }
+
+    #[test]
+    fn a_report_that_finds_its_queue_full_is_kept() {
+        let recorder = Recorder::start(None).unwrap();
+        let (plane, mut reports) = MediaPlane::start(1, &recorder).unwrap();
+        open(&plane, &mut reports, 1, 30_520);
+        for _ in 0..REPORTS_MAX + 100 {
+            // On an open line this is answered at once. The thread's queue of orders may be full for a moment.
+            while !plane.order(call(1), MediaOrder::Command(Command::Release), [1; 32]) {
+                thread::yield_now();
+            }
+        }
+        for _ in 0..REPORTS_MAX + 100 {
+            assert!(matches!(reports.blocking_recv().unwrap().report, MediaReport::Event(Event::Opened)));
+        }
+    }
+}

@@ -14,7 +14,6 @@ pub use limit::raise_open_files;
 
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,12 +23,21 @@ use std::time::Duration;
 pub const PACKET_BYTES_MAX: usize = 2048;
 /// Packets read from one socket before the others get their turn.
 pub const BATCH_MAX: usize = 64;
+/// Sockets that are read between two looks at the clock of whoever waits: about a quarter of a millisecond.
+const SOCKETS_MAX: usize = 64;
 
 const WAKE: Token = Token(usize::MAX);
 
 /// An open port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Port(usize);
+
+impl Port {
+    /// A small number that no other open port has; a port that is opened later may get it again.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
 
 /// Wakes the thread that waits in [`Sockets::wait`].
 #[derive(Clone, Debug)]
@@ -47,10 +55,17 @@ impl Waker {
 pub struct Sockets {
     poll: Poll,
     events: Events,
-    open: BTreeMap<usize, UdpSocket>,
-    /// Sockets that may have more to read: epoll reports an edge only once.
-    unfinished: BTreeSet<usize>,
-    next: usize,
+    open: Vec<Option<Open>>,
+    closed: Vec<usize>,
+    /// Those that are marked as ready, each once.
+    ready: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Open {
+    socket: UdpSocket,
+    /// It may have something to read: epoll reports an edge only once.
+    ready: bool,
 }
 
 impl Sockets {
@@ -58,40 +73,39 @@ impl Sockets {
     pub fn new() -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker(Arc::new(mio::Waker::new(poll.registry(), WAKE)?));
-        let sockets = Self {
-            poll,
-            events: Events::with_capacity(256),
-            open: BTreeMap::new(),
-            unfinished: BTreeSet::new(),
-            next: 0,
-        };
-        Ok((sockets, waker))
+        let events = Events::with_capacity(SOCKETS_MAX);
+        Ok((Self { poll, events, open: Vec::new(), closed: Vec::new(), ready: Vec::new() }, waker))
     }
 
     /// Binds a port.
     pub fn open(&mut self, address: SocketAddr) -> io::Result<Port> {
         let mut socket = UdpSocket::bind(address)?;
-        let name = self.next;
-        self.poll.registry().register(&mut socket, Token(name), Interest::READABLE)?;
-        self.next += 1;
-        self.open.insert(name, socket);
-        Ok(Port(name))
+        let index = self.closed.last().copied().unwrap_or(self.open.len());
+        self.poll.registry().register(&mut socket, Token(index), Interest::READABLE)?;
+        self.closed.pop();
+        let open = Some(Open { socket, ready: false });
+        match self.open.get_mut(index) {
+            Some(place) => *place = open,
+            None => self.open.push(open),
+        }
+        Ok(Port(index))
     }
 
     /// Gives a port back.
     pub fn close(&mut self, port: Port) {
-        self.unfinished.remove(&port.0);
-        if let Some(mut socket) = self.open.remove(&port.0) {
+        if let Some(mut open) = self.open.get_mut(port.0).and_then(Option::take) {
             // Closing the descriptor deregisters it as well; there is nothing to do about a failure.
-            let _ = self.poll.registry().deregister(&mut socket);
+            let _ = self.poll.registry().deregister(&mut open.socket);
+            self.ready.retain(|ready| *ready != port.0);
+            self.closed.push(port.0);
         }
     }
 
     /// Sends one packet. UDP promises nothing, so neither does this: a full buffer loses the packet.
     pub fn send(&self, port: Port, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
-        match self.open.get(&port.0) {
-            Some(socket) => socket.send_to(packet, to).map(drop),
-            None => Ok(()),
+        match self.open.get(port.0) {
+            Some(Some(open)) => open.socket.send_to(packet, to).map(drop),
+            _ => Ok(()),
         }
     }
 
@@ -101,27 +115,42 @@ impl Sockets {
         timeout: Option<Duration>,
         mut take: impl FnMut(&Self, Port, SocketAddr, &[u8]),
     ) -> io::Result<()> {
-        let timeout = if self.unfinished.is_empty() { timeout } else { Some(Duration::ZERO) };
+        let timeout = if self.ready.is_empty() { timeout } else { Some(Duration::ZERO) };
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        self.unfinished.extend(self.events.iter().map(|event| event.token().0).filter(|name| *name != WAKE.0));
-        for name in std::mem::take(&mut self.unfinished) {
-            if self.read(name, &mut take) {
-                self.unfinished.insert(name);
+        for index in self.events.iter().map(|event| event.token().0) {
+            if let Some(Some(open)) = self.open.get_mut(index)
+                && !std::mem::replace(&mut open.ready, true)
+            {
+                self.ready.push(index);
             }
         }
+        let mut ready = std::mem::take(&mut self.ready);
+        let mut buffer = [0; PACKET_BYTES_MAX];
+        ready.retain(|index| {
+            let has_more = self.read(*index, &mut buffer, &mut take);
+            if let Some(Some(open)) = self.open.get_mut(*index) {
+                open.ready = has_more;
+            }
+            has_more
+        });
+        self.ready = ready;
         Ok(())
     }
 
     /// Reads one socket; true when it may have more.
-    fn read(&self, name: usize, take: &mut impl FnMut(&Self, Port, SocketAddr, &[u8])) -> bool {
-        let Some(socket) = self.open.get(&name) else { return false };
-        let mut buffer = [0; PACKET_BYTES_MAX];
+    fn read(
+        &self,
+        index: usize,
+        buffer: &mut [u8; PACKET_BYTES_MAX],
+        take: &mut impl FnMut(&Self, Port, SocketAddr, &[u8]),
+    ) -> bool {
+        let Some(Some(open)) = self.open.get(index) else { return false };
         for _ in 0..BATCH_MAX {
-            match socket.recv_from(&mut buffer) {
-                Ok((length, from)) => take(self, Port(name), from, buffer.get(..length).unwrap_or_default()),
+            match open.socket.recv_from(buffer) {
+                Ok((length, from)) => take(self, Port(index), from, buffer.get(..length).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // An ICMP error of an earlier send is reported here once; the next read goes on.
                 Err(_) => {}
@@ -140,7 +169,7 @@ mod tests {
         let (mut sockets, _waker) = Sockets::new().unwrap();
         let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let port = sockets.open(address(0)).unwrap();
-        let to = sockets.open.get(&port.0).unwrap().local_addr().unwrap();
+        let to = sockets.open[port.0].as_ref().unwrap().socket.local_addr().unwrap();
         let sender = std::net::UdpSocket::bind(address(0)).unwrap();
         for number in 0..u8::try_from(BATCH_MAX + 10).unwrap() {
             sender.send_to(&[number], to).unwrap();
@@ -156,10 +185,22 @@ mod tests {
     fn a_closed_port_can_be_opened_again_and_a_waker_wakes() {
         let (mut sockets, waker) = Sockets::new().unwrap();
         let port = sockets.open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let address = sockets.open.get(&port.0).unwrap().local_addr().unwrap();
+        let address = sockets.open[port.0].as_ref().unwrap().socket.local_addr().unwrap();
         sockets.close(port);
         sockets.open(address).unwrap();
         waker.wake();
         sockets.wait(None, |_, _, _, _| panic!("no packet was sent")).unwrap();
+    }
+
+    #[test]
+    fn open_ports_have_different_small_numbers() {
+        let (mut sockets, _waker) = Sockets::new().unwrap();
+        let mut open = || sockets.open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let ports = [(); 3].map(|()| open());
+        assert_eq!(ports.map(Port::index), [0, 1, 2]);
+        sockets.close(ports[1]);
+        sockets.close(ports[1]);
+        let mut open = || sockets.open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        assert_eq!([(); 2].map(|()| open().index()), [1, 3]);
     }
 }

@@ -5,7 +5,8 @@ use crate::clock;
 use crate::recorder::Recorder;
 use call::{MediaOrder, MediaReport};
 use media::{Session, Side};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
@@ -24,15 +25,22 @@ pub(super) struct Worker {
 
 /// Everything but the sockets, which lend packets while this changes.
 struct State {
-    calls: BTreeMap<CallId, Entry>,
-    ports: BTreeMap<Port, (CallId, Side)>,
-    timers: BTreeSet<(Instant, CallId)>,
+    /// Only orders name a call by its id; packets and timers know its place.
+    places: BTreeMap<CallId, usize>,
+    /// Boxed, so that one more call moves none of the others.
+    calls: Vec<Option<Box<Entry>>>,
+    free: Vec<usize>,
+    /// By the port's index.
+    ports: Vec<Option<(usize, Side)>>,
+    /// When calls are due, the next one on top. Those that are no call's timer any more are passed over.
+    timers: BinaryHeap<Reverse<(Instant, usize)>>,
     reports: mpsc::Sender<Report>,
     backlog: VecDeque<Report>,
     recorder: Recorder,
 }
 
 struct Entry {
+    call: CallId,
     session: Session,
     caller: Port,
     agent: Port,
@@ -48,9 +56,11 @@ impl Worker {
         recorder: Recorder,
     ) -> Self {
         let state = State {
-            calls: BTreeMap::new(),
-            ports: BTreeMap::new(),
-            timers: BTreeSet::new(),
+            places: BTreeMap::new(),
+            calls: Vec::new(),
+            free: Vec::new(),
+            ports: Vec::new(),
+            timers: BinaryHeap::new(),
             reports,
             backlog: VecDeque::new(),
             recorder,
@@ -111,9 +121,7 @@ impl Worker {
         let report = match bound {
             Ok((caller, agent)) => {
                 let session = Session::new(now, media::Config { seed, record });
-                self.state.ports.insert(caller, (call, Side::Caller));
-                self.state.ports.insert(agent, (call, Side::Agent));
-                self.state.calls.insert(call, Entry { session, caller, agent, timer: None, record });
+                self.state.insert(Entry { call, session, caller, agent, timer: None, record });
                 if record {
                     self.state.recorder.begin(call);
                 }
@@ -128,14 +136,9 @@ impl Worker {
     }
 
     fn close(&mut self, call: CallId) {
-        let Some(entry) = self.state.calls.remove(&call) else { return };
-        for port in [entry.caller, entry.agent] {
-            self.state.ports.remove(&port);
-            self.sockets.close(port);
-        }
-        if let Some(at) = entry.timer {
-            self.state.timers.remove(&(at, call));
-        }
+        let Some(entry) = self.state.remove(call) else { return };
+        self.sockets.close(entry.caller);
+        self.sockets.close(entry.agent);
         if entry.record {
             self.state.recorder.end(call);
         }
@@ -145,7 +148,7 @@ impl Worker {
     fn close_overloaded(&mut self) {
         if self.state.backlog.len() > BACKLOG_MAX {
             tracing::error!("media: the switchboard takes no reports; all lines of this thread are closed");
-            let calls: Vec<CallId> = self.state.calls.keys().copied().collect();
+            let calls: Vec<CallId> = self.state.places.keys().copied().collect();
             calls.into_iter().for_each(|call| self.close(call));
             self.state.backlog.clear();
         }
@@ -153,34 +156,64 @@ impl Worker {
 }
 
 impl State {
+    fn insert(&mut self, entry: Entry) {
+        let place = self.free.pop().unwrap_or(self.calls.len());
+        self.places.insert(entry.call, place);
+        for (port, side) in [(entry.caller, Side::Caller), (entry.agent, Side::Agent)] {
+            put(&mut self.ports, port.index(), (place, side));
+        }
+        put(&mut self.calls, place, Box::new(entry));
+    }
+
+    fn remove(&mut self, call: CallId) -> Option<Box<Entry>> {
+        let place = self.places.remove(&call)?;
+        let entry = self.calls.get_mut(place)?.take()?;
+        for port in [entry.caller, entry.agent] {
+            self.ports.get_mut(port.index()).into_iter().for_each(|of| *of = None);
+        }
+        self.free.push(place);
+        Some(entry)
+    }
+
     fn until_next_timer(&self, now: Instant) -> Duration {
-        let timer = self.timers.first().map_or(IDLE, |(at, _)| at.saturating_duration_since(now));
+        let timer = self.timers.peek().map_or(IDLE, |Reverse((at, _))| at.saturating_duration_since(now));
         if self.backlog.is_empty() { timer.min(IDLE) } else { timer.min(Duration::from_millis(5)) }
     }
 
     fn handle_packet(&mut self, sockets: &Sockets, now: Instant, port: Port, from: SocketAddr, bytes: &[u8]) {
-        if let Some((call, side)) = self.ports.get(&port).copied() {
-            self.with(sockets, call, |session| session.handle_packet(now, side, from, bytes));
+        if let Some((place, side)) = self.ports.get(port.index()).copied().flatten() {
+            self.with(sockets, place, |session| session.handle_packet(now, side, from, bytes));
         }
     }
 
     fn handle_command(&mut self, sockets: &Sockets, now: Instant, call: CallId, command: media::Command) {
-        self.with(sockets, call, |session| session.handle_command(now, command));
-    }
-
-    fn handle_timeouts(&mut self, sockets: &Sockets, now: Instant) {
-        while let Some((at, call)) = self.timers.first().copied()
-            && at <= now
-        {
-            self.timers.remove(&(at, call));
-            self.with(sockets, call, |session| session.handle_timeout(now));
+        if let Some(place) = self.places.get(&call).copied() {
+            self.with(sockets, place, |session| session.handle_command(now, command));
         }
     }
 
-    fn with(&mut self, sockets: &Sockets, call: CallId, act: impl FnOnce(&mut Session)) {
-        let Some(entry) = self.calls.get_mut(&call) else { return };
+    fn handle_timeouts(&mut self, sockets: &Sockets, now: Instant) {
+        while let Some(Reverse((at, place))) = self.timers.peek().copied()
+            && at <= now
+        {
+            self.timers.pop();
+            if self.is_due(place, at) {
+                self.with(sockets, place, |session| session.handle_timeout(now));
+            }
+        }
+    }
+
+    /// Takes the timer of the call at this place. It may have been set anew since, or another call be there now; what was
+    /// left behind is gone in its own time, which for all timers of a session is a frame away.
+    fn is_due(&mut self, place: usize, at: Instant) -> bool {
+        let entry = self.calls.get_mut(place).and_then(Option::as_mut).filter(|entry| entry.timer == Some(at));
+        entry.is_some_and(|entry| entry.timer.take().is_some())
+    }
+
+    fn with(&mut self, sockets: &Sockets, place: usize, act: impl FnOnce(&mut Session)) {
+        let Some(entry) = self.calls.get_mut(place).and_then(Option::as_mut) else { return };
         act(&mut entry.session);
-        let mut reports = Vec::new();
+        let before = self.backlog.len();
         while let Some(output) = entry.session.poll_output() {
             match output {
                 media::Output::Send { side, to, packet } => {
@@ -188,17 +221,19 @@ impl State {
                     // UDP: a packet that cannot be sent now is lost, as one on the network would be.
                     let _ = sockets.send(port, to, packet.as_bytes());
                 }
-                media::Output::Event(event) => reports.push(MediaReport::Event(event)),
-                media::Output::Recorded(frame) => self.recorder.frame(call, frame),
+                media::Output::Event(event) => {
+                    self.backlog.push_back(Report { call: entry.call, report: MediaReport::Event(event) });
+                }
+                media::Output::Recorded(frame) => self.recorder.frame(entry.call, frame),
             }
         }
         let timer = entry.session.poll_timeout();
-        let before = std::mem::replace(&mut entry.timer, timer);
-        if let Some(at) = before.filter(|_| before != timer) {
-            self.timers.remove(&(at, call));
+        if std::mem::replace(&mut entry.timer, timer) != timer {
+            self.timers.extend(timer.map(|at| Reverse((at, place))));
         }
-        self.timers.extend(timer.map(|at| (at, call)));
-        reports.into_iter().for_each(|report| self.report(call, report));
+        if self.backlog.len() > before {
+            self.flush();
+        }
     }
 
     fn report(&mut self, call: CallId, report: MediaReport) {
@@ -215,5 +250,15 @@ impl State {
                 return;
             }
         }
+    }
+}
+
+/// Puts something in a place, which may lie behind the last one.
+fn put<T>(places: &mut Vec<Option<T>>, place: usize, what: T) {
+    if places.len() <= place {
+        places.resize_with(place + 1, || None);
+    }
+    if let Some(to) = places.get_mut(place) {
+        *to = Some(what);
     }
 }
