@@ -15,6 +15,7 @@ pub mod decode;
 pub mod desk;
 #[cfg(feature = "shell")]
 pub mod line;
+pub mod mask;
 pub mod phone;
 
 /// Every digit that our detector reads in what the agent heard, from a recording (its left channel).

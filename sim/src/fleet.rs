@@ -1,14 +1,12 @@
 //! Many worlds, on all cores. What it says of a failing seed is enough to play that world again.
 
 use crate::oracle::{Promise, Violation};
-use crate::plan::{Level, Plan};
+use crate::plan::{Level, Plan, TWIN_EVERY};
 use crate::world::{Report, World};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Every so many worlds one is played a second time with other digits.
-pub const TWIN_EVERY: u64 = 8;
 /// After so many failing seeds the rest would not be read.
 const FAILED_MAX: usize = 5;
 
@@ -69,7 +67,7 @@ impl Total {
 /// Plays one world and, if asked, its twin.
 pub fn play(began: Instant, plan: &Plan, with_twin: bool) -> Report {
     let mut report = World::new(began, plan.clone()).run();
-    if with_twin {
+    if with_twin && plan.is_alike() {
         let twin = World::new(began, plan.twin()).run();
         if report.violations.is_empty() && twin.transcript != report.transcript {
             let what = where_they_part(began, plan);

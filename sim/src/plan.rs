@@ -22,6 +22,9 @@ pub enum Side {
     Office,
 }
 
+/// Every so many worlds one is played a second time with other digits.
+pub const TWIN_EVERY: u64 = 8;
+
 /// Everything that is decided in advance.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -29,6 +32,8 @@ pub struct Plan {
     pub seed: u64,
     /// How closely media is played.
     pub level: Level,
+    /// The agent hears the caller's voice while the line is secured.
+    pub natural: bool,
     /// Other digits at the same times: where a code and slips of the finger are free, they are others.
     pub twin: bool,
     /// Keep all that can be seen from outside, to show where two worlds part.
@@ -86,6 +91,7 @@ impl Plan {
         Self {
             seed,
             level,
+            natural: seed / TWIN_EVERY % 2 == 1,
             twin: false,
             keeps: false,
             sabotage: None,
@@ -98,6 +104,12 @@ impl Plan {
             door_breaks,
             media_faults,
         }
+    }
+
+    /// Do two worlds with other digits look the same from outside? Not where keys are sounds and the voice around them is
+    /// heard: when they are masked depends on how they sound. So the worlds that have a twin have no such callers.
+    pub fn is_alike(&self) -> bool {
+        !self.natural || self.seed.is_multiple_of(TWIN_EVERY)
     }
 
     /// The same with other digits.

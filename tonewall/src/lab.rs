@@ -27,8 +27,29 @@ pub(crate) enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Says a WAV file (8 kHz, 16 bits) as a caller on a secured line and writes what the agent hears, with the mask of live
+    /// calls. Prints a JSON line: by how many ms what passes is late, how many frames of 20 ms there are, in how many
+    /// anything was replaced, and in how many the caller's sound was crossed with another.
+    Mask {
+        /// natural: the voice passes, keys do not; strict: nothing passes.
+        #[arg(long, value_enum, default_value_t = Mode::Natural)]
+        mode: Mode,
+        /// What the caller says.
+        #[arg(value_name = "IN.wav")]
+        input: PathBuf,
+        /// What the agent hears.
+        #[arg(value_name = "OUT.wav")]
+        output: PathBuf,
+    },
     /// Relays calls without SIP on 127.0.0.1, on the media threads that `serve` has: for measuring what they carry.
     Relay(relay::Arguments),
+}
+
+/// How a line is masked.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    Natural,
+    Strict,
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
@@ -43,6 +64,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Acquirer { listen } => acquirer(*listen),
         Command::Relay(arguments) => relay::run(arguments),
+        Command::Mask { mode, input, output } => mask(*mode, input, output),
         Command::Decode { times, files } => {
             // One file that cannot be read keeps none of the others from being read.
             let failed = files
@@ -54,6 +76,20 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
             Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
+}
+
+fn mask(mode: Mode, input: &Path, output: &Path) -> anyhow::Result<ExitCode> {
+    let shown = input.display();
+    let bytes = std::fs::read(input).with_context(|| shown.to_string())?;
+    let masked = lab::mask::file(&bytes, mode == Mode::Natural, tokio::time::Instant::now().into_std())
+        .with_context(|| shown.to_string())?;
+    std::fs::write(output, masked.wav()).with_context(|| output.display().to_string())?;
+    let (delay_ms, frames) = (masked.delay_ms, masked.frames);
+    let (masked_frames, filtered_frames) = (masked.masked_frames, masked.filtered_frames);
+    print(&format!(
+        r#"{{"delay_ms":{delay_ms},"frames":{frames},"masked_frames":{masked_frames},"filtered_frames":{filtered_frames}}}"#
+    ));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn decode(file: &Path, times: bool) -> anyhow::Result<()> {

@@ -67,11 +67,18 @@ fn stripped(codes: &[u8]) -> usize {
     let address = |side: Side| SocketAddr::from(([192, 0, 2, 1], if side == Side::Caller { 4000 } else { 5000 }));
     for side in [Side::Caller, Side::Agent] {
         let (codec, payload_type, telephone_event) = (Codec::Pcmu, 0, None);
-        let remote =
-            Remote { address: address(side), codec, payload_type, telephone_event, sends: true, receives: true };
+        let remote = Remote {
+            address: address(side),
+            codec,
+            payload_type,
+            telephone_event,
+            event_clock: media::EventClock::default(),
+            sends: true,
+            receives: true,
+        };
         session.handle_command(now, Command::Connect { side, remote });
     }
-    session.handle_command(now, Command::Secure);
+    session.handle_command(now, Command::Secure { policy: media::Policy::Strict });
     let mut changed = 0;
     for (number, payload) in (0..).zip(codes.chunks_exact(FRAME)) {
         let sequence = (number % 65_536) as u16;

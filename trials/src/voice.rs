@@ -10,7 +10,7 @@ use crate::voices;
 use anyhow::Context;
 use media::gate::Gate;
 use media::gate::features::HOP;
-use media::natural::{GRAIN, HOLD, Natural};
+use media::natural::{HOLD, Natural};
 use media::{Codec, wav};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,6 @@ const CLIP_SECONDS: usize = 8;
 const CLIPS: usize = 12;
 /// What is said in the bar: packets of continuous speech that hold anything masked.
 const MASKED_MAX: f64 = 0.02;
-const ALL_OF_A_FRAME: u16 = (1 << (160 / GRAIN)) - 1;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -91,7 +90,7 @@ impl Heard {
             }
             if let Some(frame) = natural.frame() {
                 heard.packets += 1;
-                heard.touched += usize::from(frame.passed != ALL_OF_A_FRAME);
+                heard.touched += usize::from(!frame.is_whole());
                 heard.masked.extend(coded(&frame.samples, Codec::Pcmu));
             }
         }

@@ -78,8 +78,8 @@ impl Conceal {
         self.last = last;
     }
 
-    /// A grain that is heard; it may be crossed with what was made up before it.
-    pub(crate) fn pass(&mut self, grain: &mut [i16; GRAIN]) {
+    /// A grain that is heard; it may be crossed with what was made up before it. True if it was.
+    pub(crate) fn pass(&mut self, grain: &mut [i16; GRAIN]) -> bool {
         if let Some(since) = self.masked.take() {
             self.crossing = CROSSING;
             self.left = held(since);
@@ -97,6 +97,7 @@ impl Conceal {
             self.learn(grain);
         }
         self.remember(grain);
+        !clean
     }
 
     /// A grain that is masked: nothing of it is read.
@@ -288,7 +289,7 @@ mod tests {
                 if masked {
                     conceal.replace(&mut grain)
                 } else {
-                    conceal.pass(&mut grain)
+                    let _ = conceal.pass(&mut grain);
                 }
                 grain
             })

@@ -212,6 +212,10 @@ pub struct Stats {
     pub generated: u64,
     /// Frames that a stalled driver made impossible to generate in time.
     pub skipped: u64,
+    /// Frames of the present mask in which anything of the caller was replaced.
+    pub masked_frames: u64,
+    /// Frames of it in which the caller's sound was crossed with another on its way back.
+    pub filtered_frames: u64,
     /// What the witness has heard.
     pub witnessed: Witnessed,
 }

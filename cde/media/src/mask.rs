@@ -7,7 +7,7 @@
 use crate::FRAME_SAMPLES;
 use crate::beeps::Beeps;
 use crate::interface::{Policy, Witnessed};
-use crate::natural::Natural;
+use crate::natural::{Frame, GRAIN, Natural};
 use crate::number::ahead;
 use crate::quiet::Quiet;
 use crate::witness::Witness;
@@ -22,6 +22,9 @@ const LATE: Duration = Duration::from_millis(50);
 const TOO_CLOSE: Duration = Duration::from_millis(15);
 /// A late driver gets so many frames at once; what is older than that is skipped.
 pub(crate) const CATCH_UP_MAX: u32 = 5;
+/// Grains of a frame.
+const GRAINS: u32 = 10;
+const _: () = assert!(FRAME_SAMPLES / GRAIN == 10);
 /// Frames between two proofs: half a second.
 const PROOF_FRAMES: u32 = 25;
 const GRID: Duration = Duration::from_millis(250);
@@ -56,6 +59,9 @@ pub(crate) struct Mask {
     pub(crate) quiet: Quiet,
     witness: Witness,
     pub(crate) witnessed: Witnessed,
+    /// Frames in which anything was replaced, and in which the caller was crossed with what was made up.
+    pub(crate) masked_frames: u64,
+    pub(crate) filtered_frames: u64,
 }
 
 /// What a frame proves.
@@ -98,6 +104,8 @@ impl Mask {
             quiet: Quiet::new(now),
             witness: Witness::new(),
             witnessed: before,
+            masked_frames: 0,
+            filtered_frames: 0,
         }
     }
 
@@ -186,7 +194,14 @@ impl Mask {
             self.ahead -= 1;
             return None;
         }
-        self.natural.frame().map(|frame| frame.samples)
+        let frame = self.natural.frame()?;
+        self.count(&frame);
+        Some(frame.samples)
+    }
+
+    fn count(&mut self, frame: &Frame) {
+        self.masked_frames += u64::from(frame.passed.count_ones() < GRAINS);
+        self.filtered_frames += u64::from(frame.crossed != 0);
     }
 
     /// A packet without sound has come: it may bring a frame that is made up.
@@ -195,7 +210,7 @@ impl Mask {
         due.then(|| {
             self.next = now + LATE;
             self.ahead += 1;
-            self.natural.made_up()
+            self.made_up()
         })
     }
 
@@ -206,7 +221,12 @@ impl Mask {
         if self.policy == Policy::Natural {
             self.ahead += 1;
         }
-        Some((at, self.natural.made_up()))
+        Some((at, self.made_up()))
+    }
+
+    fn made_up(&mut self) -> [i16; FRAME_SAMPLES] {
+        self.masked_frames += 1;
+        self.natural.made_up()
     }
 
     /// Leaves out frames whose time has gone by; says how many.

@@ -19,12 +19,24 @@ const ROOM: usize = HOLD + FRAME_SAMPLES + HOP;
 const AFTER_GAP: u32 = 160;
 const HOP_LENGTH: u32 = 80;
 
+/// Every grain of a frame.
+const ALL: u16 = (1 << (FRAME_SAMPLES / GRAIN)) - 1;
+
 /// 20 ms for the agent.
 pub struct Frame {
     /// What is heard.
     pub samples: [i16; FRAME_SAMPLES],
     /// Which grains hold anything of the caller, the first one in the lowest bit.
     pub passed: u16,
+    /// Which of them hold something else too, because the caller comes back in them.
+    pub crossed: u16,
+}
+
+impl Frame {
+    /// Nothing was changed.
+    pub fn is_whole(&self) -> bool {
+        self.passed == ALL && self.crossed == 0
+    }
 }
 
 /// What came of hearing.
@@ -106,16 +118,18 @@ impl Natural {
     /// The oldest frame, as soon as everything behind it is held.
     pub fn frame(&mut self) -> Option<Frame> {
         let (mut samples, masked) = self.oldest()?;
-        let mut passed = 0;
+        let (mut passed, mut crossed) = (0, 0);
         for (place, grain) in samples.as_chunks_mut::<GRAIN>().0.iter_mut().enumerate() {
             if masked >> place & 1 == 1 {
                 self.conceal.replace(grain);
             } else {
-                self.conceal.pass(grain);
                 passed |= 1 << place;
+                if self.conceal.pass(grain) {
+                    crossed |= 1 << place;
+                }
             }
         }
-        Some(Frame { samples, passed })
+        Some(Frame { samples, passed, crossed })
     }
 
     /// Leaves the oldest frame out, if it is due. True if it was.

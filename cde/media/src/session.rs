@@ -120,11 +120,15 @@ impl Session {
 
     /// Counters so far.
     pub fn stats(&self) -> Stats {
+        let mask = self.mask.as_ref();
+        let (masked_frames, filtered_frames) = mask.map_or((0, 0), |mask| (mask.masked_frames, mask.filtered_frames));
         Stats {
             caller: self.caller.stats,
             agent: self.agent.stats,
             generated: self.generated,
             skipped: self.skipped,
+            masked_frames,
+            filtered_frames,
             witnessed: self.witnessed(),
         }
     }

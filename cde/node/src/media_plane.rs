@@ -94,8 +94,15 @@ mod tests {
         }
         for (side, port) in [(Side::Caller, port + 10), (Side::Agent, port + 11)] {
             let (codec, payload_type, telephone_event) = (Codec::Pcmu, 0, None);
-            let remote =
-                Remote { address: local(port), codec, payload_type, telephone_event, sends: true, receives: true };
+            let remote = Remote {
+                address: local(port),
+                codec,
+                payload_type,
+                telephone_event,
+                event_clock: media::EventClock::default(),
+                sends: true,
+                receives: true,
+            };
             order(plane, number, MediaOrder::Command(Command::Connect { side, remote }));
         }
     }
@@ -122,7 +129,7 @@ mod tests {
         let (plane, mut reports) = MediaPlane::start(1, &recorder).unwrap();
         open(&plane, &mut reports, 1, 30_500);
         open(&plane, &mut reports, 2, 30_502);
-        order(&plane, 1, MediaOrder::Command(Command::Secure));
+        order(&plane, 1, MediaOrder::Command(Command::Secure { policy: media::Policy::Strict }));
         assert_eq!(heard_by_agent(30_500), 4, "a secured line has its own sound");
         order(&plane, 1, MediaOrder::Close);
         open(&plane, &mut reports, 3, 30_500);

@@ -115,7 +115,7 @@ impl Relay {
             self.order(call, MediaOrder::Command(Command::Connect { side, remote: remote(port) }), seed)?;
         }
         if masked {
-            self.order(call, MediaOrder::Command(Command::Secure { policy: Policy::Strict }), seed)?;
+            self.order(call, MediaOrder::Command(Command::Secure { policy: Policy::Natural }), seed)?;
             self.report(call, |report| matches!(report, MediaReport::Event(Event::Secured))).await?;
         }
         self.pairs.push(pair);

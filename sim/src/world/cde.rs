@@ -52,7 +52,7 @@ impl Cde {
     }
 }
 
-fn config(lanes: &[Lane]) -> Config {
+fn config(lanes: &[Lane], natural: bool) -> Config {
     let trunk = |name: String, address: SocketAddr| Trunk { name, ip: address.ip(), port: Some(address.port()) };
     let names = |lane: &Lane| (format!("carrier{}", lane.extension), format!("pbx{}", lane.extension));
     let trunks = lanes.iter().flat_map(|lane| {
@@ -74,7 +74,7 @@ fn config(lanes: &[Lane]) -> Config {
         merchants: "main".parse().into_iter().collect(),
         rules: Rules::default(),
         record: false,
-        masking: media::Policy::Natural,
+        masking: if natural { media::Policy::Natural } else { media::Policy::Strict },
     }
 }
 
@@ -84,7 +84,7 @@ impl World {
         let seed = self.dice.seed();
         self.cde = Some(Cde {
             life: self.lives,
-            board: Switchboard::new(self.now, self.unix_ms(), config(&self.lanes), seed),
+            board: Switchboard::new(self.now, self.unix_ms(), config(&self.lanes, self.plan.natural), seed),
             media: BTreeMap::new(),
             ports: BTreeMap::new(),
             remotes: BTreeMap::new(),

@@ -3,7 +3,7 @@
 use super::{Happening, US, World};
 use crate::dice::Dice;
 use crate::people::{self, Agent, Caller, Move};
-use crate::plan::Level;
+use crate::plan::{Level, Plan};
 use crate::sabotage::Sabotage;
 use lab::phone::{Codec, Config, Output, Phone, Press, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -82,7 +82,8 @@ impl Lane {
     }
 }
 
-fn talk(now: Instant, dice: &mut Dice, level: Level) -> Talk {
+fn talk(now: Instant, dice: &mut Dice, plan: &Plan) -> Talk {
+    let level = plan.level;
     let transports: &[Transport] = match level {
         Level::Keys => &[Transport::Events, Transport::Events, Transport::Info],
         Level::Frames => &[
@@ -93,7 +94,7 @@ fn talk(now: Instant, dice: &mut Dice, level: Level) -> Talk {
             Transport::Info,
             Transport::EventsAndInfo,
             Transport::EventsAndInfo,
-            Transport::InBand,
+            if plan.natural && plan.is_alike() { Transport::Events } else { Transport::InBand },
         ],
     };
     // Each second of a call costs two hundred packets.
@@ -122,7 +123,7 @@ impl World {
         }
         match &mut lane.talk {
             None => {
-                let talk = talk(now, &mut self.people, lane.level);
+                let talk = talk(now, &mut self.people, &self.plan);
                 self.oracle.secret(talk.caller.number());
                 lane.talk = Some(talk);
             }

@@ -2,12 +2,12 @@
 
 use crate::harness::{Call, hum, ms};
 use media::dtmf::{Shape, tone};
-use media::{Codec, Command, Side, tone::decode};
+use media::{Codec, Command, Policy, Side, tone::decode};
 
 fn secured() -> Call {
     let mut call = Call::new();
     call.caller_is_silent(ms(100));
-    call.command(Command::Secure);
+    call.command(Command::Secure { policy: Policy::Strict });
     call.caller_is_silent(ms(100));
     call
 }

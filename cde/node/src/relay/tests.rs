@@ -86,7 +86,8 @@ async fn a_masked_line_gives_the_agent_generated_sound_and_the_caller_the_agents
     assert!(agent.len() > 3, "the agent's sound goes on: {} packets", agent.len());
     assert!(agent.iter().all(|(payload_type, _)| *payload_type == 0), "an event came through");
     assert!(agent.iter().all(|heard| !said.contains(heard)), "a packet of the caller came through");
-    assert!(caller == said[..25], "the caller hears the agent, and none of their keys");
+    assert_eq!(caller.len(), 25, "the caller hears the agent");
+    assert!(caller.iter().all(|(payload_type, _)| *payload_type == 0), "and none of their keys");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
