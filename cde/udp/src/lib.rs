@@ -1,13 +1,15 @@
 //! The media plane's sockets: one thread's UDP ports behind a small seam.
 //!
 //! Today a socket a leg on epoll, through `mio`. The seam is this narrow so that the design with one receive socket for
-//! all ports can take its place. The only `unsafe` stands in `limit`.
+//! all ports can take its place. `unsafe` stands in `limit` and
+//! `disconnect` only.
 //!
 //! # Invariants
 //! - One thread owns a [`Sockets`]; only a [`Waker`] may be used from elsewhere.
 //! - A packet is lent for the length of a call, never queued here.
 //! - At most [`BATCH_MAX`] packets of one socket are read in a row, so that one flooded port cannot starve the others.
 
+mod disconnect;
 mod limit;
 
 pub use limit::raise_open_files;
@@ -66,6 +68,7 @@ struct Open {
     socket: UdpSocket,
     /// It may have something to read: epoll reports an edge only once.
     ready: bool,
+    peer: Option<SocketAddr>,
 }
 
 impl Sockets {
@@ -77,13 +80,13 @@ impl Sockets {
         Ok((Self { poll, events, open: Vec::new(), closed: Vec::new(), ready: Vec::new() }, waker))
     }
 
-    /// Binds a port.
+    /// Binds a port, which must be named: one that the system chose could not have its peer taken away.
     pub fn open(&mut self, address: SocketAddr) -> io::Result<Port> {
         let mut socket = UdpSocket::bind(address)?;
         let index = self.closed.last().copied().unwrap_or(self.open.len());
         self.poll.registry().register(&mut socket, Token(index), Interest::READABLE)?;
         self.closed.pop();
-        let open = Some(Open { socket, ready: false });
+        let open = Some(Open { socket, ready: false, peer: None });
         match self.open.get_mut(index) {
             Some(place) => *place = open,
             None => self.open.push(open),
@@ -101,11 +104,28 @@ impl Sockets {
         }
     }
 
+    /// Names the port's only peer: what others send is dropped by the system from now on, and sending looks up no route.
+    /// Where it cannot be the only one, everybody may send.
+    pub fn connect(&mut self, port: Port, peer: SocketAddr) {
+        let Some(Some(open)) = self.open.get_mut(port.0) else { return };
+        if open.peer != Some(peer) {
+            open.peer = open.socket.connect(peer).is_ok().then_some(peer);
+            if open.peer.is_none() {
+                disconnect::disconnect(&open.socket);
+            }
+        }
+    }
+
     /// Sends one packet. UDP promises nothing, so neither does this: a full buffer loses the packet.
     pub fn send(&self, port: Port, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
-        match self.open.get(port.0) {
-            Some(Some(open)) => open.socket.send_to(packet, to).map(drop),
-            _ => Ok(()),
+        let Some(Some(open)) = self.open.get(port.0) else { return Ok(()) };
+        if open.peer != Some(to) {
+            return open.socket.send_to(packet, to).map(drop);
+        }
+        match open.socket.send(packet) {
+            // That was the ICMP answer to an earlier packet, and it is told only once.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => open.socket.send(packet).map(drop),
+            sent => sent.map(drop),
         }
     }
 
@@ -190,6 +210,49 @@ mod tests {
         sockets.open(address).unwrap();
         waker.wake();
         sockets.wait(None, |_, _, _, _| panic!("no packet was sent")).unwrap();
+    }
+
+    fn heard(sockets: &mut Sockets) -> Vec<u8> {
+        let mut heard = Vec::new();
+        sockets.wait(Some(Duration::from_millis(50)), |_, _, _, packet| heard.push(packet[0])).unwrap();
+        heard
+    }
+
+    #[test]
+    fn a_port_hears_its_peer_alone_and_another_one_when_it_is_told_so() {
+        let (mut sockets, _waker) = Sockets::new().unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        // The system takes back a port that it chose itself when the socket has no peer any more.
+        let to = std::net::UdpSocket::bind(any).unwrap().local_addr().unwrap();
+        let port = sockets.open(to).unwrap();
+        let [first, second] = [(); 2].map(|()| std::net::UdpSocket::bind(any).unwrap());
+        let mut say = |peer: Option<SocketAddr>| {
+            peer.into_iter().for_each(|peer| sockets.connect(port, peer));
+            first.send_to(&[1], to).unwrap();
+            second.send_to(&[2], to).unwrap();
+            heard(&mut sockets)
+        };
+        assert_eq!(say(None), [1, 2]);
+        assert_eq!(say(first.local_addr().ok()), [1]);
+        assert_eq!(say(second.local_addr().ok()), [2]);
+        // No socket of IPv4 can have such a peer. That must not leave the one before it.
+        assert_eq!(say(Some(SocketAddr::from(([0; 8], 9)))), [1, 2]);
+    }
+
+    #[test]
+    fn a_peer_that_was_not_there_yet_loses_no_packet_once_it_is() {
+        let (mut sockets, _waker) = Sockets::new().unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let port = sockets.open(any).unwrap();
+        let later = std::net::UdpSocket::bind(any).unwrap().local_addr().unwrap();
+        sockets.connect(port, later);
+        sockets.send(port, later, &[1]).unwrap();
+        let peer = std::net::UdpSocket::bind(later).unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        sockets.send(port, later, &[2]).unwrap();
+        let mut packet = [0];
+        peer.recv(&mut packet).unwrap();
+        assert_eq!(packet, [2]);
     }
 
     #[test]

@@ -48,6 +48,15 @@ struct Entry {
     record: bool,
 }
 
+impl Entry {
+    fn port(&self, side: Side) -> Port {
+        match side {
+            Side::Caller => self.caller,
+            Side::Agent => self.agent,
+        }
+    }
+}
+
 impl Worker {
     pub(super) fn new(
         sockets: Sockets,
@@ -97,7 +106,14 @@ impl Worker {
         let now = clock::now();
         match order.order {
             MediaOrder::Open { caller, agent, record } => self.open(now, order.call, caller, agent, record, order.seed),
-            MediaOrder::Command(command) => self.state.handle_command(&self.sockets, now, order.call, command),
+            MediaOrder::Command(command) => {
+                if let media::Command::Connect { side, remote } = &command
+                    && let Some(port) = self.state.port(order.call, *side)
+                {
+                    self.sockets.connect(port, remote.address);
+                }
+                self.state.handle_command(&self.sockets, now, order.call, command);
+            }
             MediaOrder::Close => self.close(order.call),
         }
     }
@@ -175,6 +191,11 @@ impl State {
         Some(entry)
     }
 
+    fn port(&self, call: CallId, side: Side) -> Option<Port> {
+        let entry = self.calls.get(*self.places.get(&call)?)?.as_ref()?;
+        Some(entry.port(side))
+    }
+
     fn until_next_timer(&self, now: Instant) -> Duration {
         let timer = self.timers.peek().map_or(IDLE, |Reverse((at, _))| at.saturating_duration_since(now));
         if self.backlog.is_empty() { timer.min(IDLE) } else { timer.min(Duration::from_millis(5)) }
@@ -217,7 +238,7 @@ impl State {
         while let Some(output) = entry.session.poll_output() {
             match output {
                 media::Output::Send { side, to, packet } => {
-                    let port = if side == Side::Caller { entry.caller } else { entry.agent };
+                    let port = entry.port(side);
                     // UDP: a packet that cannot be sent now is lost, as one on the network would be.
                     let _ = sockets.send(port, to, packet.as_bytes());
                 }
