@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 const HEAD: &str = "\
-relay     line   calls  loss %  to caller p50/p99/max µs    to agent p50/p99/max µs     µs/packet  CPU %  waited %  MiB   lag p99 µs";
+relay     line   calls  loss %  to caller p50/p90/p99/max   to agent p50/p90/p99/max µs µs/packet  CPU %  waited %  MiB   lag p99 µs";
 
 /// People's speech, as G.711.
 fn sound() -> anyhow::Result<Vec<u8>> {
@@ -140,22 +140,29 @@ impl Bench<'_> {
 
     /// One measurement that is not void, if that is possible.
     fn measure(&self, calls: usize) -> anyhow::Result<Measured> {
-        let mut tries = 0;
-        loop {
-            let Arguments { tonewall, cores, nice, .. } = self.arguments;
-            let relay = Relay::start(self.kind, self.line, calls, tonewall, cores[0], *nice)?;
-            let measured = generator::drive(&relay.pairs, self.sound, self.arguments.seconds, relay.pid())?;
-            self.show(calls, &measured);
-            tries += 1;
-            if !measured.is_void() || tries == AGAIN {
+        for _ in 1..AGAIN {
+            let measured = self.once(calls)?;
+            if !measured.is_void() {
                 return Ok(measured);
             }
         }
+        self.once(calls)
+    }
+
+    fn once(&self, calls: usize) -> anyhow::Result<Measured> {
+        let Arguments { tonewall, cores, nice, .. } = self.arguments;
+        let relay = Relay::start(self.kind, self.line, calls, tonewall, cores[0], *nice)?;
+        let measured = generator::drive(&relay.pairs, self.sound, self.arguments.seconds, relay.pid())?;
+        self.show(calls, &measured);
+        Ok(measured)
     }
 
     fn show(&self, calls: usize, measured: &Measured) {
         let delay = |to: &Direction| match to.tells_delay() {
-            true => format!("{:.0}/{:.0}/{:.0}", to.delay.quantile(0.5), to.delay.quantile(0.99), to.delay.max()),
+            true => {
+                let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|part| to.delay.quantile(part));
+                format!("{p50:.0}/{p90:.0}/{p99:.0}/{:.0}", to.delay.max())
+            }
             false => "-".to_owned(),
         };
         let percent = |seconds: f64| 100.0 * seconds / self.arguments.seconds as f64;
@@ -209,8 +216,8 @@ impl Bench<'_> {
     /// Something else on the machine may have cost the packets, so a load is given up only if it fails again.
     fn carries(&self, calls: usize) -> anyhow::Result<bool> {
         for _ in 0..AGAIN {
-            let measured = self.measure(calls)?;
-            if measured.loss() < LOSS_MAX && !measured.is_void() {
+            let measured = self.once(calls)?;
+            if measured.loss() < LOSS_MAX && measured.is_offered(calls, self.arguments.seconds) {
                 return Ok(true);
             }
             // So much is no chance.
