@@ -58,7 +58,8 @@ pub(crate) struct Arguments {
     /// The relay's core, and the generator's.
     #[arg(long, value_delimiter = ',', default_values_t = [0, 1])]
     cores: Vec<usize>,
-    /// The priority of both: below 0 (as root) to stand above other programs.
+    /// The priority of both: below 0 (as root) to stand above other programs of the same session. Above those of other
+    /// sessions stands only a session of its own with a priority in /proc/self/autogroup; docs/performance.md has it.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     nice: i32,
 }

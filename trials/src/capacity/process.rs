@@ -103,10 +103,8 @@ impl Drop for Program {
     }
 }
 
-/// Brings this process to a core. Where sessions are groups of the scheduler, the priority that counts is the group's.
+/// Brings this process to a core.
 pub(super) fn stay_on(core: usize, nice: i32) -> anyhow::Result<()> {
-    // Not every kernel has such groups.
-    let _ = fs::write("/proc/self/autogroup", nice.to_string());
     let pid = std::process::id().to_string();
     for (program, arguments) in [
         ("taskset", ["-a", "-c", "-p", &core.to_string(), &pid]),
