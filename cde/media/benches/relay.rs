@@ -6,21 +6,91 @@
     reason = "a benchmark times itself and prints"
 )]
 
+use media::detector::Detector;
+use media::dtmf::{Shape, tone};
+use media::natural::Natural;
 use media::rtp::{Header, Packet};
-use media::{Codec, Command, Config, EventClock, Policy, Remote, Session, Side};
+use media::witness::Witness;
+use media::{Codec, Command, Config, EventClock, Policy, Remote, Session, Side, g711};
+use std::f64::consts::TAU;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 const PACKETS: u32 = 200_000;
 
 fn main() {
-    println!("open    {:>6} ns/packet", run(false, Codec::Pcmu));
-    println!("crossed {:>6} ns/packet (other law)", run(false, Codec::Pcma));
-    println!("masked  {:>6} ns/packet (with its share of generated frames)", run(true, Codec::Pcmu));
+    println!("a session {:>6} bytes, more while it is secured", size_of::<Session>());
+    let (speech, key) = (speech(), key());
+    for (name, policy, agent, sound) in [
+        ("open", None, Codec::Pcmu, &speech),
+        ("crossed (other law)", None, Codec::Pcma, &speech),
+        ("open, keys sound", None, Codec::Pcmu, &key),
+        ("strict", Some(Policy::Strict), Codec::Pcmu, &speech),
+        ("natural", Some(Policy::Natural), Codec::Pcmu, &speech),
+        ("natural, keys sound", Some(Policy::Natural), Codec::Pcmu, &key),
+    ] {
+        println!("{name:<24} {:>6} ns/packet", run(policy, agent, sound));
+    }
+    listeners("speech", &speech);
+    listeners("keys", &key);
+}
+
+/// What each listener costs by itself.
+fn listeners(name: &str, sound: &[Vec<u8>]) {
+    let samples: Vec<[i16; 160]> = sound
+        .iter()
+        .map(|codes| std::array::from_fn(|n| g711::decode(Codec::Pcmu, codes.get(n).copied().unwrap_or(0xff))))
+        .collect();
+    let (mut detector, mut witness, mut natural) = (Detector::new(), Witness::new(), Natural::default());
+    time(name, "detector", &samples, |frame| detector.push(frame, |proved| drop(black_box(proved.key))));
+    time(name, "witness", &samples, |frame| drop(black_box(witness.push(frame))));
+    time(name, "gate and hold", &samples, |frame| {
+        frame.chunks(80).for_each(|hop| drop(black_box(natural.hear(hop))));
+        black_box(natural.frame().is_some());
+    });
+}
+
+fn time(sound: &str, name: &str, samples: &[[i16; 160]], mut hear: impl FnMut(&[i16; 160])) {
+    let began = spent_ns();
+    (0..PACKETS).zip(samples.iter().cycle()).for_each(|(_, frame)| hear(frame));
+    println!("{name:<14} {sound:<9} {:>6} ns/packet", (spent_ns() - began) / u128::from(PACKETS));
+}
+
+/// What this thread has had of the processor: others may run beside it.
+fn spent_ns() -> u128 {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    schedstat.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn packets(samples: &[i16]) -> Vec<Vec<u8>> {
+    let code = |sample: &i16| g711::encode(Codec::Pcmu, *sample);
+    samples.chunks_exact(160).map(|packet| packet.iter().map(code).collect()).collect()
+}
+
+/// Something like a voice: overtones of 125 Hz that swell and fade, and pauses.
+fn speech() -> Vec<Vec<u8>> {
+    let sample = |n: u32| {
+        let t = f64::from(n) / 8000.0;
+        let overtone = |k: f64| (TAU * 125.0 * k * t + k * k).sin() * (TAU * (2.0 + k) * t).sin() / k.sqrt();
+        let loud = if (n / 4000) % 3 == 2 { 20.0 } else { 1500.0 };
+        media_sample(loud * (1..=12).map(|k| overtone(f64::from(k))).sum::<f64>())
+    };
+    packets(&(0..80_000).map(sample).collect::<Vec<i16>>())
+}
+
+/// Keys of 80 ms, 80 ms apart.
+fn key() -> Vec<Vec<u8>> {
+    let press = |key: &u8| [tone(*key, Shape::default()).unwrap(), vec![0; 640]].concat();
+    packets(&b"0123456789*#".iter().flat_map(press).collect::<Vec<i16>>())
+}
+
+#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "a benchmark's sound")]
+fn media_sample(value: f64) -> i16 {
+    value as i16
 }
 
 /// Nanoseconds a packet of the caller, 20 ms of virtual time each.
-fn run(masked: bool, agent: Codec) -> u128 {
+fn run(policy: Option<Policy>, agent: Codec, sound: &[Vec<u8>]) -> u128 {
     let start = Instant::now();
     let mut now = start;
     let mut session = Session::new(now, Config { seed: [1; 32], record: false });
@@ -31,15 +101,15 @@ fn run(masked: bool, agent: Codec) -> u128 {
         let remote = Remote { address, codec, payload_type, telephone_event, event_clock, sends: true, receives: true };
         session.handle_command(now, Command::Connect { side, remote });
     }
-    if masked {
-        session.handle_command(now, Command::Secure { policy: Policy::Strict });
+    if let Some(policy) = policy {
+        session.handle_command(now, Command::Secure { policy });
     }
     let source = ([192, 0, 2, 1], 4000).into();
-    let began = Instant::now();
-    for (n, sequence) in (0..PACKETS).zip((0..=u16::MAX).cycle()) {
+    let began = spent_ns();
+    for ((n, sequence), codes) in (0..PACKETS).zip((0..=u16::MAX).cycle()).zip(sound.iter().cycle()) {
         now += Duration::from_millis(20);
         let header = Header { payload_type: 0, marker: false, sequence, timestamp: n.wrapping_mul(160), ssrc: 1 };
-        let packet = Packet::new(&header, &[0x55; 160]).unwrap();
+        let packet = Packet::new(&header, codes).unwrap();
         session.handle_packet(now, Side::Caller, source, packet.as_bytes());
         if session.poll_timeout().is_some_and(|at| at <= now) {
             session.handle_timeout(now);
@@ -48,5 +118,5 @@ fn run(masked: bool, agent: Codec) -> u128 {
             black_box(&output);
         }
     }
-    began.elapsed().as_nanos() / u128::from(PACKETS)
+    (spent_ns() - began) / u128::from(PACKETS)
 }

@@ -30,7 +30,7 @@ pub(crate) struct InBand {
 
 impl InBand {
     pub(crate) fn new() -> Self {
-        Self { detector: Detector::new(), waiting: VecDeque::with_capacity(WAITING_MAX) }
+        Self { detector: Detector::new(), waiting: VecDeque::new() }
     }
 
     /// Forgets what was heard: a key that began before the line was masked is none.

@@ -47,7 +47,7 @@ impl Recorder {
 
 /// Samples on their way into a frame.
 pub(crate) struct Track {
-    samples: [i16; TRACK_MAX],
+    samples: Box<[i16; TRACK_MAX]>,
     length: usize,
     /// As much as may stay behind after a frame has been taken: a packet.
     backlog: usize,
@@ -55,7 +55,7 @@ pub(crate) struct Track {
 
 impl Track {
     fn new() -> Self {
-        Self { samples: [0; TRACK_MAX], length: 0, backlog: FRAME_SAMPLES }
+        Self { samples: Box::new([0; TRACK_MAX]), length: 0, backlog: FRAME_SAMPLES }
     }
 
     /// Adds a packet's samples; what is too old to be in step goes.

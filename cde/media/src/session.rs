@@ -34,7 +34,8 @@ pub struct Session {
     inband: InBand,
     agent_tones: AgentTones,
     habits: Habits,
-    mask: Option<Mask>,
+    /// On a secured line only, so that an open one is small.
+    mask: Option<Box<Mask>>,
     open_line: OpenLine,
     barrier: Option<Barrier>,
     recorder: Option<Recorder>,
@@ -108,7 +109,7 @@ impl Session {
 
     /// When [`Session::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let mask = self.mask.as_ref().map(Mask::poll_timeout);
+        let mask = self.mask.as_ref().map(|mask| mask.poll_timeout());
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
         mask.into_iter().chain(recorder).min()
     }

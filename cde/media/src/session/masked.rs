@@ -16,7 +16,7 @@ impl Session {
             Some(mask) => mask.secure_again(policy),
             None => {
                 self.cut();
-                self.mask = Some(Mask::new(now, policy, self.last_heard, self.witnessed));
+                self.mask = Some(Box::new(Mask::new(now, policy, self.last_heard, self.witnessed)));
                 self.inband.start_anew();
                 self.agent_tones.start_anew();
                 self.open_line.start_anew();
@@ -146,7 +146,7 @@ impl Session {
             self.send_frame(at, &remote, frame);
         }
         let witnessed = self.witnessed();
-        match self.mask.as_mut().map_or(Proof::None, Mask::prove) {
+        match self.mask.as_mut().map_or(Proof::None, |mask| mask.prove()) {
             Proof::Secured => self.event(Event::Secured),
             Proof::HalfSecond => self.event(Event::Proof { witnessed }),
             Proof::None => {}
