@@ -3,15 +3,20 @@
 //! Each 5 ms the last 20 ms are looked at. Correlations, one a frequency of the keypad, tell cheaply whether two of them
 //! make up most of the sound. Only then two tones are fitted to it by least squares, with their frequencies and how they
 //! swell as unknowns; a fit that leaves little over, with both frequencies right and neither tone much louder than the
-//! other, is a hit. Enough hits are a key. A dial tone, which may sound under the first key, is fitted beside the two and
+//! other, is a hit. A key is proved by enough hits; or, since codecs, clipping and slips spoil some looks of a short key, by
+//! fewer of them and by how long its tones sounded. What left little over is believed sooner than what left much, as
+//! speech does. A key ends when its tones have. A dial tone, which may sound under the first key, is fitted beside the two and
 //! counts for neither side.
 //!
 //! The tones' limits are those of ITU-T Q.24 with a margin: a receiver must take what is 1.5 % off its frequency and
 //! refuse what is 3.5 % off, take 40 ms and refuse 23 ms.
 
+mod fit;
+
 use crate::dtmf::{HIGH, KEYPAD, LOW};
 use crate::number::{RATE, power};
 use card::Key;
+use fit::Fit;
 use std::f32::consts::TAU;
 
 /// Samples between two looks, 5 ms, and of what is looked at.
@@ -39,16 +44,41 @@ const DETUNES: [f32; 3] = [0.988, 1.0, 1.012];
 /// How far a frequency may be off.
 const OFF_MAX: f32 = 0.0225;
 /// The higher tone over the lower one, in dB.
-const TWIST_DB: std::ops::RangeInclusive<f32> = -10.5..=6.5;
+const TWIST_DB: std::ops::RangeInclusive<f32> = -12.5..=8.0;
 /// How much a tone may swell or fade, in a sample: a window with the edge of a tone in it does more.
 const SWELL_MAX: f32 = 0.008;
 /// A look that is so much weaker than the loudest one of the same key is its echo: a sixteenth, 12 dB.
 const ECHO: f32 = 1.0 / 16.0;
 /// So many looks after the key an echo may still come: a quarter of a second.
 const ECHO_LOOKS_MAX: u32 = 50;
-/// Hits that make a key, and looks without one that end it.
+/// What codecs leave of a key may be off by more in some of its looks: these are still looks that saw it.
+const NEARLY_OFF_MAX: f32 = 0.028;
+const NEARLY_TWIST_DB: std::ops::RangeInclusive<f32> = -16.0..=12.0;
+const NEARLY_HELD_MIN: f32 = 0.70;
+const NEARLY_SWELL_MAX: f32 = 0.02;
+/// A key that held so much in one look is no speech, and needs little else: so many hits.
+const HELD_WELL: f32 = 0.92;
 const HITS_MIN: u32 = 4;
+/// Or one hit, so many looks that saw it, and so many hops in which its tones sound. Of 40 ms there are eight looks and
+/// seven or eight hops, of 23 ms five and five.
+const LASTED: [(u32, usize); 3] = [(5, 7), (6, 6), (7, 0)];
+/// One that held less must have sounded as long as well: with a drop-out in it, so many of its 40 ms. One hit fewer is
+/// enough if so many looks saw it.
+const HELD_LESS: f32 = 0.84;
+const LESS_HOPS_MIN: usize = 6;
+const LESS_SEEN_MIN: u32 = 7;
+/// And one that held less still, as keys do that are spoken over: longer, and hit more often.
+const LITTLE_HOPS_MIN: usize = 8;
+const LITTLE_HITS_MIN: u32 = 8;
+/// So many hops are kept: 50 ms.
+const HOPS_KEPT: usize = 10;
+/// In a hop a tone sounds if it has half the amplitude of the best look.
+const ON: f32 = 0.25;
+/// Hops in a row without the tones that end a key: a lost packet is four, the shortest pause seven.
+const HOPS_OFF_MAX: u32 = 5;
+/// Looks in a row that did not see it end a key as well: one that is not proved, and one that is.
 const MISSES_MAX: u32 = 8;
+const MISSES_OF_PROVED_MAX: u32 = 20;
 /// Looks without a hit after which another key may begin.
 const CHANGE_MISSES: u32 = 2;
 
@@ -64,13 +94,24 @@ pub struct Proved {
 pub struct Detector {
     window: [f32; WINDOW],
     filled: usize,
-    sums: [[Complex; LISTENED]; HOPS],
-    energies: [f32; HOPS],
+    /// Of the last hops, in a ring.
+    sums: [[Complex; LISTENED]; HOPS_KEPT],
+    energies: [f32; HOPS_KEPT],
+    /// The place in the ring of the newest hop.
+    newest: usize,
     coefficients: [f32; LISTENED],
     /// A turn back by one sample, by all but one of a hop, and by a hop.
     turns: [[Complex; LISTENED]; 3],
     key: Option<u8>,
     hits: u32,
+    /// Looks that found the key, clean or not.
+    seen: u32,
+    /// The newest hops in a row in which its tones do not sound.
+    hops_off: u32,
+    /// Hops since the key before it ended.
+    fresh: usize,
+    /// The tones of the best hit, or of the first look that saw it.
+    tones: Option<Pair>,
     misses: u32,
     reported: bool,
     held: f32,
@@ -90,7 +131,30 @@ struct Last {
 struct Hit {
     key: u8,
     held: f32,
-    power: f32,
+    tones: Pair,
+    /// All is as it should be; or else nearly all, as codecs leave it.
+    clean: bool,
+}
+
+/// A low and a high tone: their places in what is listened to, and their mean squares.
+#[derive(Clone, Copy)]
+struct Pair {
+    places: [usize; 2],
+    powers: [f32; 2],
+}
+
+impl Pair {
+    /// Both of them, in the sums of a hop.
+    fn sound_in(&self, sums: &[Complex; LISTENED]) -> bool {
+        self.places.iter().zip(&self.powers).all(|(place, power)| {
+            let square = sums.get(*place).map_or(0.0, |sum| sum.square());
+            square >= ON * power * HOP_LENGTH * HOP_LENGTH / 2.0
+        })
+    }
+
+    fn power(&self) -> f32 {
+        self.powers.iter().sum()
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -140,12 +204,17 @@ impl Detector {
         Self {
             window: [0.0; WINDOW],
             filled: 0,
-            sums: [[Complex::default(); LISTENED]; HOPS],
-            energies: [0.0; HOPS],
+            sums: [[Complex::default(); LISTENED]; HOPS_KEPT],
+            energies: [0.0; HOPS_KEPT],
+            newest: 0,
             coefficients: omegas.map(|omega| 2.0 * omega.cos()),
             turns,
             key: None,
             hits: 0,
+            seen: 0,
+            hops_off: 0,
+            fresh: 0,
+            tones: None,
             misses: 0,
             reported: false,
             held: 0.0,
@@ -156,7 +225,7 @@ impl Detector {
     /// Forgets what was heard.
     pub fn clear(&mut self) {
         (self.window, self.filled) = ([0.0; WINDOW], 0);
-        (self.sums, self.energies) = ([[Complex::default(); LISTENED]; HOPS], [0.0; HOPS]);
+        (self.sums, self.energies) = ([[Complex::default(); LISTENED]; HOPS_KEPT], [0.0; HOPS_KEPT]);
         self.last = None;
         self.forget();
     }
@@ -182,19 +251,49 @@ impl Detector {
     /// A hop is full.
     fn look(&mut self) -> Option<Proved> {
         self.correlate();
-        let hit = self.candidate().and_then(|(low, high, dial)| self.fit(low, high, dial));
         self.last = self.last.map(|last| Last { looks_ago: last.looks_ago + 1, ..last });
         self.last = self.last.filter(|last| last.looks_ago <= ECHO_LOOKS_MAX);
-        match hit.filter(|hit| !self.is_echo(hit)) {
-            Some(hit) if self.key.is_none_or(|key| key == hit.key) || self.misses >= CHANGE_MISSES => self.count(hit),
-            _ => self.misses += 1,
+        self.hops_off = if self.tones.is_none() || self.sounds() { 0 } else { self.hops_off + 1 };
+        if self.reported && self.hops_off == 0 {
+            // It goes on: nothing closer need be known of it.
+            self.misses = 0;
+            self.last = self.last.map(|last| Last { looks_ago: 0, ..last });
+        } else {
+            self.look_closer();
         }
-        if self.misses >= MISSES_MAX {
-            self.forget();
-        }
-        let key = self.key.filter(|_| self.hits >= HITS_MIN && !self.reported)?;
+        self.end_if_gone();
+        let key = self.key.filter(|_| !self.reported && self.is_proved())?;
         self.reported = true;
         Some(Proved { key: Key::from_char(key)?, held: self.held })
+    }
+
+    fn look_closer(&mut self) {
+        let hit = self.candidate().and_then(|(low, high, dial)| self.fit(low, high, dial));
+        match hit.filter(|hit| !self.is_echo(hit)) {
+            Some(hit) if self.may_be(&hit) => self.count(hit),
+            _ => self.misses += 1,
+        }
+    }
+
+    /// The tones of the key are in the newest hop.
+    fn sounds(&self) -> bool {
+        let newest = self.sums.get(self.newest);
+        self.tones.zip(newest).is_some_and(|(tones, newest)| tones.sound_in(newest))
+    }
+
+    /// Ends the key when its tones are no more.
+    fn end_if_gone(&mut self) {
+        self.fresh = (self.fresh + 1).min(HOPS_KEPT);
+        let misses_max = if self.reported { MISSES_OF_PROVED_MAX } else { MISSES_MAX };
+        if self.key.is_some() && (self.misses >= misses_max || self.hops_off >= HOPS_OFF_MAX) {
+            self.forget();
+            self.fresh = 0;
+        }
+    }
+
+    fn may_be(&self, hit: &Hit) -> bool {
+        let changes = self.misses >= CHANGE_MISSES || (hit.clean && self.hits == 0);
+        self.key.is_none_or(|key| key == hit.key) || changes
     }
 
     fn count(&mut self, hit: Hit) {
@@ -202,25 +301,55 @@ impl Detector {
             self.forget();
             self.key = Some(hit.key);
         }
-        self.hits += 1;
+        self.hits += u32::from(hit.clean);
+        self.seen += 1;
         self.misses = 0;
-        self.held = self.held.max(hit.held);
+        if hit.clean && hit.held >= self.held {
+            (self.held, self.tones) = (hit.held, Some(hit.tones));
+        } else if self.hits == 0 {
+            self.tones = Some(hit.tones);
+        }
         let before = self.last.filter(|last| last.key == hit.key).map_or(0.0, |last| last.loudest);
-        self.last = Some(Last { key: hit.key, loudest: hit.power.max(before), looks_ago: 0 });
+        self.last = Some(Last { key: hit.key, loudest: hit.tones.power().max(before), looks_ago: 0 });
     }
 
     fn is_echo(&self, hit: &Hit) -> bool {
-        self.last.is_some_and(|last| last.key == hit.key && hit.power < last.loudest * ECHO)
+        self.last.is_some_and(|last| last.key == hit.key && hit.tones.power() < last.loudest * ECHO)
+    }
+
+    fn is_proved(&self) -> bool {
+        let hops = self.tones.map_or(0, |tones| self.hops_on(tones));
+        let lasted = LASTED.iter().any(|(seen_min, hops_min)| self.seen >= *seen_min && hops >= *hops_min);
+        if self.held >= HELD_WELL {
+            return self.hits >= HITS_MIN || (self.hits >= 1 && lasted);
+        }
+        if self.held >= HELD_LESS {
+            let hit_often = self.hits >= HITS_MIN || (self.hits + 1 >= HITS_MIN && self.seen >= LESS_SEEN_MIN);
+            return hit_often && hops >= LESS_HOPS_MIN;
+        }
+        self.hits >= LITTLE_HITS_MIN && hops >= LITTLE_HOPS_MIN
+    }
+
+    /// Of the hops that are kept and not of the key before, those in which both tones sound.
+    fn hops_on(&self, tones: Pair) -> usize {
+        let place = |back: usize| (self.newest + HOPS_KEPT - back) % HOPS_KEPT;
+        (0..self.fresh).filter_map(|back| self.sums.get(place(back))).filter(|sums| tones.sound_in(sums)).count()
     }
 
     fn forget(&mut self) {
         (self.key, self.hits, self.misses, self.reported, self.held) = (None, 0, 0, false, 0.0);
+        (self.seen, self.tones, self.hops_off) = (0, None, 0);
+    }
+
+    /// The hops of the window, oldest first.
+    fn hops(&self) -> impl Iterator<Item = usize> {
+        let newest = self.newest;
+        (1..=HOPS).map(move |hop| (newest + HOPS_KEPT - HOPS + hop) % HOPS_KEPT)
     }
 
     /// The correlations of the newest hop, and its energy.
     fn correlate(&mut self) {
-        self.sums.rotate_left(1);
-        self.energies.rotate_left(1);
+        self.newest = (self.newest + 1) % HOPS_KEPT;
         // Goertzel's filter: real numbers in the loop, turned into the sum of x e^-jwt afterwards.
         let (mut first, mut second) = ([0.0_f32; LISTENED], [0.0_f32; LISTENED]);
         let mut energy = 0.0;
@@ -241,14 +370,14 @@ impl Detector {
         {
             *sum = Complex { re: first - one.re * second, im: -one.im * second }.times(*most);
         }
-        if let (Some(newest), Some(last)) = (self.sums.last_mut(), self.energies.last_mut()) {
+        if let (Some(newest), Some(last)) = (self.sums.get_mut(self.newest), self.energies.get_mut(self.newest)) {
             (*newest, *last) = (sums, energy);
         }
     }
 
     /// The strongest low and high frequency, where they hold enough; and whether there is a dial tone to leave out.
     fn candidate(&self) -> Option<(usize, usize, bool)> {
-        let energy: f32 = self.energies.iter().sum();
+        let energy: f32 = self.hops().filter_map(|hop| self.energies.get(hop)).sum();
         if energy < 2.0 * LENGTH * power(LEVEL_MIN_DBM0) {
             return None;
         }
@@ -270,7 +399,7 @@ impl Detector {
         for (index, (held, turn)) in held.iter_mut().zip(hop_turns).enumerate() {
             let mut at = Complex { re: 1.0, im: 0.0 };
             let mut sum = Complex::default();
-            for hop in &self.sums {
+            for hop in self.hops().filter_map(|hop| self.sums.get(hop)) {
                 sum = sum.plus(hop.get(index).copied().unwrap_or_default().times(at));
                 at = at.times(*turn);
             }
@@ -290,12 +419,17 @@ impl Detector {
         };
         let [low_tone, high_tone] = &fit.tones;
         let twist_db = 10.0 * (high_tone.power / low_tone.power).log10();
-        let right = off(0)?.abs() <= OFF_MAX && off(1)?.abs() <= OFF_MAX && TWIST_DB.contains(&twist_db);
+        let off = off(0)?.abs().max(off(1)?.abs());
+        let swells = low_tone.swells.abs().max(high_tone.swells.abs());
+        let clean = off <= OFF_MAX && TWIST_DB.contains(&twist_db) && swells <= SWELL_MAX && fit.held >= HELD_MIN;
+        let nearly = off <= NEARLY_OFF_MAX
+            && NEARLY_TWIST_DB.contains(&twist_db)
+            && swells <= NEARLY_SWELL_MAX
+            && fit.held >= NEARLY_HELD_MIN;
         let loud = low_tone.power.min(high_tone.power) >= power(LEVEL_MIN_DBM0);
-        let steady = low_tone.swells.abs().max(high_tone.swells.abs()) <= SWELL_MAX;
         let key = u8::try_from(KEYPAD.get(low)?.get(high).copied()?).ok()?;
-        let hit = Hit { key, held: fit.held, power: low_tone.power + high_tone.power };
-        (right && loud && steady && fit.held >= HELD_MIN).then_some(hit)
+        let tones = Pair { places: [low, LOW.len() + high], powers: [low_tone.power, high_tone.power] };
+        (loud && (clean || nearly)).then_some(Hit { key, held: fit.held, tones, clean })
     }
 
     /// Of the frequencies around a nominal one, the one that holds most of the window.
@@ -313,99 +447,5 @@ impl Detector {
         };
         let tried = DETUNES.map(|detune| (omega * detune, held(omega * detune)));
         tried.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(omega, |(omega, _)| omega)
-    }
-}
-
-/// Two tones fitted to a window.
-struct Fit {
-    tones: [Tone; 2],
-    /// The part of the energy that they hold.
-    held: f32,
-}
-
-#[derive(Clone, Copy)]
-struct Tone {
-    /// Mean square.
-    power: f32,
-    /// Radians a sample by which it is faster than it was looked for.
-    faster: f32,
-    /// By which part it swells a sample.
-    swells: f32,
-}
-
-impl Fit {
-    /// Around the window's middle (m = 0), `a cos + b sin` that turns faster by δ and swells by κ is, to first order,
-    /// `a cos + b sin + m(p sin + q cos)` with p = bκ − aδ and q = aκ + bδ. Even and odd functions of m have nothing in
-    /// common, so half the unknowns are found twice instead of all at once. With six of them a half, two are a dial tone's.
-    fn new<const N: usize>(window: &[f32; WINDOW], omegas: [f32; 2]) -> Option<Self> {
-        let (mut even, mut odd) = (Normal::<N>::new(), Normal::<N>::new());
-        let [low, high] = omegas;
-        let [dial_low, dial_high] = DIAL.map(omega);
-        let mut turns = [low, high, dial_low, dial_high].map(|omega| Complex::turn(-omega * MIDDLE));
-        let steps = [low, high, dial_low, dial_high].map(Complex::turn);
-        let (mut energy, mut m) = (0.0, -MIDDLE);
-        for sample in window {
-            let [low, high, dial_low, dial_high] = turns;
-            even.add([low.re, m * low.im, high.re, m * high.im, dial_low.re, dial_high.re], *sample);
-            odd.add([low.im, m * low.re, high.im, m * high.re, dial_low.im, dial_high.im], *sample);
-            energy += sample * sample;
-            turns.iter_mut().zip(&steps).for_each(|(turn, step)| *turn = turn.times(*step));
-            m += 1.0;
-        }
-        let (even, even_held) = even.solve()?;
-        let (odd, odd_held) = odd.solve()?;
-        let found = |of: &[f32; N], index: usize| of.get(index).copied().unwrap_or_default();
-        let tone = |first: usize| {
-            let (a, p) = (found(&even, first), found(&even, first + 1));
-            let (b, q) = (found(&odd, first), found(&odd, first + 1));
-            let square = (a * a + b * b).max(f32::MIN_POSITIVE);
-            Tone { power: square / 2.0, faster: (b * q - a * p) / square, swells: (a * q + b * p) / square }
-        };
-        let dial = (4..N).map(|index| found(&even, index).powi(2) + found(&odd, index).powi(2)).sum::<f32>();
-        let without_dial = (energy - dial * LENGTH / 2.0).max(f32::MIN_POSITIVE);
-        let held = (even_held + odd_held - (energy - without_dial)) / without_dial;
-        Some(Self { tones: [tone(0), tone(2)], held })
-    }
-}
-
-/// Normal equations of so many unknowns.
-struct Normal<const N: usize> {
-    matrix: [[f32; N]; N],
-    right: [f32; N],
-}
-
-impl<const N: usize> Normal<N> {
-    fn new() -> Self {
-        Self { matrix: [[0.0; N]; N], right: [0.0; N] }
-    }
-
-    /// An equation: the first of these factors times the unknowns are this value.
-    fn add(&mut self, row: [f32; 6], value: f32) {
-        for ((matrix, right), factor) in self.matrix.iter_mut().zip(&mut self.right).zip(row) {
-            *right += factor * value;
-            matrix.iter_mut().zip(row).for_each(|(cell, other)| *cell += factor * other);
-        }
-    }
-
-    /// The unknowns, and the energy that they explain. The matrix is positive definite: no rows need to change places.
-    fn solve(&self) -> Option<([f32; N], f32)> {
-        let (mut rows, mut found) = (self.matrix, self.right);
-        for pivot in 0..N {
-            let row = rows.get(pivot).copied()?;
-            let head = row.get(pivot).copied().filter(|head| *head > f32::MIN_POSITIVE)?;
-            let value = found.get(pivot).copied()?;
-            for (index, (other, right)) in rows.iter_mut().zip(&mut found).enumerate() {
-                if index != pivot {
-                    let factor = other.get(pivot).copied()? / head;
-                    *right -= factor * value;
-                    other.iter_mut().zip(row).for_each(|(to, from)| *to -= factor * from);
-                }
-            }
-        }
-        for (index, (found, row)) in found.iter_mut().zip(&rows).enumerate() {
-            *found /= row.get(index).copied()?;
-        }
-        let held = found.iter().zip(self.right).map(|(found, right)| found * right).sum();
-        Some((found, held))
     }
 }

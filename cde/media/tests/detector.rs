@@ -263,6 +263,37 @@ fn clipping_and_an_offset_hide_no_key() {
 }
 
 #[test]
+fn a_sample_that_slips_in_each_key_hides_and_doubles_none() {
+    let missed = rows_missed(35, 150, |dice| {
+        let mut row = Row::new(dice, 40.0, 40.0);
+        // Keys are 640 samples apart and 320 long; the first begins within 480.
+        for at in (480..row.sound.len() - 800).step_by(640).collect::<Vec<_>>().into_iter().rev() {
+            if dice.unit() < 0.5 {
+                row.sound.remove(at);
+            } else {
+                row.sound.insert(at, row.sound[at]);
+            }
+        }
+        let sound = line(dice, &row.sound, 0.0, Some(Codec::Pcmu));
+        (row, sound)
+    });
+    assert_eq!(missed, []);
+}
+
+#[test]
+fn clipping_of_the_shortest_keys_hides_none() {
+    // It weakens the weaker tone further.
+    let missed = rows_missed(36, 150, |dice| {
+        let mut row = Row::new(dice, 40.0, 40.0);
+        let loud = 10_f64.powf((6.0 - row.level_dbm0) / 20.0);
+        row.sound.iter_mut().for_each(|sample| *sample = *sample * loud + 900.0);
+        let sound = line(dice, &row.sound, 0.0, Some(Codec::Pcma));
+        (row, sound)
+    });
+    assert_eq!(missed, []);
+}
+
+#[test]
 fn a_lost_packet_neither_hides_nor_doubles_a_key() {
     // Of a key of 80 ms with two packets lost nothing may be left that is as long as a key must be.
     const APART: usize = 8;
