@@ -1,4 +1,4 @@
-//! The sound of 5 ms held against the keypad's frequencies: what the gate of the mask rests on.
+//! The sound of 5 ms held against frequencies: what the gate of the mask and the detector of keys rest on.
 //!
 //! A table is faster than filters that run from sample to sample, because nothing waits for the sample before.
 
@@ -8,10 +8,10 @@ use crate::waves::turn;
 
 /// Samples of a block: 5 ms.
 pub(crate) const BLOCK: usize = 40;
-/// Frequencies: four low ones, four high ones.
+/// Frequencies of the keypad: four low ones, four high ones.
 pub(crate) const TONES: usize = 8;
 
-/// All frequencies, in Hz.
+/// All of them, in Hz.
 pub(crate) const HERTZ: [u16; TONES] = {
     let [a, b, c, d] = LOW;
     let [e, f, g, h] = HIGH;
@@ -19,20 +19,34 @@ pub(crate) const HERTZ: [u16; TONES] = {
 };
 
 /// Cosine and sine of each frequency, sample by sample.
-static WAVES: [[[f32; TONES]; 2]; BLOCK] = waves();
+pub(crate) type Waves<const N: usize> = [[[f32; N]; 2]; BLOCK];
+
+static KEYPAD_WAVES: Waves<TONES> = waves(HERTZ);
 
 /// One block: the sum of x e^-jωt from its first sample on, by frequency, and its energy.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Bins {
-    pub(crate) re: [f32; TONES],
-    pub(crate) im: [f32; TONES],
+#[derive(Clone, Copy)]
+pub(crate) struct Bins<const N: usize> {
+    pub(crate) re: [f32; N],
+    pub(crate) im: [f32; N],
     pub(crate) energy: f32,
 }
 
-impl Bins {
-    pub(crate) fn new(samples: &[f32; BLOCK]) -> Self {
-        let (mut re, mut im) = ([0.0; TONES], [0.0; TONES]);
-        for (sample, [cosines, sines]) in samples.iter().zip(&WAVES) {
+impl<const N: usize> Default for Bins<N> {
+    fn default() -> Self {
+        Self { re: [0.0; N], im: [0.0; N], energy: 0.0 }
+    }
+}
+
+impl Bins<TONES> {
+    pub(crate) fn of_keypad(samples: &[f32; BLOCK]) -> Self {
+        Self::new(samples, &KEYPAD_WAVES)
+    }
+}
+
+impl<const N: usize> Bins<N> {
+    pub(crate) fn new(samples: &[f32; BLOCK], waves: &Waves<N>) -> Self {
+        let (mut re, mut im) = ([0.0; N], [0.0; N]);
+        for (sample, [cosines, sines]) in samples.iter().zip(waves) {
             for ((re, im), (cosine, sine)) in re.iter_mut().zip(&mut im).zip(cosines.iter().zip(sines)) {
                 *re += sample * cosine;
                 *im -= sample * sine;
@@ -46,6 +60,12 @@ impl Bins {
         }
         Self { re, im, energy: lanes.iter().sum() }
     }
+
+    /// The squared magnitude of one frequency.
+    pub(crate) fn square(&self, place: usize) -> f32 {
+        let at = |of: &[f32; N]| of.get(place).copied().unwrap_or_default();
+        at(&self.re).powi(2) + at(&self.im).powi(2)
+    }
 }
 
 /// How often a tone turns in so many samples.
@@ -54,14 +74,19 @@ pub(crate) const fn turns(hertz: u16, samples: usize) -> f64 {
     hertz as f64 * samples as f64 / RATE as f64
 }
 
-#[expect(clippy::as_conversions, clippy::indexing_slicing, reason = "a const context has no iterators")]
-const fn waves() -> [[[f32; TONES]; 2]; BLOCK] {
-    let mut waves = [[[0.0; TONES]; 2]; BLOCK];
+#[expect(
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "const: no iterators"
+)]
+pub(crate) const fn waves<const N: usize>(hertz: [u16; N]) -> Waves<N> {
+    let mut waves = [[[0.0; N]; 2]; BLOCK];
     let mut n = 0;
     while n < BLOCK {
         let mut tone = 0;
-        while tone < TONES {
-            let (cosine, sine) = turn(turns(HERTZ[tone], n));
+        while tone < N {
+            let (cosine, sine) = turn(turns(hertz[tone], n));
             waves[n][0][tone] = cosine as f32;
             waves[n][1][tone] = sine as f32;
             tone += 1;

@@ -8,6 +8,7 @@ use crate::number::sample;
 
 /// Samples that are remembered: a window to compare, and the longest cycle before it.
 const HISTORY: usize = COMPARED + CYCLE_MAX;
+const HISTORY_GRAINS: usize = HISTORY / GRAIN;
 const COMPARED: usize = 160;
 /// Cycles of a voice: 250 to 50 Hz.
 const CYCLE_MIN: usize = 32;
@@ -29,8 +30,10 @@ const QUIET_PART: usize = 10;
 
 /// Makes up sound.
 pub(crate) struct Conceal {
-    history: [i16; HISTORY],
-    /// How much of the history there is.
+    /// In a ring of grains, and the place of the oldest one.
+    history: [[i16; GRAIN]; HISTORY_GRAINS],
+    oldest: usize,
+    /// How many of them there are.
     known: usize,
     /// The cycle that is repeated, and how long it is.
     cycle: [i16; CYCLE_MAX],
@@ -55,7 +58,8 @@ pub(crate) struct Conceal {
 impl Conceal {
     pub(crate) fn new() -> Self {
         Self {
-            history: [0; HISTORY],
+            history: [[0; GRAIN]; HISTORY_GRAINS],
+            oldest: 0,
             known: 0,
             cycle: [0; CYCLE_MAX],
             cycle_length: 0,
@@ -122,7 +126,7 @@ impl Conceal {
         self.block_filled = 0;
         self.block = 0.0;
         self.cycle_length = 0;
-        if self.known == HISTORY {
+        if self.known == HISTORY_GRAINS {
             self.take_cycle();
         }
     }
@@ -146,10 +150,11 @@ impl Conceal {
 
     /// The last cycle of the history, its end drawn towards what came before it, so that it joins its own beginning.
     fn take_cycle(&mut self) {
-        let length = self.pitch();
+        let sound = self.remembered();
+        let length = pitch(&sound);
         let overlap = length / 4;
         self.cycle_length = length;
-        let at = |back: usize| f32::from(self.history.get(HISTORY - back).copied().unwrap_or_default());
+        let at = |back: usize| sound.get(HISTORY - back).copied().unwrap_or_default();
         for (place, to) in self.cycle.iter_mut().take(length).enumerate() {
             let back = length - place;
             let into = (place + overlap).saturating_sub(length);
@@ -159,29 +164,21 @@ impl Conceal {
         }
     }
 
-    /// The lag at which the last 20 ms are most like what was before them.
-    fn pitch(&self) -> usize {
-        let mut sound = [0.0_f32; HISTORY];
-        sound.iter_mut().zip(&self.history).for_each(|(to, from)| *to = f32::from(*from));
-        let (_, tail) = sound.split_at(HISTORY - COMPARED);
-        let mut best = (f32::MIN, CYCLE_MIN);
-        let of_tail = dot(tail, tail);
-        for lag in CYCLE_MIN..=CYCLE_MAX {
-            let Some(before) = sound.get(HISTORY - COMPARED - lag..HISTORY - lag) else { continue };
-            let alike = dot(tail, before) / (of_tail * dot(before, before) + 1e3).sqrt();
-            if alike > best.0 + 1e-3 {
-                best = (alike, lag);
-            }
-        }
-        best.1
+    /// The history, oldest first.
+    fn remembered(&self) -> [f32; HISTORY] {
+        let mut sound = [0.0; HISTORY];
+        let (newer, older) = self.history.split_at(self.oldest);
+        let samples = older.iter().chain(newer).flatten();
+        sound.iter_mut().zip(samples).for_each(|(to, from)| *to = f32::from(*from));
+        sound
     }
 
     fn remember(&mut self, grain: &[i16; GRAIN]) {
-        self.history.copy_within(GRAIN.., 0);
-        if let Some(newest) = self.history.last_chunk_mut::<GRAIN>() {
-            *newest = *grain;
+        if let Some(oldest) = self.history.get_mut(self.oldest) {
+            *oldest = *grain;
         }
-        self.known = (self.known + GRAIN).min(HISTORY);
+        self.oldest = (self.oldest + 1) % HISTORY_GRAINS;
+        self.known = (self.known + 1).min(HISTORY_GRAINS);
     }
 
     /// How loud the caller is, block by block.
@@ -237,6 +234,21 @@ fn time(since: u32) -> f32 {
 /// How much of the voice is left so long after the mask fell.
 fn held(since: u32) -> f32 {
     (1.0 - (time(since) - HELD) / FADE).clamp(0.0, 1.0)
+}
+
+/// The lag at which the last 20 ms are most like what was before them.
+fn pitch(sound: &[f32; HISTORY]) -> usize {
+    let (_, tail) = sound.split_at(HISTORY - COMPARED);
+    let mut best = (f32::MIN, CYCLE_MIN);
+    let of_tail = dot(tail, tail);
+    for lag in CYCLE_MIN..=CYCLE_MAX {
+        let Some(before) = sound.get(HISTORY - COMPARED - lag..HISTORY - lag) else { continue };
+        let alike = dot(tail, before) / (of_tail * dot(before, before) + 1e3).sqrt();
+        if alike > best.0 + 1e-3 {
+            best = (alike, lag);
+        }
+    }
+    best.1
 }
 
 /// In eight lanes, so that no sum waits for another.

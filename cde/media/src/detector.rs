@@ -13,14 +13,16 @@
 
 mod fit;
 
+use crate::bins::{BLOCK, Bins, HERTZ, Waves, turns, waves};
 use crate::dtmf::{HIGH, KEYPAD, LOW};
 use crate::number::{RATE, power};
+use crate::waves::turn;
 use card::Key;
 use fit::Fit;
 use std::f32::consts::TAU;
 
 /// Samples between two looks, 5 ms, and of what is looked at.
-const HOP: usize = 40;
+const HOP: usize = BLOCK;
 const HOPS: usize = 4;
 const WINDOW: usize = HOP * HOPS;
 /// The same, to reckon with.
@@ -29,12 +31,23 @@ const HOP_LENGTH: f32 = 40.0;
 /// The middle of the window lies between its two middle samples.
 const MIDDLE: f32 = 79.5;
 /// Frequencies that are correlated: low ones, high ones, and those of a dial tone (ITU-T E.180, North America).
-const LISTENED: usize = 10;
 const DIAL: [u16; 2] = [350, 440];
+/// Two more than there are, for the processor's sake; what they hold is not looked at.
+const LISTENED: usize = 12;
+const DIAL_PLACES: std::ops::Range<usize> = 8..10;
+static WAVES: Waves<LISTENED> = waves(LISTENED_HERTZ);
+const LISTENED_HERTZ: [u16; LISTENED] = {
+    let ([a, b, c, d, e, f, g, h], [i, j]) = (HERTZ, DIAL);
+    [a, b, c, d, e, f, g, h, i, j, 0, 0]
+};
+/// How far each turns in a hop.
+static HOP_TURNS: [[[f32; LISTENED]; 2]; HOPS] = hop_turns();
 /// A part of the energy that is no chance.
 const DIAL_MIN: f32 = 0.1;
 /// A pair that holds less of the energy is not looked at further. At 1.5 % off, half of the energy is seen.
 const WORTH_A_LOOK: f32 = 0.28;
+/// Nor is one whose weaker tone holds less: 16 dB below the other, and half of that seen.
+const WEAKER_MIN: f32 = 0.01;
 /// What the two fitted tones must hold of the energy: 5 dB more than all else.
 const HELD_MIN: f32 = 0.76;
 /// The weakest tone.
@@ -95,13 +108,9 @@ pub struct Detector {
     window: [f32; WINDOW],
     filled: usize,
     /// Of the last hops, in a ring.
-    sums: [[Complex; LISTENED]; HOPS_KEPT],
-    energies: [f32; HOPS_KEPT],
+    sums: [Bins<LISTENED>; HOPS_KEPT],
     /// The place in the ring of the newest hop.
     newest: usize,
-    coefficients: [f32; LISTENED],
-    /// A turn back by one sample, by all but one of a hop, and by a hop.
-    turns: [[Complex; LISTENED]; 3],
     key: Option<u8>,
     hits: u32,
     /// Looks that found the key, clean or not.
@@ -145,11 +154,9 @@ struct Pair {
 
 impl Pair {
     /// Both of them, in the sums of a hop.
-    fn sound_in(&self, sums: &[Complex; LISTENED]) -> bool {
-        self.places.iter().zip(&self.powers).all(|(place, power)| {
-            let square = sums.get(*place).map_or(0.0, |sum| sum.square());
-            square >= ON * power * HOP_LENGTH * HOP_LENGTH / 2.0
-        })
+    fn sound_in(&self, sums: &Bins<LISTENED>) -> bool {
+        let both = self.places.iter().zip(&self.powers);
+        both.into_iter().all(|(place, power)| sums.square(*place) >= ON * power * HOP_LENGTH * HOP_LENGTH / 2.0)
     }
 
     fn power(&self) -> f32 {
@@ -173,10 +180,6 @@ impl Complex {
         Self { re: self.re * other.re - self.im * other.im, im: self.re * other.im + self.im * other.re }
     }
 
-    fn plus(self, other: Self) -> Self {
-        Self { re: self.re + other.re, im: self.im + other.im }
-    }
-
     fn square(self) -> f32 {
         self.re * self.re + self.im * self.im
     }
@@ -188,6 +191,28 @@ impl Default for Detector {
     }
 }
 
+#[expect(
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "const: no iterators"
+)]
+const fn hop_turns() -> [[[f32; LISTENED]; 2]; HOPS] {
+    let mut turned = [[[0.0; LISTENED]; 2]; HOPS];
+    let mut hop = 0;
+    while hop < HOPS {
+        let mut tone = 0;
+        while tone < LISTENED {
+            let (cosine, sine) = turn(turns(LISTENED_HERTZ[tone], hop * HOP));
+            turned[hop][0][tone] = cosine as f32;
+            turned[hop][1][tone] = sine as f32;
+            tone += 1;
+        }
+        hop += 1;
+    }
+    turned
+}
+
 /// Radians a sample.
 fn omega(hertz: u16) -> f32 {
     TAU * f32::from(hertz) / f32::from(u16::try_from(RATE).unwrap_or(u16::MAX))
@@ -196,19 +221,11 @@ fn omega(hertz: u16) -> f32 {
 impl Detector {
     /// One that has heard nothing.
     pub fn new() -> Self {
-        let mut omegas = [0.0; LISTENED];
-        let listened = LOW.iter().chain(&HIGH).chain(&DIAL);
-        omegas.iter_mut().zip(listened).for_each(|(to, hertz)| *to = omega(*hertz));
-        let turns =
-            [1.0, HOP_LENGTH - 1.0, HOP_LENGTH].map(|samples| omegas.map(|omega| Complex::turn(-omega * samples)));
         Self {
             window: [0.0; WINDOW],
             filled: 0,
-            sums: [[Complex::default(); LISTENED]; HOPS_KEPT],
-            energies: [0.0; HOPS_KEPT],
+            sums: [Bins::default(); HOPS_KEPT],
             newest: 0,
-            coefficients: omegas.map(|omega| 2.0 * omega.cos()),
-            turns,
             key: None,
             hits: 0,
             seen: 0,
@@ -225,7 +242,7 @@ impl Detector {
     /// Forgets what was heard.
     pub fn clear(&mut self) {
         (self.window, self.filled) = ([0.0; WINDOW], 0);
-        (self.sums, self.energies) = ([[Complex::default(); LISTENED]; HOPS_KEPT], [0.0; HOPS_KEPT]);
+        self.sums = [Bins::default(); HOPS_KEPT];
         self.last = None;
         self.forget();
     }
@@ -350,61 +367,43 @@ impl Detector {
     /// The correlations of the newest hop, and its energy.
     fn correlate(&mut self) {
         self.newest = (self.newest + 1) % HOPS_KEPT;
-        // Goertzel's filter: real numbers in the loop, turned into the sum of x e^-jwt afterwards.
-        let (mut first, mut second) = ([0.0_f32; LISTENED], [0.0_f32; LISTENED]);
-        let mut energy = 0.0;
-        for sample in self.window.iter().skip(WINDOW - HOP) {
-            energy += sample * sample;
-            let mut next = [*sample; LISTENED];
-            for ((next, coefficient), (first, second)) in
-                next.iter_mut().zip(&self.coefficients).zip(first.iter().zip(&second))
-            {
-                *next += coefficient * first - second;
-            }
-            (second, first) = (first, next);
-        }
-        let [one, most, _] = &self.turns;
-        let mut sums = [Complex::default(); LISTENED];
-        for ((sum, (first, second)), (one, most)) in
-            sums.iter_mut().zip(first.iter().zip(&second)).zip(one.iter().zip(most))
-        {
-            *sum = Complex { re: first - one.re * second, im: -one.im * second }.times(*most);
-        }
-        if let (Some(newest), Some(last)) = (self.sums.get_mut(self.newest), self.energies.get_mut(self.newest)) {
-            (*newest, *last) = (sums, energy);
+        let hop = self.window.last_chunk::<HOP>().map(|hop| Bins::new(hop, &WAVES));
+        if let (Some(newest), Some(hop)) = (self.sums.get_mut(self.newest), hop) {
+            *newest = hop;
         }
     }
 
     /// The strongest low and high frequency, where they hold enough; and whether there is a dial tone to leave out.
     fn candidate(&self) -> Option<(usize, usize, bool)> {
-        let energy: f32 = self.hops().filter_map(|hop| self.energies.get(hop)).sum();
+        let energy: f32 = self.hops().filter_map(|hop| self.sums.get(hop)).map(|sums| sums.energy).sum();
         if energy < 2.0 * LENGTH * power(LEVEL_MIN_DBM0) {
             return None;
         }
         let held = self.held_by_each();
         let (low, rest) = held.split_at(LOW.len());
-        let (high, dial) = rest.split_at(HIGH.len());
+        let (high, _) = rest.split_at(HIGH.len());
+        let dial = held.get(DIAL_PLACES).unwrap_or_default();
         let best = |held: &[f32]| held.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
         let ((low, low_held), (high, high_held)) = (best(low)?, best(high)?);
         let dialed: f32 = dial.iter().sum();
         let dial = dialed > DIAL_MIN * energy;
         let energy = if dial { energy - dialed.min(energy) } else { energy };
-        (low_held + high_held >= WORTH_A_LOOK * energy).then_some((low, high, dial))
+        let worth_it = low_held + high_held >= WORTH_A_LOOK * energy && low_held.min(high_held) >= WEAKER_MIN * energy;
+        worth_it.then_some((low, high, dial))
     }
 
     /// The energy that each frequency holds of the window.
     fn held_by_each(&self) -> [f32; LISTENED] {
-        let mut held = [0.0; LISTENED];
-        let [_, _, hop_turns] = &self.turns;
-        for (index, (held, turn)) in held.iter_mut().zip(hop_turns).enumerate() {
-            let mut at = Complex { re: 1.0, im: 0.0 };
-            let mut sum = Complex::default();
-            for hop in self.hops().filter_map(|hop| self.sums.get(hop)) {
-                sum = sum.plus(hop.get(index).copied().unwrap_or_default().times(at));
-                at = at.times(*turn);
+        let (mut re, mut im) = ([0.0; LISTENED], [0.0; LISTENED]);
+        for (sums, [cosines, sines]) in self.hops().filter_map(|hop| self.sums.get(hop)).zip(&HOP_TURNS) {
+            let turned = sums.re.iter().zip(&sums.im).zip(cosines.iter().zip(sines));
+            for ((re, im), ((x, y), (c, s))) in re.iter_mut().zip(&mut im).zip(turned) {
+                *re += x * c + y * s;
+                *im += y * c - x * s;
             }
-            *held = 2.0 * sum.square() / LENGTH;
         }
+        let mut held = [0.0; LISTENED];
+        held.iter_mut().zip(re.iter().zip(&im)).for_each(|(held, (re, im))| *held = 2.0 * (re * re + im * im) / LENGTH);
         held
     }
 

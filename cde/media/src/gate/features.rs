@@ -52,9 +52,9 @@ pub type Features = [f32; FEATURES];
 
 /// How far each tone turns, tried off its frequency, from the window's first sample to each block's.
 static SPINS: [[[[f32; TONES]; 2]; DETUNES.len()]; LONG] = spins();
-/// Cosine and sine of each bin under a window of Hann's shape and power 1.
-static LONG_WAVES: [[[f32; LONG_BINS]; 2]; LONG_SAMPLES] = waves();
-static SHORT_WAVES: [[[f32; SHORT_BINS]; 2]; HOP] = waves();
+/// Cosine and sine of each bin under a window of Hann's shape and power 1, from its middle on.
+static LONG_WAVES: [[[f32; LONG_BINS]; 2]; LONG_SAMPLES / 2] = waves();
+static SHORT_WAVES: [[[f32; SHORT_BINS]; 2]; HOP / 2] = waves();
 
 /// What one window holds.
 #[derive(Clone, Copy, Default)]
@@ -84,7 +84,7 @@ struct Past {
 /// Listens hop by hop.
 pub struct Ears {
     samples: [i16; LONG_SAMPLES],
-    blocks: [Bins; LONG],
+    blocks: [Bins<TONES>; LONG],
     long: Look,
     short: Look,
     past: [[Past; PAST]; 2],
@@ -118,7 +118,7 @@ impl Ears {
         self.blocks.copy_within(SHORT.., 0);
         let (halves, _) = hop.as_chunks::<BLOCK>();
         for (block, half) in self.blocks.iter_mut().skip(SHORT).zip(halves) {
-            *block = Bins::new(&half.map(f32::from));
+            *block = Bins::of_keypad(&half.map(f32::from));
         }
         for (past, look) in self.past.iter_mut().zip([&self.long, &self.short]) {
             if look.samples > 0.0 {
@@ -171,7 +171,7 @@ pub(crate) fn dbm0(energy: f32) -> f32 {
 
 impl Look {
     /// The window that these blocks make.
-    fn new<const BLOCKS: usize>(blocks: &[Bins; BLOCKS]) -> Self {
+    fn new<const BLOCKS: usize>(blocks: &[Bins<TONES>; BLOCKS]) -> Self {
         let samples = if BLOCKS == LONG { 160.0 } else { 80.0 };
         let mut look = Self { samples, ..Self::default() };
         for (detune, tried) in look.tried.iter_mut().enumerate() {
@@ -259,22 +259,14 @@ impl Look {
 }
 
 /// The squared sums of each tone over blocks that follow each other.
-fn energies(blocks: &[Bins], detune: usize) -> [f32; TONES] {
+fn energies(blocks: &[Bins<TONES>], detune: usize) -> [f32; TONES] {
     let (mut re, mut im) = ([0.0; TONES], [0.0; TONES]);
     for (block, spins) in blocks.iter().zip(&SPINS) {
         let Some([cosines, sines]) = spins.get(detune) else { continue };
-        for tone in 0..TONES {
-            if let (Some(re), Some(im), Some(x), Some(y), Some(c), Some(s)) = (
-                re.get_mut(tone),
-                im.get_mut(tone),
-                block.re.get(tone),
-                block.im.get(tone),
-                cosines.get(tone),
-                sines.get(tone),
-            ) {
-                *re += x * c + y * s;
-                *im += y * c - x * s;
-            }
+        let turned = block.re.iter().zip(&block.im).zip(cosines.iter().zip(sines));
+        for ((re, im), ((x, y), (c, s))) in re.iter_mut().zip(&mut im).zip(turned) {
+            *re += x * c + y * s;
+            *im += y * c - x * s;
         }
     }
     let mut squares = [0.0; TONES];
@@ -299,22 +291,22 @@ fn second_best(of: &[f32; TONES], group: std::ops::Range<usize>, best: usize) ->
     others.map(|(_, value)| *value).fold(0.0, f32::max)
 }
 
-/// The energies of the three bands, times the window's samples.
-fn band_energies<const SAMPLES: usize, const BINS: usize>(
+/// The energies of the three bands, times the window's samples. Around the window's middle cosines are even and sines are
+/// odd, so the two halves are folded onto each other first.
+fn band_energies<const SAMPLES: usize, const HALF: usize, const BINS: usize>(
     samples: &[i16; SAMPLES],
-    waves: &[[[f32; BINS]; 2]; SAMPLES],
+    waves: &[[[f32; BINS]; 2]; HALF],
     bands: [std::ops::Range<usize>; 3],
 ) -> [f32; 3] {
     let (mut re, mut im) = ([0.0; BINS], [0.0; BINS]);
-    for (sample, [cosines, sines]) in samples.iter().zip(waves) {
-        let sample = f32::from(*sample);
-        re.iter_mut().zip(cosines).for_each(|(re, cosine)| *re += sample * cosine);
-        im.iter_mut().zip(sines).for_each(|(im, sine)| *im += sample * sine);
+    for ((late, early), [cosines, sines]) in samples.iter().skip(HALF).zip(samples.iter().rev().skip(HALF)).zip(waves) {
+        let (late, early) = (f32::from(*late), f32::from(*early));
+        let (even, odd) = (late + early, late - early);
+        re.iter_mut().zip(cosines).for_each(|(re, cosine)| *re += even * cosine);
+        im.iter_mut().zip(sines).for_each(|(im, sine)| *im += odd * sine);
     }
-    let squares: [f32; BINS] = std::array::from_fn(|bin| {
-        let (re, im) = (re.get(bin).copied().unwrap_or_default(), im.get(bin).copied().unwrap_or_default());
-        re * re + im * im
-    });
+    let mut squares = [0.0; BINS];
+    squares.iter_mut().zip(re.iter().zip(&im)).for_each(|(square, (re, im))| *square = re * re + im * im);
     bands.map(|band| squares.get(band).unwrap_or_default().iter().sum())
 }
 
@@ -363,18 +355,20 @@ const fn spins() -> [[[[f32; TONES]; 2]; DETUNES.len()]; LONG] {
     clippy::cast_possible_truncation,
     reason = "const: no iterators"
 )]
-const fn waves<const SAMPLES: usize, const BINS: usize>() -> [[[f32; BINS]; 2]; SAMPLES] {
+const fn waves<const HALF: usize, const BINS: usize>() -> [[[f32; BINS]; 2]; HALF] {
     /// The root of 8/3: the mean square of Hann's window is 3/8.
     const POWER: f64 = 1.632_993_161_855_452;
-    let mut waves = [[[0.0; BINS]; 2]; SAMPLES];
+    let mut waves = [[[0.0; BINS]; 2]; HALF];
     let mut n = 0;
-    while n < SAMPLES {
-        let (hann, _) = turn((n as f64 + 0.5) / SAMPLES as f64);
-        let hann = POWER * (0.5 - 0.5 * hann);
+    while n < HALF {
+        // The middle lies between two samples.
+        let from_middle = n as f64 + 0.5;
+        let (hann, _) = turn(from_middle / (2 * HALF) as f64);
+        let hann = POWER * (0.5 + 0.5 * hann);
         let mut bin = 0;
         while bin < BINS {
-            let hertz = LOWEST_BIN_HERTZ as f64 + bin as f64 * RATE as f64 / SAMPLES as f64;
-            let (cosine, sine) = turn(hertz * n as f64 / RATE as f64);
+            let hertz = LOWEST_BIN_HERTZ as f64 + bin as f64 * RATE as f64 / (2 * HALF) as f64;
+            let (cosine, sine) = turn(hertz * from_middle / RATE as f64);
             waves[n][0][bin] = (hann * cosine) as f32;
             waves[n][1][bin] = (hann * sine) as f32;
             bin += 1;
