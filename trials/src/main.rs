@@ -9,6 +9,8 @@
 //! # Layout
 //! | module | what |
 //! |---|---|
+//! | `accuracy` | keys named by our detector, spandsp and multimon-ng, side by side |
+//! | `talkoff` | false keys in hours of speech and music |
 //! | `capacity` | calls a core, ours and rtpengine's; no sound is judged there |
 //! | `dice` | chance from a seed |
 //! | `keys` | presses of keys as sound |
@@ -19,6 +21,7 @@
 //! | `witness` | what the second pair of ears hears |
 #![allow(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::as_conversions,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
@@ -28,6 +31,7 @@
     reason = "a laboratory: numbers by the million, on a terminal, and a panic is a failed trial"
 )]
 
+mod accuracy;
 mod agent;
 mod capacity;
 mod dice;
@@ -37,6 +41,7 @@ mod level;
 mod line;
 mod noise;
 mod speech;
+mod talkoff;
 mod train;
 mod voice;
 mod voices;
@@ -56,6 +61,27 @@ struct Arguments {
 enum Trial {
     /// Lists the speakers that are there, with how much each says.
     Speakers,
+    /// Lets our detector, spandsp and multimon-ng name keys, set by set.
+    Accuracy {
+        /// Where chance begins.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Digits of a set.
+        #[arg(long)]
+        digits: Option<usize>,
+        /// Only the sets whose name has this in it.
+        #[arg(long)]
+        only: Option<String>,
+        /// Names the rows that ours did not read, on standard error.
+        #[arg(long)]
+        show: bool,
+    },
+    /// Counts false keys of the three in hours of speech and music.
+    Talkoff {
+        /// Without the licences that are read aloud.
+        #[arg(long)]
+        short: bool,
+    },
     /// Measures how much of an agent's voice is stripped as key tones.
     Agent {
         #[arg(long, default_value_t = 1)]
@@ -89,6 +115,8 @@ enum Trial {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().trial {
         Trial::Speakers => speakers(),
+        Trial::Accuracy { seed, digits, only, show } => accuracy::run(seed, digits, only.as_deref(), show),
+        Trial::Talkoff { short } => talkoff::run(short),
         Trial::Agent { seed } => agent::run(seed),
         Trial::Voice(options) => voice::run(&options),
         Trial::Leaks(options) => leaks::run(&options),

@@ -125,6 +125,19 @@ pub(crate) fn sox(input: &[&str], standard_input: &[u8]) -> anyhow::Result<Vec<u
     Ok(mend(wav))
 }
 
+/// Raw 16-bit samples of one rate as such of another.
+pub(crate) fn sox_raw(input: &[u8], from: usize, to: usize) -> anyhow::Result<Vec<u8>> {
+    let raw = |rate: usize| {
+        ["-t", "raw", "-e", "signed", "-b", "16", "-L", "-c", "1", "-r"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([rate.to_string()])
+    };
+    let mut command = Command::new("sox");
+    command.arg("-D").args(raw(from)).arg("-").args(raw(to)).arg("-");
+    piped(&mut command, input)
+}
+
 /// sox cannot know the length of what it writes to a pipe.
 fn mend(mut wav: Vec<u8>) -> Vec<u8> {
     let length = u32::try_from(wav.len().saturating_sub(44)).unwrap_or_default();
