@@ -20,7 +20,7 @@ pub(super) struct Datagram<'a> {
 }
 
 /// How numbers are written, and what a fraction of a second counts.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Form {
     big_endian: bool,
     nanoseconds: bool,
@@ -114,4 +114,69 @@ fn datagram(at: Duration, packet: &[u8]) -> Option<Datagram<'_>> {
     let payload = udp.get(UDP_HEADER_BYTES..length)?;
     let (from_port, to_port) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
     Some(Datagram { at, from: SocketAddr::new(from, from_port), to: SocketAddr::new(to, to_port), payload })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The header of a file, in each form and of each kind of link.
+    fn header() -> impl Strategy<Value = (Form, Vec<u8>)> {
+        let magic =
+            prop_oneof![Just([0xd4, 0xc3, 0xb2, 0xa1]), Just([0xa1, 0xb2, 0xc3, 0xd4]), Just([0xa1, 0xb2, 0x3c, 0x4d])];
+        let link = prop_oneof![Just(0_u32), Just(1), Just(12), Just(101), Just(113), Just(228), Just(276)];
+        (magic, link).prop_map(|(magic, link)| {
+            let form = Form::of(magic).unwrap();
+            let link = if form.big_endian { link.to_be_bytes() } else { link.to_le_bytes() };
+            (form, [&magic[..], &[0; 16], &link].concat())
+        })
+    }
+
+    /// A record whose frame looks like IP as often as not, and whose length may lie.
+    fn record_of(form: Form, frame: &[u8], lie: u32) -> Vec<u8> {
+        let length = u32::try_from(frame.len()).unwrap().wrapping_add(lie);
+        let number = |value: u32| if form.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+        [&number(7)[..], &number(u32::MAX), &number(length), &number(length), frame].concat()
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_makes_the_reader_panic_or_read_beyond_it(
+            (form, mut file) in header(),
+            frames in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..80), any::<u8>(), 0_u32..3), 0..6),
+            cut in 0_usize..64,
+        ) {
+            for (mut frame, version, lie) in frames {
+                for at in [0, 4, 14, 16, 20] {
+                    if let Some(first) = frame.get_mut(at) {
+                        *first = if version % 3 == 0 { 0x45 } else { 0x60 | (version % 16) };
+                    }
+                }
+                file.extend(record_of(form, &frame, lie.saturating_sub(1)));
+            }
+            file.truncate(file.len().saturating_sub(cut).max(HEADER_BYTES));
+            let datagrams = read(&file).ok();
+            prop_assert!(datagrams.is_some_and(|all| all.iter().all(|datagram| datagram.payload.len() < file.len())));
+        }
+
+        #[test]
+        fn any_bytes_are_a_capture_or_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn a_datagram_comes_out_as_it_went_in(payload in prop::collection::vec(any::<u8>(), 0..60), (form, mut file) in header()) {
+            file.truncate(20);
+            file.extend(if form.big_endian { 101_u32.to_be_bytes() } else { 101_u32.to_le_bytes() });
+            let length = u16::try_from(payload.len() + UDP_HEADER_BYTES).unwrap().to_be_bytes();
+            let ip = [0x45, 0, 0, 0, 0, 0, 0, 0, 64, UDP, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+            let frame = [&ip[..], &[0x9c, 0x40, 0x27, 0x10], &length, &[0, 0], &payload].concat();
+            file.extend(record_of(form, &frame, 0));
+            let all = read(&file).unwrap();
+            prop_assert_eq!(all.len(), 1);
+            let Some(datagram) = all.first() else { return Ok(()) };
+            prop_assert_eq!((datagram.payload, datagram.from.port(), datagram.to.port()), (&payload[..], 40_000, 10_000));
+        }
+    }
 }
