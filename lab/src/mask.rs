@@ -116,7 +116,9 @@ mod tests {
 
     /// A hum with pauses.
     fn talk(samples: usize) -> Vec<i16> {
-        let wave = |n: usize| if n / 800 % 2 == 0 { i16::try_from(n * 7 % 400).unwrap_or_default() - 200 } else { 0 };
+        let wave = |n: usize| {
+            if (n / 800).is_multiple_of(2) { i16::try_from(n * 7 % 400).unwrap_or_default() - 200 } else { 0 }
+        };
         (0..samples).map(wave).map(|sample| g711::decode(Codec::Pcmu, g711::encode(Codec::Pcmu, sample * 8))).collect()
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::run::{Steps, Tool};
-use crate::{links, test, tidy, walls};
+use crate::{links, soak, test, tidy, walls};
 
 /// Runs everything; the first failing step ends it.
 pub(crate) fn run(root: &Path, skip_test: bool) -> Result<()> {
@@ -18,6 +18,7 @@ pub(crate) fn run(root: &Path, skip_test: bool) -> Result<()> {
     steps.step("tidy", || tidy::run(root))?;
     steps.step("lints", || clippy(root))?;
     steps.step("simulation", || simulation(root))?;
+    steps.step("leaks", || soak::leaks_of_ci(root))?;
     steps.step("documents", || documents(root))?;
     steps.step("supply chain", || deny(root))?;
     steps.summary();

@@ -8,7 +8,7 @@
 //!
 //! # Layout
 //! - [`run`]: programs and timed steps. [`metadata`]: what cargo knows of the workspace. [`files`]: what git knows.
-//! - [`setup`], [`web`], [`demo`], [`mod@test`], [`mod@bench`], [`ci`]: the commands that build and run.
+//! - [`setup`], [`web`], [`demo`], [`mod@test`], [`mod@bench`], [`soak`], [`ci`]: the commands that build and run.
 //! - [`walls`]: who may use whom, `unsafe`, licenses, bans. [`tidy`]: sizes and words. [`links`]: the documents.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
@@ -20,6 +20,7 @@ mod links;
 mod metadata;
 mod run;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 mod walls;
@@ -67,6 +68,10 @@ enum Chore {
     Setup,
     /// Run all benchmarks.
     Bench,
+    /// Try the mask and the detectors on all their keys and hours of sound: about half an hour.
+    Soak,
+    /// Teach the gate of the mask anew, and write its weights: a few minutes.
+    TrainGate,
 }
 
 fn main() -> ExitCode {
@@ -92,5 +97,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         Chore::Web => web::install(&root).and_then(|()| web::build(&root)),
         Chore::Setup => setup::for_test(&root),
         Chore::Bench => bench::run(&root),
+        Chore::Soak => setup::for_soak(&root).and_then(|()| soak::run(&root)),
+        Chore::TrainGate => setup::for_soak(&root).and_then(|()| soak::train_gate(&root)),
     }
 }

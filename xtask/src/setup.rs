@@ -11,8 +11,33 @@ use crate::run::Tool;
 use crate::web;
 
 /// Other people's software that the proofs use. The demo needs none of it.
-const TEST_PACKAGES: [&str; 9] =
-    ["sip-tester", "baresip-core", "multimon-ng", "libspandsp-dev", "pkg-config", "gcc", "tshark", "sox", "chromium"];
+const TEST_PACKAGES: [&str; 10] = [
+    "sip-tester",
+    "baresip-core",
+    "multimon-ng",
+    "libspandsp-dev",
+    "pkg-config",
+    "gcc",
+    "tshark",
+    "sox",
+    "chromium",
+    // The voice that judges the mask.
+    "asterisk-core-sounds-en-wav",
+];
+/// Other voices, and codecs, for the soak and for teaching the gate.
+const SOAK_PACKAGES: [&str; 11] = [
+    "asterisk-core-sounds-es-wav",
+    "asterisk-core-sounds-fr-wav",
+    "asterisk-core-sounds-it-wav",
+    "asterisk-core-sounds-ru-wav",
+    "asterisk-prompt-it-menardi-wav",
+    "asterisk-prompt-fr-armelle",
+    "asterisk-prompt-es-co",
+    "asterisk-moh-opsound-wav",
+    "espeak-ng",
+    "flite",
+    "opus-tools",
+];
 /// The oldest Node the web desk is built with.
 const NODE_MAJOR_MIN: u32 = 20;
 /// Debian's switch against services that start by themselves when installed.
@@ -26,8 +51,14 @@ pub(crate) fn for_demo(root: &Path) -> Result<()> {
 /// Everything that `cargo xtask test` needs.
 pub(crate) fn for_test(root: &Path) -> Result<()> {
     node(root)?;
-    debian(root)?;
+    debian(root, &TEST_PACKAGES)?;
     web::install(root)
+}
+
+/// Everything that `cargo xtask soak` and `train-gate` need.
+pub(crate) fn for_soak(root: &Path) -> Result<()> {
+    debian(root, &TEST_PACKAGES)?;
+    debian(root, &SOAK_PACKAGES)
 }
 
 fn node(root: &Path) -> Result<()> {
@@ -44,8 +75,8 @@ fn node_is_new_enough(version: &str) -> bool {
     major.and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= NODE_MAJOR_MIN)
 }
 
-fn debian(root: &Path) -> Result<()> {
-    let missing = missing(root)?;
+fn debian(root: &Path, packages: &[&'static str]) -> Result<()> {
+    let missing = missing(root, packages)?;
     if missing.is_empty() {
         println!("Debian packages: all there");
         return Ok(());
@@ -59,14 +90,14 @@ fn debian(root: &Path) -> Result<()> {
     apt().args(["install", "-q", "-y", "--no-install-recommends"]).args(&missing).run()
 }
 
-fn missing(root: &Path) -> Result<Vec<&'static str>> {
+fn missing(root: &Path, packages: &[&'static str]) -> Result<Vec<&'static str>> {
     let format = "${Package} ${db:Status-Status}\\n";
     // dpkg-query fails as a whole when one package is unknown, so its words are read and its exit code is not.
     let mut missing = Vec::new();
     if !Tool::new("dpkg-query", root).args(["--version"]).succeeds() {
-        bail!("this is not Debian; install what these Debian 12 packages hold: {}", TEST_PACKAGES.join(" "));
+        bail!("this is not Debian; install what these Debian 12 packages hold: {}", packages.join(" "));
     }
-    for package in TEST_PACKAGES {
+    for package in packages.iter().copied() {
         let status = Tool::new("dpkg-query", root).args(["-W", "-f", format, package]).stdout().unwrap_or_default();
         if !status.lines().any(|line| line.ends_with(" installed")) {
             missing.push(package);

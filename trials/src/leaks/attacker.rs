@@ -18,12 +18,12 @@ impl Attacker {
         let held = |hertz: f64| DETUNES.iter().map(|detune| power(sound, hertz * detune)).fold(0.0, f64::max);
         let (low, high) = (LOW.map(held), HIGH.map(held));
         let mut best = (0.0, None);
-        for row in 0..4 {
-            for column in 0..3 {
+        for (row, low) in low.iter().enumerate() {
+            // Without the fourth column: its letters are no keys of a card.
+            for (column, high) in high.iter().take(3).enumerate() {
                 // The product: both tones must be there.
-                let both = low[row] * high[column];
-                if both > best.0 {
-                    best = (both, Some(row * 4 + column));
+                if low * high > best.0 {
+                    best = (low * high, Some(row * 4 + column));
                 }
             }
         }

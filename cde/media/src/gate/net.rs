@@ -38,7 +38,7 @@ impl Sieve {
     pub(super) fn lets_through(&self, features: &Features) -> bool {
         let sum: f32 = features.iter().zip(&self.weights).map(|(feature, weight)| feature * weight).sum();
         // A sum that is no number must not pass for a quiet one.
-        !(sum + self.bias < 0.0)
+        sum.is_nan() || sum + self.bias >= 0.0
     }
 }
 

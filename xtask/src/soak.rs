@@ -1,0 +1,57 @@
+//! `cargo xtask soak` and `train-gate`: the long trials of the mask, and how its gate is taught.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::run::{Steps, Tool};
+
+/// Keys of CI, and of a whole soak.
+const KEYS_OF_CI: &str = "5000";
+const KEYS: &str = "100000";
+/// What the mean score of ITU-T P.862 must reach.
+const VOICE_MIN: &str = "4.2";
+/// Pairs of WAV files, and a Python of our own for PyPI's `pesq`.
+const PAIRS: &str = "target/trials/voice";
+const PYTHON: &str = "target/trials/python";
+
+/// The part of the leak soak that runs with each change.
+pub(crate) fn leaks_of_ci(root: &Path) -> Result<()> {
+    trials(root).args(["leaks", "--keys", KEYS_OF_CI]).run()
+}
+
+/// All of it: takes about half an hour.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let mut steps = Steps::default();
+    steps.step("leaks: 100,000 keys", || trials(root).args(["leaks", "--keys", KEYS]).run())?;
+    steps.step("voice: how much is masked", || trials(root).args(["voice", "--wav", PAIRS]).run())?;
+    steps.step("voice: ITU-T P.862", || score(root))?;
+    steps.step("witness", || trials(root).args(["witness"]).run())?;
+    steps.step("an agent's voice", || trials(root).args(["agent"]).run())?;
+    steps.step("keys named, beside other decoders", || trials(root).args(["accuracy"]).run())?;
+    steps.step("false keys in speech and music", || trials(root).args(["talkoff"]).run())?;
+    steps.summary();
+    Ok(())
+}
+
+/// Teaches the gate anew. The same speakers give the same weights.
+pub(crate) fn train_gate(root: &Path) -> Result<()> {
+    trials(root).args(["train"]).run()?;
+    println!(
+        "the checksum in cde/media/src/gate/weights.rs tells whether anything has changed; then run `cargo xtask soak`"
+    );
+    Ok(())
+}
+
+fn score(root: &Path) -> Result<()> {
+    if !Tool::new(&format!("{PYTHON}/bin/python"), root).args(["-c", "import pesq"]).succeeds() {
+        Tool::new("python3", root).args(["-m", "venv", PYTHON]).run()?;
+        let install = ["-m", "pip", "install", "--quiet", "numpy", "pesq==0.0.4"];
+        Tool::new(&format!("{PYTHON}/bin/python"), root).args(install).run()?;
+    }
+    Tool::new(&format!("{PYTHON}/bin/python"), root).args(["trials/score_voice.py", PAIRS, VOICE_MIN]).run()
+}
+
+fn trials(root: &Path) -> Tool {
+    Tool::cargo(root).args(["run", "--quiet", "--profile", "sim", "--package", "trials", "--"])
+}
