@@ -56,6 +56,8 @@ pub struct CallSnapshot {
     pub line: LineState,
     /// Since when the line stands there, Unix milliseconds.
     pub line_since_unix_ms: i64,
+    /// How the line is masked, or, while it is open, would be.
+    pub masking: Masking,
     /// The payment being taken on it, also after its outcome until the next one starts.
     pub payment: Option<Progress>,
 }
@@ -102,6 +104,16 @@ pub enum LineState {
     Releasing,
     /// Masking could not be proved: the agent leg is mute.
     Fault,
+}
+
+/// What the agent hears of the caller while the line is masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Masking {
+    /// The voice, without keys.
+    Natural,
+    /// Nothing.
+    Strict,
 }
 
 impl LineState {

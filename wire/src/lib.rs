@@ -29,7 +29,7 @@ pub use brand::{Brand, luhn_valid, name_pan_like, pan_like};
 pub use card::{CardView, ExpiryView, Field, Last4};
 pub use command::{Action, Command, CommandResult, PaymentOrder, Refusal, Store};
 pub use event::{
-    CallEnd, CallSnapshot, CallState, Event, FieldProgress, FieldStatus, LineState, PaymentState, Progress,
+    CallEnd, CallSnapshot, CallState, Event, FieldProgress, FieldStatus, LineState, Masking, PaymentState, Progress,
     RejectReason,
 };
 pub use frame::{FrameError, FromCde, FromOffice, LINE_BYTES_MAX, VERSION, decode, encode};

@@ -139,6 +139,7 @@ impl Call {
             state,
             line: self.line.state(),
             line_since_unix_ms: self.line.since_unix_ms(),
+            masking: self.line.masking(),
             payment: self.till.shown().cloned(),
         })
     }

@@ -173,6 +173,11 @@ pub enum Output {
 pub enum Event {
     /// The mask stands: generated sound has gone out since [`Command::Secure`].
     Secured,
+    /// How the line is masked from here on. Before [`Event::Secured`], and when it changes.
+    Masking {
+        /// How.
+        policy: Policy,
+    },
     /// Still masked; the unmasking rule is waiting for quiet.
     Releasing,
     /// The line is open.

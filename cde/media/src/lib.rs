@@ -5,10 +5,12 @@
 //! for [`Session::poll_timeout`] or the next input.
 //!
 //! # Invariants
-//! - From [`Command::Secure`] until [`Event::Opened`] no byte of a caller's packet reaches the agent leg: what it carries
-//!   is generated here from the number and the times of the keys alone.
-//! - [`Event::Secured`] and [`Event::Proof`] come out of the path that generates that sound. A path that stands still
-//!   gives no proof.
+//! - From [`Command::Secure`] until [`Event::Opened`] no packet of the caller reaches the agent leg. Under
+//!   [`Policy::Strict`] what it carries is made here from the number and the times of the keys, and of sound that was
+//!   sent before, alone. Under [`Policy::Natural`] a sample passes only after every window that a key could have filled
+//!   by then was judged; all others are replaced by what strict would have put there.
+//! - [`Event::Secured`] and [`Event::Proof`] come out of the path that puts out those frames, after the witness has heard
+//!   them. A path that stands still gives no proof.
 //! - Nothing but the unmasking rule opens a line, and the rule looks only at the caller's packets.
 //! - A leg is heard only from its own address and its first SSRC; everything else is counted and forgotten.
 //! - Both outgoing streams are ours from the first packet to the last: SSRC, sequence and timestamps never start anew.
@@ -21,7 +23,9 @@
 //! | `session` | the machine: commands, packets, ticks; `session/` has its parts |
 //! | `leg` | what comes in: address and SSRC lock, sequence |
 //! | `stream` | what goes out: our own numbering, continuous over every change |
-//! | `mask` | the generated sound: silence, beeps on a grid, proofs |
+//! | `mask`, `beeps` | a masked line: policy, pace, proofs; a beep a key on a grid |
+//! | [`natural`], `conceal` | the caller's voice, held, and what is heard in the place of masked sound |
+//! | [`gate`], `bins`, `waves` | may this be heard? A net and a hard rule on correlations by table |
 //! | `quiet` | the clock of the unmasking rule |
 //! | `keys`, `pairing` | RFC 4733 events to key presses; the same press by INFO, by event and as a tone |
 //! | [`detector`], `inband` | keys in the caller's sound: proof, and what is waited for |

@@ -40,6 +40,8 @@ pub(crate) struct Mask {
     next: Instant,
     /// When the last one went out.
     last: Instant,
+    /// The step of the grid in which the caller's last packet came.
+    step: u128,
     policy: Policy,
     /// Natural is asked for, and comes when it has been quiet for long enough.
     wants_natural: bool,
@@ -90,6 +92,7 @@ impl Mask {
             since: now,
             next: now,
             last: now,
+            step: 0,
             policy,
             wants_natural: policy == Policy::Natural,
             natural,
@@ -110,32 +113,39 @@ impl Mask {
     }
 
     /// [`crate::Command::Secure`] on a line that is masked already.
-    pub(crate) fn secure_again(&mut self, policy: Policy) {
+    pub(crate) fn secure_again(&mut self, policy: Policy) -> bool {
         self.owes_secured = true;
         self.releasing = false;
         self.muted = false;
-        self.ask_for(policy);
+        self.ask_for(policy)
     }
 
-    /// Strict comes at once, natural when it may.
-    pub(crate) fn ask_for(&mut self, policy: Policy) {
+    /// Strict comes at once, natural when it may. True if it has come.
+    pub(crate) fn ask_for(&mut self, policy: Policy) -> bool {
         self.wants_natural = policy == Policy::Natural;
         if policy == Policy::Strict && self.policy == Policy::Natural {
             self.policy = Policy::Strict;
             self.natural.begin();
             self.next = self.last + FRAME;
+            return true;
         }
+        false
     }
 
-    /// The caller may be heard again, through the gate. Asked when a packet has come and no key is down.
-    pub(crate) fn relax(&mut self, now: Instant) {
-        if self.policy == Policy::Strict && self.wants_natural && self.quiet.is_over(now) {
+    /// The caller may be heard again, through the gate. Asked when a packet has come and no key is down. Only the first packet
+    /// after a step of the grid is heard of it, so that how long the last key was pressed does not show. True if it has come.
+    pub(crate) fn relax(&mut self, now: Instant) -> bool {
+        let step = now.saturating_duration_since(self.since).as_millis() / GRID.as_millis();
+        let stepped = std::mem::replace(&mut self.step, step) != step;
+        let may = self.policy == Policy::Strict && self.wants_natural && stepped && self.quiet.is_over(now);
+        if may {
             self.policy = Policy::Natural;
             self.natural.begin();
             self.heard_until = None;
             self.ahead = i32::from(now.saturating_duration_since(self.last) < TOO_CLOSE);
             self.next = now + LATE;
         }
+        may
     }
 
     pub(crate) fn policy(&self) -> Policy {

@@ -150,6 +150,9 @@ pub(crate) struct CallView {
     pub(crate) line: wire::LineState,
     /// Unix milliseconds.
     pub(crate) line_since_unix_ms: i64,
+    /// What the agent hears of the caller while the line is masked, or would hear.
+    #[schema(value_type = schema::Masking)]
+    pub(crate) masking: wire::Masking,
     #[schema(value_type = Option<ProgressSchema>)]
     pub(crate) payment: Option<Progress>,
     pub(crate) timeline: Vec<TimelineRow>,
@@ -180,6 +183,7 @@ impl CallView {
             state: call.state,
             line: call.line,
             line_since_unix_ms: call.line_since_unix_ms,
+            masking: call.masking,
             payment: progress,
             timeline: timeline.to_vec(),
             proof_at: proof_ms.map(rfc3339),

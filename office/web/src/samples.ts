@@ -19,6 +19,7 @@ export function callView(part: Partial<CallView> = {}): CallView {
     state: "talking",
     line: "open",
     line_since_unix_ms: 0,
+    masking: "natural",
     payment: null,
     timeline: [],
     proof_at: null,

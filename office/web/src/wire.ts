@@ -94,6 +94,8 @@ export type CallEnd = "caller_hung_up" | "agent_hung_up" | "abandoned" | "not_an
 
 export type TimelineRow = { at: string; text_key: string; detail?: string | null };
 
+export type Masking = "natural" | "strict";
+
 export type CallView = {
   call: string;
   extension: string;
@@ -103,6 +105,8 @@ export type CallView = {
   state: CallState;
   line: LineState;
   line_since_unix_ms: number;
+  /** What the agent hears of the caller while the line is masked, or would hear. */
+  masking: Masking;
   payment: Progress | null;
   timeline: TimelineRow[];
   proof_at: string | null;

@@ -5,7 +5,7 @@ use crate::OpenLineKeys;
 use crate::switchboard::Output;
 use std::time::{Duration, Instant};
 use wire::record::AlarmKind;
-use wire::{AuditAction, Command, CommandId, Event, Field, LineState, Origin, Refusal};
+use wire::{AuditAction, Command, CommandId, Event, Field, LineState, Masking, Origin, Refusal};
 
 /// How long the media session may take to confirm.
 const CONFIRM: Duration = Duration::from_secs(2);
@@ -19,8 +19,9 @@ pub(crate) struct Line {
     since_unix_ms: i64,
     /// When the media session was last heard to mask.
     proved: Option<Instant>,
-    /// How the media session was last told to mask.
+    /// How the media session was last told to mask, and how it says that it does.
     policy: media::Policy,
+    masking: media::Policy,
     /// What the witness has heard, and what of it is in the audit trail.
     witnessed: media::Witnessed,
     witnessed_told: media::Witnessed,
@@ -37,12 +38,13 @@ struct Waiting {
 }
 
 impl Line {
-    pub(super) fn new(unix_ms: i64) -> Self {
+    pub(super) fn new(unix_ms: i64, masking: media::Policy) -> Self {
         Self {
             state: LineState::Open,
             since_unix_ms: unix_ms,
             proved: None,
-            policy: media::Policy::Strict,
+            policy: masking,
+            masking,
             witnessed: media::Witnessed::default(),
             witnessed_told: media::Witnessed::default(),
             secure_again: None,
@@ -56,6 +58,13 @@ impl Line {
 
     pub(super) fn since_unix_ms(&self) -> i64 {
         self.since_unix_ms
+    }
+
+    pub(super) fn masking(&self) -> Masking {
+        match self.masking {
+            media::Policy::Natural => Masking::Natural,
+            media::Policy::Strict => Masking::Strict,
+        }
     }
 
     /// Only on an open line does an INFO pass; while securing it is already withheld.
@@ -143,6 +152,10 @@ impl Call {
     pub(super) fn line_event(&mut self, context: &mut Context<'_>, event: &media::Event) {
         match event {
             media::Event::Secured => self.line_is(context, LineState::Secured),
+            media::Event::Masking { policy } => {
+                self.line.masking = *policy;
+                self.changed = true;
+            }
             media::Event::Releasing => self.line_is(context, LineState::Releasing),
             media::Event::Opened => self.line_is(context, LineState::Open),
             media::Event::Proof { witnessed } => self.prove(context, *witnessed),
@@ -186,6 +199,7 @@ impl Call {
             _ => self.line_unsecured(context),
         }
         if state == LineState::Open {
+            self.line.masking = context.config.masking;
             self.tell_witnessed(context);
         }
         // The screen must show the line before the command is answered.

@@ -80,7 +80,7 @@ impl Call {
             phase: Phase::Opening,
             setup: Some(setup),
             relay: None,
-            line: Line::new(context.wall.unix_ms(context.now)),
+            line: Line::new(context.wall.unix_ms(context.now), context.config.masking),
             till: Till::default(),
             changed: false,
             pairs_left: PAIRS_MAX - 1,

@@ -13,13 +13,18 @@ impl Session {
     /// Masks, and at once: what was about to leave for the agent is taken back.
     pub(super) fn secure(&mut self, now: Instant, policy: Policy) {
         match &mut self.mask {
-            Some(mask) => mask.secure_again(policy),
+            Some(mask) => {
+                if mask.secure_again(policy) {
+                    self.event(Event::Masking { policy });
+                }
+            }
             None => {
                 self.cut();
                 self.mask = Some(Box::new(Mask::new(now, policy, self.last_heard, self.witnessed)));
                 self.inband.start_anew();
                 self.agent_tones.start_anew();
                 self.open_line.start_anew();
+                self.event(Event::Masking { policy });
             }
         }
         self.tick(now);
@@ -27,8 +32,8 @@ impl Session {
 
     /// How a masked line is masked from here on.
     pub(super) fn ask_for(&mut self, policy: Policy) {
-        if let Some(mask) = &mut self.mask {
-            mask.ask_for(policy);
+        if self.mask.as_mut().is_some_and(|mask| mask.ask_for(policy)) {
+            self.event(Event::Masking { policy });
         }
     }
 
@@ -62,8 +67,8 @@ impl Session {
         let down = self.keys.is_down();
         let Some(mask) = &mut self.mask else { return };
         mask.quiet.packet(now);
-        if !down {
-            mask.relax(now);
+        if !down && mask.relax(now) {
+            self.outputs.event(Event::Masking { policy: Policy::Natural });
         }
         match (sound, arrived.order) {
             (_, Order::Late) => {}

@@ -213,6 +213,7 @@ fn name(event: Event) -> String {
         Event::Secured => "Secured".to_owned(),
         Event::Releasing => "Releasing".to_owned(),
         Event::Opened => "Opened".to_owned(),
+        Event::Masking { policy } => format!("{policy:?}"),
         Event::Proof { .. } => "Proof".to_owned(),
         Event::LeakSuspected => "LeakSuspected".to_owned(),
         Event::KeysOnOpenLine => "KeysOnOpenLine".to_owned(),

@@ -2,7 +2,7 @@
 
 use crate::harness::{Call, hum, ms, remote};
 use media::dtmf::{Shape, tone};
-use media::{Codec, Command, Policy, Remote, Side, rtp, tone::decode};
+use media::{Codec, Command, Event, Output, Policy, Remote, Side, rtp, tone::decode};
 
 #[test]
 fn secured_is_said_only_after_generated_sound_has_gone_out() {
@@ -10,9 +10,10 @@ fn secured_is_said_only_after_generated_sound_has_gone_out() {
     call.caller_says(&hum(1600));
     let before = call.agent.got.len();
     call.session.handle_command(call.now, Command::Secure { policy: Policy::Strict });
-    assert!(matches!(call.session.poll_output(), Some(media::Output::Send { side: Side::Agent, packet, .. })
+    assert!(matches!(call.session.poll_output(), Some(Output::Send { side: Side::Agent, packet, .. })
         if rtp::parse(packet.as_bytes()).is_ok_and(|read| read.payload[40..] == [0xff; 120])));
-    assert!(matches!(call.session.poll_output(), Some(media::Output::Event(media::Event::Secured))));
+    let events: Vec<_> = std::iter::from_fn(|| call.session.poll_output()).collect();
+    assert!(matches!(events[..], [Output::Event(Event::Masking { .. }), Output::Event(Event::Secured)]));
     call.caller_says(&hum(1600));
     assert!(call.agent.got[before..].iter().all(|got| got.payload == [0xff; 160]));
 }

@@ -83,6 +83,7 @@ fn call(number: u128, payment: bool) -> CallSnapshot {
         state: CallState::Talking,
         line: LineState::Open,
         line_since_unix_ms: 0,
+        masking: wire::Masking::Natural,
         payment: payment.then(progress),
     }
 }

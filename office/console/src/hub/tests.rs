@@ -17,6 +17,7 @@ fn call(n: u128, extension: u16) -> CallSnapshot {
         state: CallState::Talking,
         line: LineState::Open,
         line_since_unix_ms: 0,
+        masking: wire::Masking::Natural,
         payment: None,
     }
 }

@@ -31,6 +31,7 @@ words! {
     CallState: "ringing" "talking" "held";
     /// Where a line stands.
     LineState: "open" "securing" "secured" "releasing" "fault";
+    Masking: "natural" "strict";
     /// Where a payment stands.
     PaymentState: "waiting" "capturing" "ready" "authorizing" "approved" "declined" "not_sent" "unknown" "cancelled";
     /// A field that the caller keys.
@@ -138,6 +139,7 @@ mod tests {
     fn the_words_are_those_of_the_wire() {
         use wire::{CallState as C, Field as F, FieldStatus as T, LineState as L, PaymentState as P};
         listed::<CallState, _>(&[C::Ringing, C::Talking, C::Held]);
+        listed::<Masking, _>(&[wire::Masking::Natural, wire::Masking::Strict]);
         listed::<LineState, _>(&[L::Open, L::Securing, L::Secured, L::Releasing, L::Fault]);
         listed::<Field, _>(&[F::Pan, F::Expiry, F::Cvv]);
         listed::<FieldStatus, _>(&[T::Wait, T::Live, T::Ok, T::Bad]);

@@ -119,6 +119,7 @@ pub(crate) fn call(n: u128, extension: &str) -> CallSnapshot {
         state: CallState::Talking,
         line: LineState::Open,
         line_since_unix_ms: 1_000,
+        masking: wire::Masking::Natural,
         payment: None,
     }
 }

@@ -35,7 +35,7 @@ function lineSpoken(before: Moment, after: Moment): string | null {
   if (before.call.line === after.call.line) return null;
   switch (after.call.line) {
     case "secured":
-      return "Line secured. You hear a short tone for each key. The caller hears you.";
+      return "Line secured. You hear a short tone in the place of each key. The caller hears you.";
     case "open":
       return "Line open.";
     case "fault":

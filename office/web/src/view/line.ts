@@ -2,7 +2,7 @@
 
 import { type DeskState, paymentOf } from "../state/desk.ts";
 import { judge, type Proof, type Sight, sight } from "../state/freshness.ts";
-import type { CallView, LineState, PaymentState } from "../wire.ts";
+import type { CallView, LineState, Masking, PaymentState } from "../wire.ts";
 
 export type LineLook = "open" | "securing" | "secured" | "releasing" | "stale" | "fault";
 export type LineDeed = "secure" | "release";
@@ -40,9 +40,13 @@ function seen(state: DeskState, call: CallView, proof: Proof): Band {
         hears: null,
       };
     case "secured":
-      return proof.holds ? secured(proof) : unproved(proof, "Secured, but not proved at this moment.");
+      return proof.holds
+        ? secured(proof, call.masking)
+        : unproved(proof, "Secured, but not proved at this moment.");
     case "releasing":
-      return proof.holds ? releasing(proof) : unproved(proof, "Releasing, but not proved at this moment.");
+      return proof.holds
+        ? releasing(proof, call.masking)
+        : unproved(proof, "Releasing, but not proved at this moment.");
     case "fault":
       return fault(paymentOf(state, call)?.state ?? null);
   }
@@ -66,23 +70,29 @@ function open(state: DeskState, call: CallView): Band {
   };
 }
 
-function secured(proof: Proof): Band {
+/** What is left of the caller on the agent's side. */
+const YOU_HEAR: Record<Masking, string> = { natural: "The voice, no keys", strict: "Silence and tones" };
+
+function secured(proof: Proof, masking: Masking): Band {
   return {
     look: "secured",
     title: "Line secured",
-    sub: "You hear a short tone for each key. The caller hears you.",
+    sub:
+      masking === "natural"
+        ? "You hear the caller, and a short tone in the place of each key. The caller hears you."
+        : "You can’t hear the caller now, only a short tone for each key. The caller hears you.",
     button: { deed: "release", label: "Release line", seal: false },
-    hears: { you: "Silence and tones", caller: "You", proof: proofWords(proof) },
+    hears: { you: YOU_HEAR[masking], caller: "You", proof: proofWords(proof) },
   };
 }
 
-function releasing(proof: Proof): Band {
+function releasing(proof: Proof, masking: Masking): Band {
   return {
     look: "releasing",
     title: "Releasing the line…",
-    sub: "You can’t hear the caller yet. It opens by itself after 3 seconds without a key.",
+    sub: "The keys are still kept from you. It opens by itself after 3 seconds without a key.",
     button: { deed: "secure", label: "Keep it secured", seal: false },
-    hears: { you: "Silence and tones", caller: "You", proof: proofWords(proof) },
+    hears: { you: YOU_HEAR[masking], caller: "You", proof: proofWords(proof) },
   };
 }
 

@@ -85,7 +85,7 @@ const KEY_ANOTHER =
   "If you’d like to use another card, please key its number now. Otherwise wait, and I’ll open the line.";
 
 /**
- * The agent can't hear the caller while the line is secured, so what is said asks for keys or for patience, never
+ * The agent may not hear the caller while the line is secured, so what is said asks for keys or for patience, never
  * for a spoken answer. The reason is never said aloud.
  */
 const DECLINES: Record<DeclineClass, Decline> = {

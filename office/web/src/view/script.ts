@@ -1,6 +1,6 @@
-/** What the agent may say next. While the line is secured the caller hears this, and the agent hears no answer. */
+/** What the agent may say next. While the line is secured the caller hears this; whether the agent hears an answer, the masking says. */
 
-import type { CallView, FieldProgress, Money, PaymentView } from "../wire.ts";
+import type { CallView, FieldProgress, Masking, Money, PaymentView } from "../wire.ts";
 import { say } from "./money.ts";
 import { cardWords } from "./outcome.ts";
 
@@ -8,7 +8,7 @@ import { cardWords } from "./outcome.ts";
 export function script(call: CallView, payment: PaymentView | null, amount: Money | null): string | null {
   switch (call.line) {
     case "open":
-      return call.state === "ringing" || amount === null ? null : beforeSecuring(amount);
+      return call.state === "ringing" || amount === null ? null : beforeSecuring(amount, call.masking);
     case "securing":
       return "One moment while I secure the line. Please don’t key anything yet.";
     case "fault":
@@ -16,18 +16,22 @@ export function script(call: CallView, payment: PaymentView | null, amount: Mone
     case "releasing":
       return "I’m opening the line again. Please don’t press any keys for a moment.";
     case "secured":
-      return payment === null ? null : whileSecured(payment);
+      return payment === null ? null : whileSecured(payment, call.masking);
   }
 }
 
-function beforeSecuring(amount: Money): string {
-  return `I can take ${say(amount)} now, is that all right? I’m going to secure the line. You’ll hear me, but I won’t hear you or the keys you press.`;
+function beforeSecuring(amount: Money, masking: Masking): string {
+  const hear =
+    masking === "natural"
+      ? "We can keep talking, but I won’t hear"
+      : "You’ll hear me, but I won’t hear you or";
+  return `I can take ${say(amount)} now, is that all right? I’m going to secure the line. ${hear} the keys you press.`;
 }
 
-function whileSecured(payment: PaymentView): string | null {
+function whileSecured(payment: PaymentView, masking: Masking): string | null {
   switch (payment.state) {
     case "capturing":
-      return whileCapturing(payment);
+      return whileCapturing(payment, masking);
     case "ready":
       return `That’s everything. I’m taking ${say(payment.amount)} from the ${cardWords(payment) ?? "card"} now.`;
     case "authorizing":
@@ -37,25 +41,25 @@ function whileSecured(payment: PaymentView): string | null {
   }
 }
 
-function whileCapturing(payment: PaymentView): string | null {
+function whileCapturing(payment: PaymentView, masking: Masking): string | null {
   const bad = payment.fields.find((field) => field.status === "bad");
   const live = payment.fields.find((field) => field.status === "live");
   const field = bad ?? live;
   if (field === undefined) return null;
-  return field.reason === null ? asking(payment, field) : repeating(payment, field);
+  return field.reason === null ? asking(payment, field, masking) : repeating(payment, field);
 }
 
-function asking(payment: PaymentView, { field, digits }: FieldProgress): string {
+function asking(payment: PaymentView, { field, digits }: FieldProgress, masking: Masking): string {
   if (digits > 0 && field === "pan") {
     return "Take your time. I can see that the digits are arriving, not what they are.";
   }
   switch (field) {
     case "pan":
-      return "Please key your long card number on your phone, then press star. You can hear me, but I can’t hear you.";
+      return `Please key your long card number on your phone, then press star. ${masking === "natural" ? "Please don’t read it out." : "You can hear me, but I can’t hear you."}`;
     case "expiry":
       return "Now the expiry date: two digits for the month, two for the year.";
     case "cvv":
-      return `Now the ${codePlace(payment)}.`;
+      return `Now the ${codePlace(payment)}. I won’t hear you while you key it.`;
   }
 }
 

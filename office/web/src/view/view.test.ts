@@ -59,9 +59,13 @@ describe("the line band", () => {
   });
 
   it("says_honestly_what_the_agent_hears", () => {
-    const view = band(desk("secured", 0));
-    expect(view.sub).toBe("You hear a short tone for each key. The caller hears you.");
-    expect(JSON.stringify(view)).not.toMatch(/both keep talking|witness/i);
+    const heard = (masking: "natural" | "strict") =>
+      band(desk("secured", 0, { calls: { c1: callView({ line: "secured", masking }) } }));
+    expect(heard("natural").sub).toContain("You hear the caller");
+    expect(heard("natural").hears?.you).toBe("The voice, no keys");
+    expect(heard("strict").sub).toContain("You can’t hear the caller now");
+    expect(heard("strict").hears?.you).toBe("Silence and tones");
+    expect(JSON.stringify(heard("natural"))).not.toMatch(/witness/i);
   });
 
   it("never_says_that_nothing_was_charged_when_that_is_not_known", () => {
