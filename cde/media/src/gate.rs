@@ -10,6 +10,7 @@ pub mod features;
 mod net;
 mod weights;
 
+use crate::stages::{Stage, works};
 use features::{Ears, HOP};
 use net::{NET, SIEVE};
 
@@ -97,11 +98,11 @@ impl Gate {
     pub fn hear(&mut self, hop: &[i16; HOP]) -> Verdict {
         self.ears.hear(hop);
         self.hot = self.hot.saturating_sub(u32::try_from(HOP).unwrap_or_default());
-        let hard = self.is_hard();
+        let hard = works(Stage::Rule) && self.is_hard();
         let score = self.score();
         let [_, middle, newest] = self.scores;
         self.scores = [middle, newest, score];
-        let suspicious = hard || score > self.limit();
+        let suspicious = works(Stage::Gate) && (hard || score > self.limit());
         self.was_suspicious = suspicious;
         Verdict { suspicious, strong: suspicious && (hard || score > STRONG), hang: self.hang(suspicious, score) }
     }
@@ -136,7 +137,9 @@ impl Gate {
     }
 
     fn score(&self) -> f32 {
-        let Some(mut features) = self.ears.features().filter(|features| SIEVE.lets_through(features)) else {
+        let Some(mut features) =
+            self.ears.features().filter(|features| works(Stage::Net) && SIEVE.lets_through(features))
+        else {
             return NO_SCORE;
         };
         self.ears.bands(&mut features);

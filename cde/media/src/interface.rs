@@ -186,7 +186,7 @@ pub enum Event {
     Key(Key),
     /// A key may have been lost on its way. Only while masked.
     KeyLost,
-    /// The mask has been working for another half second.
+    /// The mask has been working for another half second, and the witness has heard all that was sent.
     Proof {
         /// All that the witness has heard of this call so far.
         witnessed: Witnessed,

@@ -10,7 +10,7 @@
 //!   sent before, alone. Under [`Policy::Natural`] a sample passes only after every window that a key could have filled
 //!   by then was judged; all others are replaced by what strict would have put there.
 //! - [`Event::Secured`] and [`Event::Proof`] come out of the path that puts out those frames, after the witness has heard
-//!   them. A path that stands still gives no proof.
+//!   them. A path that stands still gives no proof, and none that has sent what the witness did not hear.
 //! - Nothing but the unmasking rule opens a line, and the rule looks only at the caller's packets.
 //! - A leg is heard only from its own address and its first SSRC; everything else is counted and forgotten.
 //! - Both outgoing streams are ours from the first packet to the last: SSRC, sequence and timestamps never start anew.
@@ -32,6 +32,7 @@
 //! | [`witness`] | a second pair of ears, for what the agent was sent |
 //! | `agenttones` | key tones of the agent: stripped on the way to the caller, known when they come back |
 //! | `openline` | keys in a row on an open line |
+//! | `stages` | lets a test put a stage of the mask out of action |
 //! | `recorder` | frames of what was heard and said |
 //! | [`rtp`], [`event`], [`g711`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
 
@@ -61,6 +62,7 @@ mod quiet;
 mod recorder;
 pub mod rtp;
 mod session;
+mod stages;
 mod stream;
 pub mod tone;
 pub mod wav;

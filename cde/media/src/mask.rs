@@ -60,6 +60,8 @@ pub(crate) struct Mask {
     pub(crate) first: bool,
     pub(crate) quiet: Quiet,
     witness: Witness,
+    /// Something was sent that the witness has not heard.
+    pub(crate) unheard: bool,
     pub(crate) witnessed: Witnessed,
     /// Frames in which anything was replaced, and in which the caller was crossed with what was made up.
     pub(crate) masked_frames: u64,
@@ -106,6 +108,7 @@ impl Mask {
             first: true,
             quiet: Quiet::new(now),
             witness: Witness::new(),
+            unheard: false,
             witnessed: before,
             masked_frames: 0,
             filtered_frames: 0,
@@ -117,6 +120,7 @@ impl Mask {
         self.owes_secured = true;
         self.releasing = false;
         self.muted = false;
+        self.unheard = false;
         self.ask_for(policy)
     }
 

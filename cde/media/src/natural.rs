@@ -8,6 +8,7 @@ use crate::FRAME_SAMPLES;
 use crate::conceal::Conceal;
 use crate::gate::features::HOP;
 use crate::gate::{Gate, Verdict};
+use crate::stages::{Stage, works};
 
 /// Samples that are held: 20 ms.
 pub const HOLD: usize = 160;
@@ -120,7 +121,7 @@ impl Natural {
         let (mut samples, masked) = self.oldest()?;
         let (mut passed, mut crossed) = (0, 0);
         for (place, grain) in samples.as_chunks_mut::<GRAIN>().0.iter_mut().enumerate() {
-            if masked >> place & 1 == 1 {
+            if masked >> place & 1 == 1 && works(Stage::Concealment) {
                 self.conceal.replace(grain);
             } else {
                 passed |= 1 << place;
@@ -147,8 +148,10 @@ impl Natural {
 
     /// A key is known to be pressed, by whatever way.
     pub fn key_is_known(&mut self) {
-        self.mask_held();
-        self.hang = self.hang.max(self.gate.key_is_known());
+        if works(Stage::Knowledge) {
+            self.mask_held();
+            self.hang = self.hang.max(self.gate.key_is_known());
+        }
     }
 
     /// A frame without anything of the caller, and nothing of what is held is touched.

@@ -6,6 +6,7 @@ use crate::interface::{Event, Policy, Remote, Side};
 use crate::leg::{Arrived, Order, Samples};
 use crate::mask::{CATCH_UP_MAX, Gap, Mask, Proof};
 use crate::rtp::Packet;
+use crate::stages::{Stage, works};
 use crate::{FRAME_SAMPLES, g711, masking_enabled};
 use std::time::Instant;
 
@@ -89,6 +90,9 @@ impl Session {
         if let Gap::Frames(frames) = mask.follow(now, header.ssrc, header.timestamp, length, lost) {
             self.fill_gap(now, frames);
         }
+        if let (false, Some(input)) = (works(Stage::Strict), sound.first_chunk()) {
+            self.put_frame(now, *input);
+        }
         let mut rest = sound;
         while !rest.is_empty() {
             let Some(mask) = &mut self.mask else { return };
@@ -151,7 +155,8 @@ impl Session {
             self.send_frame(at, &remote, frame);
         }
         let witnessed = self.witnessed();
-        match self.mask.as_mut().map_or(Proof::None, |mask| mask.prove()) {
+        // What the witness has not heard proves nothing, until the line is secured again.
+        match self.mask.as_deref_mut().filter(|mask| !mask.unheard).map_or(Proof::None, |mask| mask.prove()) {
             Proof::Secured => self.event(Event::Secured),
             Proof::HalfSecond => self.event(Event::Proof { witnessed }),
             Proof::None => {}
@@ -163,11 +168,13 @@ impl Session {
         let silence = g711::encode(remote.codec, 0);
         let mut codes = if mask.muted { [silence; _] } else { frame.map(|sample| g711::encode(remote.codec, sample)) };
         let mut heard = codes.map(|code| g711::decode(remote.codec, code));
-        if mask.witness(&heard) {
+        let before = mask.witnessed.frames;
+        if works(Stage::Witness) && mask.witness(&heard) {
             codes = [silence; _];
             heard = [0; _];
             self.outputs.event(Event::LeakSuspected);
         }
+        mask.unheard |= mask.witnessed.frames == before;
         let first = std::mem::take(&mut mask.first);
         let length = u32::try_from(FRAME_SAMPLES).unwrap_or_default();
         let header = self.to_agent.generate(at, length, remote.payload_type, first);
