@@ -1,11 +1,15 @@
 //! A softphone on real sockets: one task, told what to do over a queue.
 
+mod weather;
+
 use crate::phone::{Config, Event, Output, Phone, Press};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
+use weather::Network;
+pub use weather::{Fates, Weather};
 
 /// Orders that may wait.
 const ORDERS_MAX: usize = 64;
@@ -21,6 +25,7 @@ enum Order {
     Speak(bool),
     Hold(bool),
     HangUp,
+    Weather(Option<Weather>, oneshot::Sender<Fates>),
     Look(Look),
 }
 
@@ -85,6 +90,13 @@ impl Line {
     /// Hangs up.
     pub async fn hang_up(&self) -> Result<(), LineError> {
         self.order(Order::HangUp).await
+    }
+
+    /// Sends all that follows over a bad network, or over a good one again; tells what the one before did.
+    pub async fn weather(&self, weather: Option<Weather>) -> Result<Fates, LineError> {
+        let (sender, answer) = oneshot::channel();
+        self.order(Order::Weather(weather, sender)).await?;
+        answer.await.map_err(|_| LineError::Gone)
     }
 
     /// Looks at the phone.
@@ -155,10 +167,16 @@ async fn run(
 ) {
     let mut datagram = vec![0; DATAGRAM_BYTES_MAX];
     let mut packet = vec![0; 2048];
+    let mut network = None;
     loop {
         let timer = phone.poll_timeout().unwrap_or_else(|| now() + Duration::from_secs(1));
         tokio::select! {
             order = orders.recv() => match order {
+                Some(Order::Weather(weather, told)) => {
+                    let before = std::mem::replace(&mut network, weather.map(Network::new));
+                    // Nobody waits any more when the asker has gone.
+                    let _ = told.send(before.map(|network| network.fates).unwrap_or_default());
+                }
                 Some(order) => carry_out(&mut phone, order),
                 None => return,
             },
@@ -171,11 +189,22 @@ async fn run(
             () = tokio::time::sleep_until(timer.into()) => phone.handle_timeout(now()),
         }
         while let Some(output) = phone.poll_output() {
-            match output {
+            let (socket, to, bytes) = match output {
+                Output::Sip { to, bytes } => (&sip, to, bytes),
+                Output::Rtp { to, bytes } => (&rtp, to, bytes),
+                Output::Event(event) => {
+                    // A reader that never reads loses the newest.
+                    let _ = events.try_send(event);
+                    continue;
+                }
+            };
+            let sent = match &mut network {
+                Some(network) => network.carry((socket, to, bytes)),
+                None => vec![(socket, to, bytes)],
+            };
+            for (socket, to, bytes) in sent {
                 // UDP promises nothing: what cannot be sent is lost.
-                Output::Sip { to, bytes } => drop(sip.send_to(&bytes, to).await),
-                Output::Rtp { to, bytes } => drop(rtp.send_to(&bytes, to).await),
-                Output::Event(event) => drop(events.try_send(event)),
+                drop(socket.send_to(&bytes, to).await);
             }
         }
     }
@@ -192,6 +221,8 @@ fn carry_out(phone: &mut Phone, order: Order) {
         Order::Speak(speaks) => phone.speak(speaks),
         Order::Hold(hold) => phone.hold(now(), hold),
         Order::HangUp => phone.hang_up(now()),
+        // That of the line, not of the phone.
+        Order::Weather(..) => {}
         Order::Look(look) => look(phone),
     }
 }

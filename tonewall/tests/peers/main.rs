@@ -24,6 +24,7 @@ mod bad_input;
 mod baresip;
 mod capture;
 mod decoders;
+mod faults;
 mod kill;
 mod relay;
 mod residue;

@@ -45,6 +45,8 @@ pub struct Setting {
     pub records: bool,
     /// Journal, recordings, door and database in other folders than the usual ones, by relative paths.
     pub elsewhere: bool,
+    /// `masking` of the configuration.
+    pub masking: &'static str,
 }
 
 impl Setting {
@@ -53,7 +55,8 @@ impl Setting {
         let first = 10_000 + slot * 100;
         let ports = (first, first + 99);
         let (binary, gateway_timeout_ms) = (binary::normal(), 20_000);
-        Self { binary, ports, routes, gateway_timeout_ms, one_user: true, records: true, elsewhere: false }
+        let (one_user, records, elsewhere, masking) = (true, true, false, "natural");
+        Self { binary, ports, routes, gateway_timeout_ms, one_user, records, elsewhere, masking }
     }
 }
 
@@ -183,9 +186,9 @@ fn cde_toml(setting: &Setting, sip: SocketAddr, bank: SocketAddr, folder: &Folde
     let (first, last) = setting.ports;
     let mut text = format!(
         "[sip]\nlisten = \"{sip}\"\n\n[media]\naddress = \"127.0.0.1\"\nfirst_port = {first}\nlast_port = {last}\n\
-         threads = 1\n\n[[gateway]]\nname = \"sandbox\"\nkind = \"sandbox\"\nurl = \"http://{bank}\"\n\
+         threads = 1\nmasking = \"{}\"\n\n[[gateway]]\nname = \"sandbox\"\nkind = \"sandbox\"\nurl = \"http://{bank}\"\n\
          timeout_ms_max = {}\n\n[[merchant]]\nid = \"main\"\ngateway = \"sandbox\"\n",
-        setting.gateway_timeout_ms
+        setting.masking, setting.gateway_timeout_ms
     );
     for Route { extension, caller, agent } in &setting.routes {
         write!(
