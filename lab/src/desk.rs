@@ -100,6 +100,21 @@ impl Desk {
         .await
     }
 
+    /// What `/readyz` warns of.
+    pub async fn warnings(&self) -> anyhow::Result<Vec<String>> {
+        let ready = self.get("/readyz").await?;
+        let warnings = ready.get("warnings").and_then(Value::as_array).into_iter().flatten();
+        Ok(warnings.filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+
+    /// A figure of `/metrics` that has no labels.
+    pub async fn figure(&self, name: &str) -> anyhow::Result<u64> {
+        let answer = self.client.get(format!("{}/metrics", self.base)).send().await?.error_for_status()?;
+        let text = answer.text().await?;
+        let figure = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        figure.and_then(|figure| figure.parse().ok()).with_context(|| format!("the office has no figure {name}"))
+    }
+
     async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.ask(Method::GET, path, None).await
     }

@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //! - [`acquirer`]: the sandbox acquirer, its bank as a pure machine and (feature `shell`) its HTTP server.
-//! - [`decode`]: keys out of files of sound.
+//! - [`decode`]: keys out of files of sound. [`listen`]: what every listener makes of a leg.
 //! - [`phone`]: a softphone without sockets. `line`: the same with sockets. `desk`: an agent without a browser.
 
 pub mod acquirer;
@@ -15,6 +15,7 @@ pub mod decode;
 pub mod desk;
 #[cfg(feature = "shell")]
 pub mod line;
+pub mod listen;
 pub mod mask;
 pub mod phone;
 

@@ -23,6 +23,8 @@ enum Order {
     Call(String, SocketAddr),
     Press(String, Press),
     Speak(bool),
+    OfferEvents(bool),
+    HearItself,
     Hold(bool),
     HangUp,
     Weather(Option<Weather>, oneshot::Sender<Fates>),
@@ -80,6 +82,16 @@ impl Line {
     /// Speaks or falls silent.
     pub async fn speak(&self, speaks: bool) -> Result<(), LineError> {
         self.order(Order::Speak(speaks)).await
+    }
+
+    /// Offers telephone-event in calls from now on, or offers sound alone.
+    pub async fn offer_events(&self, offers: bool) -> Result<(), LineError> {
+        self.order(Order::OfferEvents(offers)).await
+    }
+
+    /// Keeps what the phone sends, from its next call on.
+    pub async fn hear_itself(&self) -> Result<(), LineError> {
+        self.order(Order::HearItself).await
     }
 
     /// Holds or resumes.
@@ -219,6 +231,8 @@ fn carry_out(phone: &mut Phone, order: Order) {
         }
         Order::Press(keys, press) => phone.press(&keys, press),
         Order::Speak(speaks) => phone.speak(speaks),
+        Order::OfferEvents(offers) => phone.offer_events(offers),
+        Order::HearItself => phone.hear_itself(),
         Order::Hold(hold) => phone.hold(now(), hold),
         Order::HangUp => phone.hang_up(now()),
         // That of the line, not of the phone.

@@ -9,6 +9,7 @@ pub use ear::Ear;
 #[cfg(test)]
 pub(crate) use mouth::pressed;
 pub use mouth::{Press, Transport};
+pub(crate) use signal::keyed;
 
 pub use media::Codec;
 use media::Remote;
@@ -21,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// Time between two packets.
 const PACKET: Duration = Duration::from_millis(20);
+/// The payload type of telephone-event, as most phones have it.
+const EVENT_PAYLOAD_TYPE: u8 = 101;
 
 /// How a phone is set up.
 #[derive(Clone, Debug)]
@@ -86,6 +89,8 @@ pub struct Phone {
     next_packet: Option<Instant>,
     mouth: Mouth,
     ear: Ear,
+    /// What it sends, as a phone on the other end would hear it.
+    own: Option<Ear>,
     outputs: VecDeque<Output>,
 }
 
@@ -120,6 +125,7 @@ impl Phone {
             next_packet: None,
             mouth: Mouth::new(ssrc, config.speaks),
             ear: Ear::default(),
+            own: None,
             outputs: VecDeque::new(),
             config,
         }
@@ -129,6 +135,16 @@ impl Phone {
     pub fn without_sound(mut self) -> Self {
         self.sounds = false;
         self
+    }
+
+    /// Offers telephone-event in calls from now on, or offers sound alone.
+    pub fn offer_events(&mut self, offers: bool) {
+        self.local.telephone_event = offers.then_some(EVENT_PAYLOAD_TYPE);
+    }
+
+    /// Keeps what it sends from its next call on, for [`Self::own_ear`].
+    pub fn hear_itself(&mut self) {
+        self.own = Some(Ear::default());
     }
 
     /// Calls a number at an address.
@@ -144,6 +160,7 @@ impl Phone {
             body: Some(self.local.offer(self.origin)),
         };
         self.dialog = Some(self.endpoint.invite(now, invite)?);
+        self.listen_anew();
         self.drain(now);
         Ok(())
     }
@@ -202,6 +219,11 @@ impl Phone {
     /// What it heard since the call began.
     pub fn ear(&self) -> &Ear {
         &self.ear
+    }
+
+    /// What it has sent since the call began, heard with the same ears; none if it was not told to hear itself.
+    pub fn own_ear(&self) -> Option<&Ear> {
+        self.own.as_ref()
     }
 
     /// A SIP datagram came.
@@ -292,11 +314,16 @@ impl Phone {
             return self.endpoint.reject(now, dialog, 488, None, Vec::new());
         };
         self.dialog = Some(dialog);
-        self.ear = Ear::default();
+        self.listen_anew();
         self.incoming = Some(offer);
         self.endpoint.progress(now, dialog, 180, None);
         self.answer_at = self.config.answers_after.map(|after| now + after);
         self.outputs.push_back(Output::Event(Event::Ringing));
+    }
+
+    fn listen_anew(&mut self) {
+        self.ear = Ear::default();
+        self.own = self.own.take().map(|_| Ear::default());
     }
 
     fn answer(&mut self, now: Instant) {
@@ -360,14 +387,21 @@ impl Phone {
             self.send_info(now, &content_type, body);
         }
         for packet in self.mouth.packets(&remote).into_iter().filter(|_| remote.receives) {
+            if let Some(own) = &mut self.own {
+                own.hear(&remote, &packet);
+            }
             self.outputs.push_back(Output::Rtp { to: remote.address, bytes: packet });
         }
     }
 
     fn send_info(&mut self, now: Instant, content_type: &str, body: Vec<u8>) {
         if let Some(dialog) = self.dialog {
+            let body = Body::from(body);
+            if let Some(own) = &mut self.own {
+                own.info(&body);
+            }
             // A phone whose call is just ending has nobody to press keys for.
-            let _ = self.endpoint.info(now, dialog, content_type, Body::from(body));
+            let _ = self.endpoint.info(now, dialog, content_type, body);
         }
         self.drain(now);
     }

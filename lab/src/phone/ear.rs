@@ -15,6 +15,7 @@ pub struct Ear {
     events: Vec<(u32, u8)>,
     event_packets: usize,
     infos: usize,
+    info_keys: String,
     strange: usize,
     payload_sizes: std::collections::BTreeSet<usize>,
 }
@@ -40,6 +41,16 @@ impl Ear {
         self.infos
     }
 
+    /// The keys of the events, each press once.
+    pub fn keys_by_event(&self) -> String {
+        self.events.iter().map(|(_, key)| char::from(*key)).collect()
+    }
+
+    /// The keys that SIP INFOs named.
+    pub fn keys_by_info(&self) -> &str {
+        &self.info_keys
+    }
+
     /// Packets that are neither sound nor events.
     pub fn strange(&self) -> usize {
         self.strange
@@ -53,12 +64,16 @@ impl Ear {
     /// Every digit that could be told from what was heard since a sample: by our own detector and from events.
     pub fn digits_since(&self, sample: usize) -> String {
         let mut digits = media::tone::decode(self.samples.get(sample..).unwrap_or_default());
-        digits.extend(self.events.iter().map(|(_, key)| char::from(*key)));
+        digits.push_str(&self.keys_by_event());
         digits
     }
 
-    pub(super) fn info(&mut self, _body: &Body) {
+    pub(super) fn info(&mut self, body: &Body) {
         self.infos += 1;
+        let text = String::from_utf8_lossy(body.as_bytes());
+        let signal = text.lines().find_map(|line| line.strip_prefix("Signal="));
+        // A request that names no key is counted all the same.
+        self.info_keys.extend(signal.and_then(|signal| signal.trim().chars().next()));
     }
 
     pub(super) fn hear(&mut self, remote: &Remote, packet: &[u8]) {
@@ -95,5 +110,19 @@ impl Ear {
         {
             self.events.push((timestamp, *key));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_info_is_counted_and_its_key_is_kept() {
+        let mut ear = Ear::default();
+        for body in ["Signal=5\r\nDuration=160\r\n", "Signal= #\n", "no key"] {
+            ear.info(&Body::from(body.as_bytes().to_vec()));
+        }
+        assert_eq!((ear.infos(), ear.keys_by_info()), (3, "5#"));
     }
 }

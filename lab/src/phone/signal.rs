@@ -83,6 +83,17 @@ impl Tone {
     }
 }
 
+/// Keys as tones of 80 ms with pauses as long, after a pause, as a µ-law line carries them.
+pub(crate) fn keyed(keys: &str, level_dbm0: f64) -> Vec<i16> {
+    let key = |key: u8| {
+        let mut tone = Tone::new(key, level_dbm0)?;
+        let sound: Vec<i16> = (0..4 * FRAME).map(|_| clamp(tone.next_sample())).collect();
+        Some([vec![0; 4 * FRAME], sound].concat())
+    };
+    let sound = keys.bytes().filter_map(key).flatten().chain([0; 4 * FRAME]);
+    sound.map(|sample| from_ulaw(to_ulaw(sample))).collect()
+}
+
 /// A voice: pulses of a throat through two resonances that wander, in syllables with pauses. It is no speech, but it has
 /// a voice's pitch, spectrum and rhythm.
 pub(super) struct Voice {
