@@ -2,13 +2,12 @@
 
 mod caller;
 mod once;
-mod world;
 
+use crate::world::{Setting, World, own_media};
 use crate::{crypto, print, runtime, stop, tell};
 use anyhow::Context;
 use caller::Story;
 use std::process::ExitCode;
-use world::World;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -57,9 +56,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     crypto();
     runtime()?.block_on(async {
         let stop = stop::signal_to_stop(false)?;
-        let world = World::start(arguments.listen, arguments.keys.into()).await.context("starting the demo")?;
+        let setting = Setting { name: "demo", listen: arguments.listen, media: own_media(), records: true };
+        let world = World::start(setting).await.context("starting the demo")?;
+        let transport = arguments.keys.into();
         if arguments.once {
-            let result = once::play(&world, arguments.headless).await;
+            let result = once::play(&world, transport, arguments.headless).await;
             world.end().await;
             let report = result?;
             print(&report.to_string());
@@ -74,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ));
         let kept = world.recordings();
         tokio::select! {
-            result = caller::play(&world, arguments.story) => result?,
+            result = caller::play(&world, transport, arguments.story) => result?,
             () = stop::stopped(stop) => {}
         }
         // The caller is only played, so nobody has to be waited for.

@@ -8,6 +8,7 @@ mod office;
 mod serve;
 mod stop;
 mod user;
+mod world;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;

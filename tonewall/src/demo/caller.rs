@@ -1,9 +1,9 @@
 //! The demo's caller: rings, waits to be asked, keys a card, and rings again.
 
-use super::world::{NUMBER, World};
+use crate::world::{NUMBER, World};
 use lab::desk::{Desk, text};
 use lab::line::Line;
-use lab::phone::{Event, Press};
+use lab::phone::{Event, Press, Transport};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ impl Story {
 }
 
 /// Calls again and again until the demo ends.
-pub(super) async fn play(world: &World, first: Story) -> anyhow::Result<()> {
+pub(super) async fn play(world: &World, transport: Transport, first: Story) -> anyhow::Result<()> {
     let desk = world.desk().await?;
     let mut caller = world.caller.lock().await;
     let mut story = first;
@@ -64,13 +64,13 @@ pub(super) async fn play(world: &World, first: Story) -> anyhow::Result<()> {
         }
         caller.speak(true).await?;
         caller.call(NUMBER, world.sip).await?;
-        one_call(world, &desk, &mut caller, story).await?;
+        one_call(transport, &desk, &mut caller, story).await?;
         tokio::time::sleep(BETWEEN_CALLS).await;
         story = story.next();
     }
 }
 
-async fn one_call(world: &World, desk: &Desk, caller: &mut Line, story: Story) -> anyhow::Result<()> {
+async fn one_call(transport: Transport, desk: &Desk, caller: &mut Line, story: Story) -> anyhow::Result<()> {
     let mut asked = 0;
     let mut quiet = false;
     loop {
@@ -90,7 +90,7 @@ async fn one_call(world: &World, desk: &Desk, caller: &mut Line, story: Story) -
         }
         if let Some(keys) = wanted(&call, story, &mut asked) {
             tokio::time::sleep(THINKS).await;
-            caller.press(keys, Press::new(world.transport)).await?;
+            caller.press(keys, Press::new(transport)).await?;
             caller.keyed(Duration::from_secs(30)).await?;
             if story == Story::HangUp {
                 caller.hang_up().await?;

@@ -1,16 +1,15 @@
 //! One whole call by itself: the agent works the API, the caller keys, and afterwards it is judged what the agent heard.
 
-use super::world::{NUMBER, World};
+use crate::world::{SETUP_MAX, World};
 use anyhow::Context;
-use lab::desk::{Desk, text, wait_for};
-use lab::phone::{Event, Press};
+use lab::desk::{text, wait_for};
+use lab::phone::{Press, Transport};
 use serde_json::{Value, json};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const SETUP_MAX: Duration = Duration::from_secs(10);
-const KEYS_MAX: Duration = Duration::from_secs(20);
+const CARD: &[&str] = &["4242424242424242*", super::caller::EXPIRY, "123"];
 const OUTCOME_MAX: Duration = Duration::from_secs(15);
 
 /// What the one line says.
@@ -47,16 +46,17 @@ impl fmt::Display for Report {
     }
 }
 
-pub(super) async fn play(world: &World, headless: bool) -> anyhow::Result<Report> {
+pub(super) async fn play(world: &World, transport: Transport, headless: bool) -> anyhow::Result<Report> {
     if !headless {
         crate::tell(&format!("Watch it here: {}", world.link()));
         tokio::time::sleep(Duration::from_secs(8)).await;
     }
     let desk = world.desk().await?;
-    let call = connect(world, &desk).await?;
+    let call = world.connect(&desk).await?;
+    world.caller.lock().await.speak(false).await?;
     let payment = desk.start_payment(&call, 4200, "GBP").await?;
     desk.line(&call, "secure").await.context("securing the line")?;
-    key_card(world, &desk, &payment).await?;
+    world.key_card(CARD, Press::new(transport), &desk, &payment).await?;
     desk.act(&payment, "authorize").await.context("authorizing")?;
     let paid = desk.wait_for_payment(&payment, &["approved", "declined", "not_sent", "unknown"], OUTCOME_MAX).await?;
     if text(&paid, "/state") != "approved" {
@@ -84,27 +84,6 @@ pub(super) async fn play(world: &World, headless: bool) -> anyhow::Result<Report
         recording,
         others,
     })
-}
-
-async fn connect(world: &World, desk: &Desk) -> anyhow::Result<String> {
-    let mut caller = world.caller.lock().await;
-    caller.call(NUMBER, world.sip).await?;
-    caller.wait_for(Event::Established, SETUP_MAX).await.context("calling")?;
-    let call = desk.wait_for_call("talking", SETUP_MAX).await?;
-    // A moment of conversation, so that the agent's leg carries the caller's voice before it is secured.
-    tokio::time::sleep(Duration::from_millis(800)).await;
-    caller.speak(false).await?;
-    Ok(text(&call, "/call").to_owned())
-}
-
-async fn key_card(world: &World, desk: &Desk, payment: &str) -> anyhow::Result<()> {
-    let caller = world.caller.lock().await;
-    for keys in ["4242424242424242*", super::caller::EXPIRY, "123"] {
-        caller.press(keys, Press::new(world.transport)).await?;
-        caller.keyed(KEYS_MAX).await?;
-    }
-    desk.wait_for_payment(payment, &["ready"], KEYS_MAX).await.context("keying the card")?;
-    Ok(())
 }
 
 /// The recording of the agent's side, when it is complete, and the digits that our detector reads in it.
