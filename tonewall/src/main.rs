@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod lab;
 mod office;
+mod selftest;
 mod serve;
 mod stop;
 mod user;
@@ -40,6 +41,8 @@ enum Command {
     Cde(cde::Arguments),
     /// The office alone.
     Office(office::Arguments),
+    /// Places calls with test cards, listens to the agent's phone, and writes a signed report: does the mask hold here?
+    Selftest(selftest::Arguments),
     /// Reads the configuration and says what is wrong with it, with line numbers.
     Check {
         #[command(flatten)]
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Cde(arguments) => cde::run(&arguments),
         Command::Office(arguments) => office::run(&arguments),
+        Command::Selftest(arguments) => selftest::run(&arguments),
         Command::Check { folder } => check::run(&folder.path),
         Command::User(command) => user::run(command),
         Command::Lab(command) => lab::run(&command),

@@ -53,7 +53,6 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(setting: Setting) -> anyhow::Result<Self> {
-        let folder = temporary_folder(setting.name)?;
         let bank = lab::acquirer::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.context("the sandbox acquirer")?;
         let sound = setting.media.address;
         let caller = phone("+447700900142", sound, None).await?;
@@ -62,6 +61,7 @@ impl World {
         let agent_sip = agent.look(phone::Phone::sip).await?;
         let sip = free_udp()?;
         let office = free_tcp(setting.listen)?;
+        let folder = temporary_folder(setting.name)?;
         let places = Places { sip, carrier: carrier_sip, pbx: agent_sip, bank };
         let recordings = setting.records.then(|| folder.join("recordings"));
         std::fs::write(folder.join("cde.toml"), cde_toml(&places, &setting.media, recordings.as_deref()))?;
@@ -174,7 +174,8 @@ async fn phone(user: &str, sound: IpAddr, answers_after: Option<Duration>) -> an
         codec: phone::Codec::Pcmu,
         speaks: true,
     };
-    Ok(Line::start(config, lab::line::random_seed()).await?)
+    let started = Line::start(config, lab::line::random_seed()).await;
+    started.with_context(|| format!("a simulated phone with its sound at {sound}"))
 }
 
 fn temporary_folder(name: &str) -> anyhow::Result<PathBuf> {
