@@ -44,6 +44,7 @@ struct Entry {
     session: Session,
     caller: Port,
     agent: Port,
+    /// The earliest that is set for it; what is due then may have moved away.
     timer: Option<Instant>,
     record: bool,
 }
@@ -219,7 +220,13 @@ impl State {
         {
             self.timers.pop();
             if self.is_due(place, at) {
-                self.with(sockets, place, |session| session.handle_timeout(now));
+                // It may be due later by now: then nothing is done but to set it anew.
+                let due = |session: &Session| session.poll_timeout().is_some_and(|at| at <= now);
+                self.with(sockets, place, |session| {
+                    if due(session) {
+                        session.handle_timeout(now)
+                    }
+                });
             }
         }
     }
@@ -249,8 +256,10 @@ impl State {
             }
         }
         let timer = entry.session.poll_timeout();
-        if std::mem::replace(&mut entry.timer, timer) != timer {
-            self.timers.extend(timer.map(|at| Reverse((at, place))));
+        // A timer that moves away, as it does with each packet of a masked line, is left where it is: it is looked at then.
+        if let Some(at) = timer.filter(|at| entry.timer.is_none_or(|set| *at < set)) {
+            entry.timer = Some(at);
+            self.timers.push(Reverse((at, place)));
         }
         if self.backlog.len() > before {
             self.flush();
