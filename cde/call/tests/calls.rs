@@ -181,6 +181,31 @@ fn a_stalled_media_thread_wipes_what_was_keyed() {
 }
 
 #[test]
+fn a_clock_that_jumps_opens_no_line() {
+    for unix_ms in [0, 1_700_000_000_000, 4_000_000_000_000] {
+        let mut world = World::new();
+        world.talk();
+        world.start_payment(&[Field::Pan, Field::Expiry]);
+        world.command(Action::Secure);
+        world.keys("4242");
+        world.board.set_wall(world.now, unix_ms);
+        world.pass(Duration::from_secs(5));
+        world.keys("4");
+        world.pass(Duration::from_millis(300));
+        let snapshot = world.snapshot();
+        assert_eq!((snapshot.line, snapshot.payment.unwrap().fields[0].digits), (LineState::Secured, 5), "{unix_ms}");
+        assert!(!world.audited(|action| matches!(action, AuditAction::Alarm { .. })), "{unix_ms}");
+        // The clock that machines go by: minutes at once, and no proof in them.
+        world.now += Duration::from_secs(300);
+        (world.proofs, world.media_answers) = (false, false);
+        world.pass(Duration::from_millis(100));
+        let snapshot = world.snapshot();
+        assert_eq!(snapshot.line, LineState::Fault, "{unix_ms}");
+        assert_eq!(snapshot.payment.unwrap().state, PaymentState::Cancelled, "{unix_ms}");
+    }
+}
+
+#[test]
 fn a_whole_payment_is_authorized_once_and_releases_the_line() {
     let mut world = World::new();
     world.talk();

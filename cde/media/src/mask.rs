@@ -22,6 +22,8 @@ const LATE: Duration = Duration::from_millis(50);
 const TOO_CLOSE: Duration = Duration::from_millis(15);
 /// A late driver gets so many frames at once; what is older than that is skipped.
 pub(crate) const CATCH_UP_MAX: u32 = 5;
+/// A driver that is later than this stood still.
+const STOOD_STILL: Duration = Duration::from_millis(200);
 /// Grains of a frame.
 const GRAINS: u32 = 10;
 const _: () = assert!(FRAME_SAMPLES / GRAIN == 10);
@@ -158,6 +160,13 @@ impl Mask {
 
     pub(crate) fn poll_timeout(&self) -> Instant {
         self.next
+    }
+
+    /// Whoever drives this stood still: that nothing was heard of the caller says nothing of them.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.next) > STOOD_STILL {
+            self.quiet.heard_again(now);
+        }
     }
 
     /// One key has been pressed.

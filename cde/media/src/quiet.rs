@@ -41,7 +41,7 @@ impl Quiet {
         self.counted = self.counted.max(until);
     }
 
-    /// The caller may be heard again, after a time in which their packets were not looked at: nothing of it was quiet.
+    /// The caller is heard again, after a time in which their packets were not looked at: nothing of it was quiet.
     pub(crate) fn heard_again(&mut self, now: Instant) {
         self.disturb(now);
         self.last_packet = now;

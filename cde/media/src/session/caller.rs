@@ -72,6 +72,7 @@ impl Session {
     pub(super) fn handle_caller(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
         let Some(arrived) = self.caller.accept(now, source, bytes) else { return };
         let Some(from) = self.caller.remote().copied() else { return };
+        self.wake(now);
         let was_down = self.keys.is_down();
         if self.keys.handle_timeout(now, self.caller.packet_samples()) {
             self.disturb(now);

@@ -127,8 +127,16 @@ impl Session {
         }
     }
 
+    /// Asked before anything else is done.
+    pub(super) fn wake(&mut self, now: Instant) {
+        if let Some(mask) = &mut self.mask {
+            mask.wake(now);
+        }
+    }
+
     /// Makes the frames that are due.
     pub(super) fn tick(&mut self, now: Instant) {
+        self.wake(now);
         if self.keys.handle_timeout(now, self.caller.packet_samples())
             && let Some(mask) = &mut self.mask
         {

@@ -2,7 +2,7 @@
 
 use crate::harness::{Call, EVENTS, hum, ms, remote};
 use media::dtmf::{Shape, tone};
-use media::{Command, Policy, Remote, Side};
+use media::{Command, Policy, Remote, Side, tone::decode};
 
 fn secured() -> Call {
     let mut call = Call::new();
@@ -202,4 +202,57 @@ fn a_stream_first_heard_after_the_opening_waits_out_the_time_it_may_be_late() {
     assert_eq!(leaked(&call), 0);
     call.caller_says(&hum(1600));
     assert_eq!(leaked(&call), 10);
+}
+
+/// The process stood still, or was stopped, while the caller went on keying: that nothing was heard of them is not their
+/// silence, and what waited in the socket is of the masked time.
+#[test]
+fn time_in_which_the_driver_stood_still_is_not_quiet() {
+    for policy in [Policy::Strict, Policy::Natural] {
+        for still in [1_000, 14_000, 300_000] {
+            for packets_first in [true, false] {
+                let mut call = secured();
+                call.command(Command::Secure { policy });
+                call.caller_is_silent(ms(2_000));
+                call.caller_keys("4");
+                call.command(Command::Release);
+                call.now += ms(still);
+                call.caller.timestamp = call.caller.timestamp.wrapping_add(8 * still as u32);
+                if !packets_first {
+                    call.wait(ms(0));
+                }
+                call.caller_is_silent(ms(200));
+                call.caller_keys("2");
+                call.caller_is_silent(ms(2_800));
+                assert!(call.times("Opened").is_empty(), "{policy:?}, {still} ms, {packets_first}");
+                call.caller_is_silent(ms(400));
+                assert_eq!(call.times("Opened").len(), 1, "{policy:?}, {still} ms");
+                assert!(call.agent.got.iter().all(|got| got.header.payload_type != EVENTS));
+                assert_eq!(call.keys(), "42");
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_that_waited_while_the_driver_stood_still_do_not_pass() {
+    for policy in [Policy::Strict, Policy::Natural] {
+        let mut call = Call::new();
+        call.command(Command::Secure { policy });
+        call.caller_is_silent(ms(2_900));
+        call.command(Command::Release);
+        let mut sound = vec![0; 4_000];
+        for key in b"4012888888881881".iter().cycle().take(70) {
+            sound.extend(tone(*key, Shape { duration_ms: 100, ..Shape::default() }).unwrap());
+            sound.resize(sound.len() + 800, 0);
+        }
+        let waited: Vec<Vec<u8>> = sound.chunks_exact(160).map(|frame| call.caller.audio(frame)).collect();
+        call.now += ms(waited.len() as u64 * 20);
+        waited.iter().for_each(|bytes| call.give(Side::Caller, bytes));
+        call.caller_is_silent(ms(2_900));
+        assert!(call.times("Opened").is_empty(), "{policy:?}");
+        call.caller_is_silent(ms(400));
+        assert_eq!((decode(&call.agent_heard()).as_str(), call.times("Opened").len()), ("", 1), "{policy:?}");
+        assert!(call.times("LeakSuspected").is_empty(), "{policy:?}");
+    }
 }
