@@ -270,6 +270,13 @@ impl Mask {
         self.beeps.add(frame);
     }
 
+    /// A key has been proved: did the gate let it through? Then the agent is mute from here on.
+    pub(crate) fn lets_a_key_through(&mut self) -> bool {
+        let leaks = self.policy == Policy::Natural && !self.muted && self.natural.masks_nothing();
+        self.muted |= leaks;
+        leaks
+    }
+
     /// The witness hears what was encoded. True if it is suspicious, and was not before.
     pub(crate) fn witness(&mut self, heard: &[i16; FRAME_SAMPLES]) -> bool {
         let heard = self.witness.push(heard);

@@ -1,7 +1,7 @@
 //! The `natural` mask: the caller's voice goes through, 20 ms late, and what may be a key does not.
 //!
 //! Samples are held until the [`gate`](crate::gate) has judged everything that a key could have begun in. Masked ones are
-//! replaced by what [`conceal`](crate::conceal) makes of sound that was sent before: nothing of them is used, so what the
+//! replaced by what `conceal` makes of sound that was sent before: nothing of them is used, so what the
 //! agent hears in their place tells when something was masked and nothing else.
 
 use crate::FRAME_SAMPLES;
@@ -152,6 +152,12 @@ impl Natural {
             self.mask_held();
             self.hang = self.hang.max(self.gate.key_is_known());
         }
+    }
+
+    /// All that is held may be heard.
+    pub fn masks_nothing(&self) -> bool {
+        let held = (1_u64 << (self.length / GRAIN)) - 1;
+        self.hang == 0 && self.masked & held == 0
     }
 
     /// A frame without anything of the caller, and nothing of what is held is touched.

@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// Every line is open: what comes on one leg goes out on the other.
     #[arg(long)]
     plain: bool,
-    /// Every line is secured: the agent gets no sound of the caller.
+    /// Every line is secured: the agent gets the caller's voice, 20 ms late and without keys.
     #[arg(long)]
     masked: bool,
     /// The first port; the calls' and then the remote ones follow it.
