@@ -120,7 +120,8 @@ fn prompt(file: &Path) -> anyhow::Result<Option<Vec<f64>>> {
 /// Sound of any kind as a WAV file of 8 kHz, 16 bits, mono.
 pub(crate) fn sox(input: &[&str], standard_input: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut command = Command::new("sox");
-    command.args(input).args(["-r", "8000", "-b", "16", "-e", "signed", "-c", "1", "-t", "wav", "-"]);
+    // Without dither, which is another one each time.
+    command.arg("-D").args(input).args(["-r", "8000", "-b", "16", "-e", "signed", "-c", "1", "-t", "wav", "-"]);
     let wav = piped(&mut command, standard_input)?;
     Ok(mend(wav))
 }

@@ -18,7 +18,7 @@ use net::{NET, SIEVE};
 const SECOND: u32 = 8000;
 
 /// Scores are log-odds. From this one on a sound is suspicious.
-const SUSPICIOUS: f32 = 2.0;
+const SUSPICIOUS: f32 = 1.75;
 /// So much less is enough right after a suspicion, and for a while after a burst of keys.
 const STICK: f32 = 3.0;
 const HOT_LESS: f32 = 2.0;
