@@ -27,6 +27,8 @@ const BLOCK: u8 = 160;
 const BLOCKS_MIN: usize = 5;
 /// The quietest tenth.
 const QUIET_PART: usize = 10;
+/// Nobody wants to hear more of it, root mean square: -52 dBm0. Who talks without a pause has no quiet.
+const QUIET_MAX: f32 = 40.0;
 
 /// Makes up sound.
 pub(crate) struct Conceal {
@@ -122,7 +124,7 @@ impl Conceal {
         self.masked = Some(0);
         self.crossing = 0;
         self.place = 0;
-        self.quiet = self.quietest();
+        self.quiet = self.quietest().min(QUIET_MAX);
         self.block_filled = 0;
         self.block = 0.0;
         self.cycle_length = 0;
