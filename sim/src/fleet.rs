@@ -1,7 +1,7 @@
 //! Many worlds, on all cores. What it says of a failing seed is enough to play that world again.
 
 use crate::oracle::{Promise, Violation};
-use crate::plan::{Level, Plan, TWIN_EVERY};
+use crate::plan::{Level, Plan};
 use crate::world::{Report, World};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,7 +67,7 @@ impl Total {
 /// Plays one world and, if asked, its twin.
 pub fn play(began: Instant, plan: &Plan, with_twin: bool) -> Report {
     let mut report = World::new(began, plan.clone()).run();
-    if with_twin && plan.is_alike() {
+    if with_twin && (plan.has_twin() || plan.level == Level::Keys) {
         let twin = World::new(began, plan.twin()).run();
         if report.violations.is_empty() && twin.transcript != report.transcript {
             let what = where_they_part(began, plan);
@@ -109,8 +109,9 @@ pub fn run(order: Order, progress: impl Fn(u64) + Sync) -> Total {
 fn work(began: Instant, order: Order, next: &AtomicU64, total: &Mutex<Total>, progress: &(impl Fn(u64) + Sync)) {
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
-        let twin = seed.is_multiple_of(TWIN_EVERY);
-        let report = play(began, &Plan::new(seed, order.level), twin);
+        let plan = Plan::new(seed, order.level);
+        let twin = plan.has_twin();
+        let report = play(began, &plan, twin);
         let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         total.add(seed, report, twin);
         progress(total.calls);

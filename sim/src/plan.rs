@@ -106,10 +106,9 @@ impl Plan {
         }
     }
 
-    /// Do two worlds with other digits look the same from outside? Not where keys are sounds and the voice around them is
-    /// heard: when they are masked depends on how they sound. So the worlds that have a twin have no such callers.
-    pub fn is_alike(&self) -> bool {
-        !self.natural || self.seed.is_multiple_of(TWIN_EVERY)
+    /// Is it played a second time with other digits? Then its callers key in ways that do not go by which key it is.
+    pub fn has_twin(&self) -> bool {
+        self.seed.is_multiple_of(TWIN_EVERY)
     }
 
     /// The same with other digits.

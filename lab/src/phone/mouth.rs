@@ -91,6 +91,8 @@ impl Mouth {
     pub(super) fn clear(&mut self) {
         self.queue.clear();
         self.sounding = None;
+        // Or the last key of one call would be the first one of the next.
+        self.info = None;
     }
 
     /// An INFO that is due with this packet.
