@@ -42,7 +42,7 @@ then be told from a changed one, but not from another run's. Compare the public 
 #[derive(clap::Args)]
 #[command(after_help = EXPLANATION)]
 pub(crate) struct Arguments {
-    /// Take the [media] settings of the cde.toml there (address, ports, threads; each way of masking is tested whatever
+    /// Take the media settings of the cde.toml there (address, ports, threads; each way of masking is tested whatever
     /// stands there), and keep the signing key there, in selftest.key.
     #[arg(long, value_name = "FOLDER", env = "TONEWALL_CONFIG")]
     config: Option<PathBuf>,
