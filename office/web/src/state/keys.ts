@@ -27,8 +27,12 @@ export class Keys {
   }
 }
 
-/** Like `crypto.randomUUID`, which browsers keep from pages that came over plain HTTP from another machine. */
+/**
+ * Like `crypto.randomUUID`, which browsers keep from pages that came over plain HTTP from another machine. In the usual
+ * form of a UUID, which the server never takes for a card number: thirty-two bare digits and letters may hold one by chance.
+ */
 export function newKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }

@@ -5,7 +5,7 @@ import type { CallView, FeedEvent, PaymentState, PaymentView, Progress } from ".
 import { ASK_EVERY_MS, keepAsking } from "./asking.ts";
 import { askAfter, currentCall, type DeskState, NEW_DESK, paymentOf, reduce } from "./desk.ts";
 import { judge, NEW_CLOCK, observe, sight, toHere } from "./freshness.ts";
-import { Keys } from "./keys.ts";
+import { Keys, newKey } from "./keys.ts";
 import { keepNewer, mergeProgress, overlaid } from "./payment.ts";
 
 const AT = Date.parse("2026-11-22T10:43:20.000Z");
@@ -257,6 +257,11 @@ describe("asking", () => {
 });
 
 describe("idempotency keys", () => {
+  it("are_uuids_in_their_usual_form_which_never_pass_for_a_card_number", () => {
+    expect(newKey()).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    expect(newKey()).not.toBe(newKey());
+  });
+
   it("pressing_twice_in_one_state_is_one_deed", () => {
     let made = 0;
     const keys = new Keys(() => `key${++made}`);
