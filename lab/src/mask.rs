@@ -2,7 +2,7 @@
 
 use crate::decode::DecodeError;
 use media::rtp::{self, Header, Packet};
-use media::{Codec, Command, Config, EventClock, FRAME_SAMPLES, Output, Policy, Remote, Session, Side, g711, wav};
+use media::{Codec, Command, Config, FRAME_SAMPLES, Output, Policy, Remote, Session, Side, g711, wav};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -72,15 +72,7 @@ pub fn mask(samples: &[i16], policy: Policy, base: Instant) -> Masked {
 
 fn remote(side: Side) -> Remote {
     let port = if side == Side::Caller { 4000 } else { 5000 };
-    Remote {
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        codec: Codec::Pcmu,
-        payload_type: 0,
-        telephone_event: None,
-        event_clock: EventClock::default(),
-        sends: true,
-        receives: true,
-    }
+    Remote::g711(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Codec::Pcmu)
 }
 
 /// The next 20 ms; what is missing at the end is silence.

@@ -5,33 +5,26 @@ use crate::level::{samples, set_active};
 use crate::noise::Place;
 use crate::speech;
 use media::rtp::{self, Header, Packet};
-use media::tone::Suspicion;
 use media::{Codec, Command, Config, Output, Remote, Session, Side, g711};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 const FRAME: usize = 160;
-/// Packets that are stripped after one that is suspicious.
-const HANG_OVER: usize = 3;
 
 /// Counts of packets.
 #[derive(Default)]
 struct Tally {
     all: usize,
     stripped: usize,
-    /// Those that [`Suspicion`] would strip.
-    suspected: usize,
 }
 
 impl Tally {
     fn print(&self, name: &str) {
-        let percent = |count: usize| 100.0 * count as f64 / self.all as f64;
         println!(
-            "{name:<28} {:>7} packets, {:>5} stripped ({:.4} %); by mere suspicion {:.3} %",
+            "{name:<28} {:>7} packets, {:>5} stripped ({:.4} %)",
             self.all,
             self.stripped,
-            percent(self.stripped),
-            percent(self.suspected)
+            100.0 * self.stripped as f64 / self.all as f64
         );
     }
 }
@@ -48,12 +41,10 @@ pub(crate) fn run(seed: u64) -> anyhow::Result<()> {
             let codes: Vec<u8> = samples(&clip).into_iter().map(|sample| g711::encode(Codec::Pcmu, sample)).collect();
             tally.all += codes.len() / FRAME;
             tally.stripped += stripped(&codes);
-            tally.suspected += suspected(&codes);
         }
         tally.print(&speaker.name);
         all.all += tally.all;
         all.stripped += tally.stripped;
-        all.suspected += tally.suspected;
     }
     all.print("all");
     Ok(())
@@ -66,16 +57,7 @@ fn stripped(codes: &[u8]) -> usize {
     let mut session = Session::new(now, Config { seed: [1; 32], record: false });
     let address = |side: Side| SocketAddr::from(([192, 0, 2, 1], if side == Side::Caller { 4000 } else { 5000 }));
     for side in [Side::Caller, Side::Agent] {
-        let (codec, payload_type, telephone_event) = (Codec::Pcmu, 0, None);
-        let remote = Remote {
-            address: address(side),
-            codec,
-            payload_type,
-            telephone_event,
-            event_clock: media::EventClock::default(),
-            sends: true,
-            receives: true,
-        };
+        let remote = Remote::g711(address(side), Codec::Pcmu);
         session.handle_command(now, Command::Connect { side, remote });
     }
     session.handle_command(now, Command::Secure { policy: media::Policy::Strict });
@@ -95,15 +77,4 @@ fn stripped(codes: &[u8]) -> usize {
         }
     }
     changed
-}
-
-fn suspected(codes: &[u8]) -> usize {
-    let (mut suspicion, mut left, mut count) = (Suspicion::new(), 0, 0);
-    for payload in codes.chunks_exact(FRAME) {
-        let frame: Vec<i16> = payload.iter().map(|code| g711::decode(Codec::Pcmu, *code)).collect();
-        left = if suspicion.push(&frame) { HANG_OVER + 1 } else { left };
-        count += usize::from(left > 0);
-        left = left.saturating_sub(1);
-    }
-    count
 }

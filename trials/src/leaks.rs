@@ -159,7 +159,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         let keys = (options.keys as f64 * condition.share).ceil() as usize;
         let sum = in_two(keys, options.seed, |keys, seed| alone(condition, keys, seed, &clips, options.threshold));
         if !print(condition.name, &sum, condition.bar) {
-            missed.push(condition.name);
+            missed.push(condition.name.to_owned());
         }
     }
     for (name, dbm0) in [("cards, talk -22", -22.0), ("cards, talk -16", -16.0)] {
@@ -169,8 +169,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         for (part, bar, sum) in
             [("first", 0.03, &sums.first), ("digits 2 to 16", 0.005, &sums.rest), ("middle six", 0.001, &sums.middle)]
         {
-            let name: &'static str = Box::leak(format!("{name}, {part}").into_boxed_str());
-            if !print(name, sum, bar) {
+            let name = format!("{name}, {part}");
+            if !print(&name, sum, bar) {
                 missed.push(name);
             }
         }

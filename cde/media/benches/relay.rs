@@ -11,7 +11,7 @@ use media::dtmf::{Shape, tone};
 use media::natural::Natural;
 use media::rtp::{Header, Packet};
 use media::witness::Witness;
-use media::{Codec, Command, Config, EventClock, Policy, Remote, Session, Side, g711};
+use media::{Codec, Command, Config, Policy, Remote, Session, Side, g711};
 use std::f64::consts::TAU;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -103,9 +103,7 @@ fn run(policy: Option<Policy>, agent: Codec, sound: &[Vec<u8>]) -> u128 {
     let mut session = Session::new(now, Config { seed: [1; 32], record: false });
     for (side, codec, port) in [(Side::Caller, Codec::Pcmu, 4000), (Side::Agent, agent, 5000)] {
         let address = ([192, 0, 2, 1], port).into();
-        let payload_type = if codec == Codec::Pcmu { 0 } else { 8 };
-        let (telephone_event, event_clock) = (Some(101), EventClock::default());
-        let remote = Remote { address, codec, payload_type, telephone_event, event_clock, sends: true, receives: true };
+        let remote = Remote { telephone_event: Some(101), ..Remote::g711(address, codec) };
         session.handle_command(now, Command::Connect { side, remote });
     }
     if let Some(policy) = policy {

@@ -13,7 +13,6 @@
 //! an event or INFO too, which no echo does, that counts, and nothing is lost. As tones are stripped, an agent
 //! cannot bring this about but by an echo of what passed before.
 
-use crate::detector::Detector;
 use crate::pairing::same;
 use crate::witness::Witness;
 use card::Key;
@@ -29,48 +28,41 @@ const ECHO: Duration = Duration::from_millis(600);
 /// Keys that are remembered: nobody plays so many in that time.
 const KEYS_MAX: usize = 16;
 
-/// Listens to the agent.
+/// Listens to the agent of a masked line.
+#[derive(Default)]
 pub(crate) struct AgentTones {
     witness: Witness,
-    detector: Detector,
     packets_to_strip: u8,
     /// The keys of late, with when they were last heard.
     keys: VecDeque<(Instant, Key)>,
 }
 
 impl AgentTones {
-    pub(crate) fn new() -> Self {
-        let keys = VecDeque::with_capacity(KEYS_MAX);
-        Self { witness: Witness::new(), detector: Detector::new(), packets_to_strip: 0, keys }
-    }
-
-    /// Forgets what was heard.
-    pub(crate) fn start_anew(&mut self) {
-        self.witness = Witness::new();
-        self.detector.clear();
-        self.packets_to_strip = 0;
-        self.keys.clear();
-    }
-
     /// Hears a packet's samples; true if the caller must not hear them.
     pub(crate) fn hear(&mut self, now: Instant, samples: &[i16]) -> bool {
         self.keys.retain(|(at, _)| now.saturating_duration_since(*at) <= ECHO);
-        let toned = self.witness.push(samples).explained >= HELD_MIN;
-        if toned {
+        if self.witness.push(samples).explained >= HELD_MIN {
             self.packets_to_strip = HANG_OVER_PACKETS + 1;
-            // A long tone has its echo as long as it lasts.
-            self.keys.back_mut().into_iter().for_each(|(at, _)| *at = now);
-        }
-        let keys = &mut self.keys;
-        self.detector.push(samples, |proved| {
-            if keys.len() == KEYS_MAX {
-                keys.pop_front();
+            if let Some(key) = self.witness.key() {
+                self.remember(now, key);
             }
-            keys.push_back((now, proved.key));
-        });
+        }
         let strips = self.packets_to_strip > 0;
         self.packets_to_strip = self.packets_to_strip.saturating_sub(1);
         strips
+    }
+
+    /// A long tone has its echo as long as it lasts.
+    fn remember(&mut self, now: Instant, key: Key) {
+        match self.keys.back_mut().filter(|(_, last)| same(last, &key)) {
+            Some((at, _)) => *at = now,
+            None => {
+                if self.keys.len() == KEYS_MAX {
+                    self.keys.pop_front();
+                }
+                self.keys.push_back((now, key));
+            }
+        }
     }
 
     /// May this key of the caller's sound be the agent's own, come back?
@@ -99,7 +91,7 @@ mod tests {
         for (key, lead) in b"0123456789*#".iter().flat_map(|key| (0..160).step_by(13).map(|lead| (*key, lead))) {
             for (level_dbm0, twist_db, duration_ms) in [(-6.0, 0.0, 200), (-28.0, 4.0, 60), (-14.0, -8.0, 100)] {
                 let shape = Shape { level_dbm0, twist_db, duration_ms, ..Shape::default() };
-                let stripped = stripped(&mut AgentTones::new(), start(), key, lead, shape);
+                let stripped = stripped(&mut AgentTones::default(), start(), key, lead, shape);
                 let packets = (lead + usize::from(duration_ms) * 8).div_ceil(160);
                 assert!(stripped[1..packets].iter().all(|stripped| *stripped), "{} {lead} {shape:?}", char::from(key));
                 assert!(!stripped[packets + usize::from(HANG_OVER_PACKETS)]);
@@ -109,20 +101,11 @@ mod tests {
 
     #[test]
     fn a_key_is_an_echo_for_a_while() {
-        let (mut tones, begin) = (AgentTones::new(), start());
+        let (mut tones, begin) = (AgentTones::default(), start());
         stripped(&mut tones, begin, b'5', 0, Shape { duration_ms: 200, ..Shape::default() });
         let is_echo = |ms: u32, key: u8| tones.is_echo(begin + ms * MS, &Key::from_char(key).unwrap());
         // The tone's last packet began at 180 ms.
         assert!([100, 200, 780].into_iter().all(|ms| is_echo(ms, b'5')));
         assert!(!is_echo(200, b'7') && !is_echo(781, b'5'));
-    }
-
-    #[test]
-    fn another_masked_time_begins_with_nothing() {
-        let mut tones = AgentTones::new();
-        stripped(&mut tones, start(), b'5', 0, Shape::default());
-        tones.start_anew();
-        assert!(!tones.is_echo(start(), &Key::from_char(b'5').unwrap()));
-        assert!(!tones.hear(start(), &[0; 160]));
     }
 }

@@ -48,8 +48,6 @@ const HARD_DBM0: f32 = -46.0;
 pub struct Verdict {
     /// All that has not been sent must be masked.
     pub suspicious: bool,
-    /// Keys are being pressed, or something very like it.
-    pub strong: bool,
     /// So many samples after this hop must be masked too.
     pub hang: u32,
 }
@@ -104,7 +102,7 @@ impl Gate {
         self.scores = [middle, newest, score];
         let suspicious = works(Stage::Gate) && (hard || score > self.limit());
         self.was_suspicious = suspicious;
-        Verdict { suspicious, strong: suspicious && (hard || score > STRONG), hang: self.hang(suspicious, score) }
+        Verdict { suspicious, hang: self.hang(suspicious, score) }
     }
 
     fn limit(&self) -> f32 {
@@ -147,5 +145,55 @@ impl Gate {
         let score = NET.score(&features) + QUIET_MORE * quiet;
         // What is no number must not pass for a quiet sound.
         if score.is_nan() { f32::INFINITY } else { score }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtmf::{Shape, tone};
+    use std::f32::consts::TAU;
+
+    /// Which hops are suspicious.
+    fn suspected(sound: &[i16]) -> Vec<bool> {
+        let mut gate = Gate::new();
+        sound.as_chunks::<HOP>().0.iter().map(|hop| gate.hear(hop).suspicious).collect()
+    }
+
+    /// From the first decision whose long window it fills to the last one before it ends.
+    #[test]
+    fn every_key_is_suspected_as_soon_as_it_fills_a_window() {
+        for (key, lead) in b"0123456789*#".iter().flat_map(|key| [0, 7, 40, 79].map(|lead| (*key, lead))) {
+            for detune in [0.985, 1.0, 1.015] {
+                for (level_dbm0, twist_db, duration_ms) in [(-6.0, 0.0, 40), (-20.0, 4.0, 60), (-28.0, -8.0, 100)] {
+                    let shape = Shape { level_dbm0, twist_db, detune, duration_ms };
+                    let sound = [vec![0; 800 + lead], tone(key, shape).unwrap()].concat();
+                    let (first, last) = ((800 + lead + 160).div_ceil(HOP) - 1, sound.len() / HOP);
+                    let suspected = suspected(&sound);
+                    assert!(suspected[first..last].iter().all(|hop| *hop), "{} {lead} {shape:?}", char::from(key));
+                    assert!(suspected[..10].iter().all(|hop| !hop));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn silence_noise_and_single_tones_are_not_suspected() {
+        let mut seed = 1u32;
+        let mut noise = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            i16::try_from(seed >> 18).unwrap() - 8192
+        };
+        let noise: Vec<i16> = (0..80_000).map(|_| noise()).collect();
+        let sine = |hertz: f32| {
+            (0..8000u16).map(move |n| crate::number::sample(8000.0 * (TAU * hertz * f32::from(n) / 8000.0).sin()))
+        };
+        for hertz in [425.0, 520.0, 941.0, 1100.0, 1209.0, 2100.0] {
+            let count = suspected(&sine(hertz).collect::<Vec<i16>>()).into_iter().filter(|hop| *hop).count();
+            assert_eq!(count, 0, "{hertz} Hz");
+        }
+        for sound in [vec![0; 8000], noise] {
+            assert!(suspected(&sound).iter().all(|hop| !hop));
+        }
     }
 }

@@ -70,6 +70,18 @@ pub struct Remote {
     pub receives: bool,
 }
 
+impl Remote {
+    /// A peer of G.711 under its static payload type (RFC 3551), both ways and without telephone-event.
+    pub fn g711(address: SocketAddr, codec: Codec) -> Self {
+        let payload_type = match codec {
+            Codec::Pcmu => 0,
+            Codec::Pcma => 8,
+        };
+        let event_clock = EventClock::default();
+        Self { address, codec, payload_type, telephone_event: None, event_clock, sends: true, receives: true }
+    }
+}
+
 /// The clock of a telephone-event payload type (RFC 4733 section 2.1): its timestamps and durations count so fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventClock {

@@ -5,6 +5,7 @@
 //! comes after all.
 
 use crate::FRAME_SAMPLES;
+use crate::agenttones::AgentTones;
 use crate::beeps::Beeps;
 use crate::interface::{Policy, Witnessed};
 use crate::natural::{Frame, GRAIN, Natural};
@@ -61,6 +62,8 @@ pub(crate) struct Mask {
     /// The next packet of the agent leg is the first of the mask.
     pub(crate) first: bool,
     pub(crate) quiet: Quiet,
+    /// Listens to the agent.
+    pub(crate) agent_tones: AgentTones,
     witness: Witness,
     /// Something was sent that the witness has not heard.
     pub(crate) unheard: bool,
@@ -109,6 +112,7 @@ impl Mask {
             muted: false,
             first: true,
             quiet: Quiet::new(now),
+            agent_tones: AgentTones::default(),
             witness: Witness::new(),
             unheard: false,
             witnessed: before,

@@ -3,7 +3,6 @@
 mod caller;
 mod masked;
 
-use crate::agenttones::AgentTones;
 use crate::inband::InBand;
 use crate::interface::{Command, Config, Event, Output, Remote, Side, Stats, Witnessed};
 use crate::keys::Keys;
@@ -32,7 +31,6 @@ pub struct Session {
     keys: Keys,
     pairing: Pairing,
     inband: InBand,
-    agent_tones: AgentTones,
     habits: Habits,
     /// On a secured line only, so that an open one is small.
     mask: Option<Box<Mask>>,
@@ -63,7 +61,6 @@ impl Session {
             keys: Keys::new(),
             pairing: Pairing::new(),
             inband: InBand::new(),
-            agent_tones: AgentTones::new(),
             habits: Habits::default(),
             mask: None,
             open_line: OpenLine::default(),
@@ -162,9 +159,14 @@ impl Session {
         let from = self.agent.remote().copied();
         let masked = self.mask.is_some() && masking_enabled();
         let passes = !masked || matches!(arrived.media, Media::Audio(_));
-        let stripped = from.is_some_and(|from| self.listen_to_agent(now, &from, &arrived.media, masked));
-        let silence = from.map_or([0; PAYLOAD_MAX], |from| [g711::encode(from.codec, 0); PAYLOAD_MAX]);
-        let arrived = if stripped { arrived.silenced(&silence) } else { arrived };
+        let silence;
+        let arrived = match from.filter(|from| self.listen_to_agent(now, from, &arrived.media)) {
+            Some(from) => {
+                silence = [g711::encode(from.codec, 0); PAYLOAD_MAX];
+                arrived.silenced(&silence)
+            }
+            None => arrived,
+        };
         let to = self.caller.receiver().zip(from);
         let packet = to.and_then(|(to, from)| relay(&mut self.to_caller, now, &arrived, &from, to, passes));
         match (packet, self.caller.receiver()) {
@@ -178,16 +180,17 @@ impl Session {
     }
 
     /// Records the agent; true if there is a key's tone which the caller must not hear.
-    fn listen_to_agent(&mut self, now: Instant, from: &Remote, media: &Media<'_>, masked: bool) -> bool {
+    fn listen_to_agent(&mut self, now: Instant, from: &Remote, media: &Media<'_>) -> bool {
         let Media::Audio(payload) = media else { return false };
-        if !masked && self.recorder.is_none() {
+        let mask = self.mask.as_mut().filter(|_| masking_enabled());
+        if mask.is_none() && self.recorder.is_none() {
             return false;
         }
         let samples = Samples::decode(from, payload);
         if let Some(recorder) = &mut self.recorder {
             recorder.said.push(samples.as_slice());
         }
-        masked && self.agent_tones.hear(now, samples.as_slice())
+        mask.is_some_and(|mask| mask.agent_tones.hear(now, samples.as_slice()))
     }
 
     fn event(&mut self, event: Event) {

@@ -33,7 +33,7 @@ pub(crate) use tests::works;
 mod tests {
     use super::Stage;
     use crate::dtmf::{Shape, tone};
-    use crate::interface::{Codec, Command, Config, Event, EventClock, Output, Policy, Remote, Side, Witnessed};
+    use crate::interface::{Codec, Command, Config, Event, Output, Policy, Remote, Side, Witnessed};
     use crate::keys::tests::start;
     use crate::rtp::{self, Header, Packet};
     use crate::session::Session;
@@ -127,9 +127,7 @@ mod tests {
     }
 
     fn remote(host: u8) -> Remote {
-        let (codec, payload_type, event_clock) = (Codec::Pcmu, 0, EventClock::default());
-        let address = ([192, 0, 2, host], 4000).into();
-        Remote { address, codec, payload_type, telephone_event: Some(101), event_clock, sends: true, receives: true }
+        Remote { telephone_event: Some(101), ..Remote::g711(([192, 0, 2, host], 4000).into(), Codec::Pcmu) }
     }
 
     /// Every key alone and as the first one, wherever in a packet it begins, while these stages fail.

@@ -1,127 +1,8 @@
-//! Key tones in sound. [`Suspicion`] errs on the side of hearing one; [`decode`] names keys, offline.
-//!
-//! The two are different on purpose: masking rests on suspicion, naming on proof.
+//! Names the key tones in sound, offline and rather one too many: for checks, which must not share the code that they judge.
 
 use crate::dtmf::{HIGH, KEYPAD, LOW};
 use crate::number::{RATE, power};
 use std::f32::consts::TAU;
-
-/// Samples of one block: 10 ms, short enough that a tone 2 % off its frequency loses less than 2 dB.
-const BLOCK: u8 = 80;
-/// The weakest pair of tones that is suspected.
-const SUSPECTED_DBM0: f32 = -35.0;
-/// The part of all energy that the pair must have, and the part of the pair that its weaker tone must have.
-const SUSPECTED_SHARE: f32 = 0.55;
-const SUSPECTED_WEAKER: f32 = 0.05;
-
-/// Listens for anything like a key tone, in windows of 20 ms every 10 ms.
-///
-/// Recall before precision: loud voiced speech is suspected now and then.
-pub struct Suspicion {
-    coefficients: [f32; 8],
-    block: Block,
-    filled: u8,
-    before: Heard,
-}
-
-/// Goertzel's filters, half way through a block.
-#[derive(Clone, Copy, Default)]
-struct Block {
-    first: [f32; 8],
-    second: [f32; 8],
-    energy: f32,
-}
-
-/// What was in a block: squared magnitudes and energy.
-#[derive(Clone, Copy, Default)]
-struct Heard {
-    low: [f32; 4],
-    high: [f32; 4],
-    energy: f32,
-}
-
-impl Default for Suspicion {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Suspicion {
-    /// One that has heard nothing.
-    pub fn new() -> Self {
-        let [a, b, c, d] = LOW.map(|hertz| coefficient(f32::from(hertz)));
-        let [e, f, g, h] = HIGH.map(|hertz| coefficient(f32::from(hertz)));
-        let coefficients = [a, b, c, d, e, f, g, h];
-        Self { coefficients, block: Block::default(), filled: 0, before: Heard::default() }
-    }
-
-    /// Hears samples; true if a window that ended in them is suspicious.
-    pub fn push(&mut self, samples: &[i16]) -> bool {
-        let mut suspicious = false;
-        let mut rest = samples;
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(usize::from(BLOCK - self.filled)));
-            self.block = self.block.hear(&self.coefficients, now);
-            self.filled += u8::try_from(now.len()).unwrap_or(BLOCK);
-            if self.filled == BLOCK {
-                suspicious |= self.finish_block();
-            }
-            rest = later;
-        }
-        suspicious
-    }
-
-    fn finish_block(&mut self) -> bool {
-        let heard = self.block.finish(&self.coefficients);
-        let suspicious = is_suspicious(&self.before, &heard);
-        (self.before, self.block, self.filled) = (heard, Block::default(), 0);
-        suspicious
-    }
-}
-
-fn coefficient(hertz: f32) -> f32 {
-    2.0 * (TAU * hertz / f32::from(u16::try_from(RATE).unwrap_or(u16::MAX))).cos()
-}
-
-impl Block {
-    /// By value, so that the filters' states stay in registers over the whole block.
-    fn hear(mut self, coefficients: &[f32; 8], samples: &[i16]) -> Self {
-        for sample in samples {
-            let sample = f32::from(*sample);
-            self.energy += sample * sample;
-            let mut next = [sample; 8];
-            for ((next, coefficient), (first, second)) in
-                next.iter_mut().zip(coefficients).zip(self.first.iter().zip(&self.second))
-            {
-                *next += coefficient * first - second;
-            }
-            (self.second, self.first) = (self.first, next);
-        }
-        self
-    }
-
-    fn finish(&self, coefficients: &[f32; 8]) -> Heard {
-        let mut magnitudes = [0.0; 8];
-        for (to, ((first, second), coefficient)) in
-            magnitudes.iter_mut().zip(self.first.iter().zip(&self.second).zip(coefficients))
-        {
-            *to = first * first + second * second - coefficient * first * second;
-        }
-        let [a, b, c, d, e, f, g, h] = magnitudes;
-        Heard { low: [a, b, c, d], high: [e, f, g, h], energy: self.energy }
-    }
-}
-
-fn is_suspicious(before: &Heard, now: &Heard) -> bool {
-    let best = |before: &[f32; 4], now: &[f32; 4]| before.iter().zip(now).map(|(a, b)| a + b).fold(0.0, f32::max);
-    let (low, high) = (best(&before.low, &now.low), best(&before.high, &now.high));
-    let length = f32::from(BLOCK);
-    // The energy that a steady tone of this magnitude has in a block.
-    let pair = 2.0 * (low + high) / length;
-    pair >= 2.0 * length * power(SUSPECTED_DBM0)
-        && pair >= SUSPECTED_SHARE * (before.energy + now.energy)
-        && low.min(high) >= SUSPECTED_WEAKER * (low + high)
-}
 
 /// Samples of a window of [`decode`], and between two windows.
 const WINDOW: usize = 160;
@@ -180,7 +61,8 @@ fn strongest(group: &[u16; 4], window: &[i16]) -> Option<(usize, f32)> {
 
 /// The squared magnitude of one frequency (Goertzel).
 fn magnitude(hertz: f32, window: &[i16]) -> f32 {
-    let coefficient = coefficient(hertz);
+    let rate = f32::from(u16::try_from(RATE).unwrap_or(u16::MAX));
+    let coefficient = 2.0 * (TAU * hertz / rate).cos();
     let (first, second) = window
         .iter()
         .fold((0.0, 0.0), |(first, second), sample| (f32::from(*sample) + coefficient * first - second, first));
@@ -222,19 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_suspected_within_its_first_twenty_milliseconds() {
-        for shape in shapes() {
-            for (key, lead) in KEYS.iter().flat_map(|key| [0, 7, 40, 79].map(|lead| (*key, lead))) {
-                let mut suspicion = Suspicion::new();
-                assert!(!suspicion.push(&vec![0; lead]));
-                let tone = tone(key, shape).unwrap();
-                assert!(suspicion.push(&tone[..160]), "{shape:?} {lead}");
-            }
-        }
-    }
-
-    #[test]
-    fn silence_noise_and_single_tones_are_neither_key_nor_suspicion() {
+    fn silence_noise_and_single_tones_are_no_key() {
         let mut seed = 1u32;
         let mut noise = || {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -247,7 +117,6 @@ mod tests {
         let single: Vec<i16> = [425.0, 520.0, 941.0, 1100.0, 1209.0, 2100.0].into_iter().flat_map(sine).collect();
         for sound in [vec![0; 8000], noise, single] {
             assert_eq!(decode(&sound), "");
-            assert!(!Suspicion::new().push(&sound));
         }
     }
 }

@@ -12,8 +12,9 @@
 //! and above (noise) says nothing of a key, and the two frequencies lie further apart then, where prediction is
 //! less disturbed by noise.
 
-use crate::dtmf::{HIGH, LOW};
+use crate::dtmf::{HIGH, KEYPAD, LOW};
 use crate::number::power;
+use card::Key;
 use std::f32::consts::TAU;
 use std::ops::{Add, Mul, Sub};
 
@@ -78,6 +79,8 @@ pub struct Witness {
     /// The key of the last look, and what speaks for it.
     key: Option<(usize, usize)>,
     evidence: f32,
+    /// The key of the purest look at what was heard last.
+    purest: Option<(usize, usize)>,
 }
 
 impl Default for Witness {
@@ -99,12 +102,14 @@ impl Witness {
             energies: [0.0; HOPS],
             key: None,
             evidence: 0.0,
+            purest: None,
         }
     }
 
     /// Hears samples, a frame or any number of them.
     pub fn push(&mut self, samples: &[i16]) -> Heard {
         let mut heard = Heard::default();
+        self.purest = None;
         let mut rest = samples;
         while !rest.is_empty() {
             let room = self.input.get_mut(self.filled..).unwrap_or_default();
@@ -118,10 +123,18 @@ impl Witness {
                 self.sum();
                 let tones = self.tones();
                 heard.suspicious |= self.count(tones.as_ref());
-                heard.explained = heard.explained.max(tones.map_or(0.0, |tones| tones.held));
+                if let Some(tones) = tones.filter(|tones| tones.held > heard.explained) {
+                    (heard.explained, self.purest) = (tones.held, Some(tones.key));
+                }
             }
         }
         heard
+    }
+
+    /// Which key it was that explained most of what was heard last. For the agent's own sound, which is no secret.
+    pub(crate) fn key(&self) -> Option<Key> {
+        let (row, column) = self.purest?;
+        Key::from_char(u8::try_from(KEYPAD.get(row)?.get(column).copied()?).ok()?)
     }
 
     /// True if these tones and those of the looks before are a key.

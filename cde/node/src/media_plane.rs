@@ -93,16 +93,7 @@ mod tests {
         {
         }
         for (side, port) in [(Side::Caller, port + 10), (Side::Agent, port + 11)] {
-            let (codec, payload_type, telephone_event) = (Codec::Pcmu, 0, None);
-            let remote = Remote {
-                address: local(port),
-                codec,
-                payload_type,
-                telephone_event,
-                event_clock: media::EventClock::default(),
-                sends: true,
-                receives: true,
-            };
+            let remote = Remote::g711(local(port), Codec::Pcmu);
             order(plane, number, MediaOrder::Command(Command::Connect { side, remote }));
         }
     }

@@ -166,16 +166,7 @@ fn local(port: u16) -> SocketAddr {
 }
 
 fn remote(port: u16) -> Remote {
-    let (codec, payload_type, telephone_event) = (Codec::Pcmu, 0, Some(101));
-    Remote {
-        address: local(port),
-        codec,
-        payload_type,
-        telephone_event,
-        event_clock: media::EventClock::default(),
-        sends: true,
-        receives: true,
-    }
+    Remote { telephone_event: Some(101), ..Remote::g711(local(port), Codec::Pcmu) }
 }
 
 #[cfg(test)]

@@ -194,9 +194,7 @@ type Timed<T> = Vec<(u32, T)>;
 #[cfg(test)]
 pub(crate) fn pressed(keys: &str, press: Press, events: u8) -> (Timed<Vec<u8>>, Timed<String>) {
     let address = ([10, 0, 0, 2], 10_000).into();
-    let (codec, telephone_event) = (Codec::Pcmu, Some(events));
-    let event_clock = media::EventClock::default();
-    let remote = Remote { address, codec, payload_type: 0, telephone_event, event_clock, sends: true, receives: true };
+    let remote = Remote { telephone_event: Some(events), ..Remote::g711(address, Codec::Pcmu) };
     let mut mouth = Mouth::new(0x0102_0304, false);
     mouth.press(keys, press);
     let (mut packets, mut infos) = (Vec::new(), Vec::new());

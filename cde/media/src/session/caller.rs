@@ -201,7 +201,7 @@ impl Session {
 
     /// A key in the sound. Where the caller's keys come by another way too, that one is waited for.
     fn tone(&mut self, now: Instant, mut toned: Toned) {
-        toned.doubtful |= self.agent_tones.is_echo(now, &toned.key);
+        toned.doubtful |= self.mask.as_ref().is_some_and(|mask| mask.agent_tones.is_echo(now, &toned.key));
         // Proof of a key that the gate has not even suspected: it does not work.
         if !toned.doubtful && self.mask.as_mut().is_some_and(|mask| mask.lets_a_key_through()) {
             self.event(Event::LeakSuspected);

@@ -23,7 +23,6 @@ impl Session {
                 self.cut();
                 self.mask = Some(Box::new(Mask::new(now, policy, self.last_heard, self.witnessed)));
                 self.inband.start_anew();
-                self.agent_tones.start_anew();
                 self.open_line.start_anew();
                 self.event(Event::Masking { policy });
             }
@@ -242,9 +241,7 @@ mod tests {
     fn a_frame_that_sounds_like_a_key_is_never_sent_and_mutes_the_agent_until_secured_again() {
         let mut session = Session::new(start(), Config { seed: [0; 32], record: false });
         let address = ([192, 0, 2, 2], 5000).into();
-        let (codec, payload_type, telephone_event) = (Codec::Pcmu, 0, None);
-        let event_clock = crate::EventClock::default();
-        let remote = Remote { address, codec, payload_type, telephone_event, event_clock, sends: true, receives: true };
+        let remote = Remote::g711(address, Codec::Pcmu);
         session.handle_command(start(), Command::Connect { side: Side::Agent, remote });
         session.handle_command(start(), Command::Secure { policy: Policy::Strict });
         while session.poll_output().is_some() {}

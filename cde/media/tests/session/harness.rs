@@ -4,9 +4,7 @@
 use card::Key;
 use media::event::EventSender;
 use media::rtp::{self, Header};
-use media::{
-    Codec, Command, Config, Event, EventClock, Output, Packet, RecordFrame, Remote, Session, Side, Stats, g711,
-};
+use media::{Codec, Command, Config, Event, Output, Packet, RecordFrame, Remote, Session, Side, Stats, g711};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -20,15 +18,7 @@ pub(crate) fn ms(ms: u64) -> Duration {
 
 pub(crate) fn remote(side: Side) -> Remote {
     let address = if side == Side::Caller { CALLER } else { AGENT }.parse().unwrap();
-    Remote {
-        address,
-        codec: Codec::Pcmu,
-        payload_type: 0,
-        telephone_event: Some(EVENTS),
-        event_clock: EventClock::default(),
-        sends: true,
-        receives: true,
-    }
+    Remote { telephone_event: Some(EVENTS), ..Remote::g711(address, Codec::Pcmu) }
 }
 
 /// A packet that a leg got, with when.
