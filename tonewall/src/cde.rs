@@ -17,16 +17,19 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    // First thing, before any thread and any secret.
+    let config = node::Config::load(&arguments.folder.path.join("cde.toml"));
+    // The last thing that needs a right, if it was given one.
+    let sockets = config.as_ref().map_or_else(|_| node::MediaSockets::own(1), node::MediaSockets::prepare);
+    // Before any thread and any secret.
     node::harden().context("hardening")?;
     log();
     crypto();
-    let mut config = node::Config::load(&arguments.folder.path.join("cde.toml"))?;
+    let mut config = config?;
     config.door.office_uid = arguments.office_uid.or(config.door.office_uid);
     let places = node::Places::new(&config, &arguments.folder.path);
     run_to_end(async {
         let stop = stop::signal_to_stop(arguments.supervised)?;
-        node::run(config, places, stop, |sip| tell(&format!("cde: ready, SIP on udp {sip}"))).await?;
+        node::run(config, places, sockets, stop, |sip| tell(&format!("cde: ready, SIP on udp {sip}"))).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

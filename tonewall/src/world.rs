@@ -6,7 +6,7 @@ use anyhow::Context;
 use lab::desk::{Desk, text};
 use lab::line::Line;
 use lab::phone::{self, Event, Press};
-use node::config::{Masking, Media};
+use node::config::{Masking, Media, Steering};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -234,14 +234,18 @@ fn cde_toml(places: &Places, media: &Media, recordings: Option<&Path>) -> String
 
 /// Every key is named, so that a new one cannot be forgotten here.
 fn media_toml(media: &Media) -> String {
-    let Media { address, first_port, last_port, threads, masking } = media;
+    let Media { address, first_port, last_port, threads, steering, masking } = media;
+    let steering = match steering {
+        Steering::Auto => "auto",
+        Steering::Off => "off",
+    };
     let masking = match masking {
         Masking::Natural => "natural",
         Masking::Strict => "strict",
     };
     format!(
         "[media]\naddress = \"{address}\"\nfirst_port = {first_port}\nlast_port = {last_port}\nthreads = {threads}\n\
-         masking = \"{masking}\"\n"
+         steering = \"{steering}\"\nmasking = \"{masking}\"\n"
     )
 }
 

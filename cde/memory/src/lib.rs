@@ -9,11 +9,14 @@
 //! - [`arena`]: slots in `memfd_secret` pages, else `mlock`ed ones.
 //! - [`mod@wipe`]: wiping, and the allocator that wipes what libraries free.
 //! - [`process`]: no core dumps, no ptrace by others, no capability.
+//! - `user`: a process of another user, with the few capabilities that it needs at its start.
 
 pub mod arena;
 pub mod process;
+mod user;
 pub mod wipe;
 
 pub use arena::{Exhausted, Protection, SLOT_BYTES, Slot, protection};
 pub use process::{HardenError, harden};
+pub use user::{Capability, User, run_as};
 pub use wipe::{WipingAllocator, wipe};

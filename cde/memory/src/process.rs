@@ -59,11 +59,21 @@ struct CapWord {
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 fn drop_capabilities() -> Result<(), HardenError> {
+    // Those that other programs would begin with go with those that are held.
+    set_capabilities(0).map_err(|source| HardenError { step: "capset", source })
+}
+
+/// Holds exactly these of the capabilities that it holds, and lets other programs inherit them.
+pub(crate) fn set_capabilities(set: u64) -> std::io::Result<()> {
     let header = CapHeader { version: CAPABILITY_VERSION_3, pid: 0 };
-    let none = [CapWord { effective: 0, permitted: 0, inheritable: 0 }; 2];
+    let word = |half: u64| {
+        let bits = u32::try_from(half & u64::from(u32::MAX)).unwrap_or(0);
+        CapWord { effective: bits, permitted: bits, inheritable: bits }
+    };
+    let words = [word(set), word(set >> 32)];
     // SAFETY: both pointers lead to valid structures of the layout that version 3 asks for.
-    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
-    check("capset", libc::c_int::from(result != 0))
+    let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, words.as_ptr()) };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

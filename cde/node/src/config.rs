@@ -58,6 +58,8 @@ pub struct Media {
     pub last_port: u16,
     /// Media threads; 0 means one a core.
     pub threads: usize,
+    /// How packets come to these threads.
+    pub steering: Steering,
     /// How lines are masked but for the security code, which is always masked strictly.
     pub masking: Masking,
 }
@@ -73,6 +75,17 @@ pub enum Masking {
     Strict,
 }
 
+/// `steering` of `[media]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Steering {
+    /// By one socket a thread where the process may, else by a socket a port.
+    #[default]
+    Auto,
+    /// By a socket a port.
+    Off,
+}
+
 impl Default for Media {
     fn default() -> Self {
         Self {
@@ -80,6 +93,7 @@ impl Default for Media {
             first_port: 10_000,
             last_port: 19_999,
             threads: 0,
+            steering: Steering::default(),
             masking: Masking::default(),
         }
     }

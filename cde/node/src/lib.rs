@@ -28,7 +28,8 @@ mod seeds;
 pub use charge::ChargerError;
 pub use config::{Config, ConfigError};
 pub use journal::JournalError;
-pub use memory::{WipingAllocator, harden};
+pub use media_plane::MediaSockets;
+pub use memory::{Capability, User, WipingAllocator, harden, run_as};
 
 use aws_lc_rs::hmac;
 use board::{Inbox, Outbox};
@@ -104,6 +105,7 @@ impl Places {
 pub async fn run(
     config: Config,
     places: Places,
+    sockets: MediaSockets,
     stop: watch::Receiver<bool>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), NodeError> {
@@ -118,8 +120,8 @@ pub async fn run(
     let recorder = Recorder::start(places.recordings.clone()).map_err(io("recordings folder"))?;
     let record = recorder.records();
     udp::raise_open_files().map_err(io("limit of open files"))?;
-    let threads = threads(&config);
-    let (media, reports) = MediaPlane::start(threads, &recorder).map_err(io("media threads"))?;
+    let trouble = sockets.trouble.clone();
+    let (media, reports) = MediaPlane::start(sockets, &recorder).map_err(io("media threads"))?;
     let socket = UdpSocket::bind(config.sip.listen).await.map_err(io(format!("SIP on udp {}", config.sip.listen)))?;
     let sip = socket.local_addr().map_err(io("SIP socket"))?;
     let (asks, asked) = mpsc::channel(256);
@@ -130,7 +132,7 @@ pub async fn run(
         journal: journal.clone(),
         asks,
         office_uid: config.door.office_uid.unwrap_or(own_uid),
-        warnings: warnings(&config, own_uid),
+        warnings: warnings(&config, own_uid).into_iter().chain(trouble).collect(),
     };
     // The door has a stop of its own: while calls are drained, their agents need the desk.
     let (close_door, door_closes) = watch::channel(false);
@@ -148,13 +150,6 @@ pub async fn run(
     // A panic in it would have been logged.
     let _ = serving.await;
     Ok(())
-}
-
-fn threads(config: &Config) -> usize {
-    match config.media.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        set => set,
-    }
 }
 
 /// What `/readyz` must say of this installation.

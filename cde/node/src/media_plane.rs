@@ -7,7 +7,10 @@
 //! - An order that finds its queue full is refused; the call machine then has no confirmation, and the line is not
 //!   reported as anything that it is not.
 
+mod lanes;
 mod worker;
+
+pub use lanes::MediaSockets;
 
 use crate::recorder::Recorder;
 use call::{MediaOrder, MediaReport};
@@ -44,11 +47,13 @@ pub(crate) struct MediaPlane {
 
 impl MediaPlane {
     /// Starts the threads.
-    pub(crate) fn start(threads: usize, recorder: &Recorder) -> std::io::Result<(Self, mpsc::Receiver<Report>)> {
+    pub(crate) fn start(sockets: MediaSockets, recorder: &Recorder) -> std::io::Result<(Self, mpsc::Receiver<Report>)> {
+        sockets.tell();
+        let mut lanes = sockets.lanes.into_iter();
         let (reports, incoming) = mpsc::channel(REPORTS_MAX);
         let mut workers = Vec::new();
-        for number in 0..threads.max(1) {
-            let (sockets, waker) = Sockets::new()?;
+        for number in 0..sockets.threads.max(1) {
+            let (sockets, waker) = Sockets::new(lanes.next())?;
             let (sender, orders) = sync_channel(ORDERS_MAX);
             let worker = worker::Worker::new(sockets, orders, reports.clone(), recorder.clone());
             thread::Builder::new().name(format!("media-{number}")).spawn(move || worker.run())?;
@@ -117,7 +122,7 @@ mod tests {
     #[test]
     fn a_call_has_nothing_of_the_one_whose_place_it_takes() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(1, &recorder).unwrap();
+        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), &recorder).unwrap();
         open(&plane, &mut reports, 1, 30_500);
         open(&plane, &mut reports, 2, 30_502);
         order(&plane, 1, MediaOrder::Command(Command::Secure { policy: media::Policy::Strict }));
@@ -131,7 +136,7 @@ mod tests {
     #[test]
     fn a_report_that_finds_its_queue_full_is_kept() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(1, &recorder).unwrap();
+        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), &recorder).unwrap();
         open(&plane, &mut reports, 1, 30_520);
         for _ in 0..REPORTS_MAX + 100 {
             // On an open line this is answered at once. The thread's queue of orders may be full for a moment.

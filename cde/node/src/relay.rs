@@ -1,6 +1,6 @@
 //! Media sessions without SIP, on the same threads as a call's: for measuring what the media plane carries.
 
-use crate::media_plane::{MediaPlane, Report};
+use crate::media_plane::{MediaPlane, MediaSockets, Report};
 use crate::recorder::Recorder;
 use crate::seeds::Seeds;
 use crate::{NodeError, io};
@@ -27,6 +27,8 @@ pub struct Wanted {
     pub first_port: u16,
     /// Media threads.
     pub workers: usize,
+    /// A socket a port, whatever this process may.
+    pub own_sockets: bool,
 }
 
 /// The ports of one call, all on 127.0.0.1. Shown as one line: caller's and agent's, then the remote ones in that order.
@@ -79,7 +81,7 @@ impl Relay {
         let pairs = pairs(wanted.calls, wanted.first_port).ok_or_else(too_many).map_err(io("ports"))?;
         room_for(pairs.len())?;
         let recorder = Recorder::start(None).map_err(io("recorder"))?;
-        let (plane, reports) = MediaPlane::start(wanted.workers, &recorder).map_err(io("media threads"))?;
+        let (plane, reports) = MediaPlane::start(sockets(wanted, &pairs), &recorder).map_err(io("media threads"))?;
         let mut relay = Self { plane, reports, pairs: Vec::with_capacity(pairs.len()) };
         let seeds = Seeds::new();
         for pair in pairs {
@@ -137,6 +139,15 @@ impl Relay {
             }
         }
         Err(io("media thread")(std::io::Error::other("it has ended")))
+    }
+}
+
+fn sockets(wanted: Wanted, pairs: &[Pair]) -> MediaSockets {
+    match pairs.last() {
+        Some(last) if !wanted.own_sockets => {
+            MediaSockets::steered(Ipv4Addr::LOCALHOST.into(), (wanted.first_port, last.agent), wanted.workers)
+        }
+        _ => MediaSockets::own(wanted.workers),
     }
 }
 

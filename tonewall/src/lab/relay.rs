@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// Media threads; a call stays on one.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
+    /// A socket a port, even where packets could be steered to one socket a thread.
+    #[arg(long)]
+    own_sockets: bool,
     /// Where the ports of the calls are written, once all of them are open.
     #[arg(long, value_name = "FILE")]
     pairs: PathBuf,
@@ -42,8 +45,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     log();
-    let Arguments { calls, masked, first_port, .. } = *arguments;
-    let wanted = Wanted { calls, masked, first_port, workers: usize::from(arguments.workers) };
+    let Arguments { calls, masked, first_port, own_sockets, .. } = *arguments;
+    let wanted = Wanted { calls, masked, first_port, workers: usize::from(arguments.workers), own_sockets };
     runtime()?.block_on(async {
         let stop = stop::signal_to_stop(false)?;
         let relay = Relay::open(wanted).await?;

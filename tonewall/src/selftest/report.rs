@@ -30,8 +30,9 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn begin(configured: Option<&Media>) -> anyhow::Result<Self> {
         let media = configured.map(|media| {
-            let Media { address, first_port, last_port, threads, masking: _ } = media;
-            json!({"address": address, "first_port": first_port, "last_port": last_port, "threads": threads})
+            let Media { address, first_port, last_port, threads, steering, masking: _ } = media;
+            json!({"address": address, "first_port": first_port, "last_port": last_port, "threads": threads,
+                "steering": format!("{steering:?}").to_lowercase()})
         });
         let members = [
             ("kind", json!(KIND)),

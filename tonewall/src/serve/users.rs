@@ -14,6 +14,9 @@ const CDE: &str = "tonewall-cde";
 const OFFICE: &str = "tonewall-office";
 const DOOR: &str = "tonewall-door";
 const ROOT: u32 = 0;
+/// To steer packets (node::MediaSockets).
+const MEDIA_RIGHTS: &[node::Capability] =
+    &[node::Capability::NetAdmin, node::Capability::NetRaw, node::Capability::Bpf];
 
 /// Who runs what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +88,10 @@ impl Users {
     pub(crate) fn apply(self, command: &mut Command, side: &str) {
         let Self::Two { cde, office, door } = self else { return };
         let (uid, flag, peer) = if side == "cde" { (cde, "--office-uid", office) } else { (office, "--cde-uid", cde) };
-        command.uid(uid).gid(door).arg(flag).arg(peer.to_string());
+        command.arg(flag).arg(peer.to_string());
+        // The cde gives them up once its media sockets stand.
+        let keeps = if side == "cde" { MEDIA_RIGHTS } else { &[] };
+        node::run_as(command.as_std_mut(), node::User { uid, gid: door }, keeps);
     }
 }
 

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+/// CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF.
+const MEDIA_RIGHTS: u64 = 1 << 12 | 1 << 13 | 1 << 39;
 const GROUP: &str = "tonewall-door";
 const USERS: [&str; 2] = ["tonewall-cde", "tonewall-office"];
 const TOOL_MAX: Duration = Duration::from_secs(15);
@@ -104,6 +106,11 @@ async fn started_as_root_the_office_cannot_reach_what_the_cde_keeps() -> anyhow:
     let group = id_of("group", GROUP).await.unwrap();
     processes(&stage, cde, office).await?;
     files(&stage, cde, office, group).await?;
+    // The rights that the cde gave up it had for this, where root has them itself.
+    let held = status_line(std::process::id(), "CapEff").and_then(|held| u64::from_str_radix(&held, 16).ok());
+    if held.is_some_and(|held| held & MEDIA_RIGHTS == MEDIA_RIGHTS) {
+        file_says(&stage.folder.join("serve.log"), "steered to one socket a thread", TOOL_MAX).await?;
+    }
 
     // And it works: a payment under two users.
     let desk = stage.desk("1001").await?;

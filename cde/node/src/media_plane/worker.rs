@@ -80,6 +80,7 @@ impl Worker {
 
     /// Runs until the handle is gone.
     pub(super) fn run(mut self) {
+        udp::sleep_exactly();
         loop {
             loop {
                 match self.orders.try_recv() {
@@ -97,7 +98,7 @@ impl Worker {
                 tracing::error!(%error, "media: waiting for packets failed; all lines of this thread fall silent");
                 return;
             }
-            self.state.handle_timeouts(&self.sockets, clock::now());
+            self.state.handle_timeouts(&mut self.sockets, clock::now());
             self.state.flush();
             self.close_overloaded();
         }
@@ -113,7 +114,7 @@ impl Worker {
                 {
                     self.sockets.connect(port, remote.address);
                 }
-                self.state.handle_command(&self.sockets, now, order.call, command);
+                self.state.handle_command(&mut self.sockets, now, order.call, command);
             }
             MediaOrder::Close => self.close(order.call),
         }
@@ -202,19 +203,19 @@ impl State {
         if self.backlog.is_empty() { timer.min(IDLE) } else { timer.min(Duration::from_millis(5)) }
     }
 
-    fn handle_packet(&mut self, sockets: &Sockets, now: Instant, port: Port, from: SocketAddr, bytes: &[u8]) {
+    fn handle_packet(&mut self, sockets: &mut Sockets, now: Instant, port: Port, from: SocketAddr, bytes: &[u8]) {
         if let Some((place, side)) = self.ports.get(port.index()).copied().flatten() {
             self.with(sockets, place, |session| session.handle_packet(now, side, from, bytes));
         }
     }
 
-    fn handle_command(&mut self, sockets: &Sockets, now: Instant, call: CallId, command: media::Command) {
+    fn handle_command(&mut self, sockets: &mut Sockets, now: Instant, call: CallId, command: media::Command) {
         if let Some(place) = self.places.get(&call).copied() {
             self.with(sockets, place, |session| session.handle_command(now, command));
         }
     }
 
-    fn handle_timeouts(&mut self, sockets: &Sockets, now: Instant) {
+    fn handle_timeouts(&mut self, sockets: &mut Sockets, now: Instant) {
         while let Some(Reverse((at, place))) = self.timers.peek().copied()
             && at <= now
         {
@@ -238,7 +239,7 @@ impl State {
         entry.is_some_and(|entry| entry.timer.take().is_some())
     }
 
-    fn with(&mut self, sockets: &Sockets, place: usize, act: impl FnOnce(&mut Session)) {
+    fn with(&mut self, sockets: &mut Sockets, place: usize, act: impl FnOnce(&mut Session)) {
         let Some(entry) = self.calls.get_mut(place).and_then(Option::as_mut) else { return };
         act(&mut entry.session);
         let before = self.backlog.len();

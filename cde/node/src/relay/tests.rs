@@ -62,7 +62,7 @@ fn say(relay: (u16, u16), remote: (u16, u16)) -> Heard {
 
 /// What the agent got of the caller, and the caller of the agent.
 async fn both_ways(masked: bool, first_port: u16) -> (Heard, Heard) {
-    let relay = Relay::open(Wanted { calls: 1, masked, first_port, workers: 2 }).await.unwrap();
+    let relay = Relay::open(Wanted { calls: 1, masked, first_port, workers: 2, own_sockets: true }).await.unwrap();
     let Pair { caller, agent, caller_remote, agent_remote } = relay.pairs()[0];
     tokio::task::spawn_blocking(move || {
         let (sent, remote) = ((caller, agent), (caller_remote, agent_remote));
@@ -93,6 +93,7 @@ async fn a_masked_line_gives_the_agent_generated_sound_and_the_caller_the_agents
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_that_is_taken_is_named() {
     let _taken = UdpSocket::bind(local(30_403)).unwrap();
-    let relay = Relay::open(Wanted { calls: 3, masked: false, first_port: 30_400, workers: 1 }).await;
+    let relay =
+        Relay::open(Wanted { calls: 3, masked: false, first_port: 30_400, workers: 1, own_sockets: true }).await;
     assert!(relay.err().unwrap().to_string().contains("port 30403"));
 }
