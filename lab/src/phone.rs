@@ -99,7 +99,7 @@ impl Phone {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let endpoint = Endpoint::new(
             sip::Config {
-                local: config.sip,
+                local: vec![sip::Local::udp(config.sip)],
                 user_agent: "Tonewall-lab".to_owned(),
                 transactions_max: 64,
                 dialogs_max: 8,
@@ -154,7 +154,8 @@ impl Phone {
         let invite = Invite {
             to: NameAddr::new(target.clone()),
             target,
-            destination: Some(at),
+            destination: Some(sip::Peer::udp(at)),
+            tcp_when_large: false,
             from: NameAddr::new(from),
             headers: Vec::new(),
             body: Some(self.local.offer(self.origin)),
@@ -228,7 +229,7 @@ impl Phone {
 
     /// A SIP datagram came.
     pub fn handle_sip(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        self.endpoint.handle_datagram(now, from, bytes);
+        self.endpoint.handle_message(now, sip::Peer::udp(from), bytes);
         self.drain(now);
     }
 
@@ -265,7 +266,7 @@ impl Phone {
     fn drain(&mut self, now: Instant) {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
-                sip::Output::Send { to, bytes } => self.outputs.push_back(Output::Sip { to, bytes }),
+                sip::Output::Send { to, bytes } => self.outputs.push_back(Output::Sip { to: to.address, bytes }),
                 sip::Output::Event(event) => self.handle_event(now, event),
             }
         }

@@ -366,7 +366,7 @@ impl World {
             return;
         }
         if let Some(cde) = &mut self.cde {
-            cde.board.handle_datagram(self.now, from, bytes);
+            cde.board.handle_message(self.now, sip::Peer::udp(from), bytes);
         }
     }
 

@@ -21,7 +21,6 @@ use session::Relay;
 use setup::{Phase, Setup};
 use sip::{DialogId, Endpoint};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Instant;
 use wire::{
     Action, AuditAction, AuditEvent, CallId, CallSnapshot, CallState, Command, CommandId, Event, Extension, Origin,
@@ -148,8 +147,8 @@ impl Call {
         [self.caller.dialog, self.agent.dialog]
     }
 
-    pub(crate) fn ports(&self) -> (SocketAddr, SocketAddr) {
-        (self.caller.address, self.agent.address)
+    pub(crate) fn ports(&self) -> (u16, u16) {
+        (self.caller.address.port(), self.agent.address.port())
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -1,17 +1,20 @@
 //! Where calls may come from and go to.
 
 use payment::Rules;
+use sip::{Local, Peer, Transport};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use wire::{Extension, MerchantId};
 
 /// What the shell read from `cde.toml`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Our SIP address, as written into Via and Contact.
-    pub sip: SocketAddr,
+    /// Our SIP addresses, as written into Via and Contact: at most one for a transport and family.
+    pub sip: Vec<Local>,
     /// Our media address.
     pub media: IpAddr,
+    /// And the one of IPv6, where that is another.
+    pub media_v6: Option<Ipv6Addr>,
     /// First and last RTP port; a call uses two.
     pub ports: (u16, u16),
     /// Calls at once.
@@ -37,21 +40,27 @@ pub struct Trunk {
     pub name: String,
     /// Its address.
     pub ip: IpAddr,
-    /// Its port; without one, packets from any port are its, and calls go to 5060.
+    /// Its port; without one, datagrams from any port are its, and calls go to the transport's own. A connection comes from
+    /// any port in either case.
     pub port: Option<u16>,
+    /// How it is called. TLS means that nothing else is taken from it either, and TCP too; a trunk of datagrams may come over
+    /// TCP with what is too large for one.
+    pub transport: Transport,
+    /// Whether it takes such requests over TCP itself (RFC 3261 §18.1.1).
+    pub tcp_when_large: bool,
 }
 
-/// The SIP port of RFC 3261.
-const SIP_PORT: u16 = 5060;
-
 impl Trunk {
-    fn sends_from(&self, address: SocketAddr) -> bool {
-        self.ip == address.ip() && self.port.is_none_or(|port| port == address.port())
+    fn sends_from(&self, peer: Peer) -> bool {
+        let is_large = self.transport == Transport::Udp && peer.transport == Transport::Tcp;
+        let is_port = peer.transport.is_reliable() || self.port.is_none_or(|port| port == peer.address.port());
+        self.ip == peer.address.ip() && is_port && (peer.transport == self.transport || is_large)
     }
 
     /// Where calls to it go.
-    pub fn destination(&self) -> SocketAddr {
-        SocketAddr::new(self.ip, self.port.unwrap_or(SIP_PORT))
+    pub fn destination(&self) -> Peer {
+        let port = self.port.unwrap_or(self.transport.default_port());
+        Peer::new(self.transport, SocketAddr::new(self.ip, port))
     }
 }
 
@@ -85,7 +94,8 @@ pub enum OpenLineKeys {
 /// Where a call goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
-    pub(crate) destination: SocketAddr,
+    pub(crate) destination: Peer,
+    pub(crate) tcp_when_large: bool,
     pub(crate) extension: Extension,
     pub(crate) open_line_keys: OpenLineKeys,
 }
@@ -101,7 +111,7 @@ pub(crate) enum NoWay {
 
 impl Config {
     /// Where a call from this address to this number goes, and under which extension.
-    pub(crate) fn way(&self, from: SocketAddr, called: &str) -> Result<Way, NoWay> {
+    pub(crate) fn way(&self, from: Peer, called: &str) -> Result<Way, NoWay> {
         let sources: Vec<&str> =
             self.trunks.iter().filter(|trunk| trunk.sends_from(from)).map(|trunk| trunk.name.as_str()).collect();
         if sources.is_empty() {
@@ -114,7 +124,18 @@ impl Config {
             Some(extension) => extension.clone(),
             None => called.parse().map_err(|_| NoWay::NoRoute)?,
         };
-        Ok(Way { destination: trunk.destination(), extension, open_line_keys: route.open_line_keys })
+        Ok(Way {
+            destination: trunk.destination(),
+            tcp_when_large: trunk.tcp_when_large,
+            extension,
+            open_line_keys: route.open_line_keys,
+        })
+    }
+
+    /// Our media address for a peer there: of its family, where we have one.
+    pub(crate) fn media_toward(&self, peer: IpAddr) -> IpAddr {
+        let v6 = self.media_v6.map(IpAddr::V6);
+        [Some(self.media), v6].into_iter().flatten().find(|ip| ip.is_ipv4() == peer.is_ipv4()).unwrap_or(self.media)
     }
 }
 
@@ -123,7 +144,10 @@ mod tests {
     use super::*;
 
     fn config() -> Config {
-        let trunk = |name: &str, port| Trunk { name: name.to_owned(), ip: [127, 0, 0, 1].into(), port };
+        let trunk = |name: &str, port, transport| {
+            let (name, ip) = (name.to_owned(), [127, 0, 0, 1].into());
+            Trunk { name, ip, port, transport, tcp_when_large: false }
+        };
         let route = |prefix: &str, extension: Option<&str>| Route {
             from: "carrier".to_owned(),
             to: "pbx".to_owned(),
@@ -132,11 +156,12 @@ mod tests {
             open_line_keys: OpenLineKeys::Ignore,
         };
         Config {
-            sip: ([127, 0, 0, 1], 5060).into(),
+            sip: vec![Local::udp(([127, 0, 0, 1], 5060).into())],
             media: [127, 0, 0, 1].into(),
+            media_v6: None,
             ports: (10_000, 10_100),
             calls_max: 10,
-            trunks: vec![trunk("carrier", Some(5070)), trunk("pbx", Some(5080))],
+            trunks: vec![trunk("carrier", Some(5070), Transport::Udp), trunk("pbx", Some(5080), Transport::Udp)],
             routes: vec![route("44", None), route("4420", Some("1001"))],
             merchants: BTreeSet::new(),
             rules: Rules::default(),
@@ -147,17 +172,54 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_decides() {
-        let carrier = ([127, 0, 0, 1], 5070).into();
+        let carrier = Peer::udp(([127, 0, 0, 1], 5070).into());
         let way = config().way(carrier, "442071").unwrap();
-        assert_eq!((way.destination.port(), way.extension.as_str()), (5080, "1001"));
+        assert_eq!((way.destination.address.port(), way.extension.as_str()), (5080, "1001"));
         assert_eq!(config().way(carrier, "4477").unwrap().extension.as_str(), "4477");
         assert_eq!(config().way(carrier, "1234"), Err(NoWay::NoRoute));
     }
 
     #[test]
     fn a_stranger_dials_nothing() {
-        assert_eq!(config().way(([127, 0, 0, 1], 5999).into(), "442071"), Err(NoWay::Stranger));
-        assert_eq!(config().way(([10, 0, 0, 1], 5070).into(), "442071"), Err(NoWay::Stranger));
-        assert_eq!(config().way(([127, 0, 0, 1], 5080).into(), "442071"), Err(NoWay::NoRoute));
+        let from = |ip: [u8; 4], port, transport| config().way(Peer::new(transport, (ip, port).into()), "442071");
+        assert_eq!(from([127, 0, 0, 1], 5999, Transport::Udp), Err(NoWay::Stranger));
+        assert_eq!(from([10, 0, 0, 1], 5070, Transport::Udp), Err(NoWay::Stranger));
+        assert_eq!(from([10, 0, 0, 1], 5070, Transport::Tcp), Err(NoWay::Stranger));
+        assert_eq!(from([127, 0, 0, 1], 5080, Transport::Udp), Err(NoWay::NoRoute));
+    }
+
+    #[test]
+    fn a_trunk_is_heard_and_called_over_its_own_transport() {
+        let heard = |transport, over| {
+            let mut config = config();
+            config.trunks.truncate(1);
+            config.trunks[0].transport = transport;
+            config.routes[0].to = "carrier".to_owned();
+            config.way(Peer::new(over, ([127, 0, 0, 1], 5070).into()), "4477").map(|way| way.destination.transport)
+        };
+        let (udp, tcp, tls) = (Transport::Udp, Transport::Tcp, Transport::Tls);
+        for (trunk, taken) in [(udp, &[udp, tcp][..]), (tcp, &[tcp]), (tls, &[tls])] {
+            for over in [udp, tcp, tls, Transport::Ws, Transport::Wss] {
+                let wanted = if taken.contains(&over) { Ok(trunk) } else { Err(NoWay::Stranger) };
+                assert_eq!(heard(trunk, over), wanted, "{trunk:?} over {over:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_connection_comes_from_any_port_and_goes_to_the_transports_own() {
+        let mut config = config();
+        config.trunks[0] = Trunk { transport: Transport::Tls, port: None, ..config.trunks[0].clone() };
+        config.routes[0].to = "carrier".to_owned();
+        let way = config.way(Peer::new(Transport::Tls, ([127, 0, 0, 1], 40_000).into()), "4477").unwrap();
+        assert_eq!(way.destination, Peer::new(Transport::Tls, ([127, 0, 0, 1], 5061).into()));
+    }
+
+    #[test]
+    fn each_family_has_its_media_address() {
+        let config = Config { media_v6: Some(Ipv6Addr::LOCALHOST), ..config() };
+        assert!(config.media_toward(IpAddr::V6(Ipv6Addr::LOCALHOST)).is_ipv6());
+        assert!(config.media_toward([10, 0, 0, 1].into()).is_ipv4());
+        assert!(Config { media_v6: None, ..config }.media_toward(Ipv6Addr::LOCALHOST.into()).is_ipv4());
     }
 }

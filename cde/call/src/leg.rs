@@ -67,15 +67,23 @@ impl Leg {
     /// What we could agree to, without agreeing yet.
     pub(crate) fn agree(&self, offer: &Offer, preferred: Option<Codec>) -> Result<Agreed, Unusable> {
         let first = preferred.and_then(|codec| offer.agree(&[codec]).ok());
-        first.map_or_else(|| offer.agree(&CODECS).map_err(|_| Unusable::NotAcceptable), Ok)
+        let agreed = first.map_or_else(|| offer.agree(&CODECS).map_err(|_| Unusable::NotAcceptable), Ok)?;
+        self.reachable(agreed)
     }
 
     /// Takes the peer's answer to our offer.
     pub(crate) fn take_answer(&mut self, body: &Body) -> Result<(), Unusable> {
         let answer = Answer::parse(body).map_err(|_| Unusable::Malformed)?;
         let offered = self.offered.clone().unwrap_or_else(|| LocalMedia::new(self.address));
-        self.agreed = Some(answer.agreed(&offered).map_err(|_| Unusable::NotAcceptable)?);
+        let agreed = answer.agreed(&offered).map_err(|_| Unusable::NotAcceptable)?;
+        self.agreed = Some(self.reachable(agreed)?);
         Ok(())
+    }
+
+    /// Our port is of one family, and sends to no other.
+    fn reachable(&self, agreed: Agreed) -> Result<Agreed, Unusable> {
+        let is_reachable = agreed.remote.is_none_or(|remote| remote.is_ipv4() == self.address.is_ipv4());
+        if is_reachable { Ok(agreed) } else { Err(Unusable::NotAcceptable) }
     }
 
     /// Which way sound may flow between us and this peer.

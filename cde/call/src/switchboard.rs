@@ -1,4 +1,4 @@
-//! All calls of one SIP address as one machine: dispatch, commands, timers and ports.
+//! All calls of our SIP addresses as one machine: dispatch, commands, timers and ports.
 
 mod commands;
 mod ports;
@@ -11,7 +11,8 @@ use payment::Sending;
 use ports::Ports;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
-use sip::{DialogId, Endpoint};
+use sip::message::Malformed;
+use sip::{DialogId, Endpoint, Peer};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -24,10 +25,10 @@ pub(crate) const PAIRS_MAX: u8 = 4;
 
 /// What the shell must do. Drain it after every other call.
 pub enum Output {
-    /// Send this datagram from our SIP address.
-    Datagram {
-        /// To whom.
-        to: SocketAddr,
+    /// Send this from our SIP address for it.
+    Sip {
+        /// To whom, and over what.
+        to: Peer,
         /// The message.
         bytes: Vec<u8>,
     },
@@ -113,14 +114,14 @@ impl Switchboard {
         rng.fill_bytes(&mut sip_seed);
         let endpoint = Endpoint::new(
             sip::Config {
-                local: config.sip,
+                local: config.sip.clone(),
                 user_agent: concat!("Tonewall/", env!("CARGO_PKG_VERSION")).to_owned(),
                 transactions_max: config.calls_max.saturating_mul(8),
                 dialogs_max: config.calls_max.saturating_mul(2),
             },
             sip_seed,
         );
-        let ports = Ports::new(config.media, config.ports);
+        let ports = Ports::new(config.ports);
         Self {
             config,
             endpoint,
@@ -141,9 +142,21 @@ impl Switchboard {
         self.wall = Wall::new(now, unix_ms);
     }
 
-    /// A datagram came to our SIP address.
-    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        self.endpoint.handle_datagram(now, from, bytes);
+    /// A message came to one of our SIP addresses.
+    pub fn handle_message(&mut self, now: Instant, from: Peer, bytes: &[u8]) {
+        self.endpoint.handle_message(now, from, bytes);
+        self.drain_endpoint(now);
+    }
+
+    /// What a connection brought cannot be cut into messages. Close it after what is said to that is sent.
+    pub fn handle_broken(&mut self, now: Instant, from: Peer, malformed: &Malformed) {
+        self.endpoint.handle_broken(from, malformed);
+        self.drain_endpoint(now);
+    }
+
+    /// A connection is closed or could not be opened.
+    pub fn handle_closed(&mut self, now: Instant, peer: Peer) {
+        self.endpoint.handle_closed(now, peer);
         self.drain_endpoint(now);
     }
 
@@ -242,7 +255,7 @@ impl Switchboard {
     fn drain_endpoint(&mut self, now: Instant) {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
-                sip::Output::Send { to, bytes } => self.outputs.push_back(Output::Datagram { to, bytes }),
+                sip::Output::Send { to, bytes } => self.outputs.push_back(Output::Sip { to, bytes }),
                 sip::Output::Event(event) => self.handle_sip(now, event),
             }
         }
@@ -272,7 +285,7 @@ impl Switchboard {
         }
     }
 
-    fn handle_incoming(&mut self, now: Instant, dialog: DialogId, from: SocketAddr, invite: &sip::IncomingInvite) {
+    fn handle_incoming(&mut self, now: Instant, dialog: DialogId, from: Peer, invite: &sip::IncomingInvite) {
         let id = CallId::from_random(self.random());
         if self.draining || self.calls.len() >= self.config.calls_max {
             let retry = vec![("Retry-After".to_owned(), b"10".to_vec())];
@@ -348,7 +361,7 @@ impl Switchboard {
         true
     }
 
-    fn forget(&mut self, id: CallId, pair: (SocketAddr, SocketAddr)) {
+    fn forget(&mut self, id: CallId, pair: (u16, u16)) {
         if let Some(at) = self.calls.remove(&id).and_then(|call| call.timer) {
             self.timers.remove(&(at, id));
         }

@@ -7,6 +7,7 @@ use crate::journal::{Journal, JournalError, NewAttempt};
 use crate::media_plane::{MediaPlane, Report};
 use aws_lc_rs::hmac;
 use call::{Charge, MediaOrder, Output, Switchboard};
+use sip::Peer;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +104,7 @@ fn read(
 ) {
     for _ in 0..DATAGRAMS_IN_A_ROW {
         let Ok((length, from)) = socket.try_recv_from(buffer) else { return };
-        board.handle_datagram(clock::now(), from, buffer.get(..length).unwrap_or_default());
+        board.handle_message(clock::now(), Peer::udp(from), buffer.get(..length).unwrap_or_default());
         dispatch(board, socket, outbox, journaled);
     }
 }
@@ -122,7 +123,7 @@ fn handle_ask(board: &mut Switchboard, outbox: &Outbox, ask: Ask) {
 fn dispatch(board: &mut Switchboard, socket: &UdpSocket, outbox: &Arc<Outbox>, journaled: &mpsc::Sender<Journaled>) {
     while let Some(output) = board.poll_output() {
         match output {
-            Output::Datagram { to, bytes } => send(socket, to, &bytes),
+            Output::Sip { to, bytes } => send(socket, to.address, &bytes),
             Output::Media { call, order } => order_media(board, outbox, call, order),
             Output::Wire(event) => {
                 // Without an office nobody listens; it gets a snapshot when it comes.

@@ -169,8 +169,13 @@ fn warnings(config: &Config, own_uid: u32) -> Vec<String> {
 }
 
 fn call_config(config: &Config, sip: SocketAddr, record: bool) -> calls::Config {
-    let trunk =
-        |trunk: &config::Trunk| calls::Trunk { name: trunk.name.clone(), ip: trunk.address.0, port: trunk.address.1 };
+    let trunk = |trunk: &config::Trunk| calls::Trunk {
+        name: trunk.name.clone(),
+        ip: trunk.address.0,
+        port: trunk.address.1,
+        transport: sip::Transport::Udp,
+        tcp_when_large: false,
+    };
     let route = |route: &config::Route| calls::Route {
         from: route.from.clone(),
         to: route.to.clone(),
@@ -183,8 +188,9 @@ fn call_config(config: &Config, sip: SocketAddr, record: bool) -> calls::Config 
         },
     };
     calls::Config {
-        sip,
+        sip: vec![sip::Local::udp(sip)],
         media: config.media.address,
+        media_v6: None,
         ports: (config.media.first_port, config.media.last_port),
         calls_max: config.sip.calls_max,
         trunks: config.trunk.iter().map(trunk).collect(),

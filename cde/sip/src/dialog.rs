@@ -1,21 +1,18 @@
 //! Dialogs (RFC 3261 §12): who the peer is, where it is reached, and which INVITE is open.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     endpoint::{DialogId, RequestId},
     message::{Body, Headers, Method, Name, NameAddr, Request, Response, Uri, writer::Writer},
     transaction::{ClientId, Outline, ServerId},
+    transport::{Local, Peer},
 };
 
 /// The most early dialogs of forks whose requests are taken.
 const EARLY_MAX: usize = 8;
 /// The most requests that wait for the one in flight.
 pub(crate) const OUTBOX_MAX: usize = 32;
-const PORT_DEFAULT: u16 = 5060;
 
 /// The one INVITE that is open in a dialog, of either side. Two at once are glare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +58,9 @@ pub(crate) struct Dialog {
     pub(crate) remote_cseq: Option<u32>,
     target: Uri,
     routes: Vec<NameAddr>,
-    peer: SocketAddr,
+    peer: Peer,
+    /// Whether requests that are too large for a datagram go over TCP.
+    pub(crate) tcp_when_large: bool,
     /// Whether we made the Call-ID: it decides who waits longer after glare.
     pub(crate) is_caller: bool,
     /// A 2xx was sent or received.
@@ -79,7 +78,7 @@ pub(crate) struct Dialog {
 
 impl Dialog {
     /// Of an INVITE that we are about to send: `outline` is the INVITE's.
-    pub(crate) fn calling(id: DialogId, outline: &Outline, peer: SocketAddr, invite: InviteState) -> Self {
+    pub(crate) fn calling(id: DialogId, outline: &Outline, peer: Peer, invite: InviteState) -> Self {
         Self {
             id,
             call_id: outline.call_id.clone(),
@@ -90,6 +89,7 @@ impl Dialog {
             target: outline.uri.clone(),
             routes: outline.routes.clone(),
             peer,
+            tcp_when_large: false,
             is_caller: true,
             is_established: false,
             is_confirmed: false,
@@ -102,7 +102,7 @@ impl Dialog {
     }
 
     /// Of an INVITE that came.
-    pub(crate) fn called(id: DialogId, tag: &str, cseq: u32, request: &Request, from: SocketAddr) -> Self {
+    pub(crate) fn called(id: DialogId, tag: &str, cseq: u32, request: &Request, from: Peer) -> Self {
         let core = &request.core;
         Self {
             id,
@@ -114,6 +114,7 @@ impl Dialog {
             target: contact(&request.headers).unwrap_or_else(|| core.from.uri.clone()),
             routes: record_routes(&request.headers),
             peer: from,
+            tcp_when_large: false,
             is_caller: false,
             is_established: false,
             is_confirmed: false,
@@ -147,7 +148,7 @@ impl Dialog {
     }
 
     /// Where the peer was heard last: used while its Contact names no address.
-    pub(crate) fn heard_from(&mut self, from: SocketAddr) {
+    pub(crate) fn heard_from(&mut self, from: Peer) {
         self.peer = from;
     }
 
@@ -189,9 +190,10 @@ impl Dialog {
     }
 
     /// The outline of the next request with this CSeq, and where it goes (RFC 3261 §12.2.1.1).
-    pub(crate) fn outline(&self, local: SocketAddr, branch: String, cseq: u32) -> (Outline, SocketAddr) {
+    pub(crate) fn outline(&self, locals: &[Local], branch: String, cseq: u32) -> (Outline, Peer) {
         let (mut uri, mut routes) = (self.target.clone(), self.routes.clone());
-        let to = next_hop(routes.first().map_or(&self.target, |route| &route.uri)).unwrap_or(self.peer);
+        let next = routes.first().map_or(&self.target, |route| &route.uri);
+        let to = self.peer.toward(locals, next).unwrap_or(self.peer);
         // A strict router takes the Request-URI for itself and finds ours at the end of the routes.
         if routes.first().is_some_and(|route| route.uri.param("lr").is_none()) {
             let router = routes.remove(0);
@@ -200,7 +202,7 @@ impl Dialog {
         }
         let outline = Outline {
             uri,
-            local,
+            local: Local::toward(locals, to),
             branch,
             routes,
             max_forwards: 70,
@@ -213,14 +215,8 @@ impl Dialog {
     }
 
     /// The ACK of a 2xx: a request of its own with the INVITE's CSeq number (RFC 3261 §13.2.2.4).
-    pub(crate) fn ack(
-        &self,
-        local: SocketAddr,
-        branch: String,
-        cseq: u32,
-        body: Option<&Body>,
-    ) -> (Vec<u8>, SocketAddr) {
-        let (outline, to) = self.outline(local, branch, cseq);
+    pub(crate) fn ack(&self, locals: &[Local], branch: String, cseq: u32, body: Option<&Body>) -> (Vec<u8>, Peer) {
+        let (outline, to) = self.outline(locals, branch, cseq);
         (finish(outline.write(&Method::Ack), body), to)
     }
 }
@@ -230,14 +226,9 @@ pub(crate) fn finish(writer: Writer, body: Option<&Body>) -> Vec<u8> {
     writer.finish(body.map(|body| ("application/sdp", body)))
 }
 
-/// The address behind a URI, if its host is one. `maddr` is not followed.
-pub(crate) fn next_hop(uri: &Uri) -> Option<SocketAddr> {
-    Some(SocketAddr::new(uri.ip()?, uri.port().filter(|port| *port != 0).unwrap_or(PORT_DEFAULT)))
-}
-
 fn contact(headers: &Headers) -> Option<Uri> {
     let uri = NameAddr::parse(headers.list(Name::Contact).first()?)?.uri;
-    uri.is_sip().then_some(uri)
+    (uri.is_sip() || uri.is_sips()).then_some(uri)
 }
 
 fn record_routes(headers: &Headers) -> Vec<NameAddr> {

@@ -1,4 +1,4 @@
-//! The user agent core: every dialog of one UDP address as one machine.
+//! The user agent core: every dialog of our addresses as one machine.
 
 mod caller;
 mod content;
@@ -10,19 +10,20 @@ mod responder;
 mod responses;
 mod types;
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Instant};
+use std::{collections::BTreeMap, time::Instant};
 
 use crate::{
     dialog::Dialogs,
     identifiers::Identifiers,
-    message::{self, Body, Message},
+    message::{self, Body, Malformed, Message, writer::Writer},
     transaction::{ClientExpiry, Clients, Purpose, ServerExpiry, ServerId, Servers},
+    transport::{Local, Peer, Transport},
 };
 
 pub(crate) use outbox::Outbox;
 pub use types::{Config, DialogId, EndReason, Error, Event, IncomingInvite, Invite, Output, RequestId, Stats};
 
-/// One SIP endpoint on one UDP address.
+/// One SIP endpoint on all our addresses.
 ///
 /// An application calls with [`Self::invite`] and is called by [`Event::Incoming`]. [`Self::bye`] ends a dialog in every
 /// state; after it, after [`Self::cancel`] and after [`Self::reject`] of an initial INVITE nothing more is reported of
@@ -55,14 +56,40 @@ impl Endpoint {
         }
     }
 
-    /// Takes a datagram. Keep-alives of empty lines are ignored (RFC 5626 §3.5.1).
-    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+    /// Takes a datagram, or one message of a connection. Keep-alives of empty lines are ignored (RFC 5626 §3.5.1).
+    pub fn handle_message(&mut self, now: Instant, from: Peer, bytes: &[u8]) {
         let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
         let Some(bytes) = bytes.get(start..).filter(|bytes| !bytes.is_empty()) else { return };
         match message::parse(bytes) {
             Ok(Message::Request(request)) => self.handle_request(now, from, &request),
             Ok(Message::Response(response)) => self.handle_response(now, from, &response),
-            Err(malformed) => self.handle_malformed(from, bytes, &malformed),
+            Err(malformed) => {
+                if bytes.starts_with(b"SIP/") {
+                    self.out.stats.dropped_responses += 1;
+                }
+                self.refuse_malformed(from, &malformed);
+            }
+        }
+    }
+
+    /// Takes what a connection's [`Framer`](message::Framer) could not cut: it is answered where it can be. The shell closes
+    /// the connection after it has sent that.
+    pub fn handle_broken(&mut self, from: Peer, malformed: &Malformed) {
+        self.refuse_malformed(from, malformed);
+    }
+
+    /// A connection is closed, or could not be opened; `peer` is who was at its other end. What is in flight over it fails.
+    pub fn handle_closed(&mut self, now: Instant, peer: Peer) {
+        for client in self.clients.cut_off(peer) {
+            match self.clients.cut(now, &mut self.out, client) {
+                Some(Purpose::Invite(dialog)) => self.call_failed(dialog, 503, ""),
+                Some(Purpose::Reinvite(dialog)) => self.reinvite_unsent(now, dialog, client),
+                Some(Purpose::Info(dialog, request)) => {
+                    self.request_answered(dialog, request, 503);
+                    self.send_queued(now, dialog);
+                }
+                Some(Purpose::Quiet) | None => {}
+            }
         }
     }
 
@@ -209,12 +236,24 @@ impl Endpoint {
         RequestId(self.last_request)
     }
 
-    /// Contact, Allow and who we are, on what opens or refreshes a dialog.
-    fn identify(&self, writer: &mut message::writer::Writer, agent_header: &str) {
-        writer.header("Contact", format!("<sip:{}>", self.config.local).as_bytes());
-        writer.header("Allow", message::ALLOW.as_bytes());
-        if !self.config.user_agent.is_empty() {
-            writer.header(agent_header, self.config.user_agent.as_bytes());
-        }
+    /// What a peer is told of our address.
+    #[must_use]
+    pub fn local(&self, peer: Peer) -> Local {
+        Local::toward(&self.config.local, peer)
+    }
+}
+
+/// Contact, Allow and who we are, on what opens or refreshes a dialog.
+fn identify(config: &Config, writer: &mut Writer, agent_header: &str, local: Local, is_sips: bool) {
+    let Local { transport, address } = local;
+    let contact = match transport {
+        Transport::Tls if is_sips => format!("<sips:{address}>"),
+        Transport::Wss if is_sips => format!("<sips:{address};transport=ws>"),
+        _ => format!("<sip:{address}{}>", transport.parameter()),
+    };
+    writer.header("Contact", contact.as_bytes());
+    writer.header("Allow", message::ALLOW.as_bytes());
+    if !config.user_agent.is_empty() {
+        writer.header(agent_header, config.user_agent.as_bytes());
     }
 }

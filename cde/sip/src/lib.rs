@@ -1,6 +1,6 @@
-//! SIP for an inline back-to-back user agent over UDP: messages, transactions, dialogs and session descriptions.
+//! SIP for an inline back-to-back user agent over any transport: messages, transactions, dialogs and session descriptions.
 //!
-//! The crate is a pure core: it reads no socket and no clock. [`Endpoint`] is the one machine; give it datagrams and the
+//! The crate is a pure core: it reads no socket and no clock. [`Endpoint`] is the one machine; give it messages and the
 //! time, then drain [`Endpoint::poll_output`] and come back at [`Endpoint::poll_timeout`]. The same machine serves as a
 //! plain user agent (the demo's softphones).
 //!
@@ -14,6 +14,7 @@
 //!
 //! # Layout
 //! - [`message`]: bytes ↔ requests and responses (RFC 3261 §7, §20, §25).
+//! - [`transport`]: how a peer is reached (RFC 3261 §18).
 //! - `transaction`: client and server transactions (RFC 3261 §17, RFC 6026).
 //! - `dialog`: the state of one peer relationship and the requests built from it (RFC 3261 §12).
 //! - [`sdp`] and [`offer_answer`]: session descriptions (RFC 8866) and what they agree on (RFC 3264).
@@ -23,6 +24,7 @@ pub mod endpoint;
 pub mod message;
 pub mod offer_answer;
 pub mod sdp;
+pub mod transport;
 
 mod dialog;
 mod identifiers;
@@ -32,3 +34,4 @@ pub use endpoint::{
     Config, DialogId, EndReason, Endpoint, Error, Event, IncomingInvite, Invite, Output, RequestId, Stats,
 };
 pub use message::{Body, Method, NameAddr, Uri};
+pub use transport::{ConnectionId, Local, Peer, Transport};

@@ -1,5 +1,6 @@
 //! SIP messages: parsing, header values and writing (RFC 3261 §7, §20 and §25).
 
+mod framer;
 mod grammar;
 mod header;
 mod method;
@@ -12,6 +13,7 @@ pub(crate) mod writer;
 
 use std::fmt;
 
+pub use framer::{Frame, Framer, PONG};
 pub(crate) use grammar::number;
 pub(crate) use header::name_of;
 pub use header::{Headers, Name};
@@ -23,7 +25,7 @@ pub use parser::{Malformed, ParseError, Reply, parse};
 pub use uri::{Uri, UriError};
 pub use via::Via;
 
-/// The largest datagram that is read (RFC 3261 §18.1.1).
+/// The largest message that is read (RFC 3261 §18.1.1).
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// The most header lines in a message.
 pub const HEADERS_MAX: usize = 128;

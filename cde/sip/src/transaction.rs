@@ -1,4 +1,4 @@
-//! Client and server transactions over UDP (RFC 3261 §17 as corrected by RFC 6026).
+//! Client and server transactions (RFC 3261 §17 as corrected by RFC 6026).
 
 mod client;
 mod outline;

@@ -16,7 +16,7 @@ mod raw;
 use proptest::{collection::vec, prelude::*, sample::Index};
 use raw::{Raw, SDP, request, response};
 use sip::{
-    Body,
+    Body, Peer,
     message::parse,
     offer_answer::{Codec, Direction, Offer, Origin},
 };
@@ -37,6 +37,10 @@ fn mutate(message: &str, edits: &[(Index, u8, u8)]) -> Vec<u8> {
     bytes
 }
 
+fn peer() -> Peer {
+    Peer::udp("192.0.2.1:1".parse().unwrap())
+}
+
 fn edits() -> impl Strategy<Value = Vec<(Index, u8, u8)>> {
     vec((any::<Index>(), any::<u8>(), any::<u8>()), 1..12)
 }
@@ -48,7 +52,7 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..600)) {
         drop(parse(&bytes));
         drop(Offer::parse(&Body::from(bytes.clone())));
-        Raw::new().endpoint.handle_datagram(Raw::new().now, "192.0.2.1:1".parse().unwrap(), &bytes);
+        Raw::new().endpoint.handle_message(Raw::new().now, peer(), &bytes);
     }
 
     #[test]
@@ -57,7 +61,7 @@ proptest! {
         let (_, tag) = raw.take_call();
         let method = ["INVITE", "BYE", "INFO", "ACK", "CANCEL", "OPTIONS"][method];
         let bytes = mutate(&request(method, "m", &tag, 5, "", SDP), &edits);
-        raw.endpoint.handle_datagram(raw.now, "192.0.2.1:1".parse().unwrap(), &bytes);
+        raw.endpoint.handle_message(raw.now, peer(), &bytes);
         while raw.endpoint.poll_output().is_some() {}
     }
 
@@ -66,7 +70,7 @@ proptest! {
         let mut raw = Raw::new();
         let (id, invite) = raw.call();
         let bytes = mutate(&response(&invite, status, "b", SDP), &edits);
-        raw.endpoint.handle_datagram(raw.now, "192.0.2.1:1".parse().unwrap(), &bytes);
+        raw.endpoint.handle_message(raw.now, peer(), &bytes);
         raw.endpoint.ack(raw.now, id, None);
         raw.endpoint.bye(raw.now, id);
         while raw.endpoint.poll_output().is_some() {}

@@ -21,7 +21,7 @@ use std::{
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use raw::{Raw, body, config};
-use sip::{Body, DialogId, EndReason, Endpoint, Event, Invite, NameAddr, Output};
+use sip::{Body, DialogId, EndReason, Endpoint, Event, Invite, NameAddr, Output, Peer};
 
 const ADDRESSES: [&str; 2] = ["192.0.2.1:5060", "192.0.2.2:5060"];
 
@@ -53,7 +53,7 @@ impl Network {
                 match output {
                     Output::Event(event) => self.events.push((side, event)),
                     Output::Send { to, bytes } => {
-                        let target = ADDRESSES.iter().position(|a| *a == to.to_string()).unwrap();
+                        let target = ADDRESSES.iter().position(|a| *a == to.address.to_string()).unwrap();
                         for _ in 0..1 + u64::from(self.chance(10)) {
                             if !self.chance(self.loss_percent) {
                                 let delay = Duration::from_millis(5 + self.random.next_u64() % 300);
@@ -80,7 +80,8 @@ impl Network {
         self.now = next.max(self.now);
         if let Some(key) = arrival.filter(|(at, _)| *at <= next) {
             let (target, bytes) = self.wire.remove(&key).unwrap();
-            self.sides[target].handle_datagram(self.now, ADDRESSES[1 - target].parse().unwrap(), &bytes);
+            let from = Peer::udp(ADDRESSES[1 - target].parse().unwrap());
+            self.sides[target].handle_message(self.now, from, &bytes);
         } else {
             self.sides.iter_mut().for_each(|side| side.handle_timeout(self.now));
         }
@@ -110,7 +111,8 @@ impl Network {
         let (target, from): (sip::Uri, sip::Uri) =
             ("sip:b@192.0.2.2".parse().unwrap(), "sip:a@192.0.2.1".parse().unwrap());
         let (from, to) = (NameAddr::new(from), NameAddr::new(target.clone()).with_display("B"));
-        let invite = Invite { target, destination: None, from, to, headers: Vec::new(), body: body() };
+        let invite =
+            Invite { target, destination: None, tcp_when_large: false, from, to, headers: Vec::new(), body: body() };
         self.sides[0].invite(self.now, invite).unwrap()
     }
 

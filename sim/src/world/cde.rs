@@ -11,6 +11,7 @@ use ::call::{Config, OpenLineKeys, Output, Route, Switchboard, Trunk};
 use gateway::Sandbox;
 use media::{Remote, Side};
 use payment::Rules;
+use sip::{Local, Transport};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -53,7 +54,13 @@ impl Cde {
 }
 
 fn config(lanes: &[Lane], natural: bool) -> Config {
-    let trunk = |name: String, address: SocketAddr| Trunk { name, ip: address.ip(), port: Some(address.port()) };
+    let trunk = |name: String, address: SocketAddr| Trunk {
+        name,
+        ip: address.ip(),
+        port: Some(address.port()),
+        transport: Transport::Udp,
+        tcp_when_large: false,
+    };
     let names = |lane: &Lane| (format!("carrier{}", lane.extension), format!("pbx{}", lane.extension));
     let trunks = lanes.iter().flat_map(|lane| {
         let (carrier, pbx) = names(lane);
@@ -65,8 +72,9 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
         Route { from, to, prefix: String::new(), extension: Some(lane.extension.clone()), open_line_keys }
     });
     Config {
-        sip: US,
+        sip: vec![Local::udp(US)],
         media: MEDIA.into(),
+        media_v6: None,
         ports: PORTS,
         calls_max: CALLS_MAX,
         trunks: trunks.collect(),
@@ -106,7 +114,7 @@ impl World {
         self.drain_all_media();
         while let Some(output) = self.cde.as_mut().and_then(|cde| cde.board.poll_output()) {
             match output {
-                Output::Datagram { to, bytes } => self.board_sip(to, &bytes),
+                Output::Sip { to, bytes } => self.board_sip(to.address, &bytes),
                 Output::Media { call, order } => self.media_order(call, order),
                 Output::Wire(event) => self.show(event),
                 Output::Audit(event) => self.write(Write::Audit(Box::new(event))),

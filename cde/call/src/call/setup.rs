@@ -1,6 +1,7 @@
 //! From INVITE to talking.
 
 use super::{Call, Context};
+use crate::Config;
 use crate::call::line::Line;
 use crate::call::pay::Till;
 use crate::config::{NoWay, Way};
@@ -8,8 +9,8 @@ use crate::leg::{CODECS, Leg};
 use crate::switchboard::{MediaOrder, Output, PAIRS_MAX};
 use media::Side;
 use sip::offer_answer::{Direction, Offer};
-use sip::{Body, DialogId, IncomingInvite, Invite, NameAddr, Uri};
-use std::net::SocketAddr;
+use sip::{Body, DialogId, IncomingInvite, Invite, NameAddr, Peer, Uri};
+use std::net::{IpAddr, SocketAddr};
 use wire::{AuditAction, CallEnd, CallId, Origin};
 
 /// Where a call stands.
@@ -26,7 +27,8 @@ pub(crate) enum Phase {
 
 /// What is kept of the INVITE until the agent's leg is dialed and the caller answered.
 pub(crate) struct Setup {
-    pub(crate) destination: SocketAddr,
+    pub(crate) destination: Peer,
+    pub(crate) tcp_when_large: bool,
     pub(crate) from: NameAddr,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     /// The caller's offer; none when the caller leaves the offer to us.
@@ -47,26 +49,30 @@ impl Call {
         context: &mut Context<'_>,
         id: CallId,
         dialog: DialogId,
-        from: SocketAddr,
+        from: Peer,
         invite: &IncomingInvite,
-        ports: (SocketAddr, SocketAddr),
+        ports: (u16, u16),
         session_ids: (u64, u64),
     ) -> Result<Self, u16> {
         let hops = invite.max_forwards.checked_sub(1).ok_or(483_u16)?;
         let called = invite.uri.user().unwrap_or_default().to_owned();
-        let Way { destination, extension, open_line_keys } = context.config.way(from, &called).map_err(status_of)?;
+        let Way { destination, tcp_when_large, extension, open_line_keys } =
+            context.config.way(from, &called).map_err(status_of)?;
         let offer = match &invite.body {
             None => None,
             Some(body) => Some(read_offer(body)?),
         };
+        let caller_at = caller_media(context.config, from, offer.as_ref())?;
+        let agent_at = context.config.media_toward(destination.address.ip());
         let setup = Setup {
             destination,
-            from: our_from(context, &invite.from),
+            tcp_when_large,
+            from: our_from(context, destination, &invite.from),
             headers: pass_on(invite, hops),
             offer,
             answer: None,
         };
-        let mut caller = Leg::new(ports.0, session_ids.0);
+        let mut caller = Leg::new(SocketAddr::new(caller_at, ports.0), session_ids.0);
         caller.dialog = Some(dialog);
         Ok(Self {
             id,
@@ -76,7 +82,7 @@ impl Call {
             called: printable(&called),
             started_unix_ms: context.wall.unix_ms(context.now),
             caller,
-            agent: Leg::new(ports.1, session_ids.1),
+            agent: Leg::new(SocketAddr::new(agent_at, ports.1), session_ids.1),
             phase: Phase::Opening,
             setup: Some(setup),
             relay: None,
@@ -101,28 +107,27 @@ impl Call {
     }
 
     /// The ports could not be bound: tries others, and gives back those.
-    pub(crate) fn open_at(
-        &mut self,
-        context: &mut Context<'_>,
-        pair: (SocketAddr, SocketAddr),
-    ) -> (SocketAddr, SocketAddr) {
-        let caller = std::mem::replace(&mut self.caller.address, pair.0);
-        let agent = std::mem::replace(&mut self.agent.address, pair.1);
+    pub(crate) fn open_at(&mut self, context: &mut Context<'_>, pair: (u16, u16)) -> (u16, u16) {
+        let refused = self.ports();
+        self.caller.address.set_port(pair.0);
+        self.agent.address.set_port(pair.1);
         self.open(context);
-        (caller, agent)
+        refused
     }
 
     /// The ports are bound: call the agent.
     pub(super) fn dial(&mut self, context: &mut Context<'_>) {
         let (Phase::Opening, Some(setup)) = (&self.phase, &self.setup) else { return };
         let preferred = setup.offer.as_ref().and_then(|offer| offer.agree(&CODECS).ok()).map(|agreed| agreed.codec);
-        let (destination, from, headers) = (setup.destination, setup.from.clone(), setup.headers.clone());
-        let Ok(target) = Uri::sip(Some(self.extension.as_str()), destination) else {
+        let (from, headers) = (setup.from.clone(), setup.headers.clone());
+        let (destination, tcp_when_large) = (setup.destination, setup.tcp_when_large);
+        let Ok(target) = Uri::sip(Some(self.extension.as_str()), destination.address) else {
             return self.fail_setup(context, 404);
         };
         let body = self.agent.offer(preferred, Direction::SendRecv);
         let to = NameAddr::new(target.clone());
-        let invite = Invite { target, destination: Some(destination), from, to, headers, body: Some(body) };
+        let (destination, body) = (Some(destination), Some(body));
+        let invite = Invite { target, destination, tcp_when_large, from, to, headers, body };
         match context.endpoint.invite(context.now, invite) {
             Ok(dialog) => {
                 self.agent.dialog = Some(dialog);
@@ -233,9 +238,18 @@ fn read_offer(body: &Body) -> Result<Offer, u16> {
     Ok(offer)
 }
 
+/// Our media address for the caller: of the family that the offer has, else of the one that the INVITE came by.
+fn caller_media(config: &Config, from: Peer, offer: Option<&Offer>) -> Result<IpAddr, u16> {
+    let offered = offer.and_then(|offer| offer.agree(&CODECS).ok()).and_then(|agreed| agreed.remote);
+    let ours = config.media_toward(offered.unwrap_or(from.address).ip());
+    let is_usable = offered.is_none_or(|offered| offered.is_ipv4() == ours.is_ipv4());
+    if is_usable { Ok(ours) } else { Err(488) }
+}
+
 /// The caller's number under our address: the agent's side answers to us, not to the caller.
-fn our_from(context: &Context<'_>, from: &NameAddr) -> NameAddr {
-    let uri = Uri::sip(from.uri.user(), context.config.sip).or_else(|_| Uri::sip(None, context.config.sip));
+fn our_from(context: &Context<'_>, destination: Peer, from: &NameAddr) -> NameAddr {
+    let ours = context.endpoint.local(destination).address;
+    let uri = Uri::sip(from.uri.user(), ours).or_else(|_| Uri::sip(None, ours));
     let ours = NameAddr::new(uri.unwrap_or_else(|_| from.uri.clone()));
     NameAddr { display: from.display.clone(), ..ours }
 }

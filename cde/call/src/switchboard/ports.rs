@@ -2,30 +2,28 @@
 //! packet of the call before cannot meet the next one.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
 
 pub(super) struct Ports {
-    address: IpAddr,
     free: VecDeque<u16>,
 }
 
 impl Ports {
-    pub(super) fn new(address: IpAddr, (first, last): (u16, u16)) -> Self {
+    pub(super) fn new((first, last): (u16, u16)) -> Self {
         // Even ports, as RFC 3550 section 11 has it; the odd one beside it is RTCP's.
-        Self { address, free: (first..=last).filter(|port| port.is_multiple_of(2)).collect() }
+        Self { free: (first..=last).filter(|port| port.is_multiple_of(2)).collect() }
     }
 
-    pub(super) fn take(&mut self) -> Option<(SocketAddr, SocketAddr)> {
+    pub(super) fn take(&mut self) -> Option<(u16, u16)> {
         if self.free.len() < 2 {
             return None;
         }
         let caller = self.free.pop_front()?;
         let agent = self.free.pop_front()?;
-        Some((SocketAddr::new(self.address, caller), SocketAddr::new(self.address, agent)))
+        Some((caller, agent))
     }
 
-    pub(super) fn give_back(&mut self, (caller, agent): (SocketAddr, SocketAddr)) {
-        self.free.extend([caller.port(), agent.port()]);
+    pub(super) fn give_back(&mut self, (caller, agent): (u16, u16)) {
+        self.free.extend([caller, agent]);
     }
 }
 
@@ -35,11 +33,11 @@ mod tests {
 
     #[test]
     fn ports_are_used_again_as_late_as_possible() {
-        let mut ports = Ports::new([127, 0, 0, 1].into(), (10_001, 10_008));
+        let mut ports = Ports::new((10_001, 10_008));
         let first = ports.take().unwrap();
-        assert_eq!((first.0.port(), first.1.port()), (10_002, 10_004));
+        assert_eq!(first, (10_002, 10_004));
         ports.give_back(first);
-        assert_eq!(ports.take().unwrap().0.port(), 10_006);
+        assert_eq!(ports.take().unwrap().0, 10_006);
         assert!(ports.take().is_some());
         assert!(ports.take().is_none(), "an empty pool refuses");
     }

@@ -4,7 +4,7 @@ use call::{Config, MediaOrder, MediaReport, OpenLineKeys, Output, Route, Switchb
 use card::Key;
 use payment::Rules;
 use sip::offer_answer::{Direction, LocalMedia, Offer, Origin};
-use sip::{Body, DialogId, Endpoint, Event, Invite, NameAddr, Uri};
+use sip::{Body, DialogId, Endpoint, Event, Invite, Local, NameAddr, Uri};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -58,7 +58,9 @@ struct Peer {
 
 impl Peer {
     fn new(local: SocketAddr, rtp_port: u16, seed: u8) -> Self {
-        let config = sip::Config { local, user_agent: String::new(), transactions_max: 100, dialogs_max: 20 };
+        let (transactions_max, dialogs_max) = (100, 20);
+        let locals = vec![Local::udp(local)];
+        let config = sip::Config { local: locals, user_agent: String::new(), transactions_max, dialogs_max };
         Self {
             endpoint: Endpoint::new(config, [seed; 32]),
             local: LocalMedia::new(SocketAddr::new(local.ip(), rtp_port)),
@@ -137,14 +139,17 @@ impl World {
             name: name.to_owned(),
             ip: address.ip(),
             port: Some(address.port()),
+            transport: sip::Transport::Udp,
+            tcp_when_large: false,
         };
         let route = |prefix: &str, open_line_keys| {
             let (from, to) = ("carrier".to_owned(), "pbx".to_owned());
             Route { from, to, prefix: prefix.to_owned(), extension: None, open_line_keys }
         };
         let config = Config {
-            sip: US,
+            sip: vec![Local::udp(US)],
             media: [127, 0, 0, 9].into(),
+            media_v6: None,
             ports: (10_000, 10_200),
             calls_max: 20,
             trunks: vec![trunk("carrier", CARRIER), trunk("pbx", AGENT)],
@@ -187,7 +192,8 @@ impl World {
         let invite = Invite {
             to: NameAddr::new(target.clone()),
             target,
-            destination: Some(US),
+            destination: Some(sip::Peer::udp(US)),
+            tcp_when_large: false,
             from: NameAddr::new(Uri::sip(Some("447700900142"), CARRIER).unwrap()),
             headers: Vec::new(),
             body: body.clone(),
@@ -377,19 +383,19 @@ impl World {
 
     fn carry(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if to == US {
-            self.board.handle_datagram(self.now, from, bytes);
+            self.board.handle_message(self.now, sip::Peer::udp(from), bytes);
         } else if to == AGENT && self.agent_is_deaf {
             // Lost.
         } else if to == AGENT {
-            self.agent.endpoint.handle_datagram(self.now, US, bytes);
+            self.agent.endpoint.handle_message(self.now, sip::Peer::udp(US), bytes);
         } else {
-            self.caller.endpoint.handle_datagram(self.now, US, bytes);
+            self.caller.endpoint.handle_message(self.now, sip::Peer::udp(US), bytes);
         }
     }
 
     fn handle_output(&mut self, output: Output, datagrams: &mut VecDeque<(SocketAddr, SocketAddr, Vec<u8>)>) {
         match output {
-            Output::Datagram { to, bytes } => datagrams.push_back((US, to, bytes)),
+            Output::Sip { to, bytes } => datagrams.push_back((US, to.address, bytes)),
             Output::Wire(wire::Event::CommandEnded { id, result }) => self.results.push((id, result)),
             Output::Wire(event) => {
                 if matches!(event, wire::Event::CallEnded { .. }) {

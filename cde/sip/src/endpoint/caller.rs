@@ -1,43 +1,74 @@
 //! The application's own requests.
 
-use std::{net::SocketAddr, time::Instant};
+use std::time::Instant;
 
 use crate::{
-    dialog::{Dialog, InviteState, OUTBOX_MAX, Queued, finish, next_hop},
+    dialog::{Dialog, InviteState, OUTBOX_MAX, Queued, finish},
     message::{self, Body, Method, Name, NameAddr, is_token_text, writer::Writer},
     transaction::{Outline, Purpose, Start},
+    transport::{Local, Peer, Transport},
 };
 
-use super::{DialogId, Endpoint, Error, Event, Invite, RequestId, requests::MAX_FORWARDS};
+use super::{
+    DialogId, Endpoint, Error, Event, Invite, RequestId, identify,
+    requests::{MAX_FORWARDS, may_carry},
+};
+
+/// The largest request that goes in a datagram where there is a choice (RFC 3261 §18.1.1).
+const DATAGRAM_BYTES_MAX: usize = 1300;
 
 impl Endpoint {
     pub(super) fn start_call(&mut self, now: Instant, invite: &Invite) -> Result<DialogId, Error> {
-        if !invite.target.is_sip() && !invite.target.is_tel() {
+        let to = invite.destination.or_else(|| Peer::of(&invite.target)).ok_or(Error::NoDestination)?;
+        if !may_carry(to, &invite.target) {
             return Err(Error::Scheme);
         }
-        let to = invite.destination.or_else(|| next_hop(&invite.target)).ok_or(Error::NoDestination)?;
         if !self.has_room_for_call() {
             return Err(Error::Overloaded);
         }
-        let outline = self.outline_of(invite);
-        let mut writer = outline.write(&Method::Invite);
-        self.identify(&mut writer, "User-Agent");
-        add_headers(&mut writer, &invite.headers);
-        let bytes = finish(writer, invite.body.as_ref());
+        let outline = self.outline_of(invite, to);
+        let (outline, to, bytes) =
+            self.write_invite(outline, to, invite.tcp_when_large, &invite.headers, invite.body.as_ref());
         let id = self.dialogs.next_id();
         let (method, purpose) = (Method::Invite, Purpose::Invite(id));
         let start = Start { method, outline: outline.clone(), to, bytes, purpose };
         let client = self.clients.start(now, &mut self.out, start);
         let sent = InviteState::Sent { client, cseq: outline.cseq, has_offer: invite.body.is_some() };
-        self.dialogs.insert(Dialog::calling(id, &outline, to, sent));
+        let mut dialog = Dialog::calling(id, &outline, to, sent);
+        dialog.tcp_when_large = invite.tcp_when_large;
+        self.dialogs.insert(dialog);
         Ok(id)
     }
 
-    fn outline_of(&mut self, invite: &Invite) -> Outline {
+    /// Writes an INVITE. One that is too large for a datagram goes over TCP, where the peer takes it so.
+    fn write_invite(
+        &self,
+        mut outline: Outline,
+        mut to: Peer,
+        tcp_when_large: bool,
+        headers: &[(String, Vec<u8>)],
+        body: Option<&Body>,
+    ) -> (Outline, Peer, Vec<u8>) {
+        let write = |outline: &Outline| {
+            let mut writer = outline.write(&Method::Invite);
+            identify(&self.config, &mut writer, "User-Agent", outline.local, outline.uri.is_sips());
+            add_headers(&mut writer, headers);
+            finish(writer, body)
+        };
+        let mut bytes = write(&outline);
+        if tcp_when_large && to.transport == Transport::Udp && bytes.len() > DATAGRAM_BYTES_MAX {
+            to = Peer::new(Transport::Tcp, to.address);
+            outline.local = Local::toward(&self.config.local, to);
+            bytes = write(&outline);
+        }
+        (outline, to, bytes)
+    }
+
+    fn outline_of(&mut self, invite: &Invite, to: Peer) -> Outline {
         let hops = invite.headers.iter().find(|(label, _)| message::name_of(label) == Name::MaxForwards);
         Outline {
             uri: invite.target.clone(),
-            local: self.config.local,
+            local: Local::toward(&self.config.local, to),
             branch: self.identifiers.branch(),
             routes: Vec::new(),
             max_forwards: hops.and_then(|(_, value)| message::number(value)).unwrap_or(MAX_FORWARDS),
@@ -53,7 +84,7 @@ impl Endpoint {
         let InviteState::ExpectAck { client, cseq } = dialog.invite else { return };
         dialog.invite = InviteState::Idle;
         dialog.is_confirmed = true;
-        let (bytes, to) = dialog.ack(self.config.local, self.identifiers.branch(), cseq, body);
+        let (bytes, to) = dialog.ack(&self.config.local, self.identifiers.branch(), cseq, body);
         let remote_tag = dialog.remote.tag().unwrap_or_default();
         self.clients.acked(&mut self.out, client, remote_tag, to, bytes);
     }
@@ -135,10 +166,10 @@ impl Endpoint {
     }
 
     fn send_reinvite(&mut self, now: Instant, id: DialogId, body: Option<&Body>) {
+        let tcp_when_large = self.dialogs.get(id).is_some_and(|dialog| dialog.tcp_when_large);
         let Some((outline, to)) = self.next_outline(id) else { return };
-        let mut writer = outline.write(&Method::Invite);
-        self.identify(&mut writer, "User-Agent");
-        let (cseq, bytes) = (outline.cseq, finish(writer, body));
+        let (outline, to, bytes) = self.write_invite(outline, to, tcp_when_large, &[], body);
+        let cseq = outline.cseq;
         let start = Start { method: Method::Invite, outline, to, bytes, purpose: Purpose::Reinvite(id) };
         let client = self.clients.start(now, &mut self.out, start);
         if let Some(dialog) = self.dialogs.get(id) {
@@ -147,10 +178,10 @@ impl Endpoint {
         }
     }
 
-    fn next_outline(&mut self, id: DialogId) -> Option<(Outline, SocketAddr)> {
+    fn next_outline(&mut self, id: DialogId) -> Option<(Outline, Peer)> {
         let dialog = self.dialogs.get(id)?;
         dialog.local_cseq += 1;
-        Some(dialog.outline(self.config.local, self.identifiers.branch(), dialog.local_cseq))
+        Some(dialog.outline(&self.config.local, self.identifiers.branch(), dialog.local_cseq))
     }
 
     /// Ends a dialog as its state asks for.
@@ -183,7 +214,7 @@ impl Endpoint {
 
     pub(super) fn send_bye(&mut self, now: Instant, dialog: &mut Dialog) {
         dialog.local_cseq += 1;
-        let (outline, to) = dialog.outline(self.config.local, self.identifiers.branch(), dialog.local_cseq);
+        let (outline, to) = dialog.outline(&self.config.local, self.identifiers.branch(), dialog.local_cseq);
         let bytes = outline.write(&Method::Bye).finish(None);
         self.clients.start(
             now,

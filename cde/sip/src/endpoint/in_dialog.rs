@@ -1,17 +1,18 @@
 //! Requests inside a dialog (RFC 3261 §12.2.2, §14.2, §15.1.2; RFC 6086).
 
-use std::{net::SocketAddr, time::Instant};
+use std::time::Instant;
 
 use crate::{
     dialog::InviteState,
     message::{ALLOW, Method, Name, Request, writer},
     transaction::{ServerPurpose, Template},
+    transport::Peer,
 };
 
 use super::{DialogId, EndReason, Endpoint, Event, content, refuse::Extra};
 
 impl Endpoint {
-    pub(super) fn handle_in_dialog(&mut self, now: Instant, from: SocketAddr, request: &Request) {
+    pub(super) fn handle_in_dialog(&mut self, now: Instant, from: Peer, request: &Request) {
         if !self.has_room_in_dialog() {
             return self.refuse_overload(from, request);
         }
@@ -41,7 +42,7 @@ impl Endpoint {
         }
     }
 
-    fn reinvited(&mut self, now: Instant, from: SocketAddr, request: &Request, id: DialogId) {
+    fn reinvited(&mut self, now: Instant, from: Peer, request: &Request, id: DialogId) {
         let Some(dialog) = self.dialogs.get(id) else { return };
         match dialog.invite {
             InviteState::Idle if dialog.is_established => {}
@@ -65,7 +66,7 @@ impl Endpoint {
         self.out.event(Event::Reinvite { dialog: id, body });
     }
 
-    fn hung_up(&mut self, now: Instant, from: SocketAddr, request: &Request, id: DialogId) {
+    fn hung_up(&mut self, now: Instant, from: Peer, request: &Request, id: DialogId) {
         self.answer_quietly(now, from, request, 200, &[]);
         let Some(dialog) = self.dialogs.remove(id) else { return };
         match dialog.invite {
@@ -81,7 +82,7 @@ impl Endpoint {
         }
     }
 
-    fn informed(&mut self, now: Instant, from: SocketAddr, request: &Request, id: DialogId) {
+    fn informed(&mut self, now: Instant, from: Peer, request: &Request, id: DialogId) {
         let number = self.next_request();
         let template = Template::new(request, from);
         let server = self.servers.start(now, request, template, None, ServerPurpose::Request(number));
@@ -97,7 +98,7 @@ impl Endpoint {
     }
 
     /// Answers at once, and keeps the answer for repetitions of the request.
-    fn answer_quietly(&mut self, now: Instant, from: SocketAddr, request: &Request, status: u16, extra: &[Extra<'_>]) {
+    fn answer_quietly(&mut self, now: Instant, from: Peer, request: &Request, status: u16, extra: &[Extra<'_>]) {
         let template = Template::new(request, from);
         let mut response = template.write(status, writer::reason(status), None, false);
         extra.iter().for_each(|(name, value)| response.header(name, value));

@@ -1,6 +1,8 @@
 //! What the endpoint wants done, in order.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::collections::VecDeque;
+
+use crate::transport::Peer;
 
 use super::{Event, Output, Stats};
 
@@ -13,11 +15,11 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn send(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+    pub(crate) fn send(&mut self, to: Peer, bytes: Vec<u8>) {
         self.outputs.push_back(Output::Send { to, bytes });
     }
 
-    pub(crate) fn resend(&mut self, to: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn resend(&mut self, to: Peer, bytes: &[u8]) {
         self.stats.retransmissions += 1;
         self.send(to, bytes.to_vec());
     }

@@ -1,10 +1,9 @@
 //! Answers without state: refusals of what opens no transaction (RFC 3261 §8.2.7).
 
-use std::net::SocketAddr;
-
 use crate::{
     message::{ALLOW, Malformed, Method, Request, writer},
     transaction::Template,
+    transport::Peer,
 };
 
 use super::{Endpoint, content::SDP};
@@ -14,18 +13,15 @@ pub(super) type Extra<'a> = (&'a str, &'a [u8]);
 
 impl Endpoint {
     /// Answers what the parser refused, if it can be answered.
-    pub(super) fn handle_malformed(&mut self, from: SocketAddr, bytes: &[u8], malformed: &Malformed) {
+    pub(super) fn refuse_malformed(&mut self, from: Peer, malformed: &Malformed) {
         self.out.stats.malformed += 1;
-        if bytes.starts_with(b"SIP/") {
-            self.out.stats.dropped_responses += 1;
-        }
         let Some(reply) = &malformed.reply else { return };
         let template = Template::of_parts(&reply.headers, &reply.via, from);
         self.send_stateless(&template, reply.status, &malformed.error.to_string(), &[]);
     }
 
     /// Refuses a request without keeping anything: every repetition is judged anew and gets the same answer.
-    pub(super) fn refuse(&mut self, from: SocketAddr, request: &Request, status: u16, extra: &[Extra<'_>]) {
+    pub(super) fn refuse(&mut self, from: Peer, request: &Request, status: u16, extra: &[Extra<'_>]) {
         if request.method == Method::Ack {
             return;
         }
@@ -33,18 +29,18 @@ impl Endpoint {
     }
 
     /// 503, and when to try again: spread, so that the refused do not come back together.
-    pub(super) fn refuse_overload(&mut self, from: SocketAddr, request: &Request) {
+    pub(super) fn refuse_overload(&mut self, from: Peer, request: &Request) {
         self.out.stats.overload_refusals += 1;
         let seconds = self.identifiers.delay(2000, 10_000).as_secs().to_string();
         self.refuse(from, request, 503, &[("Retry-After", seconds.as_bytes())]);
     }
 
-    pub(super) fn refuse_method(&mut self, from: SocketAddr, request: &Request) {
+    pub(super) fn refuse_method(&mut self, from: Peer, request: &Request) {
         self.refuse(from, request, 405, &[("Allow", ALLOW.as_bytes())]);
     }
 
     /// OPTIONS outside a dialog: what we can do.
-    pub(super) fn tell_options(&mut self, from: SocketAddr, request: &Request) {
+    pub(super) fn tell_options(&mut self, from: Peer, request: &Request) {
         self.refuse(from, request, 200, &[("Allow", ALLOW.as_bytes()), ("Accept", SDP.as_bytes())]);
     }
 
@@ -55,6 +51,6 @@ impl Endpoint {
         if !self.config.user_agent.is_empty() {
             response.header("Server", self.config.user_agent.as_bytes());
         }
-        self.out.send(template.to_address, response.finish(None));
+        self.out.send(template.peer, response.finish(None));
     }
 }

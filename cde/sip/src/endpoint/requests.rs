@@ -1,11 +1,12 @@
 //! Requests that come: what each is about, and those that stand outside a dialog.
 
-use std::{net::SocketAddr, time::Instant};
+use std::time::Instant;
 
 use crate::{
     dialog::{Dialog, InviteState},
-    message::{Headers, Method, Name, Request, writer},
+    message::{Headers, Method, Name, Request, Uri, writer},
     transaction::{Key, ServerId, ServerPurpose, Template},
+    transport::Peer,
 };
 
 use super::{DialogId, Endpoint, Event, IncomingInvite, content};
@@ -14,7 +15,7 @@ use super::{DialogId, Endpoint, Event, IncomingInvite, content};
 pub(super) const MAX_FORWARDS: u8 = 70;
 
 impl Endpoint {
-    pub(super) fn handle_request(&mut self, now: Instant, from: SocketAddr, request: &Request) {
+    pub(super) fn handle_request(&mut self, now: Instant, from: Peer, request: &Request) {
         if request.method == Method::Ack {
             return self.handle_ack(now, from, request);
         }
@@ -24,7 +25,7 @@ impl Endpoint {
         match &request.method {
             Method::Cancel => self.handle_cancel(now, from, request),
             Method::Other(_) => self.refuse_method(from, request),
-            _ if !request.uri.is_sip() && !request.uri.is_tel() => self.refuse(from, request, 416, &[]),
+            _ if !may_carry(from, &request.uri) => self.refuse(from, request, 416, &[]),
             _ if request.headers.first(Name::Require).is_some() => {
                 let extensions = request.headers.list(Name::Require).join(&b", "[..]);
                 self.refuse(from, request, 420, &[("Unsupported", &extensions)]);
@@ -36,7 +37,7 @@ impl Endpoint {
         }
     }
 
-    fn handle_invite(&mut self, now: Instant, from: SocketAddr, request: &Request) {
+    fn handle_invite(&mut self, now: Instant, from: Peer, request: &Request) {
         if !self.has_room_for_call() {
             return self.refuse_overload(from, request);
         }
@@ -70,7 +71,7 @@ impl Endpoint {
     pub(super) fn open_invite(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        from: Peer,
         request: &Request,
         dialog: DialogId,
         tag: Option<&str>,
@@ -83,14 +84,14 @@ impl Endpoint {
     }
 
     /// CANCEL is answered 200 if its INVITE is known, and ends it if that has no final response yet (RFC 3261 §9.2).
-    fn handle_cancel(&mut self, now: Instant, from: SocketAddr, request: &Request) {
+    fn handle_cancel(&mut self, now: Instant, from: Peer, request: &Request) {
         let Some(server) = self.servers.find(&Key::of_invite(request)) else {
             return self.refuse(from, request, 481, &[]);
         };
         let tag = self.servers.template(server).and_then(|(_, tag)| tag);
         let template = Template::new(request, from);
         let response = template.write(200, writer::reason(200), tag, false).finish(None);
-        self.out.send(template.to_address, response);
+        self.out.send(template.peer, response);
         if let Some(ServerPurpose::Invite(dialog)) = self.servers.open_purpose(server) {
             self.cancelled(now, dialog, server);
         }
@@ -109,7 +110,7 @@ impl Endpoint {
     }
 
     /// The ACK to a failure belongs to the INVITE's transaction, the ACK to a 2xx to the dialog.
-    fn handle_ack(&mut self, now: Instant, from: SocketAddr, request: &Request) {
+    fn handle_ack(&mut self, now: Instant, from: Peer, request: &Request) {
         if let Some(server) = self.servers.find(&Key::of(request))
             && self.servers.handle_ack(now, server)
         {
@@ -132,6 +133,11 @@ impl Endpoint {
         self.out.event(Event::Confirmed { dialog: id, body });
         self.send_queued(now, id);
     }
+}
+
+/// A SIPS URI asks for encryption on every hop, ours included (RFC 3261 §26.2.2).
+pub(super) fn may_carry(peer: Peer, uri: &Uri) -> bool {
+    uri.is_sip() || uri.is_tel() || uri.is_sips() && peer.transport.is_secure()
 }
 
 fn max_forwards(headers: &Headers) -> u8 {

@@ -6,9 +6,10 @@ use crate::{
     dialog::{InviteState, finish},
     message::{Body, writer},
     transaction::ServerId,
+    transport::Local,
 };
 
-use super::{DialogId, Endpoint, RequestId, caller::add_headers};
+use super::{DialogId, Endpoint, RequestId, caller::add_headers, identify};
 
 impl Endpoint {
     pub(super) fn answer_provisionally(&mut self, now: Instant, id: DialogId, status: u16, body: Option<&Body>) {
@@ -65,7 +66,8 @@ impl Endpoint {
         let opens_dialog = (101..300).contains(&status);
         let mut response = template.write(status, reason.unwrap_or(writer::reason(status)), tag, opens_dialog);
         if opens_dialog {
-            self.identify(&mut response, "Server");
+            let local = Local::toward(&self.config.local, template.peer);
+            identify(&self.config, &mut response, "Server", local, template.is_sips);
         }
         add_headers(&mut response, headers);
         self.servers.respond(now, &mut self.out, server, status, finish(response, body));

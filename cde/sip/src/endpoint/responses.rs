@@ -1,14 +1,12 @@
 //! Responses that come, and what their absence means.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crate::{
     dialog::{Dialog, InviteState},
     message::{Method, Name, Response},
     transaction::{ClientId, Outline, Purpose, Verdict},
+    transport::Peer,
 };
 
 use super::{DialogId, EndReason, Endpoint, Event, RequestId, content};
@@ -17,7 +15,7 @@ use super::{DialogId, EndReason, Endpoint, Event, RequestId, content};
 const RETRY_AFTER_SECONDS_MAX: u64 = 3600;
 
 impl Endpoint {
-    pub(super) fn handle_response(&mut self, now: Instant, from: SocketAddr, response: &Response) {
+    pub(super) fn handle_response(&mut self, now: Instant, from: Peer, response: &Response) {
         // More than one Via: it is not for us (RFC 3261 §8.1.3.3).
         let is_ours = response.headers.list(Name::Via).len() == 1;
         let handled = if is_ours { self.clients.handle_response(now, &mut self.out, response) } else { None };
@@ -40,7 +38,7 @@ impl Endpoint {
     fn invite_response(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        from: Peer,
         client: ClientId,
         id: DialogId,
         response: &Response,
@@ -60,7 +58,7 @@ impl Endpoint {
         self.out.event(Event::Progress { dialog: id, status: response.status, body });
     }
 
-    fn answered(&mut self, now: Instant, from: SocketAddr, client: ClientId, id: DialogId, response: &Response) {
+    fn answered(&mut self, now: Instant, from: Peer, client: ClientId, id: DialogId, response: &Response) {
         match self.dialogs.get(id) {
             Some(dialog) if !dialog.is_established => {
                 dialog.establish(response);
@@ -80,7 +78,7 @@ impl Endpoint {
         let Some((outline, to)) = self.clients.outline(client) else { return };
         let mut fork = Dialog::calling(DialogId(0), outline, to, InviteState::Idle);
         fork.establish(response);
-        let (bytes, to) = fork.ack(self.config.local, self.identifiers.branch(), response.core.cseq, None);
+        let (bytes, to) = fork.ack(&self.config.local, self.identifiers.branch(), response.core.cseq, None);
         let remote_tag = fork.remote.tag().unwrap_or_default();
         if self.clients.acked(&mut self.out, client, remote_tag, to, bytes) {
             self.send_bye(now, &mut fork);
@@ -145,6 +143,18 @@ impl Endpoint {
             self.out.event(Event::ReinviteFailed { dialog: id, status: response.status, retry_after });
         }
         self.go_on(now, id, response.status);
+    }
+
+    /// A re-INVITE did not reach the peer: the session stays as it was (RFC 3261 §8.1.3.1).
+    pub(super) fn reinvite_unsent(&mut self, now: Instant, id: DialogId, client: ClientId) {
+        let Some(dialog) = self.dialogs.get(id) else { return };
+        if !matches!(dialog.invite, InviteState::Sent { client: open, .. } if open == client) {
+            return;
+        }
+        dialog.invite = InviteState::Idle;
+        dialog.in_flight = None;
+        self.out.event(Event::ReinviteFailed { dialog: id, status: 503, retry_after: None });
+        self.send_queued(now, id);
     }
 
     /// The maker of the Call-ID waits 2.1 to 4 s, the other side 0 to 2 s (RFC 3261 §14.1).

@@ -1,16 +1,19 @@
 //! What goes into and comes out of the [`Endpoint`](super::Endpoint).
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
-use crate::message::{Body, Method, NameAddr, Uri};
+use crate::{
+    message::{Body, Method, NameAddr, Uri},
+    transport::{Local, Peer},
+};
 
 /// How an endpoint presents itself and how much it may hold.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The address that stands in Via and Contact: where peers reach us.
-    pub local: SocketAddr,
+    /// The addresses that stand in Via and Contact: where peers reach us, at most one for a transport and family.
+    pub local: Vec<Local>,
     /// The value of User-Agent and Server; empty for none.
     pub user_agent: String,
     /// The most transactions at once. Requests that would open a dialog are refused beyond it; those of standing dialogs
@@ -34,7 +37,9 @@ pub struct Invite {
     /// The Request-URI.
     pub target: Uri,
     /// Where to send it; without it the target's host must be an IP address.
-    pub destination: Option<SocketAddr>,
+    pub destination: Option<Peer>,
+    /// Whether the peer takes over TCP what is too large for a datagram (RFC 3261 §18.1.1).
+    pub tcp_when_large: bool,
     /// From; a tag in it is replaced by ours.
     pub from: NameAddr,
     /// To; a tag in it is dropped.
@@ -65,10 +70,10 @@ pub struct IncomingInvite {
 /// What the endpoint wants done; drain it after every call.
 #[derive(Clone)]
 pub enum Output {
-    /// Send this datagram.
+    /// Send this message.
     Send {
-        /// The peer's address.
-        to: SocketAddr,
+        /// To whom, and over what.
+        to: Peer,
         /// The message.
         bytes: Vec<u8>,
     },
@@ -83,8 +88,8 @@ pub enum Event {
     Incoming {
         /// The new dialog.
         dialog: DialogId,
-        /// Where the datagram came from.
-        from: SocketAddr,
+        /// Where the request came from.
+        from: Peer,
         /// The request.
         invite: IncomingInvite,
     },
@@ -108,7 +113,7 @@ pub enum Event {
     Failed {
         /// The dialog.
         dialog: DialogId,
-        /// The final status; 408 if nobody answered, 503 if a 503 came.
+        /// The final status; 408 if nobody answered, 503 if a 503 came or nothing could be sent.
         status: u16,
         /// The peer's reason phrase: free text, not for logs.
         reason: String,
@@ -172,7 +177,7 @@ pub enum Event {
         /// The dialog.
         dialog: DialogId,
     },
-    /// Our INFO was answered, or timed out as 408.
+    /// Our INFO was answered, timed out as 408, or could not be sent, as 503.
     RequestAnswered {
         /// What `info` returned.
         request: RequestId,
@@ -224,7 +229,7 @@ pub enum Error {
 /// Counters since the endpoint was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Datagrams that are no valid SIP message.
+    /// Messages that are not valid.
     pub malformed: u64,
     /// Responses without a transaction, malformed ones included.
     pub dropped_responses: u64,
@@ -317,7 +322,9 @@ impl fmt::Debug for IncomingInvite {
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Send { to, bytes } => write!(f, "Send({} bytes to {to})", bytes.len()),
+            Self::Send { to, bytes } => {
+                write!(f, "Send({} bytes to {} {})", bytes.len(), to.transport.name(), to.address)
+            }
             Self::Event(event) => event.fmt(f),
         }
     }

@@ -89,12 +89,15 @@ pub fn parse(datagram: &[u8]) -> Result<Message, Malformed> {
     }
     let mut lexed = lex(datagram);
     let start = start_line(lexed.start_line);
-    let is_answerable = !matches!(start, Ok(Start::Response { .. })) && !lexed.start_line.starts_with(b"ACK ");
-    let is_response = lexed.start_line.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/"));
+    let is_answerable = !lexed.start_line.starts_with(b"ACK ") && !is_response(lexed.start_line);
     match finish(start, &mut lexed) {
         Ok(message) => Ok(message),
-        Err(error) => Err(Malformed { error, reply: reply(error, lexed.headers, is_answerable && !is_response) }),
+        Err(error) => Err(Malformed { error, reply: reply(error, lexed.headers, is_answerable) }),
     }
+}
+
+fn is_response(start_line: &[u8]) -> bool {
+    start_line.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/"))
 }
 
 fn reply(error: ParseError, headers: Headers, is_answerable: bool) -> Option<Box<Reply>> {
@@ -321,6 +324,11 @@ fn check_addresses(
 
 /// Content-Length cuts what follows in the datagram; without one the rest is the body (RFC 3261 §18.3).
 fn body(headers: &Headers, rest: &[u8]) -> Result<Body, ParseError> {
+    let length = content_length(headers)?;
+    rest.get(..length.unwrap_or(rest.len())).map(Body::from).ok_or(ParseError::ContentLength)
+}
+
+fn content_length(headers: &Headers) -> Result<Option<usize>, ParseError> {
     let mut length = None;
     for value in headers.all(Name::ContentLength) {
         let value = grammar::number::<usize>(value).ok_or(ParseError::ContentLength)?;
@@ -328,5 +336,24 @@ fn body(headers: &Headers, rest: &[u8]) -> Result<Body, ParseError> {
             return Err(ParseError::ContentLength);
         }
     }
-    rest.get(..length.unwrap_or(rest.len())).map(Body::from).ok_or(ParseError::ContentLength)
+    Ok(length)
+}
+
+/// The length of the body behind a head that came over a stream, where nothing else says it (RFC 3261 §18.3).
+pub(super) fn framed_length(head: &[u8]) -> Result<usize, Malformed> {
+    let lexed = lex(head);
+    // Past a line that was not read another could say another length.
+    let unread = lexed.error.filter(|error| matches!(error, ParseError::TooManyHeaders | ParseError::LineTooLong));
+    let length = match unread {
+        Some(error) => Err(error),
+        None => content_length(&lexed.headers).and_then(|length| length.ok_or(ParseError::Missing("Content-Length"))),
+    };
+    length.map_err(|error| unframed(head, error))
+}
+
+/// What is left of a message that cannot be told from what follows it.
+pub(super) fn unframed(head: &[u8], error: ParseError) -> Malformed {
+    let lexed = lex(head);
+    let is_answerable = !lexed.start_line.starts_with(b"ACK ") && !is_response(lexed.start_line);
+    Malformed { error, reply: reply(error, lexed.headers, is_answerable) }
 }

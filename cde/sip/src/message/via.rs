@@ -5,10 +5,11 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use crate::transport::Peer;
+
 use super::{Params, grammar, uri};
 
 const BRANCH_COOKIE: &str = "z9hG4bK";
-const PORT_DEFAULT: u16 = 5060;
 
 /// One Via value.
 #[derive(Clone)]
@@ -52,14 +53,16 @@ impl Via {
         (cookie.eq_ignore_ascii_case(BRANCH_COOKIE) && branch.len() > BRANCH_COOKIE.len()).then_some(branch)
     }
 
-    /// Where a response goes (RFC 3261 §18.2.2, RFC 3581 §4): always to the address the request came from, to its port
-    /// too if the peer asked by `rport`. `maddr` is not followed: it would let anybody aim us at a third party.
+    /// Where a response goes (RFC 3261 §18.2.2, RFC 3581 §4): over the connection that the request came by, and always to
+    /// the address it came from. To its port too if a datagram asked by `rport`; else, and when the connection is gone, to
+    /// the one written here. `maddr` is not followed: it would let anybody aim us at a third party.
     #[must_use]
-    pub fn response_address(&self, from: SocketAddr) -> SocketAddr {
-        if self.params.find("rport").is_some() {
+    pub fn response_peer(&self, from: Peer) -> Peer {
+        if !from.transport.is_reliable() && self.params.find("rport").is_some() {
             return from;
         }
-        SocketAddr::new(from.ip(), self.port.filter(|port| *port != 0).unwrap_or(PORT_DEFAULT))
+        let port = self.port.filter(|port| *port != 0).unwrap_or(from.transport.default_port());
+        Peer { address: SocketAddr::new(from.address.ip(), port), ..from }
     }
 
     /// The value with `received` and `rport` filled in as `from` says.
@@ -101,6 +104,7 @@ impl fmt::Debug for Via {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::{ConnectionId, Transport};
 
     fn via(text: &str) -> Via {
         Via::parse(text.as_bytes()).unwrap()
@@ -125,12 +129,22 @@ mod tests {
     #[test]
     fn responses_go_back_to_where_the_request_came_from() {
         let from = "192.0.2.7:4444".parse().unwrap();
+        let udp = Peer::udp(from);
+        let answered_to = |via: &Via, peer| via.response_peer(peer).address.to_string();
         let plain = via("SIP/2.0/UDP 10.0.0.1:5071;branch=x;maddr=203.0.113.1;received=9.9.9.9");
-        assert_eq!(plain.response_address(from), "192.0.2.7:5071".parse().unwrap());
+        assert_eq!(answered_to(&plain, udp), "192.0.2.7:5071");
         assert_eq!(plain.stamped(from), b"SIP/2.0/UDP 10.0.0.1:5071;branch=x;maddr=203.0.113.1;received=192.0.2.7");
         let rport = via("SIP/2.0/UDP 192.0.2.7;rport;branch=x");
-        assert_eq!(rport.response_address(from), from);
+        assert_eq!(rport.response_peer(udp), udp);
         assert_eq!(rport.stamped(from), b"SIP/2.0/UDP 192.0.2.7;branch=x;rport=4444;received=192.0.2.7");
         assert_eq!(via("SIP/2.0/UDP 192.0.2.7").stamped(from), b"SIP/2.0/UDP 192.0.2.7");
+    }
+
+    #[test]
+    fn a_response_whose_connection_is_gone_goes_to_the_port_in_the_via() {
+        let connection = Some(ConnectionId(7));
+        let from = Peer { connection, ..Peer::new(Transport::Tls, "192.0.2.7:40000".parse().unwrap()) };
+        let to = via("SIP/2.0/TLS pbx.example;rport;branch=x").response_peer(from);
+        assert_eq!((to.connection, to.address.to_string()), (connection, "192.0.2.7:5061".to_owned()));
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use crate::{
     endpoint::{DialogId, Outbox, RequestId},
     message::{Method, Response},
+    transport::Peer,
 };
 
 use super::{FORKS_MAX, Outline, T1, T2, T4, TIMER_C, TRANSACTION_MAX, timers::Timers};
@@ -30,7 +30,7 @@ pub(crate) enum Purpose {
 pub(crate) struct Start {
     pub(crate) method: Method,
     pub(crate) outline: Outline,
-    pub(crate) to: SocketAddr,
+    pub(crate) to: Peer,
     pub(crate) bytes: Vec<u8>,
     pub(crate) purpose: Purpose,
 }
@@ -75,14 +75,14 @@ enum Timer {
 
 struct Ack {
     remote_tag: String,
-    to: SocketAddr,
+    to: Peer,
     bytes: Vec<u8>,
 }
 
 struct Client {
     method: Method,
     outline: Outline,
-    to: SocketAddr,
+    to: Peer,
     bytes: Vec<u8>,
     purpose: Purpose,
     state: State,
@@ -136,7 +136,9 @@ impl Clients {
         self.last_id += 1;
         let id = ClientId(self.last_id);
         out.send(start.to, start.bytes.clone());
-        self.timers.set((id, Timer::Retransmit), now + T1);
+        if !start.to.transport.is_reliable() {
+            self.timers.set((id, Timer::Retransmit), now + T1);
+        }
         self.timers.set((id, Timer::Expire), now + TRANSACTION_MAX);
         self.by_branch.insert((start.outline.branch.clone(), start.method == Method::Cancel), id);
         let Start { method, outline, to, bytes, purpose } = start;
@@ -186,7 +188,9 @@ impl Clients {
         if client.state == State::Calling {
             client.state = State::Proceeding;
             client.interval = T2;
-            self.timers.set((id, Timer::Retransmit), now + T2);
+            if !client.to.transport.is_reliable() {
+                self.timers.set((id, Timer::Retransmit), now + T2);
+            }
         }
         Some(Verdict::Provisional)
     }
@@ -221,20 +225,18 @@ impl Clients {
     fn complete(&mut self, now: Instant, id: ClientId, linger: Duration) -> Option<Verdict> {
         let client = self.by_id.get_mut(&id).filter(|client| client.is_open())?;
         client.state = State::Completed;
-        self.timers.cancel((id, Timer::Retransmit));
-        self.timers.set((id, Timer::Expire), now + linger);
+        // Timers D and K are zero where nothing is repeated (RFC 3261 §17.1.1.2, §17.1.2.2).
+        if client.to.transport.is_reliable() {
+            self.remove(id);
+        } else {
+            self.timers.cancel((id, Timer::Retransmit));
+            self.timers.set((id, Timer::Expire), now + linger);
+        }
         Some(Verdict::Final)
     }
 
     /// Keeps the ACK of a 2xx and sends it, now and for every repetition. False beyond [`FORKS_MAX`] answers.
-    pub(crate) fn acked(
-        &mut self,
-        out: &mut Outbox,
-        id: ClientId,
-        remote_tag: &str,
-        to: SocketAddr,
-        bytes: Vec<u8>,
-    ) -> bool {
+    pub(crate) fn acked(&mut self, out: &mut Outbox, id: ClientId, remote_tag: &str, to: Peer, bytes: Vec<u8>) -> bool {
         if let Some(client) = self.by_id.get_mut(&id) {
             if client.acks.len() >= FORKS_MAX {
                 return false;
@@ -268,16 +270,49 @@ impl Clients {
     /// Stops repeating an INFO. An answer that still comes finds nobody who waits for it.
     pub(crate) fn abandon_info(&mut self, id: ClientId) -> bool {
         let is_info = self.by_id.get(&id).is_some_and(|client| client.method == Method::Info);
-        if is_info && let Some(client) = self.by_id.remove(&id) {
-            self.by_branch.remove(&(client.outline.branch, false));
-            self.timers.cancel((id, Timer::Retransmit));
-            self.timers.cancel((id, Timer::Expire));
+        if is_info {
+            self.remove(id);
         }
         is_info
     }
 
+    /// The open transactions whose request went over a connection that is gone.
+    pub(crate) fn cut_off(&self, closed: Peer) -> Vec<ClientId> {
+        let is_cut = |client: &Client| client.is_open() && client.to.goes_over(closed);
+        self.by_id.iter().filter(|(_, client)| is_cut(client)).map(|(id, _)| *id).collect()
+    }
+
+    /// Deals with a transaction whose connection is gone; gives its purpose if it has failed (RFC 3261 §18.4).
+    pub(crate) fn cut(&mut self, now: Instant, out: &mut Outbox, id: ClientId) -> Option<Purpose> {
+        let client = self.by_id.get_mut(&id)?;
+        let was_open = client.to.connection.is_some();
+        client.to = client.to.anew();
+        match (client.state, client.purpose) {
+            // It may have crossed the peer's closing: once more, over a connection that is surely fresh. The branch tells
+            // the peer that it is the same request.
+            (State::Calling, _) if was_open => out.resend(client.to, &client.bytes),
+            // The peer has it, and answers over a connection of its own (§18.2.2).
+            (State::Proceeding, Purpose::Reinvite(_)) => {}
+            (State::Proceeding, Purpose::Invite(_)) if client.cancel == Cancel::No => {
+                let purpose = client.purpose;
+                self.send_cancel(now, out, id);
+                return Some(purpose);
+            }
+            _ => return self.remove(id).map(|client| client.purpose),
+        }
+        None
+    }
+
+    fn remove(&mut self, id: ClientId) -> Option<Client> {
+        self.timers.cancel((id, Timer::Retransmit));
+        self.timers.cancel((id, Timer::Expire));
+        let client = self.by_id.remove(&id)?;
+        self.by_branch.remove(&(client.outline.branch.clone(), client.method == Method::Cancel));
+        Some(client)
+    }
+
     /// The request's outline and where it went.
-    pub(crate) fn outline(&self, id: ClientId) -> Option<(&Outline, SocketAddr)> {
+    pub(crate) fn outline(&self, id: ClientId) -> Option<(&Outline, Peer)> {
         self.by_id.get(&id).map(|client| (&client.outline, client.to))
     }
 
@@ -311,9 +346,7 @@ impl Clients {
             self.send_cancel(now, out, id);
             return None;
         }
-        self.timers.cancel((id, Timer::Retransmit));
-        let client = self.by_id.remove(&id)?;
-        self.by_branch.remove(&(client.outline.branch.clone(), client.method == Method::Cancel));
+        let client = self.remove(id)?;
         client.is_open().then_some(Expiry(client.purpose))
     }
 }

@@ -1,14 +1,15 @@
 //! The headers every request needs; the ACK and CANCEL of an INVITE are made from the INVITE's own.
 
-use std::net::SocketAddr;
-
-use crate::message::{Method, NameAddr, Uri, writer::Writer};
+use crate::{
+    message::{Method, NameAddr, Uri, writer::Writer},
+    transport::Local,
+};
 
 /// The part of a request that its ACK and CANCEL repeat.
 #[derive(Clone)]
 pub(crate) struct Outline {
     pub(crate) uri: Uri,
-    pub(crate) local: SocketAddr,
+    pub(crate) local: Local,
     pub(crate) branch: String,
     pub(crate) routes: Vec<NameAddr>,
     pub(crate) max_forwards: u8,
@@ -22,8 +23,11 @@ impl Outline {
     /// Starts a request with this outline.
     pub(crate) fn write(&self, method: &Method) -> Writer {
         let mut writer = Writer::request(method, &self.uri);
-        // rport is always asked for: the answer then finds its way through a NAT (RFC 3581).
-        writer.header("Via", format!("SIP/2.0/UDP {};rport;branch={}", self.local, self.branch).as_bytes());
+        let Local { transport, address } = self.local;
+        // rport is asked for wherever it means something: the answer then finds its way through a NAT (RFC 3581).
+        let rport = if transport.is_reliable() { "" } else { ";rport" };
+        let via = format!("SIP/2.0/{} {address}{rport};branch={}", transport.name(), self.branch);
+        writer.header("Via", via.as_bytes());
         for route in &self.routes {
             writer.header("Route", &route.to_bytes());
         }

@@ -161,8 +161,9 @@ impl Servers {
     /// Sends a response; after a final one all others are ignored.
     pub(crate) fn respond(&mut self, now: Instant, out: &mut Outbox, id: ServerId, status: u16, bytes: Vec<u8>) {
         let Some(server) = self.by_id.get_mut(&id).filter(|server| server.state == State::Open) else { return };
-        out.send(server.template.to_address, bytes.clone());
+        out.send(server.template.peer, bytes.clone());
         server.last = bytes;
+        let is_reliable = server.template.peer.transport.is_reliable();
         let is_invite = server.method == Method::Invite;
         if status < 200 {
             if is_invite && status > 100 {
@@ -170,10 +171,18 @@ impl Servers {
             }
             return;
         }
-        server.state = if is_invite && status < 300 { State::Accepted { acked: false } } else { State::Completed };
+        if is_reliable && !is_invite {
+            // Timer J is zero (RFC 3261 §17.2.2): nothing is repeated there.
+            return self.remove(id);
+        }
+        let is_success = status < 300;
+        server.state = if is_invite && is_success { State::Accepted { acked: false } } else { State::Completed };
         self.timers.set((id, Timer::Expire), now + TRANSACTION_MAX);
-        if is_invite {
+        // Timer G is for datagrams alone (§17.2.1); a 2xx is repeated on every transport (§13.3.1.4).
+        if is_invite && (is_success || !is_reliable) {
             self.timers.set((id, Timer::Retransmit), now + T1);
+        } else {
+            self.timers.cancel((id, Timer::Retransmit));
         }
     }
 
@@ -181,7 +190,7 @@ impl Servers {
     pub(crate) fn repeated(&mut self, out: &mut Outbox, id: ServerId) {
         let Some(server) = self.by_id.get(&id) else { return };
         if matches!(server.state, State::Open | State::Completed) && !server.last.is_empty() {
-            out.resend(server.template.to_address, &server.last);
+            out.resend(server.template.peer, &server.last);
         }
     }
 
@@ -190,6 +199,11 @@ impl Servers {
         let Some(server) = self.by_id.get_mut(&id) else { return false };
         if server.state == State::Completed {
             server.state = State::Confirmed;
+            // Timer I is zero where nothing is repeated (RFC 3261 §17.2.1).
+            if server.template.peer.transport.is_reliable() {
+                self.remove(id);
+                return true;
+            }
             self.timers.cancel((id, Timer::Retransmit));
             self.timers.set((id, Timer::Expire), now + T4);
         }
@@ -222,7 +236,7 @@ impl Servers {
 
     fn retransmit(&mut self, now: Instant, out: &mut Outbox, id: ServerId) {
         let Some(server) = self.by_id.get_mut(&id) else { return };
-        out.resend(server.template.to_address, &server.last);
+        out.resend(server.template.peer, &server.last);
         let next = if server.state == State::Open {
             PROVISIONAL_REFRESH
         } else {

@@ -2,13 +2,18 @@
 
 use std::net::SocketAddr;
 
-use crate::message::{Headers, Name, NameAddr, Request, Via, writer::Writer};
+use crate::{
+    message::{Headers, Name, NameAddr, Request, Via, writer::Writer},
+    transport::Peer,
+};
 
 /// The request's part of every response to it.
 #[derive(Clone)]
 pub(crate) struct Template {
     /// Where responses go.
-    pub(crate) to_address: SocketAddr,
+    pub(crate) peer: Peer,
+    /// The request asked for encryption end to end: so does what is said of us (RFC 3261 §12.1.1).
+    pub(crate) is_sips: bool,
     lines: Vec<u8>,
     record_routes: Vec<u8>,
     to: Vec<u8>,
@@ -16,14 +21,14 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    pub(crate) fn new(request: &Request, from: SocketAddr) -> Self {
-        Self::of_parts(&request.headers, &request.core.via, from)
+    pub(crate) fn new(request: &Request, from: Peer) -> Self {
+        Self { is_sips: request.uri.is_sips(), ..Self::of_parts(&request.headers, &request.core.via, from) }
     }
 
     /// Of a request that may be malformed: what stands is repeated, what is missing is left out.
-    pub(crate) fn of_parts(headers: &Headers, via: &Via, from: SocketAddr) -> Self {
+    pub(crate) fn of_parts(headers: &Headers, via: &Via, from: Peer) -> Self {
         let mut headers = headers.clone();
-        stamp(&mut headers, via, from);
+        stamp(&mut headers, via, from.address);
         let mut lines = Vec::with_capacity(512);
         headers.all(Name::Via).for_each(|value| push(&mut lines, "Via", value));
         for name in [Name::From, Name::CallId, Name::CSeq] {
@@ -35,7 +40,7 @@ impl Template {
         headers.all(Name::RecordRoute).for_each(|value| push(&mut record_routes, "Record-Route", value));
         let to = headers.first(Name::To).unwrap_or_default().to_vec();
         let may_tag = NameAddr::parse(&to).is_some_and(|to| to.tag().is_none());
-        Self { to_address: via.response_address(from), lines, record_routes, to, may_tag }
+        Self { peer: via.response_peer(from), is_sips: false, lines, record_routes, to, may_tag }
     }
 
     /// Starts a response; `tag` is added to To if it has none. `dialog` repeats Record-Route (RFC 3261 §12.1.1).

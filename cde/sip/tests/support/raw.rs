@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sip::{Body, Config, DialogId, Endpoint, Event, Invite, NameAddr, Output};
+use sip::{Body, Config, DialogId, Endpoint, Event, Invite, Local, NameAddr, Output, Peer};
 
 pub const SDP: &str =
     "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -20,7 +20,8 @@ pub struct Raw {
 
 pub fn config(local: &str) -> Config {
     let (transactions_max, dialogs_max) = (1000, 500);
-    Config { local: local.parse().unwrap(), user_agent: "test".to_owned(), transactions_max, dialogs_max }
+    let local = vec![Local::udp(local.parse().unwrap())];
+    Config { local, user_agent: "test".to_owned(), transactions_max, dialogs_max }
 }
 
 pub fn body() -> Option<Body> {
@@ -42,7 +43,7 @@ impl Raw {
     }
 
     pub fn receive_bytes(&mut self, message: &[u8]) -> &mut Self {
-        self.endpoint.handle_datagram(self.now, PEER.parse().unwrap(), message);
+        self.endpoint.handle_message(self.now, Peer::udp(PEER.parse().unwrap()), message);
         self.drain();
         self
     }
@@ -68,7 +69,7 @@ impl Raw {
     fn drain(&mut self) {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
-                Output::Send { to, bytes } => self.sent.push((to, String::from_utf8(bytes).unwrap())),
+                Output::Send { to, bytes } => self.sent.push((to.address, String::from_utf8(bytes).unwrap())),
                 Output::Event(event) => self.events.push(event),
             }
         }
@@ -105,7 +106,15 @@ impl Raw {
     pub fn call(&mut self) -> (DialogId, String) {
         let uri: sip::Uri = "sip:bob@192.0.2.1".parse().unwrap();
         let (from, to) = (NameAddr::new(uri.clone()), NameAddr::new(uri.clone()));
-        let invite = Invite { target: uri, destination: None, from, to, headers: Vec::new(), body: body() };
+        let invite = Invite {
+            target: uri,
+            destination: None,
+            tcp_when_large: false,
+            from,
+            to,
+            headers: Vec::new(),
+            body: body(),
+        };
         let id = self.endpoint.invite(self.now, invite).unwrap();
         self.drain();
         (id, self.last().to_owned())
