@@ -1,4 +1,4 @@
-//! Two endpoints over a network that loses, doubles and reorders, on a virtual clock.
+//! Two endpoints over a network that loses, doubles and reorders, or over connections that close, on a virtual clock.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +21,7 @@ use std::{
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use raw::{Raw, body, config};
-use sip::{Body, DialogId, EndReason, Endpoint, Event, Invite, NameAddr, Output, Peer};
+use sip::{Body, ConnectionId, DialogId, EndReason, Endpoint, Event, Invite, Local, NameAddr, Output, Peer, Transport};
 
 const ADDRESSES: [&str; 2] = ["192.0.2.1:5060", "192.0.2.2:5060"];
 
@@ -33,14 +33,64 @@ struct Network {
     random: ChaCha8Rng,
     loss_percent: u64,
     sent: u64,
+    /// The one that is open; none on a network of datagrams.
+    connection: Option<ConnectionId>,
+    /// When the last message of each side arrives: nothing overtakes on a connection.
+    last: [Instant; 2],
 }
 
 impl Network {
     fn new(seed: u64, loss_percent: u64) -> Self {
         let side = |n: usize| Endpoint::new(config(ADDRESSES[n]), [n as u8 + 1; 32]);
         let random = ChaCha8Rng::seed_from_u64(seed);
-        let (wire, events) = (BTreeMap::new(), Vec::new());
-        Self { sides: [side(0), side(1)], wire, events, now: Raw::new().now, random, loss_percent, sent: 0 }
+        let (wire, events, now) = (BTreeMap::new(), Vec::new(), Raw::new().now);
+        let (connection, last) = (None, [now; 2]);
+        Self { sides: [side(0), side(1)], wire, events, now, random, loss_percent, sent: 0, connection, last }
+    }
+
+    /// Over one connection at a time.
+    fn connected(seed: u64) -> Self {
+        let side = |n: usize| {
+            let local = vec![Local { transport: Transport::Tcp, address: ADDRESSES[n].parse().unwrap() }];
+            Endpoint::new(sip::Config { local, ..config(ADDRESSES[n]) }, [n as u8 + 1; 32])
+        };
+        Self { sides: [side(0), side(1)], connection: Some(ConnectionId(1)), ..Self::new(seed, 0) }
+    }
+
+    fn peer(&self, of: usize) -> Peer {
+        let address = ADDRESSES[of].parse().unwrap();
+        let transport = if self.connection.is_some() { Transport::Tcp } else { Transport::Udp };
+        Peer { connection: self.connection, ..Peer::new(transport, address) }
+    }
+
+    /// The connection breaks with all that is on its way; the next message opens another.
+    fn cut(&mut self) {
+        self.drain();
+        let closed = [self.peer(1), self.peer(0)];
+        self.wire.clear();
+        self.connection = self.connection.map(|ConnectionId(id)| ConnectionId(id + 1));
+        for (side, peer) in self.sides.iter_mut().zip(closed) {
+            side.handle_closed(self.now, peer);
+        }
+        self.drain();
+    }
+
+    fn send(&mut self, target: usize, bytes: &[u8]) {
+        if self.connection.is_some() {
+            let delay = Duration::from_millis(5 + self.random.next_u64() % 200);
+            let arrival = self.last[target].max(self.now + delay);
+            self.last[target] = arrival;
+            self.sent += 1;
+            self.wire.insert((arrival, self.sent), (target, bytes.to_vec()));
+            return;
+        }
+        for _ in 0..1 + u64::from(self.chance(10)) {
+            if !self.chance(self.loss_percent) {
+                let delay = Duration::from_millis(5 + self.random.next_u64() % 300);
+                self.sent += 1;
+                self.wire.insert((self.now + delay, self.sent), (target, bytes.to_vec()));
+            }
+        }
     }
 
     fn chance(&mut self, percent: u64) -> bool {
@@ -54,13 +104,8 @@ impl Network {
                     Output::Event(event) => self.events.push((side, event)),
                     Output::Send { to, bytes } => {
                         let target = ADDRESSES.iter().position(|a| *a == to.address.to_string()).unwrap();
-                        for _ in 0..1 + u64::from(self.chance(10)) {
-                            if !self.chance(self.loss_percent) {
-                                let delay = Duration::from_millis(5 + self.random.next_u64() % 300);
-                                self.sent += 1;
-                                self.wire.insert((self.now + delay, self.sent), (target, bytes.clone()));
-                            }
-                        }
+                        assert_eq!(to.transport.is_reliable(), self.connection.is_some());
+                        self.send(target, &bytes);
                     }
                 }
             }
@@ -80,7 +125,7 @@ impl Network {
         self.now = next.max(self.now);
         if let Some(key) = arrival.filter(|(at, _)| *at <= next) {
             let (target, bytes) = self.wire.remove(&key).unwrap();
-            let from = Peer::udp(ADDRESSES[1 - target].parse().unwrap());
+            let from = self.peer(1 - target);
             self.sides[target].handle_message(self.now, from, &bytes);
         } else {
             self.sides.iter_mut().for_each(|side| side.handle_timeout(self.now));
@@ -111,8 +156,8 @@ impl Network {
         let (target, from): (sip::Uri, sip::Uri) =
             ("sip:b@192.0.2.2".parse().unwrap(), "sip:a@192.0.2.1".parse().unwrap());
         let (from, to) = (NameAddr::new(from), NameAddr::new(target.clone()).with_display("B"));
-        let invite =
-            Invite { target, destination: None, tcp_when_large: false, from, to, headers: Vec::new(), body: body() };
+        let destination = Some(Peer { connection: None, ..self.peer(1) });
+        let invite = Invite { target, destination, tcp_when_large: false, from, to, headers: Vec::new(), body: body() };
         self.sides[0].invite(self.now, invite).unwrap()
     }
 
@@ -245,4 +290,83 @@ fn the_same_seed_replays_the_same_call() {
         (format!("{:?}", net.events), net.sent, net.sides.each_ref().map(Endpoint::stats))
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn over_a_connection_every_call_is_established_and_ended_once_and_nothing_is_repeated() {
+    for seed in 0..100 {
+        let mut net = Network::connected(seed);
+        let (caller, callee) = net.establish().unwrap_or_else(|| panic!("seed {seed}"));
+        for digit in b"0123" {
+            net.sides[0].info(net.now, caller, "application/dtmf", Body::from(&[*digit][..])).unwrap();
+        }
+        while let Some(Event::Request { request, .. }) = net.until(1, 5, |event| matches!(event, Event::Request { .. }))
+        {
+            net.sides[1].respond(net.now, request, 200);
+        }
+        let (hanging, other, other_id) = if seed % 2 == 0 { (0, 1, callee) } else { (1, 0, caller) };
+        net.sides[hanging].bye(net.now, if hanging == 0 { caller } else { callee });
+        net.until(other, 5, |event| matches!(event, Event::Ended { reason: EndReason::Bye, .. })).unwrap();
+        assert_eq!(net.losses(other, other_id), 0, "seed {seed}");
+        assert_eq!(net.sides.each_ref().map(|side| side.stats().retransmissions), [0, 0], "seed {seed}");
+        net.settle();
+        net.assert_empty();
+    }
+}
+
+#[test]
+fn whenever_its_connection_breaks_a_call_is_ended_once_on_both_sides() {
+    let mut outlived = 0;
+    for seed in 0..300 {
+        let mut net = Network::connected(seed);
+        let caller = net.invite();
+        let breaks_at = net.now + Duration::from_millis(seed * 5);
+        let answers = |net: &mut Network, end| {
+            while net.step(end) {
+                for (side, event) in net.events.clone() {
+                    match event {
+                        Event::Incoming { dialog, .. } => net.sides[side].accept(net.now, dialog, body()),
+                        Event::Answered { dialog, .. } => net.sides[side].ack(net.now, dialog, None),
+                        _ => {}
+                    }
+                }
+            }
+        };
+        answers(&mut net, breaks_at);
+        net.cut();
+        let end = net.now + Duration::from_secs(40);
+        answers(&mut net, end);
+        let has = |net: &Network, wanted: fn(&Event) -> bool| net.events.iter().any(|(_, event)| wanted(event));
+        outlived += usize::from(has(&net, |event| matches!(event, Event::Confirmed { .. })));
+        net.sides[0].bye(net.now, caller);
+        net.settle();
+        let failed = net.losses(0, caller);
+        let called = net.events.iter().filter(|(_, event)| matches!(event, Event::Incoming { .. })).count();
+        assert!(failed + called <= 2, "seed {seed}: {:?}", net.events);
+        net.assert_empty();
+    }
+    assert!(outlived > 100, "a call that stands outlives its connection: {outlived}");
+}
+
+#[test]
+fn a_request_that_crossed_the_closing_is_sent_once_more_and_then_fails() {
+    let mut net = Network::connected(1);
+    let (caller, callee) = net.establish().unwrap();
+    net.settle();
+    net.sides[0].info(net.now, caller, "application/dtmf", Body::from(&b"5"[..])).unwrap();
+    net.cut();
+    let heard = net.until(1, 5, |event| matches!(event, Event::Request { .. }));
+    assert_eq!(heard.and_then(|event| event.dialog()), Some(callee), "over the next connection");
+    net.cut();
+    net.until(0, 5, |event| matches!(event, Event::RequestAnswered { status: 503, .. })).unwrap();
+    assert_eq!(net.losses(0, caller), 0, "the dialog stands");
+}
+
+#[test]
+fn a_call_that_nobody_can_be_connected_for_fails_at_once() {
+    let mut net = Network::connected(1);
+    net.invite();
+    net.cut();
+    assert!(net.events.iter().any(|(side, event)| *side == 0 && matches!(event, Event::Failed { status: 503, .. })));
+    net.assert_empty();
 }
