@@ -34,7 +34,7 @@
 //! | `openline` | keys in a row on an open line |
 //! | `stages` | lets a test put a stage of the mask out of action |
 //! | `recorder` | frames of what was heard and said |
-//! | [`rtp`], [`event`], [`g711`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
+//! | [`rtp`], [`event`], [`g711`], [`g722`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
 
 #[cfg(all(feature = "masking-off-control", not(debug_assertions)))]
 compile_error!("masking-off-control is for debug builds only");
@@ -47,6 +47,7 @@ pub mod detector;
 pub mod dtmf;
 pub mod event;
 pub mod g711;
+pub mod g722;
 pub mod gate;
 mod inband;
 mod interface;
