@@ -29,7 +29,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let places = node::Places::new(&config, &arguments.folder.path);
     run_to_end(async {
         let stop = stop::signal_to_stop(arguments.supervised)?;
-        node::run(config, places, sockets, stop, |sip| tell(&format!("cde: ready, SIP on udp {sip}"))).await?;
+        node::run(config, places, sockets, stop, |sip| tell(&format!("cde: ready, SIP on {}", addresses(sip)))).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Our addresses, each with its transport.
+fn addresses(locals: &[node::Local]) -> String {
+    let one = |local: &node::Local| format!("{} {}", local.transport.name().to_ascii_lowercase(), local.address);
+    locals.iter().map(one).collect::<Vec<_>>().join(", ")
 }

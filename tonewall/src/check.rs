@@ -1,6 +1,7 @@
 //! `tonewall check`: reads both files and says what is wrong, and what is right but weak.
 
 use crate::{print, tell};
+use node::Local;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,13 +15,15 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<ExitCode> {
         problem.iter().for_each(|problem| tell(&format!("error: {problem}")));
     }
     let (Ok(cde), Ok(office)) = (cde, office) else { return Ok(ExitCode::FAILURE) };
-    if let Some(problem) = together(folder, &cde, &office) {
+    let files = node::check(&cde, folder).err().map(|problem| format!("cde.toml: {problem}"));
+    if let Some(problem) = files.or_else(|| together(folder, &cde, &office)) {
         tell(&format!("error: {problem}"));
         return Ok(ExitCode::FAILURE);
     }
     for warning in missing(folder).into_iter().chain(warnings(&cde)) {
         print(&format!("warning: {warning}"));
     }
+    print(&format!("SIP is listened to at {}", listeners(&cde)));
     print(&format!("{}: the configuration is usable", folder.display()));
     Ok(ExitCode::SUCCESS)
 }
@@ -40,6 +43,12 @@ pub(crate) fn together(folder: &Path, cde: &node::Config, office: &console::Conf
     ))
 }
 
+/// Where, each with its transport.
+fn listeners(cde: &node::Config) -> String {
+    let one = |listener: Local| format!("{} {}", listener.transport.name().to_ascii_lowercase(), listener.address);
+    cde.sip.listeners().map(one).collect::<Vec<_>>().join(", ")
+}
+
 fn missing(folder: &Path) -> Vec<String> {
     let missing = ["cde.toml", "office.toml"].into_iter().filter(|name| !folder.join(name).exists());
     missing.map(|name| format!("there is no {name}: every key has its default")).collect()
@@ -47,12 +56,14 @@ fn missing(folder: &Path) -> Vec<String> {
 
 fn warnings(cde: &node::Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    if cde.trunk.iter().any(|trunk| !trunk.address.0.is_loopback()) {
-        warnings.push(
-            "trunks speak plain SIP over UDP and plain RTP: calls and sound are not encrypted; keep them on a trusted \
-             network"
-                .to_owned(),
-        );
+    let far = || cde.trunk.iter().filter(|trunk| !trunk.address.0.is_loopback());
+    for trunk in far().filter(|trunk| trunk.transport != node::config::TrunkTransport::Tls) {
+        let name = &trunk.name;
+        warnings
+            .push(format!("trunk {name} speaks plain SIP: who calls whom can be read; keep it on a trusted network"));
+    }
+    if far().next().is_some() {
+        warnings.push("sound is plain RTP, which is not encrypted: keep it on a trusted network".to_owned());
     }
     if cde.route.is_empty() {
         warnings.push("there is no [[route]]: every call is refused with 404".to_owned());

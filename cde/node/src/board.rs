@@ -5,18 +5,15 @@ use crate::clock;
 use crate::door::Ask;
 use crate::journal::{Journal, JournalError, NewAttempt};
 use crate::media_plane::{MediaPlane, Report};
+use crate::transports::{Heard, Next, Transports};
 use aws_lc_rs::hmac;
 use call::{Charge, MediaOrder, Output, Switchboard};
 use sip::Peer;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::UdpSocket;
 use tokio::sync::{broadcast, mpsc, watch};
 use wire::{AttemptId, CallId, Event, Refusal};
 
-/// The largest UDP datagram.
-const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// Datagrams read in a row before the other queues get their turn.
 const DATAGRAMS_IN_A_ROW: usize = 32;
 /// The wall clock is compared with the monotonic one this often.
@@ -33,7 +30,7 @@ pub(crate) struct Journaled {
 
 /// The queues that lead to the switchboard.
 pub(crate) struct Inbox {
-    pub(crate) socket: UdpSocket,
+    pub(crate) transports: Transports,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) ended: mpsc::Receiver<Ended>,
@@ -53,17 +50,15 @@ pub(crate) struct Outbox {
 /// Runs until told to stop and all calls are over.
 pub(crate) async fn run(mut board: Switchboard, mut inbox: Inbox, outbox: Arc<Outbox>) {
     let (journaled, mut answers) = mpsc::channel::<Journaled>(1024);
-    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     let mut wall = tokio::time::interval(WALL_EVERY);
     let mut drained: Option<tokio::time::Instant> = None;
     loop {
         let timer = board.poll_timeout().map(tokio::time::Instant::from_std);
         tokio::select! {
-            ready = inbox.socket.readable() => {
-                if ready.is_ok() {
-                    read(&mut board, &inbox.socket, &mut buffer, &outbox, &journaled);
-                }
-            }
+            next = inbox.transports.next() => match next {
+                Next::Datagrams(socket) => read(&mut board, &mut inbox.transports, socket, &outbox, &journaled),
+                Next::Heard(heard) => hear(&mut board, &mut inbox.transports, heard, &outbox, &journaled),
+            },
             Some(report) = inbox.reports.recv() => board.handle_media(clock::now(), report.call, report.report),
             Some(ask) = inbox.asks.recv() => handle_ask(&mut board, &outbox, ask),
             Some(ended) = inbox.ended.recv() => {
@@ -81,9 +76,9 @@ pub(crate) async fn run(mut board: Switchboard, mut inbox: Inbox, outbox: Arc<Ou
             }
             () = sleep_until(drained) => board.end_all(clock::now()),
         }
-        dispatch(&mut board, &inbox.socket, &outbox, &journaled);
+        dispatch(&mut board, &mut inbox.transports, &outbox, &journaled);
         if drained.is_some() && board.calls() == 0 {
-            return;
+            return inbox.transports.close().await;
         }
     }
 }
@@ -97,15 +92,43 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
 
 fn read(
     board: &mut Switchboard,
-    socket: &UdpSocket,
-    buffer: &mut [u8],
+    transports: &mut Transports,
+    socket: usize,
     outbox: &Arc<Outbox>,
     journaled: &mpsc::Sender<Journaled>,
 ) {
     for _ in 0..DATAGRAMS_IN_A_ROW {
-        let Ok((length, from)) = socket.try_recv_from(buffer) else { return };
-        board.handle_message(clock::now(), Peer::udp(from), buffer.get(..length).unwrap_or_default());
-        dispatch(board, socket, outbox, journaled);
+        if !transports.read(socket, |from, bytes| board.handle_message(clock::now(), from, bytes)) {
+            return;
+        }
+        dispatch(board, transports, outbox, journaled);
+    }
+}
+
+/// What a connection's task reports.
+fn hear(
+    board: &mut Switchboard,
+    transports: &mut Transports,
+    heard: Heard,
+    outbox: &Arc<Outbox>,
+    journaled: &mpsc::Sender<Journaled>,
+) {
+    match heard {
+        Heard::Opened(peer, queue) => transports.opened(peer, queue),
+        Heard::Message(peer, bytes) => board.handle_message(clock::now(), peer, &bytes),
+        Heard::Broken(peer, malformed) => {
+            board.handle_broken(clock::now(), peer, &malformed);
+            dispatch(board, transports, outbox, journaled);
+            lose(board, transports, peer);
+        }
+        Heard::Closed(peer) => lose(board, transports, peer),
+    }
+}
+
+/// A connection is over: what is queued for it is still sent, if it can be.
+fn lose(board: &mut Switchboard, transports: &mut Transports, peer: Peer) {
+    if transports.finish(peer) {
+        board.handle_closed(clock::now(), peer);
     }
 }
 
@@ -120,10 +143,19 @@ fn handle_ask(board: &mut Switchboard, outbox: &Outbox, ask: Ask) {
 }
 
 /// Does everything that the switchboard wants done.
-fn dispatch(board: &mut Switchboard, socket: &UdpSocket, outbox: &Arc<Outbox>, journaled: &mpsc::Sender<Journaled>) {
+fn dispatch(
+    board: &mut Switchboard,
+    transports: &mut Transports,
+    outbox: &Arc<Outbox>,
+    journaled: &mpsc::Sender<Journaled>,
+) {
     while let Some(output) = board.poll_output() {
         match output {
-            Output::Sip { to, bytes } => send(socket, to.address, &bytes),
+            Output::Sip { to, bytes } => {
+                if let Err(closed) = transports.send(to, bytes) {
+                    board.handle_closed(clock::now(), closed);
+                }
+            }
             Output::Media { call, order } => order_media(board, outbox, call, order),
             Output::Wire(event) => {
                 // Without an office nobody listens; it gets a snapshot when it comes.
@@ -135,13 +167,6 @@ fn dispatch(board: &mut Switchboard, socket: &UdpSocket, outbox: &Arc<Outbox>, j
             }
             Output::Send { call, attempt } => charge(board, outbox, journaled, call, attempt),
         }
-    }
-}
-
-/// A datagram that cannot be sent now is lost, as one on the network would be; SIP sends it again.
-fn send(socket: &UdpSocket, to: SocketAddr, bytes: &[u8]) {
-    if let Err(error) = socket.try_send_to(bytes, to) {
-        tracing::debug!(%error, "a SIP datagram was not sent");
     }
 }
 

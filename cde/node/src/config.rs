@@ -2,10 +2,13 @@
 //! to what stands here by name and can change none of it.
 
 mod problems;
+mod signaling;
+
+pub use signaling::{Sip, Trunk, TrunkTransport};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 /// The whole file. Every key is optional; unknown keys are refused.
@@ -30,28 +33,14 @@ pub struct Config {
     pub data: Data,
 }
 
-/// `[sip]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sip {
-    /// UDP address for SIP. It is written into Via and Contact, so it must be one that the other side can reach.
-    pub listen: SocketAddr,
-    /// Calls at once; further ones get 503.
-    pub calls_max: usize,
-}
-
-impl Default for Sip {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)), calls_max: 2_000 }
-    }
-}
-
 /// `[media]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Media {
     /// Address for RTP, written into SDP.
     pub address: IpAddr,
+    /// And the one for peers of IPv6, beside an IPv4 address.
+    pub address_v6: Option<Ipv6Addr>,
     /// First port.
     pub first_port: u16,
     /// Last port.
@@ -90,6 +79,7 @@ impl Default for Media {
     fn default() -> Self {
         Self {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address_v6: None,
             first_port: 10_000,
             last_port: 19_999,
             threads: 0,
@@ -97,17 +87,6 @@ impl Default for Media {
             masking: Masking::default(),
         }
     }
-}
-
-/// `[[trunk]]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Trunk {
-    /// Its name.
-    pub name: String,
-    /// `ADDRESS:PORT`: only packets from exactly there are its; `ADDRESS`: any port, calls go to 5060.
-    #[serde(deserialize_with = "trunk_address")]
-    pub address: (IpAddr, Option<u16>),
 }
 
 /// `[[route]]`
@@ -270,16 +249,6 @@ impl Config {
     }
 }
 
-fn trunk_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(IpAddr, Option<u16>), D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if let Ok(address) = text.parse::<SocketAddr>() {
-        return Ok((address.ip(), Some(address.port())));
-    }
-    text.parse::<IpAddr>()
-        .map(|ip| (ip, None))
-        .map_err(|_| serde::de::Error::custom("expected an IP address, or an IP address with a port"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,7 +260,7 @@ mod tests {
     #[test]
     fn an_empty_file_is_a_configuration() {
         let config = Config::parse("", Path::new("cde.toml")).unwrap();
-        assert_eq!(config.sip.listen.port(), 5060);
+        assert_eq!(config.sip.listen[0].port(), 5060);
     }
 
     #[test]

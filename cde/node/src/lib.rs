@@ -8,7 +8,7 @@
 //!
 //! # Layout
 //! - [`config`]: `cde.toml`. [`journal`]: attempts and records. `door`: the way to the office.
-//! - `board`: the task that owns the switchboard. `media_plane`: the media threads. `recorder`: recordings.
+//! - `board`: the task that owns the switchboard. `transports`: SIP's sockets. `media_plane`: the media threads. `recorder`: recordings.
 //! - [`relay`]: media sessions without SIP, for measuring. `charge`: gateways over HTTP, and settling what is unknown.
 
 pub mod config;
@@ -24,12 +24,15 @@ mod recorder;
 #[cfg(test)]
 mod samples;
 mod seeds;
+mod transports;
 
 pub use charge::ChargerError;
 pub use config::{Config, ConfigError};
 pub use journal::JournalError;
 pub use media_plane::MediaSockets;
 pub use memory::{Capability, User, WipingAllocator, harden, run_as};
+pub use sip::Local;
+pub use transports::{TlsError, check};
 
 use aws_lc_rs::hmac;
 use board::{Inbox, Outbox};
@@ -38,12 +41,11 @@ use charge::Charger;
 use door::Door;
 use media_plane::MediaPlane;
 use recorder::Recorder;
-use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::net::UdpSocket;
 use tokio::sync::{broadcast, mpsc, watch};
+use transports::Transports;
 
 /// Why the cde process does not run.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,9 @@ pub enum NodeError {
     /// Another cde has the folder.
     #[error("another tonewall uses {0}: stop it first, or give this one a folder of its own")]
     InUse(PathBuf),
+    /// A certificate, a key or a name of SIP over TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A socket, a file or a thread.
     #[error("{what}: {source}")]
     Io {
@@ -83,6 +88,8 @@ fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> NodeError {
 /// Where everything of this process lies, once the configuration's defaults are filled in.
 #[derive(Clone, Debug)]
 pub struct Places {
+    /// The configuration's own folder: paths in it start there.
+    pub folder: PathBuf,
     /// The journal's folder.
     pub data: PathBuf,
     /// The door's socket.
@@ -97,17 +104,17 @@ impl Places {
         let data = folder.join(config.data.folder.as_deref().unwrap_or(Path::new("cde-data")));
         let door = config.door.socket.as_ref().map_or_else(|| door::default_socket(&data), |door| folder.join(door));
         let recordings = config.data.recordings.as_ref().map(|recordings| folder.join(recordings));
-        Self { data, door, recordings }
+        Self { folder: folder.to_owned(), data, door, recordings }
     }
 }
 
-/// Runs the cde process until `stop` turns true. `ready` is told our SIP address once everything is bound.
+/// Runs the cde process until `stop` turns true. `ready` is told our SIP addresses once everything is bound.
 pub async fn run(
     config: Config,
     places: Places,
     sockets: MediaSockets,
     stop: watch::Receiver<bool>,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(&[Local]),
 ) -> Result<(), NodeError> {
     if memory::protection() == memory::Protection::None {
         return Err(NodeError::NoLockedMemory);
@@ -122,8 +129,8 @@ pub async fn run(
     udp::raise_open_files().map_err(io("limit of open files"))?;
     let trouble = sockets.trouble.clone();
     let (media, reports) = MediaPlane::start(sockets, &recorder).map_err(io("media threads"))?;
-    let socket = UdpSocket::bind(config.sip.listen).await.map_err(io(format!("SIP on udp {}", config.sip.listen)))?;
-    let sip = socket.local_addr().map_err(io("SIP socket"))?;
+    let transports = Transports::bind(&config, &places.folder).await?;
+    let locals = transports.locals().to_vec();
     let (asks, asked) = mpsc::channel(256);
     let (events, _) = broadcast::channel(door::EVENTS_MAX);
     let listener = door::bind(&places.door, &places.data).map_err(io(format!("door {}", places.door.display())))?;
@@ -139,12 +146,13 @@ pub async fn run(
     let serving = tokio::spawn(door.serve(listener, door_closes));
     tokio::spawn(charger.clone().settle_left_over());
     let seeds = seeds::Seeds::new();
-    let board = Switchboard::new(clock::now(), clock::unix_ms(), call_config(&config, sip, record), seeds.next());
+    let board =
+        Switchboard::new(clock::now(), clock::unix_ms(), call_config(&config, locals.clone(), record), seeds.next());
     let digest_key = hmac::Key::new(hmac::HMAC_SHA256, &secret(&places.data.join("digest.key"), &seeds)?);
     // Kept here to the end: the last events wait in it for the door.
     let outbox = Arc::new(Outbox { media, events, journal: journal.clone(), charger, digest_key, seeds });
-    ready(sip);
-    board::run(board, Inbox { socket, reports, asks: asked, ended: outcomes, stop }, Arc::clone(&outbox)).await;
+    ready(&locals);
+    board::run(board, Inbox { transports, reports, asks: asked, ended: outcomes, stop }, Arc::clone(&outbox)).await;
     journal.close().await;
     close_door.send_replace(true);
     // A panic in it would have been logged.
@@ -168,13 +176,13 @@ fn warnings(config: &Config, own_uid: u32) -> Vec<String> {
     warnings
 }
 
-fn call_config(config: &Config, sip: SocketAddr, record: bool) -> calls::Config {
+fn call_config(config: &Config, sip: Vec<Local>, record: bool) -> calls::Config {
     let trunk = |trunk: &config::Trunk| calls::Trunk {
         name: trunk.name.clone(),
         ip: trunk.address.0,
         port: trunk.address.1,
-        transport: sip::Transport::Udp,
-        tcp_when_large: false,
+        transport: trunk.transport.sip(),
+        tcp_when_large: trunk.tcp_when_large,
     };
     let route = |route: &config::Route| calls::Route {
         from: route.from.clone(),
@@ -188,9 +196,9 @@ fn call_config(config: &Config, sip: SocketAddr, record: bool) -> calls::Config 
         },
     };
     calls::Config {
-        sip: vec![sip::Local::udp(sip)],
+        sip,
         media: config.media.address,
-        media_v6: None,
+        media_v6: config.media.address_v6,
         ports: (config.media.first_port, config.media.last_port),
         calls_max: config.sip.calls_max,
         trunks: config.trunk.iter().map(trunk).collect(),

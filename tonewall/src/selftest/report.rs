@@ -30,7 +30,8 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn begin(configured: Option<&Media>) -> anyhow::Result<Self> {
         let media = configured.map(|media| {
-            let Media { address, first_port, last_port, threads, steering, masking: _ } = media;
+            // Its phones are at `address`: the other family is not tested.
+            let Media { address, address_v6: _, first_port, last_port, threads, steering, masking: _ } = media;
             json!({"address": address, "first_port": first_port, "last_port": last_port, "threads": threads,
                 "steering": format!("{steering:?}").to_lowercase()})
         });

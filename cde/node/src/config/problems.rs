@@ -1,9 +1,12 @@
 //! What is well formed and yet cannot work, and the line on which it stands.
 
+mod signaling;
+
 use super::{Config, Gateway, Merchant, Route};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use toml::Spanned;
 
 /// A thing that cannot work: the table, which of its name, its key, and why.
@@ -25,7 +28,8 @@ pub(super) fn find(config: &Config, text: &str) -> Option<String> {
 
 impl Config {
     fn problem(&self) -> Option<Problem> {
-        self.addresses_problem()
+        self.sip_problem()
+            .or_else(|| self.media_problem())
             .or_else(|| self.ports_problem())
             .or_else(|| first("route", &self.route, |route| self.route_problem(route)))
             .or_else(|| first("gateway", &self.gateway, gateway_problem))
@@ -35,21 +39,22 @@ impl Config {
             .or_else(|| duplicate("merchant", "id", self.merchant.iter().map(|merchant| merchant.id.as_str())))
     }
 
-    fn addresses_problem(&self) -> Option<Problem> {
-        let problem = |table, key, address: String, written: &str| Problem {
-            table,
-            index: 0,
-            key,
-            message: format!(
-                "[{table}] {key} = \"{address}\": it is written into {written}, so it must be an address that the other \
-                 side can reach, not every address of this machine"
-            ),
+    fn media_problem(&self) -> Option<Problem> {
+        let (address, v6) = (self.media.address, self.media.address_v6);
+        let problem = |key, message| Problem { table: "media", index: 0, key, message };
+        let everywhere = |key, address: IpAddr| {
+            let message = format!(
+                "[media] {key} = \"{address}\": it is written into SDP, so it must be an address that the other side can \
+                 reach, not every address of this machine"
+            );
+            address.is_unspecified().then(|| problem(key, message))
         };
-        let (listen, address) = (self.sip.listen, self.media.address);
-        if listen.ip().is_unspecified() {
-            return Some(problem("sip", "listen", listen.to_string(), "Via and Contact"));
-        }
-        address.is_unspecified().then(|| problem("media", "address", address.to_string(), "SDP"))
+        let found = everywhere("address", address).or_else(|| everywhere("address_v6", IpAddr::V6(v6?)));
+        found.or_else(|| {
+            let is_second = v6.is_some() && address.is_ipv6();
+            is_second
+                .then(|| problem("address_v6", "[media] address is of IPv6 already: leave out address_v6".to_owned()))
+        })
     }
 
     fn ports_problem(&self) -> Option<Problem> {
@@ -189,6 +194,38 @@ mod tests {
     fn an_address_that_is_written_into_messages_is_one_of_this_machine() {
         says("[sip]\ncalls_max = 9\nlisten = \"0.0.0.0:5060\"\n", 3, "Contact");
         says("[sip]\nlisten = \"[::]:5060\"\n", 2, "Contact");
+        says("[sip]\nlisten_tcp = [\"127.0.0.1:5060\", \"0.0.0.0:5060\"]\n", 2, "Contact");
         says("[media]\naddress = \"::\"\n", 2, "SDP");
+        says("[media]\naddress_v6 = \"::\"\n", 2, "SDP");
+        says("[media]\naddress = \"::1\"\naddress_v6 = \"::1\"\n", 3, "leave out address_v6");
+    }
+
+    #[test]
+    fn one_address_of_a_family_is_listened_at() {
+        says("[sip]\nlisten = [\"127.0.0.1:5060\", \"127.0.0.2:5060\"]\n", 2, "at most one IPv4 and one IPv6");
+        says("[sip]\nlisten = []\n", 2, "no other address");
+        let both = "[sip]\nlisten = [\"127.0.0.1:5060\", \"[::1]:5060\"]\n";
+        assert!(Config::parse(both, Path::new("cde.toml")).is_ok());
+        let message = Config::parse("[sip]\nlisten = \"pbx:5060\"\n", Path::new("cde.toml")).unwrap_err().to_string();
+        assert!(message.contains("line 2") && message.contains("expected \"ADDRESS:PORT\""), "{message}");
+    }
+
+    #[test]
+    fn tls_needs_its_files_and_a_trunk_what_its_transport_listens_at() {
+        const TLS: &str = "[sip]\nlisten_tls = \"127.0.0.1:5061\"\n";
+        const FILES: &str = "certificate = \"a.pem\"\nprivate_key = \"b.pem\"\n";
+        says(TLS, 2, "needs certificate and private_key");
+        says(&format!("{TLS}certificate = \"a.pem\"\n"), 3, "needs its private_key");
+        says(&format!("[sip]\n{FILES}client_ca = \"c.pem\"\n"), 4, "needs listen_tls");
+        says(&format!("{TRUNK}transport = \"tcp\"\n"), 4, "[sip] listen_tcp has no IPv4 address");
+        says(&format!("{TRUNK}transport = \"tls\"\n"), 4, "[sip] listen_tls has no IPv4 address");
+        says(&TRUNK.replace("192.0.2.1", "2001:db8::1"), 3, "[sip] listen has no IPv6 address");
+        says(&format!("{TRUNK}tls_name = \"pbx\"\n"), 4, "is for transport = \"tls\"");
+        says(&format!("{TRUNK}ca = \"ca.pem\"\n"), 4, "is for transport = \"tls\"");
+        says(&format!("{TRUNK}tcp_when_large = true\n"), 4, "needs [sip] listen_tcp");
+        let tls_trunk = format!("{TLS}{FILES}{TRUNK}transport = \"tls\"\n");
+        says(&format!("{tls_trunk}tls_name = \"a b\"\n"), 9, "expected the host name");
+        says(&format!("{tls_trunk}tcp_when_large = true\n"), 9, "is for transport = \"udp\"");
+        assert!(Config::parse(&format!("{tls_trunk}tls_name = \"pbx.example\"\n"), Path::new("x")).is_ok());
     }
 }

@@ -1,0 +1,137 @@
+//! `[sip]` and `[[trunk]]`.
+
+use serde::Deserialize;
+use sip::{Local, Transport};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// `[sip]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sip {
+    /// UDP addresses for SIP, one of each family at most. They are written into Via and Contact, so each must be one that
+    /// the other side can reach.
+    #[serde(deserialize_with = "addresses")]
+    pub listen: Vec<SocketAddr>,
+    /// The same for TCP.
+    #[serde(deserialize_with = "addresses")]
+    pub listen_tcp: Vec<SocketAddr>,
+    /// The same for TLS.
+    #[serde(deserialize_with = "addresses")]
+    pub listen_tls: Vec<SocketAddr>,
+    /// PEM: our certificate and those between it and the authority. It is shown to whoever connects, and to trunks that ask.
+    pub certificate: Option<PathBuf>,
+    /// PEM: its key.
+    pub private_key: Option<PathBuf>,
+    /// PEM: the authorities whose certificate whoever connects by TLS must show.
+    pub client_ca: Option<PathBuf>,
+    /// Calls at once; further ones get 503.
+    pub calls_max: usize,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 5060))],
+            listen_tcp: Vec::new(),
+            listen_tls: Vec::new(),
+            certificate: None,
+            private_key: None,
+            client_ca: None,
+            calls_max: 2_000,
+        }
+    }
+}
+
+impl Sip {
+    /// Each transport's key and addresses.
+    pub(super) fn lists(&self) -> [(&'static str, Transport, &[SocketAddr]); 3] {
+        [
+            ("listen", Transport::Udp, &self.listen),
+            ("listen_tcp", Transport::Tcp, &self.listen_tcp),
+            ("listen_tls", Transport::Tls, &self.listen_tls),
+        ]
+    }
+
+    /// All addresses that are listened at.
+    pub fn listeners(&self) -> impl Iterator<Item = Local> {
+        let of = |(_, transport, addresses): (_, _, &[SocketAddr])| {
+            addresses.iter().map(move |address| Local { transport, address: *address }).collect::<Vec<_>>()
+        };
+        self.lists().map(of).into_iter().flatten()
+    }
+}
+
+/// `[[trunk]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trunk {
+    /// Its name.
+    pub name: String,
+    /// `ADDRESS:PORT`: only datagrams from exactly there are its; `ADDRESS`: any port, calls go to 5060, over TLS 5061.
+    #[serde(deserialize_with = "trunk_address")]
+    pub address: (IpAddr, Option<u16>),
+    /// How it is called, and comes.
+    #[serde(default)]
+    pub transport: TrunkTransport,
+    /// Over UDP: requests of more than 1300 bytes go over TCP, as RFC 3261 §18.1.1 has it.
+    #[serde(default)]
+    pub tcp_when_large: bool,
+    /// Over TLS: the name in its certificate; without one the certificate must be for its address.
+    #[serde(default)]
+    pub tls_name: Option<String>,
+    /// Over TLS, PEM: the authorities that its certificate may be of; without them those of this machine.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+}
+
+/// `transport` of a `[[trunk]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrunkTransport {
+    /// Datagrams.
+    #[default]
+    Udp,
+    /// Connections.
+    Tcp,
+    /// Encrypted connections, and nothing else either way.
+    Tls,
+}
+
+impl TrunkTransport {
+    /// The transport.
+    pub fn sip(self) -> Transport {
+        match self {
+            Self::Udp => Transport::Udp,
+            Self::Tcp => Transport::Tcp,
+            Self::Tls => Transport::Tls,
+        }
+    }
+}
+
+/// One address or a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+fn addresses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<SocketAddr>, D::Error> {
+    let wrong = || serde::de::Error::custom("expected \"ADDRESS:PORT\" (IPv6: \"[ADDRESS]:PORT\"), or a list of such");
+    let texts = match OneOrMore::deserialize(deserializer).map_err(|_| wrong())? {
+        OneOrMore::One(text) => vec![text],
+        OneOrMore::More(texts) => texts,
+    };
+    texts.iter().map(|text| text.parse().map_err(|_| wrong())).collect()
+}
+
+fn trunk_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(IpAddr, Option<u16>), D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok((address.ip(), Some(address.port())));
+    }
+    text.parse::<IpAddr>()
+        .map(|ip| (ip, None))
+        .map_err(|_| serde::de::Error::custom("expected an IP address, or an IP address with a port"))
+}

@@ -1,0 +1,263 @@
+//! SIP's sockets: datagrams, and a task a connection. What they bring goes to the board's task in one order; what is sent
+//! never waits there.
+//!
+//! # Invariants
+//! - Connections at once are bounded, those of strangers far more tightly, and so is every queue.
+//! - A connection whose peer does not read as fast as we write is closed.
+//! - A TLS connection is opened to trunks alone, and verified as the trunk's configuration says.
+//! - What came is wiped from the buffers that live on.
+
+mod connection;
+mod gate;
+mod listener;
+mod tls;
+
+pub use tls::TlsError;
+
+use crate::NodeError;
+use crate::config::Config;
+use connection::Queue;
+use gate::Gate;
+use sip::message::Malformed;
+use sip::{ConnectionId, Local, Peer, Transport};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+use tls::Tls;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use zeroize::Zeroize;
+
+/// The largest UDP datagram.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+/// What connections have brought and the board has not taken.
+const HEARD_MAX: usize = 1024;
+/// What the last messages may take to get out.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What a connection's task reports.
+pub(crate) enum Heard {
+    /// Somebody has connected; its messages are written into this queue.
+    Opened(Peer, mpsc::Sender<Vec<u8>>),
+    /// A whole message.
+    Message(Peer, Vec<u8>),
+    /// Something that is none; nothing follows but its end.
+    Broken(Peer, Malformed),
+    /// It is closed, or could not be opened.
+    Closed(Peer),
+}
+
+/// What there is to read.
+pub(crate) enum Next {
+    /// Datagrams, at the socket with this index.
+    Datagrams(usize),
+    /// A connection's report.
+    Heard(Heard),
+}
+
+/// What every connection's task needs.
+#[derive(Clone)]
+struct Hub {
+    heard: mpsc::Sender<Heard>,
+    gate: Arc<Gate>,
+    last_id: Arc<AtomicU64>,
+    tls: Arc<Tls>,
+}
+
+impl Hub {
+    fn next_id(&self) -> ConnectionId {
+        ConnectionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// All sockets of SIP.
+pub(crate) struct Transports {
+    datagrams: Vec<UdpSocket>,
+    buffer: Vec<u8>,
+    listeners: JoinSet<()>,
+    locals: Vec<Local>,
+    heard: mpsc::Receiver<Heard>,
+    hub: Hub,
+    open: BTreeMap<ConnectionId, (Transport, SocketAddr, mpsc::Sender<Vec<u8>>)>,
+    by_place: BTreeMap<(Transport, SocketAddr), ConnectionId>,
+}
+
+/// Whether the certificates, keys and names of the configuration are there and fit together.
+///
+/// # Errors
+/// The file and what is wrong with it.
+pub fn check(config: &Config, folder: &Path) -> Result<(), TlsError> {
+    Tls::load(config, folder).map(drop)
+}
+
+impl Transports {
+    /// Binds everything that is configured.
+    pub(crate) async fn bind(config: &Config, folder: &Path) -> Result<Self, NodeError> {
+        let (sender, heard) = mpsc::channel(HEARD_MAX);
+        let friends = config.trunk.iter().map(|trunk| trunk.address.0).collect();
+        let tls = Arc::new(Tls::load(config, folder)?);
+        let hub = Hub { heard: sender, gate: Arc::new(Gate::new(friends)), last_id: Arc::default(), tls };
+        let mut transports = Self {
+            datagrams: Vec::new(),
+            buffer: vec![0; DATAGRAM_BYTES_MAX],
+            listeners: JoinSet::new(),
+            locals: Vec::new(),
+            heard,
+            hub,
+            open: BTreeMap::new(),
+            by_place: BTreeMap::new(),
+        };
+        for listen in config.sip.listeners() {
+            let Local { transport, address } = listen;
+            let what = || format!("SIP on {} {address}", transport.name().to_ascii_lowercase());
+            transports.listen(transport, address).await.map_err(crate::io(what()))?;
+        }
+        Ok(transports)
+    }
+
+    async fn listen(&mut self, transport: Transport, address: SocketAddr) -> std::io::Result<()> {
+        let address = if transport == Transport::Udp {
+            let socket = UdpSocket::bind(address).await?;
+            let bound = socket.local_addr()?;
+            self.datagrams.push(socket);
+            bound
+        } else {
+            let listener = TcpListener::bind(address).await?;
+            let bound = listener.local_addr()?;
+            self.listeners.spawn(listener::serve(listener, transport, self.hub.clone()));
+            bound
+        };
+        self.locals.push(Local { transport, address });
+        Ok(())
+    }
+
+    /// Where peers reach us.
+    pub(crate) fn locals(&self) -> &[Local] {
+        &self.locals
+    }
+
+    /// Waits for something to read.
+    pub(crate) async fn next(&mut self) -> Next {
+        tokio::select! {
+            index = readable(&self.datagrams) => Next::Datagrams(index),
+            // The hub keeps a sender: there is always something to wait for.
+            Some(heard) = self.heard.recv() => Next::Heard(heard),
+        }
+    }
+
+    /// Reads one datagram and lends it; false if there is none. What it was is wiped.
+    pub(crate) fn read(&mut self, index: usize, take: impl FnOnce(Peer, &[u8])) -> bool {
+        let Some(socket) = self.datagrams.get(index) else { return false };
+        let Ok((length, from)) = socket.try_recv_from(&mut self.buffer) else { return false };
+        let datagram = self.buffer.get_mut(..length).unwrap_or_default();
+        take(Peer::udp(from), datagram);
+        datagram.zeroize();
+        true
+    }
+
+    /// Somebody has connected.
+    pub(crate) fn opened(&mut self, peer: Peer, queue: mpsc::Sender<Vec<u8>>) {
+        if let Some(id) = peer.connection {
+            self.open.insert(id, (peer.transport, peer.address, queue));
+            self.by_place.insert((peer.transport, peer.address), id);
+        }
+    }
+
+    /// Ends a connection after what is queued for it is sent; false if it has ended already.
+    pub(crate) fn finish(&mut self, peer: Peer) -> bool {
+        let Some((id, (transport, address, _))) =
+            peer.connection.and_then(|id| self.open.remove(&id).map(|open| (id, open)))
+        else {
+            return false;
+        };
+        let place = (transport, address);
+        if self.by_place.get(&place) == Some(&id) {
+            self.by_place.remove(&place);
+        }
+        true
+    }
+
+    /// Sends a message: over its connection, else over one to its address, which is opened if there is none. A datagram that
+    /// cannot be sent now is lost, as one on the network would be; SIP sends it again.
+    ///
+    /// # Errors
+    /// Whose connection is closed now, or cannot be opened.
+    pub(crate) fn send(&mut self, to: Peer, bytes: Vec<u8>) -> Result<(), Peer> {
+        if to.transport == Transport::Udp {
+            self.send_datagram(to.address, &bytes);
+            return Ok(());
+        }
+        let place = (to.transport, to.address);
+        let own = to.connection.filter(|id| self.open.contains_key(id));
+        let Some(id) = own.or_else(|| self.by_place.get(&place).copied()) else { return self.connect(to, bytes) };
+        let peer = Peer { connection: Some(id), ..to };
+        let Some((_, _, queue)) = self.open.get(&id) else { return Err(peer) };
+        match queue.try_send(bytes) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                tracing::warn!(address = %to.address, "a SIP peer does not read what is sent to it: its connection is closed");
+                self.finish(peer);
+                Err(peer)
+            }
+            // It has ended, and its report is on the way.
+            Err(mpsc::error::TrySendError::Closed(bytes)) => {
+                self.finish(peer);
+                self.connect(to, bytes)
+            }
+        }
+    }
+
+    fn send_datagram(&self, to: SocketAddr, bytes: &[u8]) {
+        let families = self.locals.iter().filter(|local| local.transport == Transport::Udp);
+        let mut sockets = families.zip(&self.datagrams);
+        let found = sockets.find(|(local, _)| local.address.is_ipv4() == to.is_ipv4());
+        let sent = found.map(|(_, socket)| socket.try_send_to(bytes, to));
+        if let Some(Err(error)) = sent {
+            tracing::debug!(%error, "a SIP datagram was not sent");
+        }
+    }
+
+    /// Opens a connection; whether that succeeds is reported, and what is sent until then waits for it.
+    fn connect(&mut self, to: Peer, bytes: Vec<u8>) -> Result<(), Peer> {
+        let id = self.hub.next_id();
+        let peer = Peer { connection: Some(id), ..to };
+        let is_possible = match to.transport {
+            Transport::Tcp => true,
+            Transport::Tls => self.hub.tls.knows(to.address),
+            Transport::Udp | Transport::Ws | Transport::Wss => false,
+        };
+        let pass = if is_possible { self.hub.gate.enter(to.address.ip()) } else { None };
+        let Some(pass) = pass else { return Err(peer) };
+        let (sender, queue) = Queue::new();
+        // An empty queue has room for the first.
+        let _ = sender.try_send(bytes);
+        tokio::spawn(connection::open(self.hub.clone(), peer, pass, queue));
+        self.opened(peer, sender);
+        Ok(())
+    }
+
+    /// Lets every connection send what is queued for it, and ends.
+    pub(crate) async fn close(self) {
+        let Self { listeners, mut heard, hub, open, .. } = self;
+        drop((listeners, hub, open));
+        // Whoever has not read it by then never will.
+        let _ = tokio::time::timeout(LAST_WORDS, async { while heard.recv().await.is_some() {} }).await;
+    }
+}
+
+/// The first socket with something to read.
+async fn readable(sockets: &[UdpSocket]) -> usize {
+    std::future::poll_fn(|context| {
+        let ready = sockets.iter().position(|socket| socket.poll_recv_ready(context).is_ready());
+        ready.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests;

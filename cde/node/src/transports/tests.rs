@@ -1,0 +1,98 @@
+use super::*;
+use sip::message::Frame;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::{Duration, Instant};
+
+const OPTIONS: &str = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nl: 0\r\n\r\n";
+
+struct Far {
+    theirs: DuplexStream,
+    heard: mpsc::Receiver<Heard>,
+    queue: Option<mpsc::Sender<Vec<u8>>>,
+    began: Instant,
+}
+
+/// A connection's task and its other end; `room` bytes may be on their way.
+fn conversation(room: usize) -> Far {
+    let (theirs, ours) = tokio::io::duplex(room);
+    let (sender, heard) = mpsc::channel(HEARD_MAX);
+    let tls = Tls::load(&Config::default(), Path::new("")).unwrap();
+    let gate = Arc::new(Gate::new(std::collections::BTreeSet::new()));
+    let hub = Hub { heard: sender, gate, last_id: Arc::default(), tls: Arc::new(tls) };
+    let peer = Peer { connection: Some(ConnectionId(1)), ..Peer::new(Transport::Tcp, ([127, 0, 0, 1], 9).into()) };
+    let (queue, messages) = Queue::new();
+    tokio::spawn(async move { connection::converse(ours, &hub, peer, messages, connection::FIRST_MESSAGE).await });
+    Far { theirs, heard, queue: Some(queue), began: Instant::now() }
+}
+
+impl Far {
+    async fn next(&mut self) -> &'static str {
+        match self.heard.recv().await.unwrap() {
+            Heard::Opened(..) => "opened",
+            Heard::Message(..) => "message",
+            Heard::Broken(..) => "broken",
+            Heard::Closed(_) => "closed",
+        }
+    }
+
+    fn seconds(&self) -> u64 {
+        self.began.elapsed().as_secs()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_connects_and_says_nothing_whole_is_cut_off() {
+    let mut silent = conversation(100);
+    assert_eq!((silent.next().await, silent.seconds()), ("closed", 30));
+    let mut pinging = conversation(100);
+    for _ in 0..3 {
+        pinging.theirs.write_all(b"\r\n\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(9)).await;
+    }
+    assert_eq!((pinging.next().await, pinging.seconds()), ("closed", 30));
+    let mut pong = [0; 2];
+    pinging.theirs.read_exact(&mut pong).await.unwrap();
+    assert_eq!(&pong, b"\r\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_drips_is_cut_off_however_steadily() {
+    let mut dripping = conversation(100);
+    for byte in OPTIONS.as_bytes() {
+        if dripping.theirs.write_all(&[*byte]).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(dripping.next().await, "closed");
+    assert!(dripping.seconds() <= 12, "{}", dripping.seconds());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_spoken_may_be_silent_for_the_length_of_a_call() {
+    let mut peer = conversation(1000);
+    peer.theirs.write_all(OPTIONS.as_bytes()).await.unwrap();
+    assert_eq!(peer.next().await, "message");
+    assert_eq!((peer.next().await, peer.seconds()), ("closed", 3600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_read_is_cut_off() {
+    let mut deaf = conversation(10);
+    deaf.queue.as_ref().unwrap().try_send(vec![b'x'; 100]).unwrap();
+    assert_eq!((deaf.next().await, deaf.seconds()), ("closed", 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_queued_is_sent_before_a_connection_is_closed() {
+    let mut peer = conversation(1000);
+    let queue = peer.queue.take().unwrap();
+    queue.try_send(OPTIONS.as_bytes().to_vec()).unwrap();
+    drop(queue);
+    let mut sent = Vec::new();
+    peer.theirs.read_to_end(&mut sent).await.unwrap();
+    let mut framer = sip::message::Framer::default();
+    framer.push(&sent);
+    assert!(matches!(framer.next_frame(), Some(Frame::Message(_))));
+    assert_eq!(peer.next().await, "closed");
+}

@@ -1,0 +1,203 @@
+//! Certificates: ours, and those we believe.
+
+use crate::config::{Config, Trunk};
+use rustls::client::verify_server_name;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_platform_verifier::BuilderVerifierExt;
+use sip::Transport;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+
+/// The handshake; the round trips of a slow peer.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// What is wrong with a certificate, a key or a name.
+#[derive(Debug, thiserror::Error)]
+#[error("{key} = \"{}\": {message}", path.display())]
+pub struct TlsError {
+    /// The key of `cde.toml`.
+    key: &'static str,
+    /// Its file.
+    path: PathBuf,
+    /// Why, and the way out.
+    message: String,
+}
+
+/// One trunk that is called over TLS.
+struct TlsTrunk {
+    ip: IpAddr,
+    port: u16,
+    /// What its certificate must be for: its name, or its address.
+    name: ServerName<'static>,
+    connector: TlsConnector,
+}
+
+/// Both ends of TLS.
+pub(super) struct Tls {
+    acceptor: Option<TlsAcceptor>,
+    trunks: Vec<TlsTrunk>,
+    /// Whoever connects must show a certificate, and it must be its trunk's.
+    asks_for_certificates: bool,
+}
+
+/// Our certificate and key, if there are any.
+type Identity = Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>;
+
+impl Tls {
+    /// Reads all files that the configuration names; relative paths start at `folder`.
+    pub(super) fn load(config: &Config, folder: &Path) -> Result<Self, TlsError> {
+        let identity = identity(config, folder)?;
+        let client_ca = config.sip.client_ca.as_ref().map(|path| folder.join(path));
+        let asks_for_certificates = client_ca.is_some();
+        let tls = config.trunk.iter().filter(|trunk| trunk.transport.sip() == Transport::Tls);
+        let trunks = tls.map(|trunk| TlsTrunk::load(trunk, folder, &identity)).collect::<Result<_, _>>()?;
+        let acceptor = match identity {
+            Some(_) if config.sip.listen_tls.is_empty() => None,
+            Some((chain, key)) => Some(acceptor(config, folder, client_ca.as_deref(), chain, key)?),
+            None => None,
+        };
+        Ok(Self { acceptor, trunks, asks_for_certificates })
+    }
+
+    /// Whether there is a trunk that is called there.
+    pub(super) fn knows(&self, address: SocketAddr) -> bool {
+        self.trunk(address).is_some()
+    }
+
+    /// The trunk of an address; where several share one, the port tells them apart.
+    fn trunk(&self, address: SocketAddr) -> Option<&TlsTrunk> {
+        let of_ip = || self.trunks.iter().filter(|trunk| trunk.ip == address.ip());
+        of_ip().find(|trunk| trunk.port == address.port()).or_else(|| of_ip().next())
+    }
+
+    pub(super) async fn accept(&self, stream: TcpStream, ip: IpAddr) -> io::Result<server::TlsStream<TcpStream>> {
+        let acceptor = self.acceptor.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let stream = timeout(HANDSHAKE, acceptor.accept(stream)).await??;
+        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        if self.asks_for_certificates && !self.is_of_trunk(ip, certificate) {
+            return Err(io::Error::other("its certificate is not the one of a trunk of this address"));
+        }
+        Ok(stream)
+    }
+
+    /// Whether a certificate, which is known to be of our authority, is for the trunk that has this address.
+    fn is_of_trunk(&self, ip: IpAddr, certificate: Option<&CertificateDer<'_>>) -> bool {
+        let Some(parsed) = certificate.and_then(|certificate| ParsedCertificate::try_from(certificate).ok()) else {
+            return false;
+        };
+        let mut of_ip = self.trunks.iter().filter(|trunk| trunk.ip == ip);
+        of_ip.any(|trunk| verify_server_name(&parsed, &trunk.name).is_ok())
+    }
+
+    pub(super) async fn connect(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+    ) -> io::Result<client::TlsStream<TcpStream>> {
+        let trunk = self.trunk(address).ok_or(io::ErrorKind::NotFound)?;
+        timeout(HANDSHAKE, trunk.connector.connect(trunk.name.clone(), stream)).await?
+    }
+}
+
+impl TlsTrunk {
+    fn load(trunk: &Trunk, folder: &Path, identity: &Identity) -> Result<Self, TlsError> {
+        let (ip, port) = trunk.address;
+        let key = "[[trunk]] ca";
+        let path = trunk.ca.as_ref().map(|ca| folder.join(ca)).unwrap_or_default();
+        let wrong = |error: &dyn std::fmt::Display| TlsError { key, path: path.clone(), message: error.to_string() };
+        let builder = ClientConfig::builder_with_provider(provider());
+        let builder = builder.with_safe_default_protocol_versions().map_err(|error| wrong(&error))?;
+        let builder = match &trunk.ca {
+            Some(_) => builder.with_root_certificates(roots(key, &path)?),
+            None => builder.with_platform_verifier().map_err(|error| wrong(&error))?,
+        };
+        let config = match identity {
+            Some((chain, key)) => {
+                builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(|error| wrong(&error))?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let name = trunk.tls_name.clone().and_then(|name| ServerName::try_from(name).ok());
+        Ok(Self {
+            ip,
+            port: port.unwrap_or(Transport::Tls.default_port()),
+            // A name that is none was refused with the configuration.
+            name: name.unwrap_or_else(|| ServerName::IpAddress(ip.into())),
+            connector: TlsConnector::from(Arc::new(config)),
+        })
+    }
+}
+
+fn identity(config: &Config, folder: &Path) -> Result<Identity, TlsError> {
+    let (Some(certificate), Some(private_key)) = (&config.sip.certificate, &config.sip.private_key) else {
+        return Ok(None);
+    };
+    let chain = certificates("[sip] certificate", &folder.join(certificate))?;
+    let path = folder.join(private_key);
+    let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| TlsError {
+        key: "[sip] private_key",
+        path: path.clone(),
+        message: format!("{error}: expected a private key in PEM, not encrypted"),
+    })?;
+    Ok(Some((chain, key)))
+}
+
+fn acceptor(
+    config: &Config,
+    folder: &Path,
+    client_ca: Option<&Path>,
+    chain: Vec<CertificateDer<'static>>,
+    private_key: PrivateKeyDer<'static>,
+) -> Result<TlsAcceptor, TlsError> {
+    let path = folder.join(config.sip.certificate.as_deref().unwrap_or(Path::new("")));
+    let wrong = |error: &dyn std::fmt::Display| TlsError {
+        key: "[sip] certificate",
+        path: path.clone(),
+        message: error.to_string(),
+    };
+    let builder = ServerConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| wrong(&error))?;
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let roots = Arc::new(roots("[sip] client_ca", path)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
+            builder.with_client_cert_verifier(verifier.map_err(|error| wrong(&error))?)
+        }
+    };
+    let config = builder.with_single_cert(chain, private_key).map_err(|error| wrong(&error))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn roots(key: &'static str, path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(key, path)? {
+        roots.add(certificate).map_err(|error| TlsError { key, path: path.to_owned(), message: error.to_string() })?;
+    }
+    Ok(roots)
+}
+
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let wrong = |message: String| TlsError { key, path: path.to_owned(), message };
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates = read.map_err(|error| wrong(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(wrong("there is no certificate in it: expected PEM".to_owned()));
+    }
+    Ok(certificates)
+}
+
+/// The one crypto back-end.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
