@@ -46,8 +46,10 @@ impl Codec {
 /// What we say of our one audio stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalMedia {
-    /// Where our relay listens.
+    /// Where our relay listens for RTP; for RTCP it does so one port above.
     pub address: SocketAddr,
+    /// RTCP may as well come to the port of RTP (RFC 5761).
+    pub rtcp_mux: bool,
     /// Codecs in order of preference with their payload types.
     pub codecs: Vec<(Codec, u8)>,
     /// The payload type of telephone-event/8000, if offered.
@@ -59,11 +61,12 @@ pub struct LocalMedia {
 }
 
 impl LocalMedia {
-    /// PCMU and PCMA under their static types, telephone-event as 101, 20 ms, both ways.
+    /// PCMU and PCMA under their static types, telephone-event as 101, 20 ms, both ways, RTCP on the same port.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
+            rtcp_mux: true,
             codecs: vec![(Codec::Pcmu, 0), (Codec::Pcma, 8)],
             telephone_event: Some(101),
             direction: Direction::SendRecv,
@@ -89,6 +92,10 @@ pub struct Agreed {
     pub telephone_event: Option<u8>,
     /// Where the peer wants its RTP; `None` while it holds with 0.0.0.0 or names a host that is no address.
     pub remote: Option<SocketAddr>,
+    /// Where the peer wants its RTCP; the same as above if both sides let it share the port (RFC 5761 §5.1.1).
+    pub rtcp: Option<SocketAddr>,
+    /// They do.
+    pub rtcp_mux: bool,
     /// The direction as we see it: `RecvOnly` if we may not send.
     pub direction: Direction,
     /// The packet time the peer asks for, in milliseconds.
@@ -137,7 +144,7 @@ impl Offer {
     /// If there is no such audio stream or codec.
     pub fn agree(&self, allowed: &[Codec]) -> Result<Agreed, Refusal> {
         let media = self.0.audio().and_then(|at| self.0.media().get(at)).ok_or(Refusal::NoAudio)?;
-        agree(&self.0, media, allowed, true)
+        agree(&self.0, media, allowed, Ours { keys: true, rtcp_mux: true })
     }
 
     /// Writes the answer: the one audio stream at `address`, and every other media line refused with port 0.
@@ -152,6 +159,7 @@ impl Offer {
         };
         let local = LocalMedia {
             address,
+            rtcp_mux: agreed.rtcp_mux,
             codecs: vec![(agreed.codec, agreed.payload_type)],
             telephone_event: agreed.telephone_event,
             direction: direction.meet(agreed.direction),
@@ -184,12 +192,20 @@ impl Answer {
             return Err(Refusal::NoAudio);
         }
         let allowed: Vec<Codec> = offered.codecs.iter().map(|(codec, _)| *codec).collect();
-        let agreed = agree(&self.0, media, &allowed, offered.telephone_event.is_some())?;
+        let ours = Ours { keys: offered.telephone_event.is_some(), rtcp_mux: offered.rtcp_mux };
+        let agreed = agree(&self.0, media, &allowed, ours)?;
         Ok(Agreed { direction: agreed.direction.meet(offered.direction), ..agreed })
     }
 }
 
-fn agree(description: &SessionDescription, media: &Media, allowed: &[Codec], keys: bool) -> Result<Agreed, Refusal> {
+/// What we can do, or have offered to.
+#[derive(Clone, Copy)]
+struct Ours {
+    keys: bool,
+    rtcp_mux: bool,
+}
+
+fn agree(description: &SessionDescription, media: &Media, allowed: &[Codec], ours: Ours) -> Result<Agreed, Refusal> {
     let codec_of = |pt: u8| {
         let is = |codec: &Codec| media.is_encoding(pt, codec.encoding(), Some(codec.static_payload_type()));
         Codec::ALL.into_iter().find(|codec| is(codec) && allowed.contains(codec)).map(|codec| (codec, pt))
@@ -203,16 +219,30 @@ fn agree(description: &SessionDescription, media: &Media, allowed: &[Codec], key
         // A name would have to be looked up; taken for a hold, it would be a call without sound.
         Some(_) => return Err(Refusal::NoAddress),
     };
-    let ours = description.direction_of(media).reversed();
+    let rtcp_mux = ours.rtcp_mux && media.rtcp_mux;
+    let direction = description.direction_of(media).reversed();
     let held = connection.is_some_and(Connection::is_null);
     Ok(Agreed {
         codec,
         payload_type,
-        telephone_event: media.payload_types().find(is_event).filter(|_| keys),
+        telephone_event: media.payload_types().find(is_event).filter(|_| ours.keys),
         remote,
-        direction: if held { ours.meet(Direction::RecvOnly) } else { ours },
+        rtcp: remote.map(|remote| if rtcp_mux { remote } else { rtcp_apart(remote, media.rtcp) }),
+        rtcp_mux,
+        direction: if held { direction.meet(Direction::RecvOnly) } else { direction },
         ptime: media.ptime,
     })
+}
+
+/// RTCP on a port of its own: as the peer says (RFC 3605), else one above RTP (RFC 3550 §11). Of an attribute that names no
+/// usable address the port would be useless too.
+fn rtcp_apart(remote: SocketAddr, said: Option<(u16, Option<Connection>)>) -> SocketAddr {
+    match said {
+        Some((port, None)) => SocketAddr::new(remote.ip(), port),
+        Some((port, Some(Connection::Address(ip)))) if !ip.is_unspecified() => SocketAddr::new(ip, port),
+        // There is none above the last one, and nothing better than RTP's own.
+        _ => SocketAddr::new(remote.ip(), remote.port().checked_add(1).unwrap_or(remote.port())),
+    }
 }
 
 #[cfg(test)]

@@ -144,6 +144,10 @@ pub struct Media {
     pub direction: Option<Direction>,
     /// Packet time in milliseconds.
     pub ptime: Option<u16>,
+    /// RTP and RTCP may share a port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// Where RTCP goes, if that is another port than the one above RTP's (RFC 3605), and perhaps another address.
+    pub(crate) rtcp: Option<(u16, Option<Connection>)>,
     pub(crate) rtpmaps: Vec<Rtpmap>,
     pub(crate) fmtps: Vec<(u8, String)>,
 }

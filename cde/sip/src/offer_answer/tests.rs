@@ -61,6 +61,7 @@ fn our_own_offer_and_answer_meet() {
     let read = Answer::parse(&body).unwrap().agreed(&local).unwrap();
     assert_eq!((read.codec, read.payload_type, read.telephone_event), (Codec::Pcma, 8, Some(101)));
     assert_eq!((read.remote, read.direction), (Some("[2001:db8::1]:9".parse().unwrap()), Direction::SendOnly));
+    assert_eq!((read.rtcp, read.rtcp_mux), (read.remote, true));
 }
 
 #[test]
@@ -100,6 +101,56 @@ fn an_answer_must_keep_to_the_offer() {
     assert_eq!(agreed(&["m=audio 1 RTP/AVP 0", "m=video 2 RTP/AVP 31"]), Err(Refusal::MediaLines));
     let keys = agreed(&["m=audio 1 RTP/AVP 0 96", "a=rtpmap:96 telephone-event/8000"]).unwrap();
     assert_eq!(keys.telephone_event, None, "what was not offered is not agreed");
+}
+
+#[test]
+fn rtcp_shares_the_port_only_where_both_say_so() {
+    let agreed = |attributes: &[&str]| {
+        let offer = offer(&[&["m=audio 4000 RTP/AVP 0"], attributes].concat());
+        let agreed = offer.agree(&[Codec::Pcmu]).unwrap();
+        let answer =
+            offer.answer(Origin { session_id: 1, version: 1 }, &agreed, RELAY.parse().unwrap(), Direction::SendRecv);
+        assert_eq!(text(&answer).contains("a=rtcp-mux\r\n"), agreed.rtcp_mux);
+        (agreed.rtcp.unwrap().to_string(), agreed.rtcp_mux)
+    };
+    assert_eq!(agreed(&["a=rtcp-mux"]), ("192.0.2.1:4000".to_owned(), true));
+    assert_eq!(agreed(&["a=rtcp:4005", "a=rtcp-mux"]), ("192.0.2.1:4000".to_owned(), true));
+    assert_eq!(agreed(&[]), ("192.0.2.1:4001".to_owned(), false));
+    // Of another stream.
+    assert_eq!(agreed(&["m=video 5000 RTP/AVP 31", "a=rtcp-mux"]), ("192.0.2.1:4001".to_owned(), false));
+    let ours = LocalMedia::new(RELAY.parse().unwrap());
+    assert!(text(&ours.offer(Origin { session_id: 1, version: 1 })).contains("a=rtcp-mux\r\n"));
+    let answered = |local: &LocalMedia, attributes: &[&str]| {
+        let body = body(&[&["m=audio 4000 RTP/AVP 0"], attributes].concat());
+        let agreed = Answer::parse(&body).unwrap().agreed(local).unwrap();
+        (agreed.rtcp.unwrap().port(), agreed.rtcp_mux)
+    };
+    assert_eq!(answered(&ours, &["a=rtcp-mux"]), (4000, true));
+    assert_eq!(answered(&ours, &[]), (4001, false));
+    let never = LocalMedia { rtcp_mux: false, ..ours };
+    assert_eq!(answered(&never, &["a=rtcp-mux"]), (4001, false), "what was not offered is not agreed");
+}
+
+#[test]
+fn rtcp_goes_where_the_peer_says_or_one_port_above() {
+    let rtcp = |media: &str, attribute: &str| {
+        offer(&[media, attribute]).agree(&[Codec::Pcmu]).unwrap().rtcp.map(|rtcp| rtcp.to_string())
+    };
+    let audio = "m=audio 4000 RTP/AVP 0";
+    for (attribute, expected) in [
+        ("a=rtcp:53020", "192.0.2.1:53020"),
+        ("a=rtcp:53020 IN IP4 192.0.2.7", "192.0.2.7:53020"),
+        ("a=rtcp:53020 IN IP6 2001:db8::7", "[2001:db8::7]:53020"),
+    ] {
+        assert_eq!(rtcp(audio, attribute).as_deref(), Some(expected), "{attribute}");
+    }
+    let useless =
+        ["", ":", ":0", ":x", ":70000", ":9 IN IP4 0.0.0.0", ":9 IN IP4 a.example", ":9 IN IP5 1.2.3.4", ":9 "];
+    for value in useless {
+        assert_eq!(rtcp(audio, &format!("a=rtcp{value}")).as_deref(), Some("192.0.2.1:4001"), "{value}");
+    }
+    assert_eq!(rtcp("m=audio 65535 RTP/AVP 0", "a=x").as_deref(), Some("192.0.2.1:65535"));
+    assert_eq!(rtcp(audio, "c=IN IP4 0.0.0.0"), None, "who holds has no place for it");
 }
 
 #[test]

@@ -107,6 +107,9 @@ impl Reader {
                 }
             }
             "ptime" => media.ptime = Some(ptime(value)?),
+            "rtcp-mux" => media.rtcp_mux = true,
+            // Statistics are no reason to refuse a call.
+            "rtcp" => media.rtcp = rtcp(value),
             _ => {}
         }
         Some(())
@@ -164,6 +167,8 @@ fn media(value: &str) -> Option<Media> {
         connection: None,
         direction: None,
         ptime: None,
+        rtcp_mux: false,
+        rtcp: None,
         rtpmaps: Vec::new(),
         fmtps: Vec::new(),
     })
@@ -181,6 +186,13 @@ fn rtpmap(value: &str) -> Option<Rtpmap> {
 fn fmtp(value: &str) -> Option<(u8, String)> {
     let (payload_type, parameters) = value.split_once(' ')?;
     Some((digits(payload_type)?, parameters.trim().to_owned()))
+}
+
+/// `port [IN IP4 address]`
+fn rtcp(value: &str) -> Option<(u16, Option<Connection>)> {
+    let (port, address) = value.split_once(' ').map_or((value, None), |(port, address)| (port, Some(address)));
+    let address = address.map(connection).map_or(Some(None), |address| address.map(Some))?;
+    Some((digits(port).filter(|port| *port != 0)?, address))
 }
 
 /// Milliseconds, perhaps with a fraction, which some peers write.

@@ -61,6 +61,9 @@ fn stream(text: &mut String, media: &LocalMedia) {
     if let Some(ptime) = media.ptime {
         *text += &format!("a=ptime:{ptime}\r\n");
     }
+    if media.rtcp_mux {
+        text.push_str("a=rtcp-mux\r\n");
+    }
     *text += &format!("a={}\r\n", media.direction.attribute());
 }
 
