@@ -1,5 +1,5 @@
-//! RTP ports. A call takes two even ones; a port that was given back is used again as late as possible, so that a late
-//! packet of the call before cannot meet the next one.
+//! RTP ports. A call takes two even ones, and with each the one above for RTCP; a port that was given back is used again
+//! as late as possible, so that a late packet of the call before cannot meet the next one.
 
 use std::collections::VecDeque;
 
@@ -9,8 +9,8 @@ pub(super) struct Ports {
 
 impl Ports {
     pub(super) fn new((first, last): (u16, u16)) -> Self {
-        // Even ports, as RFC 3550 section 11 has it; the odd one beside it is RTCP's.
-        Self { free: (first..=last).filter(|port| port.is_multiple_of(2)).collect() }
+        // Even ports, as RFC 3550 section 11 has it; the odd one above must be in the range too.
+        Self { free: (first..last).filter(|port| port.is_multiple_of(2)).collect() }
     }
 
     pub(super) fn take(&mut self) -> Option<(u16, u16)> {
@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn ports_are_used_again_as_late_as_possible() {
-        let mut ports = Ports::new((10_001, 10_008));
+        let mut ports = Ports::new((10_001, 10_010));
         let first = ports.take().unwrap();
         assert_eq!(first, (10_002, 10_004));
         ports.give_back(first);

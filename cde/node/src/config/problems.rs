@@ -60,12 +60,15 @@ impl Config {
     fn ports_problem(&self) -> Option<Problem> {
         let (first, last) = (self.media.first_port, self.media.last_port);
         let key = if first < 1024 { "first_port" } else { "last_port" };
-        (first < 1024 || last < first || last - first < 3).then(|| Problem {
+        // A call takes two even ports, and the odd one above each.
+        let most_needed = first.checked_next_multiple_of(2).and_then(|even| even.checked_add(3));
+        (first < 1024 || most_needed.is_none_or(|needed| last < needed)).then(|| Problem {
             table: "media",
             index: 0,
             key,
             message: format!(
-                "[media] first_port = {first}, last_port = {last}: expected at least four ports from 1024 up"
+                "[media] first_port = {first}, last_port = {last}: expected at least four ports from an even one up, none \
+                 below 1024"
             ),
         })
     }
@@ -185,7 +188,9 @@ mod tests {
 
     #[test]
     fn ports_that_are_no_range_are_refused_on_the_line_that_is_written() {
-        says("[media]\nfirst_port = 20000\nlast_port = 20001\n", 3, "at least four ports");
+        says("[media]\nfirst_port = 20000\nlast_port = 20002\n", 3, "at least four ports");
+        says("[media]\nfirst_port = 20001\nlast_port = 20004\n", 3, "at least four ports");
+        says("[media]\nfirst_port = 65535\nlast_port = 65535\n", 3, "at least four ports");
         says("[media]\nfirst_port = 80\n", 2, "at least four ports");
         says("\n[media]\nfirst_port = 20000\n", 3, "at least four ports");
     }
