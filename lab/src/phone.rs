@@ -373,6 +373,7 @@ impl Phone {
     fn set_remote(&mut self, agreed: &sip::offer_answer::Agreed) {
         self.remote = agreed.remote.map(|address| Remote {
             address,
+            rtcp: agreed.rtcp.unwrap_or(address),
             codec: self.config.codec,
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,

@@ -199,6 +199,17 @@ impl Oracle {
         }
     }
 
+    /// RTCP to the agent of a masked line: its every byte must be the same whatever is keyed.
+    pub(crate) fn agent_report(&mut self, call: CallId, bytes: &[u8]) {
+        if !self.calls.get(&call).is_some_and(|watched| watched.masked) {
+            return;
+        }
+        self.transcribe("RTCP to the agent", bytes);
+        if media::rtcp::parse(bytes, 0).is_err() {
+            self.broken(Promise::AgentHearsNoKey, "what looks like RTCP and is none, to the agent of a masked line");
+        }
+    }
+
     fn judge_sound(&mut self, call: CallId) {
         let Some(watched) = self.calls.get_mut(&call) else { return };
         let heard = std::mem::take(&mut watched.heard);

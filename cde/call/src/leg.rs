@@ -100,6 +100,7 @@ impl Leg {
         let agreed = self.agreed?;
         Some(Remote {
             address: agreed.remote?,
+            rtcp: agreed.rtcp?,
             codec: match agreed.codec {
                 Codec::Pcmu => media::Codec::Pcmu,
                 Codec::Pcma => media::Codec::Pcma,

@@ -66,7 +66,7 @@ pub struct Charge<'a> {
 
 /// What a media session is told.
 pub enum MediaOrder {
-    /// Open a session on these two ports; answered by `Opened` or `OpenFailed`.
+    /// Open a session on these two ports and the ones above them, which are for RTCP; answered by `Opened` or `OpenFailed`.
     Open {
         /// For the caller leg.
         caller: SocketAddr,

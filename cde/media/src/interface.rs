@@ -1,9 +1,11 @@
 //! What goes in and out of a session. Nothing that may hold a key has `Debug`.
 
 use crate::FRAME_SAMPLES;
+use crate::rtcp::Compound;
 use crate::rtp::Packet;
 use card::Key;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// One of the two legs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +58,8 @@ impl Witnessed {
 pub struct Remote {
     /// Where packets go, and the only place they are taken from.
     pub address: SocketAddr,
+    /// Where RTCP goes, and the only place it is taken from; the same as above if both share a port (RFC 5761).
+    pub rtcp: SocketAddr,
     /// The codec, both ways.
     pub codec: Codec,
     /// The payload type of the codec, both ways.
@@ -71,14 +75,24 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// A peer of G.711 under its static payload type (RFC 3551), both ways and without telephone-event.
+    /// A peer of G.711 under its static payload type (RFC 3551), both ways and without telephone-event, and with one port
+    /// for RTP and RTCP.
     pub fn g711(address: SocketAddr, codec: Codec) -> Self {
         let payload_type = match codec {
             Codec::Pcmu => 0,
             Codec::Pcma => 8,
         };
         let event_clock = EventClock::default();
-        Self { address, codec, payload_type, telephone_event: None, event_clock, sends: true, receives: true }
+        Self {
+            address,
+            rtcp: address,
+            codec,
+            payload_type,
+            telephone_event: None,
+            event_clock,
+            sends: true,
+            receives: true,
+        }
     }
 }
 
@@ -162,6 +176,8 @@ pub enum Command {
         /// How long it was pressed, if the INFO said so.
         duration_ms: Option<u32>,
     },
+    /// The call is over: both peers are told so by RTCP. Nothing comes after it.
+    End,
 }
 
 /// What a session gives.
@@ -174,6 +190,17 @@ pub enum Output {
         to: SocketAddr,
         /// The packet.
         packet: Packet,
+    },
+    /// RTCP to send.
+    Control {
+        /// The leg it leaves by.
+        side: Side,
+        /// The peer's address for RTCP.
+        to: SocketAddr,
+        /// It leaves by the leg's port for RTP, and not by the one above.
+        muxed: bool,
+        /// The packet.
+        packet: Compound,
     },
     /// News for the call.
     Event(Event),
@@ -244,14 +271,16 @@ pub struct LegStats {
     pub accepted: u64,
     /// Sent on to the other leg.
     pub relayed: u64,
-    /// Not from the peer's address, or the peer may not send.
+    /// Not from the peer's address for RTP or RTCP, or RTP of a peer that may not send.
     pub refused_source: u64,
     /// From the peer's address, of another SSRC than its first.
     pub refused_ssrc: u64,
-    /// No RTP, or a payload of impossible length.
+    /// Neither RTP nor RTCP, or a payload of impossible length.
     pub malformed: u64,
-    /// RTCP; we send none and read none.
+    /// RTCP that was read.
     pub rtcp: u64,
+    /// That of it in which the peer left. Only the call says when it is over.
+    pub byes: u64,
     /// Of a payload type that was not agreed on.
     pub unknown_payload: u64,
     /// The same sequence number again.
@@ -260,4 +289,19 @@ pub struct LegStats {
     pub late: u64,
     /// Sequence numbers that never came when they were due.
     pub lost: u64,
+    /// What the peer has reported last of what it was sent.
+    pub reported: Option<PeerReport>,
+}
+
+/// How a stream of ours arrives, as its receiver says (RFC 3550 section 6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerReport {
+    /// Lost of what was sent since the report before, in 256ths.
+    pub fraction_lost: u8,
+    /// Lost of all that was sent, less what came twice.
+    pub lost: i32,
+    /// Interarrival jitter in samples of 8 kHz.
+    pub jitter: u32,
+    /// From us to the peer and back; none until the peer has had a report of ours.
+    pub round_trip: Option<Duration>,
 }

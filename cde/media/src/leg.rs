@@ -4,7 +4,10 @@ use crate::event::KeyEvent;
 use crate::g711;
 use crate::interface::{EventClock, LegStats, Remote};
 use crate::number::{ahead, ahead16};
-use crate::rtp::{self, Header, NotRtp, PAYLOAD_MAX};
+use crate::reports::Reports;
+use crate::rtp::{self, Header, PAYLOAD_MAX};
+use crate::stream::Stream;
+use crate::{Output, Side, rtcp};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Instant;
@@ -22,6 +25,7 @@ pub(crate) struct Leg {
     remote: Option<Remote>,
     lock: Option<Lock>,
     packet_samples: u32,
+    pub(crate) reports: Reports,
     pub(crate) stats: LegStats,
 }
 
@@ -76,8 +80,8 @@ pub(crate) enum Order {
 }
 
 impl Leg {
-    pub(crate) fn new() -> Self {
-        Self { remote: None, lock: None, packet_samples: PACKET_SAMPLES, stats: LegStats::default() }
+    pub(crate) fn new(reports: Reports) -> Self {
+        Self { remote: None, lock: None, packet_samples: PACKET_SAMPLES, reports, stats: LegStats::default() }
     }
 
     pub(crate) fn remote(&self) -> Option<&Remote> {
@@ -105,7 +109,7 @@ impl Leg {
 
     /// Takes a new peer. The lock is kept unless the stream must be, or after a hold may be, another one: a PBX that
     /// sends again often does so under a new SSRC.
-    pub(crate) fn connect(&mut self, remote: Option<Remote>) {
+    pub(crate) fn connect(&mut self, now: Instant, remote: Option<Remote>) {
         let stream = |remote: &Remote| {
             (remote.address, remote.codec, remote.payload_type, remote.telephone_event, remote.event_clock)
         };
@@ -114,6 +118,29 @@ impl Leg {
             self.lock = None;
         }
         self.remote = remote;
+        self.reports.connect(now, remote.as_ref());
+    }
+
+    /// RTCP, whichever port it came on. It is read for the figures alone; the stream and the lock are RTP's.
+    pub(crate) fn accept_report(&mut self, now: Instant, source: SocketAddr, bytes: &[u8], ours: u32) {
+        if self.remote.is_none_or(|remote| remote.rtcp != source) {
+            self.stats.refused_source += 1;
+            return;
+        }
+        let Ok(received) = rtcp::parse(bytes, ours) else {
+            self.stats.malformed += 1;
+            return;
+        };
+        self.stats.rtcp += 1;
+        self.stats.byes += u64::from(received.bye);
+        self.stats.reported = self.reports.hear(now, &received).or(self.stats.reported);
+    }
+
+    /// The report that is owed to the peer.
+    pub(crate) fn poll_report(&mut self, side: Side, stream: &Stream) -> Option<Output> {
+        let packet = self.reports.poll(stream)?;
+        let Remote { address, rtcp, .. } = self.remote?;
+        Some(Output::Control { side, to: rtcp, muxed: address == rtcp, packet })
     }
 
     /// A packet, if it may be heard. Everything else is counted.
@@ -122,7 +149,10 @@ impl Leg {
             self.stats.refused_source += 1;
             return None;
         };
-        let received = rtp::parse(bytes).map_err(|error| self.count_malformed(error)).ok()?;
+        let Ok(received) = rtp::parse(bytes) else {
+            self.stats.malformed += 1;
+            return None;
+        };
         let header = received.header;
         if self.lock.is_some_and(|lock| lock.ssrc != header.ssrc) {
             self.stats.refused_ssrc += 1;
@@ -134,7 +164,8 @@ impl Leg {
             return None;
         }
         // What is not understood holds its place in the sequence all the same, or it would look like a loss.
-        let order = self.order(now, &header)?;
+        let is_sound = matches!(media, Some(Media::Audio(_)));
+        let order = self.order(now, &header, is_sound)?;
         let media = media?;
         self.stats.accepted += 1;
         let in_other_clock = matches!(media, Media::Event(_)) && !remote.event_clock.is_of_sound();
@@ -142,13 +173,6 @@ impl Leg {
             self.move_end(now, &header, &media);
         }
         Some(Arrived { header, media, order, in_other_clock })
-    }
-
-    fn count_malformed(&mut self, error: NotRtp) {
-        match error {
-            NotRtp::Rtcp => self.stats.rtcp += 1,
-            NotRtp::Truncated | NotRtp::Version | NotRtp::Padding => self.stats.malformed += 1,
-        }
     }
 
     fn media<'a>(&mut self, remote: &Remote, header: &Header, payload: &'a [u8]) -> Option<Media<'a>> {
@@ -165,7 +189,8 @@ impl Leg {
     }
 
     /// None for a packet that has come already.
-    fn order(&mut self, now: Instant, header: &Header) -> Option<Order> {
+    fn order(&mut self, now: Instant, header: &Header, is_sound: bool) -> Option<Order> {
+        let locked = self.lock.is_some();
         let lock = self.lock.get_or_insert(Lock {
             ssrc: header.ssrc,
             newest_sequence: header.sequence.wrapping_sub(1),
@@ -173,6 +198,9 @@ impl Leg {
             at: now,
         });
         let distance = ahead16(header.sequence, lock.newest_sequence);
+        let goes_on = locked && (-MISORDER_MAX..=DROPOUT_MAX).contains(&distance);
+        let further = goes_on.then(|| distance.max(0).unsigned_abs());
+        self.reports.received(now, header, further, is_sound);
         if distance == 0 {
             self.stats.duplicate += 1;
             return None;

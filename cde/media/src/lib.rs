@@ -13,6 +13,7 @@
 //!   them. A path that stands still gives no proof, and none that has sent what the witness did not hear.
 //! - Nothing but the unmasking rule opens a line, and the rule looks only at the caller's packets.
 //! - A leg is heard only from its own address and its first SSRC; everything else is counted and forgotten.
+//! - RTCP is each leg's own: no report, name or clock goes across, and none of it opens, paces or masks anything.
 //! - Both outgoing streams are ours from the first packet to the last: SSRC, sequence and timestamps never start anew.
 //! - The recording is made of what the agent was sent, after the mask.
 //! - Arbitrary bytes never panic, and nothing that may hold a digit can be printed.
@@ -23,6 +24,7 @@
 //! | `session` | the machine: commands, packets, ticks; `session/` has its parts |
 //! | `leg` | what comes in: address and SSRC lock, sequence |
 //! | `stream` | what goes out: our own numbering, continuous over every change |
+//! | `reports`, `reception` | RTCP of a leg: when it is due, what it says, and what it may not say to an agent |
 //! | `mask`, `beeps` | a masked line: policy, pace, proofs; a beep a key on a grid |
 //! | [`natural`], `conceal` | the caller's voice, held, and what is heard in the place of masked sound |
 //! | [`gate`], `bins`, `waves` | may this be heard? A net and a hard rule on correlations by table |
@@ -34,7 +36,7 @@
 //! | `openline` | keys in a row on an open line |
 //! | `stages` | lets a test put a stage of the mask out of action |
 //! | `recorder` | frames of what was heard and said |
-//! | [`rtp`], [`event`], [`g711`], [`g722`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
+//! | [`rtp`], [`rtcp`], [`event`], [`g711`], [`g722`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
 
 #[cfg(all(feature = "masking-off-control", not(debug_assertions)))]
 compile_error!("masking-off-control is for debug builds only");
@@ -60,7 +62,10 @@ mod openline;
 mod outputs;
 mod pairing;
 mod quiet;
+mod reception;
 mod recorder;
+mod reports;
+pub mod rtcp;
 pub mod rtp;
 mod session;
 mod stages;
@@ -71,7 +76,8 @@ mod waves;
 pub mod witness;
 
 pub use interface::{
-    Codec, Command, Config, Event, EventClock, LegStats, Output, Policy, RecordFrame, Remote, Side, Stats, Witnessed,
+    Codec, Command, Config, Event, EventClock, LegStats, Output, PeerReport, Policy, RecordFrame, Remote, Side, Stats,
+    Witnessed,
 };
 pub use rtp::Packet;
 pub use session::Session;

@@ -13,9 +13,10 @@ use crate::openline::OpenLine;
 use crate::outputs::Outputs;
 use crate::pairing::Pairing;
 use crate::recorder::Recorder;
+use crate::reports::Reports;
 use crate::rtp::{PAYLOAD_MAX, Packet};
 use crate::stream::{Length, Stream};
-use crate::{event, g711};
+use crate::{event, g711, rtcp};
 use caller::{Barrier, Habits};
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
@@ -51,13 +52,14 @@ pub struct Session {
 impl Session {
     /// A call with an open line and nobody on it.
     #[expect(clippy::needless_pass_by_value, reason = "a seed is used once")]
-    pub fn new(_now: Instant, config: Config) -> Self {
+    pub fn new(now: Instant, config: Config) -> Self {
         let mut random = ChaCha12Rng::from_seed(config.seed);
+        let (to_caller, to_agent) = (Stream::new(&mut random), Stream::new(&mut random));
         Self {
-            caller: Leg::new(),
-            agent: Leg::new(),
-            to_caller: Stream::new(&mut random),
-            to_agent: Stream::new(&mut random),
+            caller: Leg::new(Reports::new(now, &mut random)),
+            agent: Leg::new(Reports::new(now, &mut random)),
+            to_caller,
+            to_agent,
             keys: Keys::new(),
             pairing: Pairing::new(),
             inband: InBand::new(),
@@ -75,9 +77,15 @@ impl Session {
         }
     }
 
-    /// Takes what came on a leg's port, whatever it is.
+    /// Takes what came on one of a leg's ports, whatever it is.
     pub fn handle_packet(&mut self, now: Instant, side: Side, source: SocketAddr, bytes: &[u8]) {
         match side {
+            Side::Caller if rtcp::is_rtcp(bytes) => {
+                self.caller.accept_report(now, source, bytes, self.to_caller.ssrc());
+            }
+            Side::Agent if rtcp::is_rtcp(bytes) => {
+                self.agent.accept_report(now, source, bytes, self.to_agent.ssrc());
+            }
             Side::Caller => self.handle_caller(now, source, bytes),
             Side::Agent => self.handle_agent(now, source, bytes),
         }
@@ -93,12 +101,14 @@ impl Session {
             Command::Mask { policy } => self.ask_for(policy),
             Command::Release => self.release(),
             Command::InfoKey { key, duration_ms } => self.info_key(now, key, duration_ms),
+            Command::End => self.legs().for_each(|leg| leg.reports.end(now)),
         }
     }
 
     /// Does what was due by now.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.tick(now);
+        self.legs().for_each(|leg| leg.reports.handle_timeout(now));
         if let Some(recorder) = &mut self.recorder {
             recorder.handle_timeout(now);
         }
@@ -108,12 +118,23 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let mask = self.mask.as_ref().map(|mask| mask.poll_timeout());
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
-        mask.into_iter().chain(recorder).min()
+        let reports = [&self.caller, &self.agent].into_iter().filter_map(|leg| leg.reports.poll_timeout());
+        mask.into_iter().chain(recorder).chain(reports).min()
     }
 
     /// The next output; to be asked until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.poll().or_else(|| self.recorder.as_mut()?.poll().map(Output::Recorded))
+        let output = self.outputs.poll();
+        match &output {
+            Some(Output::Send { side: Side::Caller, packet, .. }) => self.caller.reports.sent(packet.payload()),
+            Some(Output::Send { side: Side::Agent, packet, .. }) => self.agent.reports.sent(packet.payload()),
+            _ => {}
+        }
+        // Behind the packets, which they count.
+        output
+            .or_else(|| self.caller.poll_report(Side::Caller, &self.to_caller))
+            .or_else(|| self.agent.poll_report(Side::Agent, &self.to_agent))
+            .or_else(|| self.recorder.as_mut()?.poll().map(Output::Recorded))
     }
 
     /// Counters so far.
@@ -135,14 +156,18 @@ impl Session {
         self.mask.as_ref().map_or(self.witnessed, |mask| mask.witnessed)
     }
 
+    fn legs(&mut self) -> impl Iterator<Item = &mut Leg> {
+        [&mut self.caller, &mut self.agent].into_iter()
+    }
+
     fn connect(&mut self, now: Instant, side: Side, remote: Option<Remote>) {
         let was_heard = self.caller.may_be_heard();
         match side {
             Side::Caller => {
                 self.keys.set_clock(remote.map(|remote| remote.event_clock).unwrap_or_default());
-                self.caller.connect(remote);
+                self.caller.connect(now, remote);
             }
-            Side::Agent => self.agent.connect(remote),
+            Side::Agent => self.agent.connect(now, remote),
         }
         if let Some(mask) = self.mask.as_mut().filter(|_| !was_heard && self.caller.may_be_heard()) {
             mask.quiet.heard_again(now);

@@ -13,6 +13,9 @@ const BACK_MAX: i16 = 100;
 /// Timestamps that differ more from the wall clock are mapped anew: one second.
 const DRIFT_MAX: u32 = RATE;
 
+/// Of the mask's grid, which no timing of a masked line is finer than: 250 ms.
+const GRID: u32 = RATE / 4;
+
 /// Made sound that is no later than this goes on where the one before ended: 100 ms.
 const SEAM_MAX: i32 = 800;
 
@@ -103,6 +106,18 @@ impl Stream {
     /// Nothing is being relayed any more; what comes next gets its place by the clock.
     pub(crate) fn detach(&mut self) {
         self.source = None;
+    }
+
+    pub(crate) fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// What a report says this moment is: the beginning of the newest packet, and whole steps of the grid since it left.
+    pub(crate) fn timestamp_to_report(&self, now: Instant) -> u32 {
+        self.last.map_or(self.first_timestamp, |sent| {
+            let elapsed = samples(now.saturating_duration_since(sent.at));
+            sent.end.wrapping_sub(sent.ahead).wrapping_add(elapsed / GRID * GRID)
+        })
     }
 
     fn anchor(&self, now: Instant, from: &Header) -> Source {

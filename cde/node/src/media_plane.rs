@@ -91,13 +91,13 @@ mod tests {
         assert!(plane.order(call(number), order, [1; 32]));
     }
 
-    /// Opens a call on two ports and waits until it is open. Its peers are at the ports ten higher.
+    /// Opens a call on two ports, and those above them, and waits until it is open. Its peers are at the ports ten higher.
     fn open(plane: &MediaPlane, reports: &mut mpsc::Receiver<Report>, number: u128, port: u16) {
-        order(plane, number, MediaOrder::Open { caller: local(port), agent: local(port + 1), record: false });
+        order(plane, number, MediaOrder::Open { caller: local(port), agent: local(port + 2), record: false });
         while !matches!(reports.blocking_recv(), Some(Report { call: of, report: MediaReport::Opened }) if of == call(number))
         {
         }
-        for (side, port) in [(Side::Caller, port + 10), (Side::Agent, port + 11)] {
+        for (side, port) in [(Side::Caller, port + 10), (Side::Agent, port + 12)] {
             let remote = Remote::g711(local(port), Codec::Pcmu);
             order(plane, number, MediaOrder::Command(Command::Connect { side, remote }));
         }
@@ -105,7 +105,7 @@ mod tests {
 
     /// How many packets the agent gets in a tenth of a second, of which the caller sends one.
     fn heard_by_agent(port: u16) -> usize {
-        let [caller, agent] = [10, 11].map(|more| UdpSocket::bind(local(port + more)).unwrap());
+        let [caller, agent] = [10, 12].map(|more| UdpSocket::bind(local(port + more)).unwrap());
         thread::sleep(Duration::from_millis(100));
         let packet = [&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7][..], &[0x55; 160]].concat();
         caller.send_to(&packet, local(port)).unwrap();
@@ -113,7 +113,7 @@ mod tests {
         let mut buffer = [0; 2048];
         let mut count = 0;
         while agent.recv_from(&mut buffer).is_ok() && count < 4 {
-            count += 1;
+            count += usize::from(!media::rtcp::is_rtcp(&buffer));
             agent.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         }
         count
@@ -124,13 +124,57 @@ mod tests {
         let recorder = Recorder::start(None).unwrap();
         let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), &recorder).unwrap();
         open(&plane, &mut reports, 1, 30_500);
-        open(&plane, &mut reports, 2, 30_502);
+        open(&plane, &mut reports, 2, 30_504);
         order(&plane, 1, MediaOrder::Command(Command::Secure { policy: media::Policy::Strict }));
         assert_eq!(heard_by_agent(30_500), 4, "a secured line has its own sound");
         order(&plane, 1, MediaOrder::Close);
         open(&plane, &mut reports, 3, 30_500);
         assert_eq!(heard_by_agent(30_500), 1, "an open line has the caller's");
-        assert_eq!(heard_by_agent(30_502), 1, "and the other call goes on");
+        assert_eq!(heard_by_agent(30_504), 1, "and the other call goes on");
+    }
+
+    /// The next RTCP that comes here, with the port it comes from.
+    fn told(socket: &UdpSocket) -> (u16, Vec<u8>) {
+        let mut buffer = [0; 2048];
+        loop {
+            let (length, from) = socket.recv_from(&mut buffer).unwrap();
+            if media::rtcp::is_rtcp(&buffer) {
+                return (from.port(), buffer[..length].to_vec());
+            }
+        }
+    }
+
+    #[test]
+    fn rtcp_goes_from_port_to_port_as_was_agreed_and_says_in_the_end_that_it_is_over() {
+        let recorder = Recorder::start(None).unwrap();
+        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), &recorder).unwrap();
+        open(&plane, &mut reports, 1, 30_540);
+        let sockets = [30_550, 30_551, 30_552, 30_553].map(|port| UdpSocket::bind(local(port)).unwrap());
+        let [caller, caller_rtcp, agent, agent_rtcp] = &sockets;
+        sockets.iter().for_each(|socket| socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap());
+        let apart = Remote { rtcp: local(30_553), ..Remote::g711(local(30_552), Codec::Pcmu) };
+        order(&plane, 1, MediaOrder::Command(Command::Connect { side: Side::Agent, remote: apart }));
+        assert_eq!((told(caller).0, told(agent_rtcp).0), (30_540, 30_543));
+        order(&plane, 1, MediaOrder::Close);
+        let bye = |socket| media::rtcp::parse(&told(socket).1, 0).unwrap().bye;
+        assert!(bye(caller) && bye(agent_rtcp));
+        for socket in [caller_rtcp, agent] {
+            socket.set_nonblocking(true).unwrap();
+            assert!(socket.recv_from(&mut [0; 9]).is_err(), "nothing came to the other ports");
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_leaves_none_of_the_call_open() {
+        let recorder = Recorder::start(None).unwrap();
+        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), &recorder).unwrap();
+        let taken = UdpSocket::bind(local(30_563)).unwrap();
+        let ports = || MediaOrder::Open { caller: local(30_560), agent: local(30_562), record: false };
+        order(&plane, 1, ports());
+        assert!(matches!(reports.blocking_recv().unwrap().report, MediaReport::OpenFailed));
+        drop(taken);
+        order(&plane, 2, ports());
+        assert!(matches!(reports.blocking_recv().unwrap().report, MediaReport::Opened));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use wire::CallId;
 
 /// So many calls share their remote ports: few sockets for who drives them, each with room for its share.
 const CALLS_PER_REMOTE: usize = 250;
+/// One for RTP and the one above for RTCP, on each leg. Each takes a file.
+const PORTS_PER_CALL: u16 = 4;
 /// Files that are open besides the ports.
 const FILES_BESIDES: usize = 64;
 
@@ -23,7 +25,7 @@ pub struct Wanted {
     pub calls: u16,
     /// Is every line secured?
     pub masked: bool,
-    /// The first of the ports, which follow each other.
+    /// The first of the ports, four a call; the remote ones follow them.
     pub first_port: u16,
     /// Media threads.
     pub workers: usize,
@@ -52,14 +54,15 @@ impl fmt::Display for Pair {
 
 /// The ports of so many calls: first all that are listened on, then the remote ones. None if there are not enough.
 fn pairs(calls: u16, first_port: u16) -> Option<Vec<Pair>> {
-    let first_remote = first_port.checked_add(calls.checked_mul(2)?)?;
+    let first_remote = first_port.checked_add(calls.checked_mul(PORTS_PER_CALL)?)?;
     let pair = |call: usize| {
-        let own = u16::try_from(call * 2).ok().and_then(|offset| first_port.checked_add(offset))?;
+        let offset = u16::try_from(call).ok()?.checked_mul(PORTS_PER_CALL)?;
+        let own = first_port.checked_add(offset)?;
         let shared = u16::try_from(call / CALLS_PER_REMOTE * 2).ok()?;
         let remote = first_remote.checked_add(shared)?;
         Some(Pair {
             caller: own,
-            agent: own.checked_add(1)?,
+            agent: own.checked_add(2)?,
             caller_remote: remote,
             agent_remote: remote.checked_add(1)?,
         })
@@ -144,17 +147,18 @@ impl Relay {
 
 fn sockets(wanted: Wanted, pairs: &[Pair]) -> MediaSockets {
     match pairs.last() {
-        Some(last) if !wanted.own_sockets => {
-            MediaSockets::steered(Ipv4Addr::LOCALHOST.into(), (wanted.first_port, last.agent), wanted.workers)
-        }
+        Some(last) if !wanted.own_sockets => MediaSockets::steered(
+            Ipv4Addr::LOCALHOST.into(),
+            (wanted.first_port, last.agent.saturating_add(1)),
+            wanted.workers,
+        ),
         _ => MediaSockets::own(wanted.workers),
     }
 }
 
-/// Two files a call.
 fn room_for(calls: usize) -> Result<(), NodeError> {
     let limit = udp::raise_open_files().map_err(io("limit of open files"))?;
-    let needed = calls * 2 + FILES_BESIDES;
+    let needed = calls * usize::from(PORTS_PER_CALL) + FILES_BESIDES;
     if u64::try_from(needed).is_ok_and(|needed| needed <= limit) {
         return Ok(());
     }
@@ -164,7 +168,7 @@ fn room_for(calls: usize) -> Result<(), NodeError> {
 
 /// The media thread says only that a port could not be bound, so it is tried here once more.
 fn why_not(pair: Pair) -> NodeError {
-    for port in [pair.caller, pair.agent] {
+    for port in [pair.caller, pair.agent].into_iter().flat_map(|port| [port, port.saturating_add(1)]) {
         if let Err(error) = UdpSocket::bind(local(port)) {
             return io(format!("port {port} (--first-port chooses others)"))(error);
         }

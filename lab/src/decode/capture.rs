@@ -86,8 +86,16 @@ impl Stream {
         };
         let address = first.from;
         let (telephone_event, event_clock) = (Some(events), types.event_clock);
-        let remote =
-            Remote { address, codec, payload_type, telephone_event, event_clock, sends: true, receives: false };
+        let remote = Remote {
+            address,
+            rtcp: address,
+            codec,
+            payload_type,
+            telephone_event,
+            event_clock,
+            sends: true,
+            receives: false,
+        };
         let mut session = Session::new(now, Config { seed: [0; 32], record: false });
         session.handle_command(now, Command::Connect { side: Side::Caller, remote });
         // Only a masked line gives keys.

@@ -1,7 +1,7 @@
 //! What the phone receives, kept for whoever judges it: the sound, and every other way a key could have come.
 
 use super::signal::{FRAME, from_alaw, from_ulaw};
-use media::{Codec, Remote};
+use media::{Codec, Remote, rtcp};
 use sip::Body;
 
 /// Packets that are kept; half an hour.
@@ -17,6 +17,7 @@ pub struct Ear {
     infos: usize,
     info_keys: String,
     strange: usize,
+    reports: usize,
     payload_sizes: std::collections::BTreeSet<usize>,
 }
 
@@ -51,9 +52,14 @@ impl Ear {
         &self.info_keys
     }
 
-    /// Packets that are neither sound nor events.
+    /// Packets that are neither sound nor events nor RTCP.
     pub fn strange(&self) -> usize {
         self.strange
+    }
+
+    /// RTCP; its figures are not kept.
+    pub fn reports(&self) -> usize {
+        self.reports
     }
 
     /// Sizes of sound packets that were seen.
@@ -77,6 +83,10 @@ impl Ear {
     }
 
     pub(super) fn hear(&mut self, remote: &Remote, packet: &[u8]) {
+        if rtcp::parse(packet, 0).is_ok() {
+            self.reports += 1;
+            return;
+        }
         let [_, kind, _, _, t0, t1, t2, t3, _, _, _, _, payload @ ..] = packet else {
             self.strange += 1;
             return;
@@ -124,5 +134,16 @@ mod tests {
             ear.info(&Body::from(body.as_bytes().to_vec()));
         }
         assert_eq!((ear.infos(), ear.keys_by_info()), (3, "5#"));
+    }
+
+    #[test]
+    fn rtcp_is_nothing_strange_unless_it_only_looks_so() {
+        let mut ear = Ear::default();
+        let remote = Remote::g711(([127, 0, 0, 1], 9).into(), Codec::Pcmu);
+        ear.hear(&remote, &[0x80, 201, 0, 1, 0, 0, 0, 7]);
+        assert_eq!((ear.reports(), ear.strange()), (1, 0));
+        ear.hear(&remote, &[0x81, 201, 0, 1, 0, 0, 0, 7]);
+        ear.hear(&remote, &[0x80, 201, 0, 9, 0, 0, 0, 7, 0, 0, 0, 0]);
+        assert_eq!((ear.reports(), ear.strange(), ear.packets()), (1, 2, 0));
     }
 }

@@ -69,7 +69,7 @@ impl Model {
                 let down = Duration::from_millis(u64::from(duration_ms.unwrap_or(0)));
                 self.key(now, now + down, key, false);
             }
-            Command::Connect { .. } | Command::Disconnect { .. } | Command::Mask { .. } => {}
+            Command::Connect { .. } | Command::Disconnect { .. } | Command::Mask { .. } | Command::End => {}
         }
     }
 
@@ -248,6 +248,13 @@ impl World {
                 Some(media::Output::Send { side: Side::Agent, to, packet }) => {
                     self.pass_oracle(call, packet.as_bytes());
                     self.send_media(call, Side::Agent, to, packet.as_bytes());
+                }
+                Some(media::Output::Control { side, to, packet, .. }) => {
+                    if side == Side::Agent {
+                        self.oracle.agent_report(call, packet.as_bytes());
+                    }
+                    // The phones here have one port for both.
+                    self.send_media(call, side, to, packet.as_bytes());
                 }
                 Some(media::Output::Send { side, to, packet }) => self.send_media(call, side, to, packet.as_bytes()),
                 Some(media::Output::Recorded(_)) => {}

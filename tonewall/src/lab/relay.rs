@@ -8,20 +8,20 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 A call has two legs of RTP: PCMU (payload type 0) in packets of 20 ms, telephone-event as 101. Each line of the file is a
-call: CALLER AGENT CALLER_REMOTE AGENT_REMOTE. Send as the caller from port CALLER_REMOTE to port CALLER, and receive on
+call: CALLER AGENT CALLER_REMOTE AGENT_REMOTE. RTP and RTCP share a port (rtcp-mux). Send as the caller from port CALLER_REMOTE to port CALLER, and receive on
 CALLER_REMOTE what the agent says; the agent's side is the same. What comes from another port is dropped. Calls share
 remote ports: tell them apart by the port that a packet comes from. The file is complete as soon as it is there.
 
   tonewall lab relay --calls 100 --masked --pairs pairs.txt
   cargo run --release -p trials -- capacity      measures a relay; see docs/performance.md
 
-Each call takes two open files; the limit is raised as far as the hard limit allows (`ulimit -Hn`).";
+Each call takes four ports and as many open files; the limit is raised as far as the hard limit allows (`ulimit -Hn`).";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, group(clap::ArgGroup::new("line").required(true).args(["plain", "masked"])))]
 pub(crate) struct Arguments {
     /// How many calls.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16_000))]
     calls: u16,
     /// Every line is open: what comes on one leg goes out on the other.
     #[arg(long)]

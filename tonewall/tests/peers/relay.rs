@@ -24,15 +24,15 @@ async fn a_lab_relay_relays_on_the_ports_it_names_until_it_is_stopped() -> anyho
     let relay = Background::start(&mut relay("--plain", 30_000, &pairs), &log)?;
     file_says(&log, "relaying 3 plain calls", SECONDS).await?;
     let text = std::fs::read_to_string(pairs)?;
-    assert_eq!(text, "30000 30001 30006 30007\n30002 30003 30006 30007\n30004 30005 30006 30007\n");
+    assert_eq!(text, "30000 30002 30012 30013\n30004 30006 30012 30013\n30008 30010 30012 30013\n");
     let (caller, agent) =
-        (UdpSocket::bind((Ipv4Addr::LOCALHOST, 30_006))?, UdpSocket::bind((Ipv4Addr::LOCALHOST, 30_007))?);
+        (UdpSocket::bind((Ipv4Addr::LOCALHOST, 30_012))?, UdpSocket::bind((Ipv4Addr::LOCALHOST, 30_013))?);
     agent.set_read_timeout(Some(SECONDS))?;
     let packet = [&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7][..], &[0x55; 160]].concat();
-    caller.send_to(&packet, (Ipv4Addr::LOCALHOST, 30_004))?;
+    caller.send_to(&packet, (Ipv4Addr::LOCALHOST, 30_008))?;
     let mut got = [0; 2048];
     let (length, from) = agent.recv_from(&mut got)?;
-    assert_eq!((length, from.port(), &got[12..length]), (172, 30_005, &packet[12..]));
+    assert_eq!((length, from.port(), &got[12..length]), (172, 30_010, &packet[12..]));
     assert!(relay.interrupt(SECONDS).await?, "it did not end well");
     folder.forget();
     Ok(())

@@ -185,9 +185,13 @@ fn rtcp_between_the_packets_of_a_key_changes_nothing() {
     let mut line = Line::secured();
     for bytes in line.key(b'4') {
         line.call.caller_sends(&bytes);
-        line.call.give(media::Side::Caller, &[0x81, 200, 0, 6, 0, 0, 0xca, 0x11, 0, 0, 0, 0]);
+        let report =
+            [&[0x80, 200, 0, 6, 0, 0, 0xca, 0x11][..], &[7; 20], &[0x81, 203, 0, 1, 0, 0, 0xca, 0x11]].concat();
+        line.call.give(media::Side::Caller, &report);
+        line.call.give(media::Side::Caller, &report[..12]);
     }
-    assert_eq!(line.call.stats().caller.rtcp, 7);
+    let stats = line.call.stats().caller;
+    assert_eq!((stats.rtcp, stats.byes, stats.malformed), (7, 7, 7));
     assert_eq!(line.keys(), "4");
 }
 

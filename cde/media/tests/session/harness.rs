@@ -42,12 +42,29 @@ pub(crate) struct Peer {
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
     pub(crate) got: Vec<Got>,
+    pub(crate) reports: Vec<Told>,
+}
+
+/// RTCP that a leg got.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Told {
+    pub(crate) at: u64,
+    /// So many packets had come before it.
+    pub(crate) packets: usize,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Peer {
     fn new(side: Side) -> Self {
         let ssrc = if side == Side::Caller { 0xca11 } else { 0xa9e7 };
-        Self { address: remote(side).address, ssrc, sequence: 0xfff0, timestamp: 0xffff_f000, got: Vec::new() }
+        Self {
+            address: remote(side).address,
+            ssrc,
+            sequence: 0xfff0,
+            timestamp: 0xffff_f000,
+            got: Vec::new(),
+            reports: Vec::new(),
+        }
     }
 
     /// The next packet, 20 ms after the one before.
@@ -190,6 +207,12 @@ impl Call {
                     assert_eq!(to, peer.address);
                     let read = rtp::parse(packet.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
                     peer.got.push(Got { at, header: read.header, payload: read.payload.to_vec() });
+                }
+                Output::Control { side, to, packet, .. } => {
+                    assert_eq!(to, remote(side).rtcp);
+                    let peer = if side == Side::Caller { &mut self.caller } else { &mut self.agent };
+                    let packets = peer.got.len();
+                    peer.reports.push(Told { at, packets, bytes: packet.as_bytes().to_vec() });
                 }
                 Output::Event(event) => self.events.push((at, name(event))),
                 Output::Recorded(frame) => self.frames.push(frame),

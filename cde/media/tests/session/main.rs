@@ -25,4 +25,6 @@ mod natural;
 mod noninterference;
 mod open;
 #[cfg(not(feature = "masking-off-control"))]
+mod reports;
+#[cfg(not(feature = "masking-off-control"))]
 mod unmasking;

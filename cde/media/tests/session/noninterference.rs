@@ -1,9 +1,9 @@
-//! Two calls that differ in their digits only are the same call to the agent: the same packets at the same times, the
-//! same recording, as many events of each kind.
+//! Two calls that differ in their digits only are the same call to the agent: the same packets at the same times, RTCP
+//! among them, the same recording, as many events of each kind.
 //!
 //! A seed makes a card, another one with the same pattern of equal digits (pairing goes by key), and everything else.
 
-use crate::harness::{Call, Dice, Got, ms, remote};
+use crate::harness::{Call, Dice, Got, Told, ms, remote};
 use media::dtmf::{Shape, tone};
 use media::{Command, Policy, Remote, Side, tone::decode};
 use std::collections::BTreeMap;
@@ -42,6 +42,7 @@ enum Input {
 #[derive(PartialEq)]
 struct Seen {
     packets: Vec<Got>,
+    reports: Vec<Told>,
     heard: Vec<i16>,
     /// How many there were of each kind; a key is a key.
     events: BTreeMap<String, usize>,
@@ -84,6 +85,7 @@ fn play(digits: &str, way: Way, seed: u64) -> Seen {
         call.command(Command::Release);
         call.caller_is_silent(ms(4000));
         assert_eq!(call.times("Opened").len(), 1);
+        assert!(!call.agent.reports.is_empty(), "a call of this length has RTCP");
     }
     seen(call)
 }
@@ -94,7 +96,8 @@ fn seen(call: Call) -> Seen {
         let is_digit = name.bytes().all(|byte| byte.is_ascii_digit());
         *events.entry(if is_digit { "key".to_owned() } else { name }).or_default() += 1;
     }
-    Seen { packets: call.agent.got, heard: call.frames.iter().flat_map(|frame| frame.heard).collect(), events }
+    let heard = call.frames.iter().flat_map(|frame| frame.heard).collect();
+    Seen { packets: call.agent.got, reports: call.agent.reports, heard, events }
 }
 
 /// What a caller says: a voice of 114 Hz, with pauses. The same at the same place.
@@ -263,6 +266,16 @@ fn one_packet_that_differs_is_seen() {
     assert!(a == b);
     let last = b.packets.last_mut().unwrap();
     last.payload[159] ^= 1;
+    assert!(a != b);
+}
+
+#[test]
+fn one_report_that_differs_is_seen() {
+    let way = Way::new(Policy::Strict, "e");
+    let (one, _) = cards(8);
+    let (a, mut b) = (play(&one, way, 8), play(&one, way, 8));
+    assert!(a == b);
+    b.reports.last_mut().unwrap().bytes[30] ^= 1;
     assert!(a != b);
 }
 

@@ -7,6 +7,7 @@ use call::{MediaOrder, MediaReport};
 use media::{Session, Side};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
@@ -42,19 +43,36 @@ struct State {
 struct Entry {
     call: CallId,
     session: Session,
-    caller: Port,
-    agent: Port,
+    ports: Ports,
     /// The earliest that is set for it; what is due then may have moved away.
     timer: Option<Instant>,
     record: bool,
 }
 
-impl Entry {
-    fn port(&self, side: Side) -> Port {
+/// The ports of a call. Those for RTCP stay open where a peer has one port for both: it may want two by its next offer.
+#[derive(Clone, Copy)]
+struct Ports {
+    caller: Pair,
+    agent: Pair,
+}
+
+#[derive(Clone, Copy)]
+struct Pair {
+    rtp: Port,
+    rtcp: Port,
+}
+
+impl Ports {
+    fn of(&self, side: Side) -> Pair {
         match side {
             Side::Caller => self.caller,
             Side::Agent => self.agent,
         }
+    }
+
+    fn all(&self) -> [(Port, Side); 4] {
+        let Self { caller, agent } = self;
+        [(caller.rtp, Side::Caller), (caller.rtcp, Side::Caller), (agent.rtp, Side::Agent), (agent.rtcp, Side::Agent)]
     }
 }
 
@@ -110,13 +128,14 @@ impl Worker {
             MediaOrder::Open { caller, agent, record } => self.open(now, order.call, caller, agent, record, order.seed),
             MediaOrder::Command(command) => {
                 if let media::Command::Connect { side, remote } = &command
-                    && let Some(port) = self.state.port(order.call, *side)
+                    && let Some(pair) = self.state.ports(order.call, *side)
                 {
-                    self.sockets.connect(port, remote.address);
+                    self.sockets.connect(pair.rtp, remote.address);
+                    self.sockets.connect(pair.rtcp, remote.rtcp);
                 }
                 self.state.handle_command(&mut self.sockets, now, order.call, command);
             }
-            MediaOrder::Close => self.close(order.call),
+            MediaOrder::Close => self.close(now, order.call),
         }
     }
 
@@ -129,17 +148,10 @@ impl Worker {
         record: bool,
         seed: [u8; 32],
     ) {
-        let bound = self.sockets.open(caller).and_then(|first| match self.sockets.open(agent) {
-            Ok(second) => Ok((first, second)),
-            Err(error) => {
-                self.sockets.close(first);
-                Err(error)
-            }
-        });
-        let report = match bound {
-            Ok((caller, agent)) => {
+        let report = match self.bind(caller, agent) {
+            Ok(ports) => {
                 let session = Session::new(now, media::Config { seed, record });
-                self.state.insert(Entry { call, session, caller, agent, timer: None, record });
+                self.state.insert(Entry { call, session, ports, timer: None, record });
                 if record {
                     self.state.recorder.begin(call);
                 }
@@ -153,10 +165,29 @@ impl Worker {
         self.state.report(call, report);
     }
 
-    fn close(&mut self, call: CallId) {
+    /// All ports or none.
+    fn bind(&mut self, caller: SocketAddr, agent: SocketAddr) -> io::Result<Ports> {
+        let caller = self.bind_pair(caller)?;
+        let agent = self.bind_pair(agent).inspect_err(|_| {
+            self.sockets.close(caller.rtp);
+            self.sockets.close(caller.rtcp);
+        })?;
+        Ok(Ports { caller, agent })
+    }
+
+    fn bind_pair(&mut self, address: SocketAddr) -> io::Result<Pair> {
+        let rtp = self.sockets.open(address)?;
+        let rtcp = above(address).and_then(|above| self.sockets.open(above));
+        let rtcp = rtcp.inspect_err(|_| self.sockets.close(rtp))?;
+        Ok(Pair { rtp, rtcp })
+    }
+
+    fn close(&mut self, now: Instant, call: CallId) {
+        self.state.handle_command(&mut self.sockets, now, call, media::Command::End);
         let Some(entry) = self.state.remove(call) else { return };
-        self.sockets.close(entry.caller);
-        self.sockets.close(entry.agent);
+        for (port, _) in entry.ports.all() {
+            self.sockets.close(port);
+        }
         if entry.record {
             self.state.recorder.end(call);
         }
@@ -167,7 +198,8 @@ impl Worker {
         if self.state.backlog.len() > BACKLOG_MAX {
             tracing::error!("media: the switchboard takes no reports; all lines of this thread are closed");
             let calls: Vec<CallId> = self.state.places.keys().copied().collect();
-            calls.into_iter().for_each(|call| self.close(call));
+            let now = clock::now();
+            calls.into_iter().for_each(|call| self.close(now, call));
             self.state.backlog.clear();
         }
     }
@@ -177,7 +209,7 @@ impl State {
     fn insert(&mut self, entry: Entry) {
         let place = self.free.pop().unwrap_or(self.calls.len());
         self.places.insert(entry.call, place);
-        for (port, side) in [(entry.caller, Side::Caller), (entry.agent, Side::Agent)] {
+        for (port, side) in entry.ports.all() {
             put(&mut self.ports, port.index(), (place, side));
         }
         put(&mut self.calls, place, Box::new(entry));
@@ -186,16 +218,16 @@ impl State {
     fn remove(&mut self, call: CallId) -> Option<Box<Entry>> {
         let place = self.places.remove(&call)?;
         let entry = self.calls.get_mut(place)?.take()?;
-        for port in [entry.caller, entry.agent] {
+        for (port, _) in entry.ports.all() {
             self.ports.get_mut(port.index()).into_iter().for_each(|of| *of = None);
         }
         self.free.push(place);
         Some(entry)
     }
 
-    fn port(&self, call: CallId, side: Side) -> Option<Port> {
+    fn ports(&self, call: CallId, side: Side) -> Option<Pair> {
         let entry = self.calls.get(*self.places.get(&call)?)?.as_ref()?;
-        Some(entry.port(side))
+        Some(entry.ports.of(side))
     }
 
     fn until_next_timer(&self, now: Instant) -> Duration {
@@ -233,7 +265,7 @@ impl State {
     }
 
     /// Takes the timer of the call at this place. It may have been set anew since, or another call be there now; what was
-    /// left behind is gone in its own time, which for all timers of a session is a frame away.
+    /// left behind is gone in its own time, which for all timers of a session is a frame away, or a report's few seconds.
     fn is_due(&mut self, place: usize, at: Instant) -> bool {
         let entry = self.calls.get_mut(place).and_then(Option::as_mut).filter(|entry| entry.timer == Some(at));
         entry.is_some_and(|entry| entry.timer.take().is_some())
@@ -246,9 +278,12 @@ impl State {
         while let Some(output) = entry.session.poll_output() {
             match output {
                 media::Output::Send { side, to, packet } => {
-                    let port = entry.port(side);
                     // UDP: a packet that cannot be sent now is lost, as one on the network would be.
-                    let _ = sockets.send(port, to, packet.as_bytes());
+                    let _ = sockets.send(entry.ports.of(side).rtp, to, packet.as_bytes());
+                }
+                media::Output::Control { side, to, muxed, packet } => {
+                    let Pair { rtp, rtcp } = entry.ports.of(side);
+                    let _ = sockets.send(if muxed { rtp } else { rtcp }, to, packet.as_bytes());
                 }
                 media::Output::Event(event) => {
                     self.backlog.push_back(Report { call: entry.call, report: MediaReport::Event(event) });
@@ -282,6 +317,12 @@ impl State {
             }
         }
     }
+}
+
+/// RTCP's port (RFC 3550 section 11).
+fn above(rtp: SocketAddr) -> io::Result<SocketAddr> {
+    let port = rtp.port().checked_add(1).ok_or_else(|| io::Error::other("there is no port above the last one"))?;
+    Ok(SocketAddr::new(rtp.ip(), port))
 }
 
 /// Puts something in a place, which may lie behind the last one.

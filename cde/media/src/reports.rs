@@ -1,0 +1,183 @@
+//! A leg's RTCP: when a report is due, what it says, and what the peer has reported.
+//!
+//! What goes to the agent hangs on nothing of the caller but the packets that the agent has been sent:
+//! - *When*: a timer and dice of the leg's own, from the connecting of its peer on. No packet moves them.
+//! - *Of our stream*: how many packets and bytes have left by this leg, and the timestamp of the newest one; of the time
+//!   since then, whole steps of the mask's grid only, because the moment at which a packet left is, on a natural line, when
+//!   the caller's came.
+//! - *Of a peer's stream*: that of the same leg. Loss and jitter of the caller are told to the caller alone.
+//! - *Name and clock*: a CNAME by chance, another one for each leg, and the time since the session began.
+
+use crate::number::samples;
+use crate::reception::Reception;
+use crate::rtcp::{Block, Compound, NAME_LENGTH, Received, Report, Sender, middle};
+use crate::rtp::Header;
+use crate::stream::Stream;
+use crate::{PeerReport, Remote};
+use rand_chacha::ChaCha12Rng;
+use rand_core::Rng;
+use std::time::{Duration, Instant};
+
+/// Between two reports, half of it to one and a half times (RFC 3550 section 6.2); half as much before the first one.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// A round trip that would be longer was not measured.
+const ROUND_TRIP_MAX: u32 = 10 << 16;
+/// 64 letters (RFC 4648), six bits each: 96 bits of chance make a name that no other has (RFC 7022 section 4.2).
+const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The reports of one leg.
+pub(crate) struct Reports {
+    /// The clock of its reports counts from here: elapsed time will do where none shows the hour (section 6.4.1).
+    since: Instant,
+    dice: u64,
+    name: [u8; NAME_LENGTH],
+    due: Option<Instant>,
+    /// To be polled: of when it is, and whether it is the last one.
+    owed: Option<(Instant, bool)>,
+    packets: u32,
+    octets: u32,
+    /// Packets at the last report, and at the one before.
+    told: [u32; 2],
+    heard: Option<Reception>,
+    /// The peer's last sender report: SSRC, the middle of its time, and when it came.
+    last_report: Option<(u32, u32, Instant)>,
+}
+
+impl Reports {
+    pub(crate) fn new(now: Instant, random: &mut ChaCha12Rng) -> Self {
+        let dice = random.next_u64();
+        Self {
+            since: now,
+            dice,
+            name: name(random),
+            due: None,
+            owed: None,
+            packets: 0,
+            octets: 0,
+            told: [0; 2],
+            heard: None,
+            last_report: None,
+        }
+    }
+
+    /// A peer that may be sent to is reported to from now on, also while it is on hold (RFC 3264 section 5.1).
+    pub(crate) fn connect(&mut self, now: Instant, remote: Option<&Remote>) {
+        match remote {
+            None => (self.due, self.owed) = (None, None),
+            Some(remote) if remote.receives && self.due.is_none() => self.due = Some(now + self.interval() / 2),
+            Some(_) => {}
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        let Some(due) = self.due.filter(|due| *due <= now) else { return };
+        self.owed = Some((now, false));
+        // From when it was due, whenever the driver came; one that stood still begins anew.
+        let next = due + self.interval();
+        self.due = Some(if next > now { next } else { now + self.interval() });
+    }
+
+    /// The call is over: the last report, to a peer that had or would have had others.
+    pub(crate) fn end(&mut self, now: Instant) {
+        if self.due.take().is_some() {
+            self.owed = Some((now, true));
+        }
+    }
+
+    /// A packet has left.
+    pub(crate) fn sent(&mut self, payload: &[u8]) {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(u32::try_from(payload.len()).unwrap_or_default());
+    }
+
+    /// A packet of the leg's stream has come, so many numbers after the newest one; none if a stream begins with it.
+    pub(crate) fn received(&mut self, now: Instant, header: &Header, further: Option<u16>, is_sound: bool) {
+        if further.is_none() {
+            self.heard = None;
+        }
+        let heard = self.heard.get_or_insert_with(|| Reception::new(header));
+        heard.count(further.unwrap_or(1));
+        if is_sound {
+            heard.sound(samples(now.saturating_duration_since(self.since)), header.timestamp);
+        }
+    }
+
+    /// The peer has reported. Gives what it says of our stream.
+    pub(crate) fn hear(&mut self, now: Instant, received: &Received<'_>) -> Option<PeerReport> {
+        if let Some((ssrc, sender)) = received.sender {
+            self.last_report = Some((ssrc, middle(sender.ntp), now));
+        }
+        let Block { fraction_lost, lost, jitter, .. } = received.block?;
+        let round_trip = received.block.and_then(|block| self.round_trip(now, &block));
+        Some(PeerReport { fraction_lost, lost, jitter, round_trip })
+    }
+
+    /// From our report to the peer's, without the time that the peer took (section 6.4.1).
+    fn round_trip(&self, now: Instant, block: &Block) -> Option<Duration> {
+        let since_ours = middle(self.ntp(now)).wrapping_sub(block.last_report);
+        let trip = since_ours.wrapping_sub(block.since_last_report);
+        let measured = block.last_report != 0 && trip <= ROUND_TRIP_MAX;
+        measured.then(|| Duration::from_micros((u64::from(trip) * 1_000_000) >> 16))
+    }
+
+    /// The report that is owed.
+    pub(crate) fn poll(&mut self, stream: &Stream) -> Option<Compound> {
+        let (now, bye) = self.owed.take()?;
+        let report = Report {
+            ssrc: stream.ssrc(),
+            sender: self.sender(now, stream),
+            block: self.block(now),
+            name: self.name,
+            bye,
+        };
+        Some(Compound::new(&report))
+    }
+
+    /// Who has sent nothing since the report before the last one is no sender (section 6.4).
+    fn sender(&mut self, now: Instant, stream: &Stream) -> Option<Sender> {
+        let [last, before] = self.told;
+        self.told = [self.packets, last];
+        let (ntp, timestamp) = (self.ntp(now), stream.timestamp_to_report(now));
+        let sender = Sender { ntp, timestamp, packets: self.packets, octets: self.octets };
+        (self.packets != before).then_some(sender)
+    }
+
+    fn block(&mut self, now: Instant) -> Option<Block> {
+        let block = self.heard.as_mut()?.report()?;
+        let last = self.last_report.filter(|(ssrc, ..)| *ssrc == block.ssrc);
+        let (last_report, since_last_report) = last.map_or((0, 0), |(_, ntp, at)| (ntp, fixed(now, at)));
+        Some(Block { last_report, since_last_report, ..block })
+    }
+
+    fn ntp(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.since);
+        let fraction = (u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000;
+        elapsed.as_secs() << 32 | fraction
+    }
+
+    /// The dice are no secret; they only keep reports of many calls from going in step.
+    fn interval(&mut self) -> Duration {
+        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let [a, b, c, d, ..] = self.dice.to_be_bytes();
+        let part = u64::from(u32::from_be_bytes([a, b, c, d]));
+        INTERVAL / 2 + Duration::from_millis((part * 5_000) >> 32)
+    }
+}
+
+/// 65,536ths of a second since then.
+fn fixed(now: Instant, then: Instant) -> u32 {
+    let micros = now.saturating_duration_since(then).as_micros();
+    u32::try_from((micros << 16) / 1_000_000).unwrap_or(u32::MAX)
+}
+
+fn name(random: &mut ChaCha12Rng) -> [u8; NAME_LENGTH] {
+    let bits = u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
+    std::array::from_fn(|n| {
+        let letter = usize::try_from(bits >> (6 * n) & 63).unwrap_or_default();
+        LETTERS.get(letter).copied().unwrap_or(b'A')
+    })
+}
