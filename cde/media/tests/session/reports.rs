@@ -305,8 +305,8 @@ fn rtcp_of_the_caller_neither_paces_nor_opens_a_line() {
             call.command(Command::Secure { policy });
             call.caller_is_silent(ms(100));
             call.command(Command::Release);
-            // Nothing but RTCP comes: that is a caller of whom nothing is heard.
-            for _ in 0..100 {
+            // Nothing but RTCP comes, for longer than it must be quiet: that is a caller of whom nothing is heard.
+            for _ in 0..300 {
                 if reports {
                     let bytes = report(&call.caller, None, None);
                     call.give(Side::Caller, &bytes);
