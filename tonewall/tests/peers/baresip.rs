@@ -22,14 +22,21 @@ const CARD: [&str; 3] = ["4242424242424242*", "1235", "123"];
 const HUM_SAMPLES: u32 = 480_000;
 
 /// A running baresip.
-struct Baresip {
+pub struct Baresip {
     folder: PathBuf,
     orders: OwnedWriteHalf,
     _process: Background,
 }
 
 impl Baresip {
-    async fn start(folder: &Path, user: &str, sip: SocketAddr, rtp_ports: &str, account: &str) -> anyhow::Result<Self> {
+    /// `account` is added to its line in the accounts, `rtp_ports` to its configuration.
+    pub async fn start(
+        folder: &Path,
+        user: &str,
+        sip: SocketAddr,
+        rtp_ports: &str,
+        account: &str,
+    ) -> anyhow::Result<Self> {
         let folder = folder.join(user);
         std::fs::create_dir(&folder)?;
         let orders = free_tcp()?;
@@ -48,7 +55,7 @@ impl Baresip {
     }
 
     /// Orders are JSON in netstrings.
-    async fn order(&mut self, command: &str, parameters: &str) -> anyhow::Result<()> {
+    pub async fn order(&mut self, command: &str, parameters: &str) -> anyhow::Result<()> {
         let order = json!({"command": command, "params": parameters}).to_string();
         Ok(self.orders.write_all(format!("{}:{order},", order.len()).as_bytes()).await?)
     }
@@ -62,7 +69,7 @@ impl Baresip {
         Ok(())
     }
 
-    async fn says(&self, words: &str) -> anyhow::Result<String> {
+    pub async fn says(&self, words: &str) -> anyhow::Result<String> {
         file_says(&self.folder.join("log"), words, WAIT_MAX).await
     }
 

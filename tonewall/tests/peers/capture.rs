@@ -58,6 +58,35 @@ pub async fn seen(file: &Path, rtp: u16, sip: u16) -> anyhow::Result<Seen> {
     Ok(Seen { packets, events, infos })
 }
 
+/// RTCP as tshark understands it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Report {
+    pub from: u16,
+    pub to: u16,
+    /// The types of its packets, with commas.
+    pub types: String,
+    /// The receiver of this report's stream has had a report of it.
+    pub answers: bool,
+}
+
+/// All RTCP, wherever it went. What tshark calls malformed is an error.
+pub async fn reports(file: &Path) -> anyhow::Result<Vec<Report>> {
+    let file = file.to_string_lossy();
+    let read = ["-r", &file, "--enable-heuristic", "rtp_udp", "--enable-heuristic", "rtcp_udp", "-T", "fields", "-Y"];
+    let bad = [&read[..], &["rtcp && (_ws.malformed || !(rtcp.length_check == 1))", "-e", "frame.number"]].concat();
+    let bad = must("tshark", &bad, TSHARK_MAX).await?;
+    anyhow::ensure!(bad.is_empty(), "malformed RTCP in the packets {bad}");
+    let fields = ["rtcp", "-e", "udp.srcport", "-e", "udp.dstport", "-e", "rtcp.pt", "-e", "rtcp.ssrc.lsr"];
+    let said = must("tshark", &[&read[..], &fields].concat(), TSHARK_MAX).await?;
+    let report = |line: &str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [from, to, types, last_report] = fields.as_slice() else { anyhow::bail!("tshark wrote {line}") };
+        let answers = !matches!(*last_report, "" | "0");
+        Ok(Report { from: from.parse()?, to: to.parse()?, types: (*types).to_owned(), answers })
+    };
+    said.lines().map(report).collect()
+}
+
 async fn count(file: &Path, rtp: u16, sip: u16, filter: &str) -> anyhow::Result<usize> {
     let file = file.to_string_lossy();
     let (as_rtp, as_sip) = (format!("udp.port=={rtp},rtp"), format!("udp.port=={sip},sip"));

@@ -28,6 +28,7 @@ mod faults;
 mod kill;
 mod relay;
 mod residue;
+mod rtcp;
 mod selftest;
 mod sipp;
 mod stage;
