@@ -264,31 +264,31 @@ pub struct Stats {
     pub witnessed: Witnessed,
 }
 
-/// Counters of packets that a leg got, and what became of them.
+/// Counters of packets that a leg got, and what became of them. A call must be small, and 2^32 packets are years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LegStats {
     /// From the right address and SSRC, well formed and of a known payload type.
-    pub accepted: u64,
+    pub accepted: u32,
     /// Sent on to the other leg.
-    pub relayed: u64,
+    pub relayed: u32,
     /// Not from the peer's address for RTP or RTCP, or RTP of a peer that may not send.
-    pub refused_source: u64,
+    pub refused_source: u32,
     /// From the peer's address, of another SSRC than its first.
-    pub refused_ssrc: u64,
+    pub refused_ssrc: u32,
     /// Neither RTP nor RTCP, or a payload of impossible length.
-    pub malformed: u64,
+    pub malformed: u32,
     /// RTCP that was read.
-    pub rtcp: u64,
+    pub rtcp: u32,
     /// That of it in which the peer left. Only the call says when it is over.
-    pub byes: u64,
+    pub byes: u32,
     /// Of a payload type that was not agreed on.
-    pub unknown_payload: u64,
+    pub unknown_payload: u32,
     /// The same sequence number again.
-    pub duplicate: u64,
+    pub duplicate: u32,
     /// Stopped because it is of a time when the line was masked.
-    pub late: u64,
+    pub late: u32,
     /// Sequence numbers that never came when they were due.
-    pub lost: u64,
+    pub lost: u32,
     /// What the peer has reported last of what it was sent.
     pub reported: Option<PeerReport>,
 }

@@ -132,7 +132,7 @@ impl Leg {
             return;
         };
         self.stats.rtcp += 1;
-        self.stats.byes += u64::from(received.bye);
+        self.stats.byes += u32::from(received.bye);
         self.stats.reported = self.reports.hear(now, &received).or(self.stats.reported);
     }
 
@@ -184,7 +184,7 @@ impl Leg {
             self.stats.unknown_payload += 1;
             return None;
         };
-        self.stats.malformed += u64::from(media.is_none());
+        self.stats.malformed += u32::from(media.is_none());
         media
     }
 
@@ -213,7 +213,7 @@ impl Leg {
             return Some(Order::Anew);
         }
         let lost = distance.unsigned_abs() - 1;
-        self.stats.lost += u64::from(lost);
+        self.stats.lost = self.stats.lost.saturating_add(lost.into());
         Some(Order::Next { lost })
     }
 

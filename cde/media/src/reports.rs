@@ -31,16 +31,31 @@ pub(crate) struct Reports {
     since: Instant,
     dice: u64,
     name: [u8; NAME_LENGTH],
+    /// When the next one is due; once that has come, when that was.
     due: Option<Instant>,
-    /// To be polled: of when it is, and whether it is the last one.
-    owed: Option<(Instant, bool)>,
+    owed: Owed,
     packets: u32,
     octets: u32,
     /// Packets at the last report, and at the one before.
     told: [u32; 2],
     heard: Option<Reception>,
-    /// The peer's last sender report: SSRC, the middle of its time, and when it came.
-    last_report: Option<(u32, u32, Instant)>,
+    last_report: Option<LastReport>,
+}
+
+/// What is to be polled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owed {
+    Nothing,
+    Report,
+    LastReport,
+}
+
+/// The peer's last sender report. Its time and when it came are the middles of NTP times.
+#[derive(Clone, Copy)]
+struct LastReport {
+    ssrc: u32,
+    ntp: u32,
+    came: u32,
 }
 
 impl Reports {
@@ -51,7 +66,7 @@ impl Reports {
             dice,
             name: name(random),
             due: None,
-            owed: None,
+            owed: Owed::Nothing,
             packets: 0,
             octets: 0,
             told: [0; 2],
@@ -63,7 +78,7 @@ impl Reports {
     /// A peer that may be sent to is reported to from now on, also while it is on hold (RFC 3264 section 5.1).
     pub(crate) fn connect(&mut self, now: Instant, remote: Option<&Remote>) {
         match remote {
-            None => (self.due, self.owed) = (None, None),
+            None => (self.due, self.owed) = (None, Owed::Nothing),
             Some(remote) if remote.receives && self.due.is_none() => self.due = Some(now + self.interval() / 2),
             Some(_) => {}
         }
@@ -74,17 +89,15 @@ impl Reports {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        let Some(due) = self.due.filter(|due| *due <= now) else { return };
-        self.owed = Some((now, false));
-        // From when it was due, whenever the driver came; one that stood still begins anew.
-        let next = due + self.interval();
-        self.due = Some(if next > now { next } else { now + self.interval() });
+        if self.due.is_some_and(|due| due <= now) {
+            (self.due, self.owed) = (Some(now), Owed::Report);
+        }
     }
 
     /// The call is over: the last report, to a peer that had or would have had others.
     pub(crate) fn end(&mut self, now: Instant) {
-        if self.due.take().is_some() {
-            self.owed = Some((now, true));
+        if self.due.is_some() {
+            (self.due, self.owed) = (Some(now), Owed::LastReport);
         }
     }
 
@@ -109,7 +122,7 @@ impl Reports {
     /// The peer has reported. Gives what it says of our stream.
     pub(crate) fn hear(&mut self, now: Instant, received: &Received<'_>) -> Option<PeerReport> {
         if let Some((ssrc, sender)) = received.sender {
-            self.last_report = Some((ssrc, middle(sender.ntp), now));
+            self.last_report = Some(LastReport { ssrc, ntp: middle(sender.ntp), came: middle(self.ntp(now)) });
         }
         let Block { fraction_lost, lost, jitter, .. } = received.block?;
         let round_trip = received.block.and_then(|block| self.round_trip(now, &block));
@@ -126,7 +139,13 @@ impl Reports {
 
     /// The report that is owed.
     pub(crate) fn poll(&mut self, stream: &Stream) -> Option<Compound> {
-        let (now, bye) = self.owed.take()?;
+        let bye = match std::mem::replace(&mut self.owed, Owed::Nothing) {
+            Owed::Nothing => return None,
+            Owed::Report => false,
+            Owed::LastReport => true,
+        };
+        let now = self.due?;
+        self.due = (!bye).then(|| now + self.interval());
         let report = Report {
             ssrc: stream.ssrc(),
             sender: self.sender(now, stream),
@@ -148,8 +167,9 @@ impl Reports {
 
     fn block(&mut self, now: Instant) -> Option<Block> {
         let block = self.heard.as_mut()?.report()?;
-        let last = self.last_report.filter(|(ssrc, ..)| *ssrc == block.ssrc);
-        let (last_report, since_last_report) = last.map_or((0, 0), |(_, ntp, at)| (ntp, fixed(now, at)));
+        let last = self.last_report.filter(|last| last.ssrc == block.ssrc);
+        let now = middle(self.ntp(now));
+        let (last_report, since_last_report) = last.map_or((0, 0), |last| (last.ntp, now.wrapping_sub(last.came)));
         Some(Block { last_report, since_last_report, ..block })
     }
 
@@ -166,12 +186,6 @@ impl Reports {
         let part = u64::from(u32::from_be_bytes([a, b, c, d]));
         INTERVAL / 2 + Duration::from_millis((part * 5_000) >> 32)
     }
-}
-
-/// 65,536ths of a second since then.
-fn fixed(now: Instant, then: Instant) -> u32 {
-    let micros = now.saturating_duration_since(then).as_micros();
-    u32::try_from((micros << 16) / 1_000_000).unwrap_or(u32::MAX)
 }
 
 fn name(random: &mut ChaCha12Rng) -> [u8; NAME_LENGTH] {
