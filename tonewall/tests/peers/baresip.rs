@@ -31,17 +31,18 @@ pub struct Baresip {
 impl Baresip {
     /// `account` is added to its line in the accounts, `rtp_ports` to its configuration.
     pub async fn start(
-        folder: &Path,
+        stage: &Path,
         user: &str,
         sip: SocketAddr,
         rtp_ports: &str,
         account: &str,
     ) -> anyhow::Result<Self> {
-        let folder = folder.join(user);
+        let folder = stage.join(user);
         std::fs::create_dir(&folder)?;
         let orders = free_tcp()?;
-        std::fs::write(folder.join("config"), config(&folder, sip, orders, rtp_ports))?;
-        std::fs::write(folder.join("accounts"), format!("<sip:{user}@{sip}>;regint=0{account}\n"))?;
+        std::fs::write(folder.join("config"), config(&folder, stage, sip, orders, rtp_ports))?;
+        let transport = if is_encrypted(stage) { ";transport=tls" } else { "" };
+        std::fs::write(folder.join("accounts"), format!("<sip:{user}@{sip}{transport}>;regint=0{account}\n"))?;
         // This version has no source of sound at 8 kHz but a file.
         let hum = |index: u32| ((f64::from(index) * 0.3).sin() * 600.0) as i16;
         write_wav(&folder.join("hum.wav"), &(0..HUM_SAMPLES).map(hum).collect::<Vec<_>>())?;
@@ -81,29 +82,54 @@ impl Baresip {
     }
 }
 
-fn config(folder: &Path, sip: SocketAddr, orders: SocketAddr, rtp_ports: &str) -> String {
+/// Whether the stage has certificates.
+fn is_encrypted(stage: &Path) -> bool {
+    stage.join("both.pem").exists()
+}
+
+fn config(folder: &Path, stage: &Path, sip: SocketAddr, orders: SocketAddr, rtp_ports: &str) -> String {
     let folder = folder.display();
+    let stage_files = format!("sip_certificate {0}/both.pem\nsip_cafile {0}/ca.pem\n", stage.display());
+    let files = if is_encrypted(stage) { stage_files } else { String::new() };
     let modules = ["account", "g711", "aufile", "aubridge", "menu", "uuid", "sndfile", "ctrl_tcp"];
     let modules: String = modules.iter().map(|name| format!("module {name}.so\n")).collect();
     format!(
         "sip_listen {sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp_ports}\nmodule_path /usr/lib/baresip/modules\n\
          {modules}ctrl_tcp_listen {orders}\naudio_source aufile,{folder}/hum.wav\naudio_player aubridge,ear\n\
          audio_alert aubridge,ear\nausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
-         snd_path {folder}\n"
+         snd_path {folder}\n{files}"
     )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_baresip_caller_pays_a_baresip_agent() -> anyhow::Result<()> {
-    let (caller, agent) = (free_udp()?, free_udp()?);
-    let route = Route { extension: "1001".to_owned(), caller, agent };
-    let stage = Stage::start("baresip", Setting::new(3, vec![route])).await?;
+    pays("baresip", "udp", (free_udp()?, free_udp()?), 3, ["10400-10449", "10450-10499"]).await
+}
+
+/// Each shows its certificate and asks for the other's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_baresip_caller_pays_a_baresip_agent_over_tls() -> anyhow::Result<()> {
+    pays("baresip-tls", "tls", (free_tcp()?, free_tcp()?), 30, ["13100-13149", "13150-13199"]).await
+}
+
+async fn pays(
+    name: &str,
+    transport: &'static str,
+    (caller, agent): (SocketAddr, SocketAddr),
+    slot: u16,
+    sound: [&str; 2],
+) -> anyhow::Result<()> {
+    // Its TLS is at the port after the others'.
+    let up = u16::from(transport == "tls");
+    let trunk = |at: SocketAddr| SocketAddr::new(at.ip(), at.port() + up);
+    let route = Route { extension: "1001".to_owned(), caller: trunk(caller), agent: trunk(agent) };
+    let stage = Stage::start(name, Setting { transport, ..Setting::new(slot, vec![route]) }).await?;
     let folder = stage.folder.path();
-    let mut caller = Baresip::start(folder, "caller", caller, "10400-10449", ";dtmfmode=rtpevent").await?;
-    let mut agent = Baresip::start(folder, "1001", agent, "10450-10499", ";answermode=auto").await?;
+    let mut caller = Baresip::start(folder, "caller", caller, sound[0], ";dtmfmode=rtpevent").await?;
+    let mut agent = Baresip::start(folder, "1001", agent, sound[1], ";answermode=auto").await?;
     let desk = stage.desk("1001").await?;
 
-    caller.order("dial", &format!("sip:02079460018@{}", stage.sip)).await?;
+    caller.order("dial", &format!("sip:02079460018@{};transport={transport}", stage.sip)).await?;
     caller.says("Call established").await.context("calling")?;
     let call = desk.wait_for_call("talking", WAIT_MAX).await?;
     let call = text(&call, "/call").to_owned();

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod binary;
+pub mod certificates;
 pub mod folder;
 pub mod lane;
 pub mod processes;
@@ -47,6 +48,8 @@ pub struct Setting {
     pub elsewhere: bool,
     /// `masking` of the configuration.
     pub masking: &'static str,
+    /// `transport` of all trunks.
+    pub transport: &'static str,
 }
 
 impl Setting {
@@ -55,8 +58,8 @@ impl Setting {
         let first = 10_000 + slot * 100;
         let ports = (first, first + 99);
         let (binary, gateway_timeout_ms) = (binary::normal(), 20_000);
-        let (one_user, records, elsewhere, masking) = (true, true, false, "natural");
-        Self { binary, ports, routes, gateway_timeout_ms, one_user, records, elsewhere, masking }
+        let (one_user, records, elsewhere, masking, transport) = (true, true, false, "natural", "udp");
+        Self { binary, ports, routes, gateway_timeout_ms, one_user, records, elsewhere, masking, transport }
     }
 }
 
@@ -76,7 +79,11 @@ impl Stage {
         crypto();
         let folder = Folder::new(name)?;
         let bank = lab::acquirer::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.context("the sandbox acquirer")?;
-        let (sip, office) = (free_udp()?, free_tcp()?);
+        let sip = if setting.transport == "udp" { free_udp()? } else { free_tcp()? };
+        let office = free_tcp()?;
+        if setting.transport == "tls" {
+            certificates::issue(folder.path())?;
+        }
         std::fs::write(folder.join("cde.toml"), cde_toml(&setting, sip, bank, &folder))?;
         let elsewhere = if setting.elsewhere { OFFICE_ELSEWHERE } else { "" };
         std::fs::write(folder.join("office.toml"), format!("listen = \"{office}\"\n{elsewhere}"))?;
@@ -182,19 +189,36 @@ async fn add_user(binary: &Path, folder: &Folder, extension: &str) -> anyhow::Re
     Ok(())
 }
 
+fn listen(transport: &str, sip: SocketAddr) -> String {
+    match transport {
+        "udp" => format!("listen = \"{sip}\"\n"),
+        "tcp" => format!("listen = []\nlisten_tcp = \"{sip}\"\n"),
+        _ => format!(
+            "listen = []\nlisten_tls = \"{sip}\"\ncertificate = \"sip.pem\"\nprivate_key = \"sip.key\"\n\
+             client_ca = \"ca.pem\"\n"
+        ),
+    }
+}
+
 fn cde_toml(setting: &Setting, sip: SocketAddr, bank: SocketAddr, folder: &Folder) -> String {
     let (first, last) = setting.ports;
     let mut text = format!(
-        "[sip]\nlisten = \"{sip}\"\n\n[media]\naddress = \"127.0.0.1\"\nfirst_port = {first}\nlast_port = {last}\n\
+        "[sip]\n{}\n[media]\naddress = \"127.0.0.1\"\nfirst_port = {first}\nlast_port = {last}\n\
          threads = 1\nmasking = \"{}\"\n\n[[gateway]]\nname = \"sandbox\"\nkind = \"sandbox\"\nurl = \"http://{bank}\"\n\
          timeout_ms_max = {}\n\n[[merchant]]\nid = \"main\"\ngateway = \"sandbox\"\n",
-        setting.masking, setting.gateway_timeout_ms
+        listen(setting.transport, sip),
+        setting.masking,
+        setting.gateway_timeout_ms
     );
+    let trunk = match setting.transport {
+        "tls" => "transport = \"tls\"\nca = \"ca.pem\"\n".to_owned(),
+        transport => format!("transport = \"{transport}\"\n"),
+    };
     for Route { extension, caller, agent } in &setting.routes {
         write!(
             text,
-            "\n[[trunk]]\nname = \"carrier{extension}\"\naddress = \"{caller}\"\n\n[[trunk]]\n\
-             name = \"pbx{extension}\"\naddress = \"{agent}\"\n\n[[route]]\nfrom = \"carrier{extension}\"\n\
+            "\n[[trunk]]\nname = \"carrier{extension}\"\naddress = \"{caller}\"\n{trunk}\n[[trunk]]\n\
+             name = \"pbx{extension}\"\naddress = \"{agent}\"\n{trunk}\n[[route]]\nfrom = \"carrier{extension}\"\n\
              to = \"pbx{extension}\"\nextension = \"{extension}\"\n"
         )
         .unwrap();
