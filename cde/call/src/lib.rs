@@ -13,12 +13,13 @@
 //!
 //! # Layout
 //! - [`config`]: trunks, routes, limits. [`switchboard`]: dispatch, commands, timers, ports.
-//! - `call`: one call; `setup`, `session` (hold, INFO), `line`, `pay` and `end` are its chapters. `leg`: one side.
+//! - `guard`: who is listened to. `call`: one call; `setup`, `session` (hold, INFO), `line`, `pay` and `end` are its chapters. `leg`: one side.
 
 pub mod config;
 pub mod switchboard;
 
 mod call;
+mod guard;
 mod info;
 mod leg;
 mod wall;

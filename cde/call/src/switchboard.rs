@@ -5,6 +5,7 @@ mod ports;
 
 use crate::Config;
 use crate::call::{Call, Context};
+use crate::guard::Guard;
 use crate::wall::Wall;
 pub(crate) use commands::Commands;
 use payment::Sending;
@@ -14,7 +15,7 @@ use rand_core::{Rng, SeedableRng};
 use sip::message::Malformed;
 use sip::{DialogId, Endpoint, Peer};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use wire::{
     AttemptId, AuditEvent, CallId, CallSnapshot, Command, Event, Extension, Origin, Outcome, PaymentId, Refusal,
@@ -104,6 +105,9 @@ pub struct Switchboard {
     commands: Commands,
     outputs: VecDeque<Output>,
     draining: bool,
+    /// The addresses of the trunks, which the guard does not concern.
+    trunks: BTreeSet<IpAddr>,
+    guard: Guard,
 }
 
 impl Switchboard {
@@ -122,6 +126,7 @@ impl Switchboard {
             sip_seed,
         );
         let ports = Ports::new(config.ports);
+        let trunks = config.trunks.iter().map(|trunk| trunk.ip).collect();
         Self {
             config,
             endpoint,
@@ -134,6 +139,8 @@ impl Switchboard {
             commands: Commands::default(),
             outputs: VecDeque::new(),
             draining: false,
+            trunks,
+            guard: Guard::new(now),
         }
     }
 
@@ -144,6 +151,10 @@ impl Switchboard {
 
     /// A message came to one of our SIP addresses.
     pub fn handle_message(&mut self, now: Instant, from: Peer, bytes: &[u8]) {
+        let source = from.address.ip();
+        if !self.trunks.contains(&source) && !self.guard.admits(now, source) {
+            return;
+        }
         self.endpoint.handle_message(now, from, bytes);
         self.drain_endpoint(now);
     }
@@ -250,6 +261,11 @@ impl Switchboard {
     /// What the SIP endpoint counted.
     pub fn sip_stats(&self) -> sip::Stats {
         self.endpoint.stats()
+    }
+
+    /// Messages that were not read, because they were too many of addresses that no trunk has.
+    pub fn strangers_dropped(&self) -> u64 {
+        self.guard.dropped()
     }
 
     fn drain_endpoint(&mut self, now: Instant) {

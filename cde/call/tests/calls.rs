@@ -50,6 +50,20 @@ fn a_stranger_and_an_unknown_number_dial_nothing() {
 }
 
 #[test]
+fn a_flood_of_strangers_is_dropped_unread_and_a_trunk_is_heard_all_the_same() {
+    let mut world = World::new();
+    let flood = |world: &mut World, from: [u8; 4]| {
+        (0..1000).for_each(|_| world.receive((from, 5060).into(), b"OPTIONS sip:a SIP/2.0"));
+        world.board.strangers_dropped()
+    };
+    assert!(flood(&mut world, [198, 51, 100, 1]) >= 900);
+    let dropped = world.board.strangers_dropped();
+    assert_eq!(flood(&mut world, [127, 0, 0, 1]), dropped, "the trunks' own address");
+    world.talk();
+    assert_eq!(world.snapshot().state, CallState::Talking);
+}
+
+#[test]
 fn a_port_that_another_program_has_costs_no_call() {
     let mut world = World::new();
     world.taken_pairs = 3;

@@ -52,6 +52,7 @@ pub(crate) async fn run(mut board: Switchboard, mut inbox: Inbox, outbox: Arc<Ou
     let (journaled, mut answers) = mpsc::channel::<Journaled>(1024);
     let mut wall = tokio::time::interval(WALL_EVERY);
     let mut drained: Option<tokio::time::Instant> = None;
+    let mut dropped = 0;
     loop {
         let timer = board.poll_timeout().map(tokio::time::Instant::from_std);
         tokio::select! {
@@ -68,7 +69,10 @@ pub(crate) async fn run(mut board: Switchboard, mut inbox: Inbox, outbox: Arc<Ou
                 board.handle_journaled(clock::now(), answer.call, answer.attempt, answer.result);
             }
             () = sleep_until(timer) => board.handle_timeout(clock::now()),
-            _ = wall.tick() => board.set_wall(clock::now(), clock::unix_ms()),
+            _ = wall.tick() => {
+                board.set_wall(clock::now(), clock::unix_ms());
+                tell_dropped(&board, &mut dropped);
+            }
             _ = inbox.stop.changed(), if drained.is_none() => {
                 tracing::info!(calls = board.calls(), "stopping: no new calls; those that stand may finish");
                 board.drain();
@@ -80,6 +84,18 @@ pub(crate) async fn run(mut board: Switchboard, mut inbox: Inbox, outbox: Arc<Ou
         if drained.is_some() && board.calls() == 0 {
             return inbox.transports.close().await;
         }
+    }
+}
+
+/// Who keeps this server busy without being a trunk is worth a line, but not one a message.
+fn tell_dropped(board: &Switchboard, told: &mut u64) {
+    let dropped = board.strangers_dropped();
+    if dropped > *told {
+        tracing::warn!(
+            messages = dropped - *told,
+            "SIP of addresses that no trunk has was dropped unread: there is too much of it"
+        );
+        *told = dropped;
     }
 }
 

@@ -381,6 +381,10 @@ impl World {
         }
     }
 
+    pub(crate) fn receive(&mut self, from: SocketAddr, bytes: &[u8]) {
+        self.board.handle_message(self.now, sip::Peer::udp(from), bytes);
+    }
+
     fn carry(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if to == US {
             self.board.handle_message(self.now, sip::Peer::udp(from), bytes);
