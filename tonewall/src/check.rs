@@ -56,7 +56,7 @@ fn missing(folder: &Path) -> Vec<String> {
 
 fn warnings(cde: &node::Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    let far = || cde.trunk.iter().filter(|trunk| !trunk.address.0.is_loopback());
+    let far = || cde.trunk.iter().filter(|trunk| trunk.address.iter().any(|place| !place.ip.is_loopback()));
     for trunk in far().filter(|trunk| trunk.transport != node::config::TrunkTransport::Tls) {
         let name = &trunk.name;
         warnings

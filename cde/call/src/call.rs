@@ -11,6 +11,7 @@ mod setup;
 
 use crate::leg::Leg;
 use crate::switchboard::{Commands, MediaOrder, MediaReport, Output};
+use crate::trunks::Trunks;
 use crate::wall::Wall;
 use crate::{Config, OpenLineKeys};
 use line::Line;
@@ -19,7 +20,7 @@ use pay::Till;
 use rand_chacha::ChaCha12Rng;
 use session::Relay;
 use setup::{Phase, Setup};
-use sip::{DialogId, Endpoint};
+use sip::{DialogId, Endpoint, Peer};
 use std::collections::VecDeque;
 use std::time::Instant;
 use wire::{
@@ -34,11 +35,18 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     pub(crate) endpoint: &'a mut Endpoint,
     pub(crate) rng: &'a mut ChaCha12Rng,
+    pub(crate) trunks: &'a mut Trunks,
     pub(crate) commands: &'a mut Commands,
     pub(crate) outputs: &'a mut VecDeque<Output>,
 }
 
 impl Context<'_> {
+    /// Notes what a call to a place of a trunk has shown of it.
+    pub(crate) fn called(&mut self, peer: Peer, is_alive: bool) {
+        let turned = self.trunks.called(self.now, peer, is_alive);
+        self.outputs.extend(turned.map(|turned| Output::turned(self.config, &turned)));
+    }
+
     /// Answers a command.
     pub(crate) fn answer(&mut self, id: CommandId, result: Result<(), Refusal>) {
         let event = self.commands.end(id, result);

@@ -4,6 +4,7 @@ use payment::Rules;
 use sip::{Local, Peer, Transport};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 use wire::{Extension, MerchantId};
 
 /// What the shell read from `cde.toml`.
@@ -38,29 +39,44 @@ pub struct Config {
 pub struct Trunk {
     /// Its name.
     pub name: String,
-    /// Its address.
-    pub ip: IpAddr,
-    /// Its port; without one, datagrams from any port are its, and calls go to the transport's own. A connection comes from
-    /// any port in either case.
-    pub port: Option<u16>,
+    /// Where it is: all of one family.
+    pub targets: Vec<Target>,
     /// How it is called. TLS means that nothing else is taken from it either, and TCP too; a trunk of datagrams may come over
     /// TCP with what is too large for one.
     pub transport: Transport,
     /// Whether it takes such requests over TCP itself (RFC 3261 §18.1.1).
     pub tcp_when_large: bool,
+    /// How often each of its places is asked by OPTIONS whether it is there.
+    pub keepalive: Option<Duration>,
+}
+
+/// One place of a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its address.
+    pub ip: IpAddr,
+    /// Its port; without one, datagrams from any port are its, and calls go to the transport's own. A connection comes from
+    /// any port in either case.
+    pub port: Option<u16>,
+    /// The lowest is called first, the others when it does not answer.
+    pub priority: u16,
+    /// How much of the calls it gets among those of its priority.
+    pub weight: u16,
 }
 
 impl Trunk {
     fn sends_from(&self, peer: Peer) -> bool {
         let is_large = self.transport == Transport::Udp && peer.transport == Transport::Tcp;
-        let is_port = peer.transport.is_reliable() || self.port.is_none_or(|port| port == peer.address.port());
-        self.ip == peer.address.ip() && is_port && (peer.transport == self.transport || is_large)
+        let is_port =
+            |port: Option<u16>| peer.transport.is_reliable() || port.is_none_or(|port| port == peer.address.port());
+        let is_place = self.targets.iter().any(|target| target.ip == peer.address.ip() && is_port(target.port));
+        is_place && (peer.transport == self.transport || is_large)
     }
 
-    /// Where calls to it go.
-    pub fn destination(&self) -> Peer {
-        let port = self.port.unwrap_or(self.transport.default_port());
-        Peer::new(self.transport, SocketAddr::new(self.ip, port))
+    /// Where calls to a place of it go.
+    pub fn destination(&self, target: &Target) -> Peer {
+        let port = target.port.unwrap_or(self.transport.default_port());
+        Peer::new(self.transport, SocketAddr::new(target.ip, port))
     }
 }
 
@@ -94,7 +110,8 @@ pub enum OpenLineKeys {
 /// Where a call goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
-    pub(crate) destination: Peer,
+    /// The trunk's place in the list.
+    pub(crate) trunk: usize,
     pub(crate) tcp_when_large: bool,
     pub(crate) extension: Extension,
     pub(crate) open_line_keys: OpenLineKeys,
@@ -119,17 +136,13 @@ impl Config {
         }
         let fits = |route: &&Route| sources.contains(&route.from.as_str()) && called.starts_with(&route.prefix);
         let route = self.routes.iter().filter(fits).max_by_key(|route| route.prefix.len()).ok_or(NoWay::NoRoute)?;
-        let trunk = self.trunks.iter().find(|trunk| trunk.name == route.to).ok_or(NoWay::NoRoute)?;
+        let named = self.trunks.iter().enumerate().find(|(_, trunk)| trunk.name == route.to);
+        let (place, trunk) = named.ok_or(NoWay::NoRoute)?;
         let extension = match &route.extension {
             Some(extension) => extension.clone(),
             None => called.parse().map_err(|_| NoWay::NoRoute)?,
         };
-        Ok(Way {
-            destination: trunk.destination(),
-            tcp_when_large: trunk.tcp_when_large,
-            extension,
-            open_line_keys: route.open_line_keys,
-        })
+        Ok(Way { trunk: place, tcp_when_large: trunk.tcp_when_large, extension, open_line_keys: route.open_line_keys })
     }
 
     /// Our media address for a peer there: of its family, where we have one.
@@ -146,7 +159,8 @@ mod tests {
     fn config() -> Config {
         let trunk = |name: &str, port, transport| {
             let (name, ip) = (name.to_owned(), [127, 0, 0, 1].into());
-            Trunk { name, ip, port, transport, tcp_when_large: false }
+            let targets = vec![Target { ip, port, priority: 0, weight: 0 }];
+            Trunk { name, targets, transport, tcp_when_large: false, keepalive: None }
         };
         let route = |prefix: &str, extension: Option<&str>| Route {
             from: "carrier".to_owned(),
@@ -174,7 +188,7 @@ mod tests {
     fn the_longest_prefix_decides() {
         let carrier = Peer::udp(([127, 0, 0, 1], 5070).into());
         let way = config().way(carrier, "442071").unwrap();
-        assert_eq!((way.destination.address.port(), way.extension.as_str()), (5080, "1001"));
+        assert_eq!((way.trunk, way.extension.as_str()), (1, "1001"));
         assert_eq!(config().way(carrier, "4477").unwrap().extension.as_str(), "4477");
         assert_eq!(config().way(carrier, "1234"), Err(NoWay::NoRoute));
     }
@@ -195,7 +209,9 @@ mod tests {
             config.trunks.truncate(1);
             config.trunks[0].transport = transport;
             config.routes[0].to = "carrier".to_owned();
-            config.way(Peer::new(over, ([127, 0, 0, 1], 5070).into()), "4477").map(|way| way.destination.transport)
+            config
+                .way(Peer::new(over, ([127, 0, 0, 1], 5070).into()), "4477")
+                .map(|way| config.trunks[way.trunk].transport)
         };
         let (udp, tcp, tls) = (Transport::Udp, Transport::Tcp, Transport::Tls);
         for (trunk, taken) in [(udp, &[udp, tcp][..]), (tcp, &[tcp]), (tls, &[tls])] {
@@ -209,10 +225,11 @@ mod tests {
     #[test]
     fn a_connection_comes_from_any_port_and_goes_to_the_transports_own() {
         let mut config = config();
-        config.trunks[0] = Trunk { transport: Transport::Tls, port: None, ..config.trunks[0].clone() };
-        config.routes[0].to = "carrier".to_owned();
-        let way = config.way(Peer::new(Transport::Tls, ([127, 0, 0, 1], 40_000).into()), "4477").unwrap();
-        assert_eq!(way.destination, Peer::new(Transport::Tls, ([127, 0, 0, 1], 5061).into()));
+        config.trunks[0].transport = Transport::Tls;
+        config.trunks[0].targets[0].port = None;
+        assert!(config.way(Peer::new(Transport::Tls, ([127, 0, 0, 1], 40_000).into()), "4477").is_ok());
+        let destination = config.trunks[0].destination(&config.trunks[0].targets[0]);
+        assert_eq!(destination, Peer::new(Transport::Tls, ([127, 0, 0, 1], 5061).into()));
     }
 
     #[test]

@@ -13,7 +13,8 @@
 //!
 //! # Layout
 //! - [`config`]: trunks, routes, limits. [`switchboard`]: dispatch, commands, timers, ports.
-//! - `guard`: who is listened to. `call`: one call; `setup`, `session` (hold, INFO), `line`, `pay` and `end` are its chapters. `leg`: one side.
+//! - `guard`: who is listened to.
+//!   `trunks`: where each trunk is reached. `call`: one call; `setup`, `session` (hold, INFO), `line`, `pay` and `end` are its chapters. `leg`: one side.
 
 pub mod config;
 pub mod switchboard;
@@ -22,7 +23,8 @@ mod call;
 mod guard;
 mod info;
 mod leg;
+mod trunks;
 mod wall;
 
-pub use config::{Config, OpenLineKeys, Route, Trunk};
+pub use config::{Config, OpenLineKeys, Route, Target, Trunk};
 pub use switchboard::{Charge, MediaOrder, MediaReport, Output, Switchboard};

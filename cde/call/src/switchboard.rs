@@ -6,6 +6,7 @@ mod ports;
 use crate::Config;
 use crate::call::{Call, Context};
 use crate::guard::Guard;
+use crate::trunks::{Trunks, Turned};
 use crate::wall::Wall;
 pub(crate) use commands::Commands;
 use payment::Sending;
@@ -42,6 +43,15 @@ pub enum Output {
     },
     /// Show the office.
     Wire(Event),
+    /// A place of a trunk answers no more, or again: worth a line in the log.
+    Turned {
+        /// Whose.
+        trunk: String,
+        /// Which.
+        address: SocketAddr,
+        /// Does it answer?
+        is_up: bool,
+    },
     /// Write to the journal.
     Audit(AuditEvent),
     /// Build the request from [`Switchboard::charge`] now, put the attempt on disk, report that, then send.
@@ -51,6 +61,13 @@ pub enum Output {
         /// Which attempt.
         attempt: AttemptId,
     },
+}
+
+impl Output {
+    pub(crate) fn turned(config: &Config, turned: &Turned) -> Self {
+        let trunk = config.trunks.get(turned.trunk).map(|trunk| trunk.name.clone()).unwrap_or_default();
+        Self::Turned { trunk, address: turned.peer.address, is_up: turned.is_up }
+    }
 }
 
 /// What an attempt is built and journaled from.
@@ -106,7 +123,8 @@ pub struct Switchboard {
     outputs: VecDeque<Output>,
     draining: bool,
     /// The addresses of the trunks, which the guard does not concern.
-    trunks: BTreeSet<IpAddr>,
+    friends: BTreeSet<IpAddr>,
+    trunks: Trunks,
     guard: Guard,
 }
 
@@ -126,7 +144,9 @@ impl Switchboard {
             sip_seed,
         );
         let ports = Ports::new(config.ports);
-        let trunks = config.trunks.iter().map(|trunk| trunk.ip).collect();
+        let targets = config.trunks.iter().flat_map(|trunk| &trunk.targets);
+        let friends = targets.map(|target| target.ip).collect();
+        let trunks = Trunks::new(now, &config);
         Self {
             config,
             endpoint,
@@ -139,6 +159,7 @@ impl Switchboard {
             commands: Commands::default(),
             outputs: VecDeque::new(),
             draining: false,
+            friends,
             trunks,
             guard: Guard::new(now),
         }
@@ -152,7 +173,7 @@ impl Switchboard {
     /// A message came to one of our SIP addresses.
     pub fn handle_message(&mut self, now: Instant, from: Peer, bytes: &[u8]) {
         let source = from.address.ip();
-        if !self.trunks.contains(&source) && !self.guard.admits(now, source) {
+        if !self.friends.contains(&source) && !self.guard.admits(now, source) {
             return;
         }
         self.endpoint.handle_message(now, from, bytes);
@@ -215,13 +236,17 @@ impl Switchboard {
             self.timers.remove(&(at, call));
             self.with_call(now, call, Call::handle_timeout);
         }
+        while let Some(peer) = self.trunks.due(now) {
+            // Without room for it, it is due again later.
+            let _ = self.endpoint.probe(now, peer).map(|request| self.trunks.probing(peer, request));
+        }
         self.drain_endpoint(now);
     }
 
     /// When [`Self::handle_timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let call = self.timers.first().map(|(at, _)| *at);
-        [self.endpoint.poll_timeout(), call].into_iter().flatten().min()
+        [self.endpoint.poll_timeout(), call, self.trunks.poll_timeout()].into_iter().flatten().min()
     }
 
     /// The next thing to do.
@@ -280,6 +305,10 @@ impl Switchboard {
     fn handle_sip(&mut self, now: Instant, event: sip::Event) {
         if let sip::Event::Incoming { dialog, from, invite } = event {
             return self.handle_incoming(now, dialog, from, &invite);
+        }
+        if let sip::Event::Probed { request, status } = event {
+            let turned = self.trunks.probed(now, request, status);
+            return self.outputs.extend(turned.map(|turned| Output::turned(&self.config, &turned)));
         }
         let call = event.dialog().and_then(|dialog| self.dialogs.get(&dialog)).copied();
         match call {
@@ -349,6 +378,7 @@ impl Switchboard {
             config: &self.config,
             endpoint: &mut self.endpoint,
             rng: &mut self.rng,
+            trunks: &mut self.trunks,
             commands: &mut self.commands,
             outputs: &mut self.outputs,
         };

@@ -50,6 +50,21 @@ fn a_stranger_and_an_unknown_number_dial_nothing() {
 }
 
 #[test]
+fn a_place_where_nobody_answers_is_passed_over_and_later_tried_last() {
+    let mut world = World::with_a_dead_place();
+    world.proofs = false;
+    for waits in [true, true, false] {
+        world.ring();
+        assert_eq!(world.agent_rings(), !waits);
+        if waits {
+            world.pass(Duration::from_secs(33));
+        }
+        assert!(world.agent_rings());
+        world.caller_hangs_up();
+    }
+}
+
+#[test]
 fn a_flood_of_strangers_is_dropped_unread_and_a_trunk_is_heard_all_the_same() {
     let mut world = World::new();
     let flood = |world: &mut World, from: [u8; 4]| {

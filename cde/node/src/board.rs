@@ -173,6 +173,10 @@ fn dispatch(
                 }
             }
             Output::Media { call, order } => order_media(board, outbox, call, order),
+            Output::Turned { trunk, address, is_up } => match is_up {
+                true => tracing::info!(%trunk, %address, "a trunk answers again"),
+                false => tracing::warn!(%trunk, %address, "a trunk does not answer; its other places are called first"),
+            },
             Output::Wire(event) => {
                 // Without an office nobody listens; it gets a snapshot when it comes.
                 let _ = outbox.events.send(event);

@@ -4,7 +4,7 @@
 mod problems;
 mod signaling;
 
-pub use signaling::{Sip, Trunk, TrunkTransport};
+pub use signaling::{Place, Sip, Trunk, TrunkTransport};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -44,6 +44,7 @@ use recorder::Recorder;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 use transports::Transports;
 
@@ -177,12 +178,18 @@ fn warnings(config: &Config, own_uid: u32) -> Vec<String> {
 }
 
 fn call_config(config: &Config, sip: Vec<Local>, record: bool) -> calls::Config {
+    let target = |place: &config::Place| calls::Target {
+        ip: place.ip,
+        port: place.port,
+        priority: place.priority,
+        weight: place.weight,
+    };
     let trunk = |trunk: &config::Trunk| calls::Trunk {
         name: trunk.name.clone(),
-        ip: trunk.address.0,
-        port: trunk.address.1,
+        targets: trunk.address.iter().map(target).collect(),
         transport: trunk.transport.sip(),
         tcp_when_large: trunk.tcp_when_large,
+        keepalive: trunk.keepalive_s.map(|seconds| Duration::from_secs(seconds.into())),
     };
     let route = |route: &config::Route| calls::Route {
         from: route.from.clone(),

@@ -99,7 +99,7 @@ impl Transports {
     /// Binds everything that is configured.
     pub(crate) async fn bind(config: &Config, folder: &Path) -> Result<Self, NodeError> {
         let (sender, heard) = mpsc::channel(HEARD_MAX);
-        let friends = config.trunk.iter().map(|trunk| trunk.address.0).collect();
+        let friends = config.trunk.iter().flat_map(|trunk| &trunk.address).map(|place| place.ip).collect();
         let tls = Arc::new(Tls::load(config, folder)?);
         let hub = Hub { heard: sender, gate: Arc::new(Gate::new(friends)), last_id: Arc::default(), tls };
         let mut transports = Self {

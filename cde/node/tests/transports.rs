@@ -181,3 +181,30 @@ async fn an_ipv6_caller_is_answered_with_an_ipv6_address_and_an_ipv4_agent_with_
     );
     cde.stop().await;
 }
+
+#[tokio::test]
+async fn a_place_that_refuses_to_be_connected_to_is_passed_over_at_once() {
+    let pbx = TcpListener::bind((PBX, 0)).await.unwrap();
+    let port = pbx.local_addr().unwrap().port();
+    let nobody = TcpListener::bind((PBX, 0)).await.unwrap().local_addr().unwrap().port();
+    let cde = Cde::start(|_| {
+        let sip = "[sip]\nlisten = []\nlisten_tcp = \"127.0.0.1:0\"\n".to_owned();
+        let places = format!("[\"{PBX}:{nobody}\", \"{PBX}:{port}\"]");
+        let pbx = format!("[[trunk]]\nname = \"pbx\"\naddress = {places}\ntransport = \"tcp\"\nkeepalive_s = 600\n");
+        [sip, carrier_tcp(), pbx, routes()].concat()
+    })
+    .await;
+    let mut probed = Client::accept(&pbx).await;
+    let probe = probed.receive().await;
+    assert!(probe.starts_with(&format!("OPTIONS sip:{PBX}:{port} ")), "{probe}");
+    probed.send(&response(&probe, 200, "")).await;
+    let mut carrier = Client::tcp(CARRIER, cde.address("TCP")).await;
+    carrier.send(&invite("sip:02079460018@127.0.0.1", "TCP", "f1", SDP)).await;
+    assert!(carrier.receive().await.starts_with("SIP/2.0 100 "));
+    let called = probed.receive().await;
+    assert!(called.starts_with("INVITE "), "over the connection that is open: {called}");
+    probed.send(&response(&called, 486, "")).await;
+    assert!(probed.receive().await.starts_with("ACK "));
+    assert!(carrier.receive().await.starts_with("SIP/2.0 486 "), "a refusal is final");
+    cde.stop().await;
+}

@@ -4,6 +4,7 @@ mod caller;
 mod content;
 mod in_dialog;
 mod outbox;
+mod probe;
 mod refuse;
 mod requests;
 mod responder;
@@ -88,6 +89,7 @@ impl Endpoint {
                     self.request_answered(dialog, request, 503);
                     self.send_queued(now, dialog);
                 }
+                Some(Purpose::Probe(request)) => self.out.event(Event::Probed { request, status: 503 }),
                 Some(Purpose::Quiet) | None => {}
             }
         }
@@ -104,6 +106,7 @@ impl Endpoint {
                     }
                     self.lose(now, dialog, EndReason::RequestTimeout);
                 }
+                Purpose::Probe(request) => self.out.event(Event::Probed { request, status: 408 }),
                 Purpose::Quiet => {}
             }
         }
@@ -203,6 +206,14 @@ impl Endpoint {
     /// If the dialog is not established or there is no room.
     pub fn info(&mut self, now: Instant, dialog: DialogId, content_type: &str, body: Body) -> Result<RequestId, Error> {
         self.queue_info(now, dialog, content_type, body)
+    }
+
+    /// Asks by OPTIONS whether somebody is there; `Probed` follows.
+    ///
+    /// # Errors
+    /// If there is no room.
+    pub fn probe(&mut self, now: Instant, to: Peer) -> Result<RequestId, Error> {
+        self.send_probe(now, to)
     }
 
     /// Takes back what [`Self::info`] has not brought to an answer: what waits is not sent, what was sent is not repeated.

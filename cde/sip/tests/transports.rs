@@ -163,3 +163,22 @@ fn over_a_connection_only_the_2xx_is_repeated_and_finished_transactions_are_forg
     raw.run(|endpoint, now| endpoint.accept(now, id, body())).pass(2);
     assert_eq!(raw.starts().iter().filter(|start| *start == "200 OK").count(), 3);
 }
+
+#[test]
+fn a_probe_tells_whether_anybody_is_there() {
+    let mut raw = Raw::new();
+    let to = Peer::udp("192.0.2.1:5060".parse().unwrap());
+    raw.run(|endpoint, now| assert!(endpoint.probe(now, to).is_ok()));
+    assert!(raw.last().starts_with("OPTIONS sip:192.0.2.1:5060 SIP/2.0"));
+    let answer = response(raw.last(), 404, "b", "");
+    raw.receive(&answer);
+    raw.run(|endpoint, now| assert!(endpoint.probe(now, to).is_ok())).pass(33);
+    assert_eq!(raw.heard(), ["Probed 404", "Probed 408"]);
+    let closed = Peer { connection: Some(ConnectionId(1)), ..Peer::new(Transport::Tcp, to.address) };
+    raw.run(|endpoint, now| assert!(endpoint.probe(now, closed).is_ok()));
+    raw.run(|endpoint, now| endpoint.handle_closed(now, closed));
+    raw.run(|endpoint, now| endpoint.handle_closed(now, Peer { connection: Some(ConnectionId(2)), ..closed }));
+    assert_eq!(raw.heard(), ["Probed 503"], "once more over a fresh connection, and no more");
+    raw.pass(100);
+    assert_eq!(raw.endpoint.transactions(), 0);
+}

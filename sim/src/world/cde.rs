@@ -7,7 +7,7 @@ use super::{MEDIA, US, World};
 use crate::oracle::Promise;
 use crate::plan::Side as Process;
 use crate::sabotage::Sabotage;
-use ::call::{Config, OpenLineKeys, Output, Route, Switchboard, Trunk};
+use ::call::{Config, OpenLineKeys, Output, Route, Switchboard, Target, Trunk};
 use gateway::Sandbox;
 use media::{Remote, Side};
 use payment::Rules;
@@ -56,10 +56,10 @@ impl Cde {
 fn config(lanes: &[Lane], natural: bool) -> Config {
     let trunk = |name: String, address: SocketAddr| Trunk {
         name,
-        ip: address.ip(),
-        port: Some(address.port()),
+        targets: vec![Target { ip: address.ip(), port: Some(address.port()), priority: 0, weight: 0 }],
         transport: Transport::Udp,
         tcp_when_large: false,
+        keepalive: None,
     };
     let names = |lane: &Lane| (format!("carrier{}", lane.extension), format!("pbx{}", lane.extension));
     let trunks = lanes.iter().flat_map(|lane| {
@@ -116,6 +116,7 @@ impl World {
             match output {
                 Output::Sip { to, bytes } => self.board_sip(to.address, &bytes),
                 Output::Media { call, order } => self.media_order(call, order),
+                Output::Turned { .. } => {}
                 Output::Wire(event) => self.show(event),
                 Output::Audit(event) => self.write(Write::Audit(Box::new(event))),
                 Output::Send { call, attempt } => self.charge(call, attempt),

@@ -33,7 +33,7 @@ impl Call {
             Event::Request { request, content_type, body, .. } => {
                 self.info(context, side, request, content_type.as_deref(), &body);
             }
-            Event::Incoming { .. } | Event::RequestAnswered { .. } => {}
+            Event::Incoming { .. } | Event::RequestAnswered { .. } | Event::Probed { .. } => {}
         }
     }
 

@@ -10,6 +10,7 @@ use crate::switchboard::{MediaOrder, Output, PAIRS_MAX};
 use media::Side;
 use sip::offer_answer::{Direction, Offer};
 use sip::{Body, DialogId, IncomingInvite, Invite, NameAddr, Peer, Uri};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use wire::{AuditAction, CallEnd, CallId, Origin};
 
@@ -27,7 +28,10 @@ pub(crate) enum Phase {
 
 /// What is kept of the INVITE until the agent's leg is dialed and the caller answered.
 pub(crate) struct Setup {
-    pub(crate) destination: Peer,
+    /// Where the agent's side is still to be called, one after the other.
+    pub(crate) places: VecDeque<Peer>,
+    /// Where it was called last, while nothing was heard from there.
+    pub(crate) called: Option<Peer>,
     pub(crate) tcp_when_large: bool,
     pub(crate) from: NameAddr,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
@@ -56,8 +60,10 @@ impl Call {
     ) -> Result<Self, u16> {
         let hops = invite.max_forwards.checked_sub(1).ok_or(483_u16)?;
         let called = invite.uri.user().unwrap_or_default().to_owned();
-        let Way { destination, tcp_when_large, extension, open_line_keys } =
+        let Way { trunk, tcp_when_large, extension, open_line_keys } =
             context.config.way(from, &called).map_err(status_of)?;
+        let places = context.trunks.order(context.now, trunk, context.rng);
+        let destination = *places.front().ok_or(404_u16)?;
         let offer = match &invite.body {
             None => None,
             Some(body) => Some(read_offer(body)?),
@@ -65,7 +71,8 @@ impl Call {
         let caller_at = caller_media(context.config, from, offer.as_ref())?;
         let agent_at = context.config.media_toward(destination.address.ip());
         let setup = Setup {
-            destination,
+            places,
+            called: None,
             tcp_when_large,
             from: our_from(context, destination, &invite.from),
             headers: pass_on(invite, hops),
@@ -117,10 +124,12 @@ impl Call {
 
     /// The ports are bound: call the agent.
     pub(super) fn dial(&mut self, context: &mut Context<'_>) {
-        let (Phase::Opening, Some(setup)) = (&self.phase, &self.setup) else { return };
+        let (Phase::Opening | Phase::Dialing, Some(setup)) = (&self.phase, &mut self.setup) else { return };
+        let Some(destination) = setup.places.pop_front() else { return };
+        setup.called = Some(destination);
         let preferred = setup.offer.as_ref().and_then(|offer| offer.agree(&CODECS).ok()).map(|agreed| agreed.codec);
         let (from, headers) = (setup.from.clone(), setup.headers.clone());
-        let (destination, tcp_when_large) = (setup.destination, setup.tcp_when_large);
+        let tcp_when_large = setup.tcp_when_large;
         let Ok(target) = Uri::sip(Some(self.extension.as_str()), destination.address) else {
             return self.fail_setup(context, 404);
         };
@@ -140,6 +149,7 @@ impl Call {
 
     /// The agent's side says that it rings, or plays early media.
     pub(super) fn agent_progress(&mut self, context: &mut Context<'_>, status: u16, body: Option<&Body>) {
+        self.agent_heard(context);
         let (Phase::Dialing, Some(caller)) = (&self.phase, self.caller.dialog) else { return };
         // A broken early description is no reason to lose the call: the final answer decides.
         let early = body.is_some_and(|body| self.agent.take_answer(body).is_ok());
@@ -172,6 +182,7 @@ impl Call {
             return;
         };
         context.endpoint.ack(context.now, agent, None);
+        self.agent_heard(context);
         if self.agent.agreed.is_some() {
             // Who answers may be another than who played early media, and send another stream.
             self.media(context, media::Command::Disconnect { side: Side::Agent });
@@ -202,8 +213,24 @@ impl Call {
         self.audit(context, Origin::AgentPhone, AuditAction::CallAnswered);
     }
 
-    /// The agent's side did not take the call.
+    /// Somebody is there: no other place is called for this call.
+    fn agent_heard(&mut self, context: &mut Context<'_>) {
+        if let Some(peer) = self.setup.as_mut().and_then(|setup| setup.called.take()) {
+            context.called(peer, true);
+        }
+    }
+
+    /// The agent's side did not take the call. If nobody was there, it is called at its next place.
     pub(super) fn agent_failed(&mut self, context: &mut Context<'_>, status: u16) {
+        let silent = self.setup.as_mut().filter(|_| matches!(status, 408 | 503)).and_then(|setup| setup.called.take());
+        if let Some(peer) = silent {
+            context.called(peer, false);
+            self.agent.dialog = None;
+            if self.setup.as_ref().is_some_and(|setup| !setup.places.is_empty()) {
+                return self.dial(context);
+            }
+        }
+        self.agent_heard(context);
         // What concerns only us and the agent's side is not passed on as it is. A 503 would tell the carrier that this
         // trunk is down (RFC 3261 §16.7), and a 487 that the caller has given up.
         let status = match status {

@@ -1,6 +1,6 @@
 //! A carrier, a PBX and a media session around one switchboard.
 
-use call::{Config, MediaOrder, MediaReport, OpenLineKeys, Output, Route, Switchboard, Trunk};
+use call::{Config, MediaOrder, MediaReport, OpenLineKeys, Output, Route, Switchboard, Target, Trunk};
 use card::Key;
 use payment::Rules;
 use sip::offer_answer::{Direction, LocalMedia, Offer, Origin};
@@ -16,6 +16,9 @@ use wire::{
 pub(crate) const US: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
 pub(crate) const CARRIER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5070);
 pub(crate) const AGENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5080);
+
+/// A place of the PBX that nobody is at.
+pub(crate) const DEAD: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5089);
 
 pub(crate) struct World {
     pub(crate) now: Instant,
@@ -128,19 +131,32 @@ impl Peer {
     }
 }
 
+fn place(address: SocketAddr, priority: u16) -> Target {
+    Target { ip: address.ip(), port: Some(address.port()), priority, weight: 0 }
+}
+
 pub(crate) fn order(call: CallId, action: Action) -> Command {
     Command { id: CommandId::from_random(77), call, origin: By::User { id: 1 }, action }
 }
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with_places(vec![place(AGENT, 0)])
+    }
+
+    /// The PBX's first place is dead.
+    pub(crate) fn with_a_dead_place() -> Self {
+        Self::with_places(vec![place(DEAD, 0), place(AGENT, 1)])
+    }
+
+    fn with_places(places: Vec<Target>) -> Self {
         let now = Instant::now();
-        let trunk = |name: &str, address: SocketAddr| Trunk {
+        let trunk = |name: &str, targets: Vec<Target>| Trunk {
             name: name.to_owned(),
-            ip: address.ip(),
-            port: Some(address.port()),
+            targets,
             transport: sip::Transport::Udp,
             tcp_when_large: false,
+            keepalive: None,
         };
         let route = |prefix: &str, open_line_keys| {
             let (from, to) = ("carrier".to_owned(), "pbx".to_owned());
@@ -152,7 +168,7 @@ impl World {
             media_v6: None,
             ports: (10_000, 10_200),
             calls_max: 20,
-            trunks: vec![trunk("carrier", CARRIER), trunk("pbx", AGENT)],
+            trunks: vec![trunk("carrier", vec![place(CARRIER, 0)]), trunk("pbx", places)],
             routes: vec![
                 route("10", OpenLineKeys::Ignore),
                 route("1002", OpenLineKeys::Alarm),
@@ -233,6 +249,10 @@ impl World {
         let dialog = self.agent.dialog.take().unwrap();
         self.agent.endpoint.reject(self.now, dialog, status, None, Vec::new());
         self.settle();
+    }
+
+    pub(crate) fn agent_rings(&self) -> bool {
+        self.agent.dialog.is_some()
     }
 
     pub(crate) fn caller_hangs_up(&mut self) {
@@ -388,7 +408,7 @@ impl World {
     fn carry(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if to == US {
             self.board.handle_message(self.now, sip::Peer::udp(from), bytes);
-        } else if to == AGENT && self.agent_is_deaf {
+        } else if to == AGENT && self.agent_is_deaf || to == DEAD {
             // Lost.
         } else if to == AGENT {
             self.agent.endpoint.handle_message(self.now, sip::Peer::udp(US), bytes);
@@ -407,6 +427,7 @@ impl World {
                 }
                 self.wires.push(event);
             }
+            Output::Turned { .. } => {}
             Output::Audit(event) => {
                 if matches!(event.action, AuditAction::PaymentCancelled { .. }) {
                     self.ending.push("payment cancelled");

@@ -206,6 +206,18 @@ mod tests {
     }
 
     #[test]
+    fn the_places_of_a_trunk_are_few_and_of_one_family() {
+        let trunk = |places: &str| TRUNK.replace("\"192.0.2.1\"", places);
+        says(&trunk("[]"), 3, "one to 8 places");
+        says(&trunk("[\"192.0.2.1\", \"2001:db8::1\"]"), 3, "one family");
+        says(&format!("{TRUNK}keepalive_s = 1\n"), 4, "at least 5 seconds");
+        let places = trunk("[\"192.0.2.1\", { address = \"192.0.2.2:5070\", priority = 3, weight = 5 }]");
+        let config = Config::parse(&places, Path::new("cde.toml")).unwrap();
+        let read: Vec<_> = config.trunk[0].address.iter().map(|p| (p.port, p.priority, p.weight)).collect();
+        assert_eq!(read, [(None, 0, 0), (Some(5070), 3, 5)]);
+    }
+
+    #[test]
     fn one_address_of_a_family_is_listened_at() {
         says("[sip]\nlisten = [\"127.0.0.1:5060\", \"127.0.0.2:5060\"]\n", 2, "at most one IPv4 and one IPv6");
         says("[sip]\nlisten = []\n", 2, "no other address");

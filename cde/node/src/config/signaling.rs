@@ -68,9 +68,10 @@ impl Sip {
 pub struct Trunk {
     /// Its name.
     pub name: String,
-    /// `ADDRESS:PORT`: only datagrams from exactly there are its; `ADDRESS`: any port, calls go to 5060, over TLS 5061.
-    #[serde(deserialize_with = "trunk_address")]
-    pub address: (IpAddr, Option<u16>),
+    /// One place or a list: each is called when those before it do not answer. `ADDRESS:PORT`: only datagrams from exactly
+    /// there are its; `ADDRESS`: any port, calls go to 5060, over TLS 5061.
+    #[serde(deserialize_with = "places")]
+    pub address: Vec<Place>,
     /// How it is called, and comes.
     #[serde(default)]
     pub transport: TrunkTransport,
@@ -83,6 +84,22 @@ pub struct Trunk {
     /// Over TLS, PEM: the authorities that its certificate may be of; without them those of this machine.
     #[serde(default)]
     pub ca: Option<PathBuf>,
+    /// Every so many seconds each of its places is asked by OPTIONS whether it is there.
+    #[serde(default)]
+    pub keepalive_s: Option<u32>,
+}
+
+/// One place of a trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its address.
+    pub ip: IpAddr,
+    /// Its port, if one is written.
+    pub port: Option<u16>,
+    /// The lowest is called first.
+    pub priority: u16,
+    /// Among those of one priority: how many of the calls.
+    pub weight: u16,
 }
 
 /// `transport` of a `[[trunk]]`.
@@ -126,12 +143,49 @@ fn addresses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<So
     texts.iter().map(|text| text.parse().map_err(|_| wrong())).collect()
 }
 
-fn trunk_address<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(IpAddr, Option<u16>), D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if let Ok(address) = text.parse::<SocketAddr>() {
-        return Ok((address.ip(), Some(address.port())));
-    }
-    text.parse::<IpAddr>()
-        .map(|ip| (ip, None))
-        .map_err(|_| serde::de::Error::custom("expected an IP address, or an IP address with a port"))
+/// A place as it may be written: without more, those of a list are called in its order.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Plain(String),
+    Ranked {
+        address: String,
+        #[serde(default)]
+        priority: u16,
+        #[serde(default)]
+        weight: u16,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMorePlaces {
+    One(Written),
+    More(Vec<Written>),
+}
+
+fn places<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Place>, D::Error> {
+    let wrong = || {
+        serde::de::Error::custom(
+            "expected an IP address, or an IP address with a port, or a list of such, where each may be \
+             { address = \"…\", priority = 0, weight = 0 }",
+        )
+    };
+    let written = match OneOrMorePlaces::deserialize(deserializer).map_err(|_| wrong())? {
+        OneOrMorePlaces::One(one) => vec![one],
+        OneOrMorePlaces::More(more) => more,
+    };
+    (0..).zip(&written).map(|(index, one)| place(index, one)).collect::<Option<Vec<_>>>().ok_or_else(wrong)
+}
+
+fn place(index: u16, written: &Written) -> Option<Place> {
+    let (text, priority, weight) = match written {
+        Written::Plain(text) => (text, index, 0),
+        Written::Ranked { address, priority, weight } => (address, *priority, *weight),
+    };
+    let (ip, port) = match text.parse::<SocketAddr>() {
+        Ok(address) => (address.ip(), Some(address.port())),
+        Err(_) => (text.parse().ok()?, None),
+    };
+    Some(Place { ip, port, priority, weight })
 }

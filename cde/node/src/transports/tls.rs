@@ -1,6 +1,6 @@
 //! Certificates: ours, and those we believe.
 
-use crate::config::{Config, Trunk};
+use crate::config::{Config, Place, Trunk};
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -33,7 +33,7 @@ pub struct TlsError {
     message: String,
 }
 
-/// One trunk that is called over TLS.
+/// One place of a trunk that is called over TLS.
 struct TlsTrunk {
     ip: IpAddr,
     port: u16,
@@ -60,7 +60,10 @@ impl Tls {
         let client_ca = config.sip.client_ca.as_ref().map(|path| folder.join(path));
         let asks_for_certificates = client_ca.is_some();
         let tls = config.trunk.iter().filter(|trunk| trunk.transport.sip() == Transport::Tls);
-        let trunks = tls.map(|trunk| TlsTrunk::load(trunk, folder, &identity)).collect::<Result<_, _>>()?;
+        let mut trunks = Vec::new();
+        for trunk in tls {
+            trunks.extend(TlsTrunk::load(trunk, folder, &identity)?);
+        }
         let acceptor = match identity {
             Some(_) if config.sip.listen_tls.is_empty() => None,
             Some((chain, key)) => Some(acceptor(config, folder, client_ca.as_deref(), chain, key)?),
@@ -110,8 +113,8 @@ impl Tls {
 }
 
 impl TlsTrunk {
-    fn load(trunk: &Trunk, folder: &Path, identity: &Identity) -> Result<Self, TlsError> {
-        let (ip, port) = trunk.address;
+    /// One for each of a trunk's places.
+    fn load(trunk: &Trunk, folder: &Path, identity: &Identity) -> Result<Vec<Self>, TlsError> {
         let key = "[[trunk]] ca";
         let path = trunk.ca.as_ref().map(|ca| folder.join(ca)).unwrap_or_default();
         let wrong = |error: &dyn std::fmt::Display| TlsError { key, path: path.clone(), message: error.to_string() };
@@ -128,13 +131,15 @@ impl TlsTrunk {
             None => builder.with_no_client_auth(),
         };
         let name = trunk.tls_name.clone().and_then(|name| ServerName::try_from(name).ok());
-        Ok(Self {
-            ip,
-            port: port.unwrap_or(Transport::Tls.default_port()),
+        let connector = TlsConnector::from(Arc::new(config));
+        let at = |place: &Place| Self {
+            ip: place.ip,
+            port: place.port.unwrap_or(Transport::Tls.default_port()),
             // A name that is none was refused with the configuration.
-            name: name.unwrap_or_else(|| ServerName::IpAddress(ip.into())),
-            connector: TlsConnector::from(Arc::new(config)),
-        })
+            name: name.clone().unwrap_or_else(|| ServerName::IpAddress(place.ip.into())),
+            connector: connector.clone(),
+        };
+        Ok(trunk.address.iter().map(at).collect())
     }
 }
 

@@ -31,7 +31,10 @@ impl Endpoint {
                 self.request_answered(id, request, response.status);
                 self.go_on(now, id, response.status);
             }
-            Purpose::Info(..) | Purpose::Quiet => {}
+            Purpose::Probe(request) if verdict == Verdict::Final => {
+                self.out.event(Event::Probed { request, status: response.status });
+            }
+            Purpose::Info(..) | Purpose::Probe(_) | Purpose::Quiet => {}
         }
     }
 

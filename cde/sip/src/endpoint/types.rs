@@ -27,7 +27,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialogId(pub(crate) u64);
 
-/// One request inside a dialog that has an answer of its own (INFO).
+/// One request that has an answer of its own: an INFO, or a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(crate) u64);
 
@@ -184,6 +184,13 @@ pub enum Event {
         /// The final status.
         status: u16,
     },
+    /// A probe was answered, got no answer, as 408, or could not be sent, as 503.
+    Probed {
+        /// What `probe` returned.
+        request: RequestId,
+        /// The final status.
+        status: u16,
+    },
     /// An answered call is over; the dialog is gone.
     Ended {
         /// The dialog.
@@ -257,7 +264,7 @@ impl Event {
             | Self::Request { dialog, .. }
             | Self::InfoOvertaken { dialog }
             | Self::Ended { dialog, .. } => Some(*dialog),
-            Self::RequestAnswered { .. } => None,
+            Self::RequestAnswered { .. } | Self::Probed { .. } => None,
         }
     }
 
@@ -276,6 +283,7 @@ impl Event {
             Self::Request { .. } => "Request",
             Self::InfoOvertaken { .. } => "InfoOvertaken",
             Self::RequestAnswered { .. } => "RequestAnswered",
+            Self::Probed { .. } => "Probed",
             Self::Ended { .. } => "Ended",
         }
     }
@@ -285,7 +293,8 @@ impl Event {
             Self::Progress { status, .. }
             | Self::Failed { status, .. }
             | Self::ReinviteFailed { status, .. }
-            | Self::RequestAnswered { status, .. } => Some(*status),
+            | Self::RequestAnswered { status, .. }
+            | Self::Probed { status, .. } => Some(*status),
             _ => None,
         }
     }

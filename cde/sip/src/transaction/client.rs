@@ -22,6 +22,8 @@ pub(crate) enum Purpose {
     Invite(DialogId),
     Reinvite(DialogId),
     Info(DialogId, RequestId),
+    /// OPTIONS: whatever is answered shows that somebody is there.
+    Probe(RequestId),
     /// BYE and CANCEL: nobody waits for the answer.
     Quiet,
 }

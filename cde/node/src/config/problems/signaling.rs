@@ -1,9 +1,14 @@
 //! What cannot work of `[sip]` and `[[trunk]]`.
 
 use super::{Problem, first};
-use crate::config::{Config, Trunk, TrunkTransport};
+use crate::config::{Config, Place, Trunk, TrunkTransport};
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
+
+/// Places of a trunk.
+const PLACES_MAX: usize = 8;
+/// More often would be a load for both.
+const KEEPALIVE_S_MIN: u32 = 5;
 
 impl Config {
     pub(super) fn sip_problem(&self) -> Option<Problem> {
@@ -35,6 +40,13 @@ impl Config {
 
     fn trunk_problem(&self, trunk: &Trunk) -> Option<(&'static str, String)> {
         let Trunk { name, address, transport, .. } = trunk;
+        if let Some(problem) = places_problem(address) {
+            return Some(("address", format!("[[trunk]] {name}: {problem}")));
+        }
+        if trunk.keepalive_s.is_some_and(|seconds| seconds < KEEPALIVE_S_MIN) {
+            let message = format!("[[trunk]] {name}: keepalive_s: expected at least {KEEPALIVE_S_MIN} seconds");
+            return Some(("keepalive_s", message));
+        }
         if let Some((key, problem)) = foreign_key(trunk) {
             return Some((key, format!("[[trunk]] {name}: {problem}")));
         }
@@ -43,8 +55,9 @@ impl Config {
             return Some(("tls_name", format!("[[trunk]] {name}: tls_name: {expected}")));
         }
         let (key, _, addresses) = self.sip.lists().into_iter().find(|(_, own, _)| *own == transport.sip())?;
-        if !addresses.iter().any(|local| local.is_ipv4() == address.0.is_ipv4()) {
-            let family = if address.0.is_ipv4() { "IPv4" } else { "IPv6" };
+        let is_v4 = address.first().is_some_and(|place| place.ip.is_ipv4());
+        if !addresses.iter().any(|local| local.is_ipv4() == is_v4) {
+            let family = if is_v4 { "IPv4" } else { "IPv6" };
             let message = format!(
                 "[[trunk]] {name}: [sip] {key} has no {family} address: the trunk has nothing to answer to or to call back"
             );
@@ -53,6 +66,15 @@ impl Config {
         let has_no_tcp = trunk.tcp_when_large && self.sip.listen_tcp.is_empty();
         has_no_tcp.then(|| ("tcp_when_large", format!("[[trunk]] {name}: tcp_when_large needs [sip] listen_tcp")))
     }
+}
+
+fn places_problem(places: &[Place]) -> Option<String> {
+    if places.is_empty() || places.len() > PLACES_MAX {
+        return Some(format!("address: expected one to {PLACES_MAX} places"));
+    }
+    let is_v4 = places.iter().filter(|place| place.ip.is_ipv4()).count();
+    let is_mixed = is_v4 != 0 && is_v4 != places.len();
+    is_mixed.then(|| "address: its places must be of one family; make a trunk of each".to_owned())
 }
 
 /// A key that means nothing to the trunk's transport.
