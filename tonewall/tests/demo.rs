@@ -120,7 +120,12 @@ fn a_configuration_is_usable_only_if_it_is_there_and_fits_together() {
     assert!(!good && said.contains("office.toml, line 2") && said.contains("it has shop"), "{said}");
     std::fs::write(folder.join("office.toml"), "merchant = \"shop\"\n").unwrap();
     let (good, said) = check(&folder);
-    assert!(good && said.contains("calls and sound are not encrypted; keep them on a trusted network"), "{said}");
+    assert!(good && said.contains("trunk carrier speaks plain SIP") && said.contains("sound is plain RTP"), "{said}");
+    assert!(said.contains("SIP is listened to at udp 127.0.0.1:5060"), "{said}");
+    let tls = "[sip]\nlisten_tls = \"127.0.0.1:5061\"\ncertificate = \"sip.pem\"\nprivate_key = \"sip.key\"\n";
+    std::fs::write(folder.join("cde.toml"), format!("{tls}{gateway}{merchant}")).unwrap();
+    let (good, said) = check(&folder);
+    assert!(!good && said.contains("[sip] certificate = ") && said.contains("sip.pem"), "{said}");
     std::fs::remove_dir_all(folder).unwrap();
 }
 

@@ -243,6 +243,13 @@ impl Config {
         }
     }
 
+    /// All files that SIP over TLS needs.
+    pub fn tls_files(&self) -> impl Iterator<Item = &Path> {
+        let Sip { certificate, private_key, client_ca, .. } = &self.sip;
+        let ours = [certificate, private_key, client_ca].into_iter().flatten();
+        ours.chain(self.trunk.iter().filter_map(|trunk| trunk.ca.as_ref())).map(PathBuf::as_path)
+    }
+
     /// Merchants by name, each with its gateway's name.
     pub fn merchants(&self) -> BTreeMap<&str, &str> {
         self.merchant.iter().map(|merchant| (merchant.id.as_str(), merchant.gateway.as_str())).collect()

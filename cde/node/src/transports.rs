@@ -10,6 +10,7 @@
 mod connection;
 mod gate;
 mod listener;
+mod renewal;
 mod tls;
 
 pub use tls::TlsError;
@@ -29,7 +30,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tls::Tls;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use zeroize::Zeroize;
 
@@ -66,12 +67,17 @@ struct Hub {
     heard: mpsc::Sender<Heard>,
     gate: Arc<Gate>,
     last_id: Arc<AtomicU64>,
-    tls: Arc<Tls>,
+    tls: watch::Receiver<Arc<Tls>>,
 }
 
 impl Hub {
     fn next_id(&self) -> ConnectionId {
         ConnectionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// The certificates as they are now.
+    fn tls(&self) -> Arc<Tls> {
+        Arc::clone(&self.tls.borrow())
     }
 }
 
@@ -79,7 +85,8 @@ impl Hub {
 pub(crate) struct Transports {
     datagrams: Vec<UdpSocket>,
     buffer: Vec<u8>,
-    listeners: JoinSet<()>,
+    /// The listeners, and who looks at the certificates.
+    tasks: JoinSet<()>,
     locals: Vec<Local>,
     heard: mpsc::Receiver<Heard>,
     hub: Hub,
@@ -100,18 +107,19 @@ impl Transports {
     pub(crate) async fn bind(config: &Config, folder: &Path) -> Result<Self, NodeError> {
         let (sender, heard) = mpsc::channel(HEARD_MAX);
         let friends = config.trunk.iter().flat_map(|trunk| &trunk.address).map(|place| place.ip).collect();
-        let tls = Arc::new(Tls::load(config, folder)?);
+        let (renewed, tls) = watch::channel(Arc::new(Tls::load(config, folder)?));
         let hub = Hub { heard: sender, gate: Arc::new(Gate::new(friends)), last_id: Arc::default(), tls };
         let mut transports = Self {
             datagrams: Vec::new(),
             buffer: vec![0; DATAGRAM_BYTES_MAX],
-            listeners: JoinSet::new(),
+            tasks: JoinSet::new(),
             locals: Vec::new(),
             heard,
             hub,
             open: BTreeMap::new(),
             by_place: BTreeMap::new(),
         };
+        transports.tasks.spawn(renewal::keep(config.clone(), folder.to_owned(), renewed, renewal::EVERY));
         for listen in config.sip.listeners() {
             let Local { transport, address } = listen;
             let what = || format!("SIP on {} {address}", transport.name().to_ascii_lowercase());
@@ -129,7 +137,7 @@ impl Transports {
         } else {
             let listener = TcpListener::bind(address).await?;
             let bound = listener.local_addr()?;
-            self.listeners.spawn(listener::serve(listener, transport, self.hub.clone()));
+            self.tasks.spawn(listener::serve(listener, transport, self.hub.clone()));
             bound
         };
         self.locals.push(Local { transport, address });
@@ -228,7 +236,7 @@ impl Transports {
         let peer = Peer { connection: Some(id), ..to };
         let is_possible = match to.transport {
             Transport::Tcp => true,
-            Transport::Tls => self.hub.tls.knows(to.address),
+            Transport::Tls => self.hub.tls().knows(to.address),
             Transport::Udp | Transport::Ws | Transport::Wss => false,
         };
         let pass = if is_possible { self.hub.gate.enter(to.address.ip()) } else { None };
@@ -243,8 +251,8 @@ impl Transports {
 
     /// Lets every connection send what is queued for it, and ends.
     pub(crate) async fn close(self) {
-        let Self { listeners, mut heard, hub, open, .. } = self;
-        drop((listeners, hub, open));
+        let Self { tasks, mut heard, hub, open, .. } = self;
+        drop((tasks, hub, open));
         // Whoever has not read it by then never will.
         let _ = tokio::time::timeout(LAST_WORDS, async { while heard.recv().await.is_some() {} }).await;
     }

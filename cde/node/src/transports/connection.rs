@@ -71,7 +71,7 @@ async fn opened(stream: TcpStream, hub: &Hub, peer: Peer, queue: Queue) {
     if peer.transport != Transport::Tls {
         return converse(stream, hub, peer, queue, IDLE).await;
     }
-    match hub.tls.connect(stream, peer.address).await {
+    match hub.tls().connect(stream, peer.address).await {
         Ok(stream) => converse(stream, hub, peer, queue, IDLE).await,
         Err(error) => refused(hub, peer, &error).await,
     }

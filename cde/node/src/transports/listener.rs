@@ -33,7 +33,7 @@ pub(super) async fn serve(listener: TcpListener, transport: Transport, hub: Hub)
 async fn accepted(stream: TcpStream, peer: Peer, hub: &Hub, pass: Pass) -> io::Result<()> {
     stream.set_nodelay(true)?;
     if peer.transport == Transport::Tls {
-        let stream = hub.tls.accept(stream, peer.address.ip()).await?;
+        let stream = hub.tls().accept(stream, peer.address.ip()).await?;
         return announced(stream, peer, hub, pass).await;
     }
     announced(stream, peer, hub, pass).await

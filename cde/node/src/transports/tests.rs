@@ -18,7 +18,7 @@ fn conversation(room: usize) -> Far {
     let (sender, heard) = mpsc::channel(HEARD_MAX);
     let tls = Tls::load(&Config::default(), Path::new("")).unwrap();
     let gate = Arc::new(Gate::new(std::collections::BTreeSet::new()));
-    let hub = Hub { heard: sender, gate, last_id: Arc::default(), tls: Arc::new(tls) };
+    let hub = Hub { heard: sender, gate, last_id: Arc::default(), tls: watch::channel(Arc::new(tls)).1 };
     let peer = Peer { connection: Some(ConnectionId(1)), ..Peer::new(Transport::Tcp, ([127, 0, 0, 1], 9).into()) };
     let (queue, messages) = Queue::new();
     tokio::spawn(async move { connection::converse(ours, &hub, peer, messages, connection::FIRST_MESSAGE).await });
@@ -95,4 +95,26 @@ async fn what_is_queued_is_sent_before_a_connection_is_closed() {
     framer.push(&sent);
     assert!(matches!(framer.next_frame(), Some(Frame::Message(_))));
     assert_eq!(peer.next().await, "closed");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
+    let folder = crate::samples::Folder::new();
+    let issue = |names: Vec<String>| {
+        let certified = rcgen::generate_simple_self_signed(names).unwrap();
+        std::fs::write(folder.0.join("sip.pem"), certified.cert.pem()).unwrap();
+        std::fs::write(folder.0.join("sip.key"), certified.signing_key.serialize_pem()).unwrap();
+    };
+    issue(vec!["old.example".to_owned()]);
+    let text = "[sip]\nlisten_tls = \"127.0.0.1:0\"\ncertificate = \"sip.pem\"\nprivate_key = \"sip.key\"\n";
+    let config = Config::parse(text, Path::new("cde.toml")).unwrap();
+    let (sender, mut tls) = watch::channel(Arc::new(Tls::load(&config, &folder.0).unwrap()));
+    let keeper = tokio::spawn(renewal::keep(config, folder.0.clone(), sender, Duration::from_millis(5)));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    std::fs::write(folder.0.join("sip.pem"), "half a file").unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!tls.has_changed().unwrap());
+    issue(vec!["new.example".to_owned(), "longer.example".to_owned()]);
+    tokio::time::timeout(Duration::from_secs(10), tls.changed()).await.unwrap().unwrap();
+    keeper.abort();
 }
