@@ -11,9 +11,11 @@ use crate::run::Tool;
 use crate::web;
 
 /// Other people's software that the proofs use. The demo needs none of it.
-const TEST_PACKAGES: [&str; 10] = [
+const TEST_PACKAGES: [&str; 12] = [
     "sip-tester",
     "baresip-core",
+    "kamailio",
+    "kamailio-tls-modules",
     "multimon-ng",
     "libspandsp-dev",
     "pkg-config",

@@ -37,12 +37,18 @@ impl Baresip {
         rtp_ports: &str,
         account: &str,
     ) -> anyhow::Result<Self> {
+        let transport = if is_encrypted(stage) { ";transport=tls" } else { "" };
+        let line = format!("<sip:{user}@{sip}{transport}>;regint=0{account}");
+        Self::with(stage, user, sip, rtp_ports, &line).await
+    }
+
+    /// The same with its whole line in the accounts.
+    pub async fn with(stage: &Path, user: &str, sip: SocketAddr, rtp_ports: &str, line: &str) -> anyhow::Result<Self> {
         let folder = stage.join(user);
         std::fs::create_dir(&folder)?;
         let orders = free_tcp()?;
         std::fs::write(folder.join("config"), config(&folder, stage, sip, orders, rtp_ports))?;
-        let transport = if is_encrypted(stage) { ";transport=tls" } else { "" };
-        std::fs::write(folder.join("accounts"), format!("<sip:{user}@{sip}{transport}>;regint=0{account}\n"))?;
+        std::fs::write(folder.join("accounts"), format!("{line}\n"))?;
         // This version has no source of sound at 8 kHz but a file.
         let hum = |index: u32| ((f64::from(index) * 0.3).sin() * 600.0) as i16;
         write_wav(&folder.join("hum.wav"), &(0..HUM_SAMPLES).map(hum).collect::<Vec<_>>())?;
@@ -62,7 +68,7 @@ impl Baresip {
     }
 
     /// Presses keys one after the other, as a person does.
-    async fn key(&mut self, keys: &str) -> anyhow::Result<()> {
+    pub async fn key(&mut self, keys: &str) -> anyhow::Result<()> {
         for key in keys.chars() {
             self.order("sndcode", &key.to_string()).await?;
             tokio::time::sleep(BETWEEN_KEYS).await;

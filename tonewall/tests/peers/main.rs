@@ -25,6 +25,7 @@ mod baresip;
 mod capture;
 mod decoders;
 mod faults;
+mod kamailio;
 mod kill;
 mod relay;
 mod residue;

@@ -1,11 +1,13 @@
 //! An authority and one certificate for 127.0.0.1, which serves everybody on this machine.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::path::Path;
 
 /// `ca.pem`, `sip.pem`, `sip.key`, and `both.pem` for those who want certificate and key in one file.
 pub fn issue(folder: &Path) -> anyhow::Result<()> {
     let mut authority = CertificateParams::new(Vec::new())?;
+    // Of one name with what it signs, it would pass for that.
+    authority.distinguished_name.push(DnType::CommonName, "Test authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
     let key = KeyPair::generate()?;
