@@ -81,6 +81,14 @@ impl Hub {
     }
 }
 
+/// A connection as the board sees it.
+struct Open {
+    place: (Transport, SocketAddr),
+    queue: mpsc::Sender<Vec<u8>>,
+    /// Something was sent over it.
+    is_used: bool,
+}
+
 /// All sockets of SIP.
 pub(crate) struct Transports {
     datagrams: Vec<UdpSocket>,
@@ -90,7 +98,7 @@ pub(crate) struct Transports {
     locals: Vec<Local>,
     heard: mpsc::Receiver<Heard>,
     hub: Hub,
-    open: BTreeMap<ConnectionId, (Transport, SocketAddr, mpsc::Sender<Vec<u8>>)>,
+    open: BTreeMap<ConnectionId, Open>,
     by_place: BTreeMap<(Transport, SocketAddr), ConnectionId>,
 }
 
@@ -171,23 +179,21 @@ impl Transports {
     /// Somebody has connected.
     pub(crate) fn opened(&mut self, peer: Peer, queue: mpsc::Sender<Vec<u8>>) {
         if let Some(id) = peer.connection {
-            self.open.insert(id, (peer.transport, peer.address, queue));
-            self.by_place.insert((peer.transport, peer.address), id);
+            let place = (peer.transport, peer.address);
+            self.open.insert(id, Open { place, queue, is_used: false });
+            self.by_place.insert(place, id);
         }
     }
 
-    /// Ends a connection after what is queued for it is sent; false if it has ended already.
+    /// Ends a connection after what is queued for it is sent; false if it has ended already, or if nothing was ever sent over
+    /// it: then nothing can have failed, and whoever only connects and leaves costs the board no search.
     pub(crate) fn finish(&mut self, peer: Peer) -> bool {
-        let Some((id, (transport, address, _))) =
-            peer.connection.and_then(|id| self.open.remove(&id).map(|open| (id, open)))
-        else {
-            return false;
-        };
-        let place = (transport, address);
+        let Some(id) = peer.connection else { return false };
+        let Some(Open { place, is_used, .. }) = self.open.remove(&id) else { return false };
         if self.by_place.get(&place) == Some(&id) {
             self.by_place.remove(&place);
         }
-        true
+        is_used
     }
 
     /// Sends a message: over its connection, else over one to its address, which is opened if there is none. A datagram that
@@ -204,8 +210,9 @@ impl Transports {
         let own = to.connection.filter(|id| self.open.contains_key(id));
         let Some(id) = own.or_else(|| self.by_place.get(&place).copied()) else { return self.connect(to, bytes) };
         let peer = Peer { connection: Some(id), ..to };
-        let Some((_, _, queue)) = self.open.get(&id) else { return Err(peer) };
-        match queue.try_send(bytes) {
+        let Some(open) = self.open.get_mut(&id) else { return Err(peer) };
+        open.is_used = true;
+        match open.queue.try_send(bytes) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 tracing::warn!(address = %to.address, "a SIP peer does not read what is sent to it: its connection is closed");
@@ -246,6 +253,7 @@ impl Transports {
         let _ = sender.try_send(bytes);
         tokio::spawn(connection::open(self.hub.clone(), peer, pass, queue));
         self.opened(peer, sender);
+        self.open.entry(id).and_modify(|open| open.is_used = true);
         Ok(())
     }
 

@@ -118,3 +118,22 @@ async fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
     tokio::time::timeout(Duration::from_secs(10), tls.changed()).await.unwrap().unwrap();
     keeper.abort();
 }
+
+#[tokio::test]
+async fn the_end_of_a_connection_is_told_once_and_only_if_something_was_sent_over_it() {
+    let config = Config::parse("[sip]\nlisten = \"127.0.0.1:0\"\n", Path::new("cde.toml")).unwrap();
+    let mut transports = Transports::bind(&config, Path::new("")).await.unwrap();
+    let peer =
+        |id| Peer { connection: Some(ConnectionId(id)), ..Peer::new(Transport::Tcp, ([127, 0, 0, 1], 9).into()) };
+    let (first, _first) = Queue::new();
+    transports.opened(peer(1), first);
+    assert!(!transports.finish(peer(1)), "nothing can have failed");
+    let (second, _second) = Queue::new();
+    transports.opened(peer(2), second);
+    assert!(transports.send(peer(2), OPTIONS.into()).is_ok());
+    assert_eq!((transports.finish(peer(2)), transports.finish(peer(2))), (true, false));
+    let (full, _full) = Queue::new();
+    transports.opened(peer(3), full);
+    let failed = (0..10_000).find_map(|_| transports.send(peer(3), OPTIONS.into()).err());
+    assert_eq!(failed, Some(peer(3)), "a full queue closes the connection");
+}
