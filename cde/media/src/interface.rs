@@ -3,6 +3,7 @@
 use crate::FRAME_SAMPLES;
 use crate::rtcp::Compound;
 use crate::rtp::Packet;
+use crate::srtp::Keys;
 use card::Key;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -144,12 +145,22 @@ pub struct Config {
 
 /// What the call tells its media.
 pub enum Command {
-    /// The leg has this peer from now on. Repeating it changes nothing.
+    /// The leg has this peer from now on, without protection. Repeating it changes nothing.
     Connect {
         /// Which leg.
         side: Side,
         /// Its peer.
         remote: Remote,
+    },
+    /// The leg has this peer, and its packets are protected both ways. Nothing leaves it in the clear, and nothing that is
+    /// not authentic is heard. Repeating it changes nothing; so do a [`Command::Disconnect`] and the same keys again.
+    ConnectProtected {
+        /// Which leg.
+        side: Side,
+        /// Its peer.
+        remote: Remote,
+        /// The keys that were agreed on.
+        keys: Box<Keys>,
     },
     /// The leg has no peer.
     Disconnect {
@@ -275,6 +286,8 @@ pub struct LegStats {
     pub refused_source: u32,
     /// From the peer's address, of another SSRC than its first.
     pub refused_ssrc: u32,
+    /// Not authentic, or taken before, on a leg that is protected.
+    pub refused_srtp: u32,
     /// Neither RTP nor RTCP, or a payload of impossible length.
     pub malformed: u32,
     /// RTCP that was read.

@@ -6,6 +6,7 @@ use crate::interface::{EventClock, LegStats, Remote};
 use crate::number::{ahead, ahead16};
 use crate::reports::Reports;
 use crate::rtp::{self, Header, PAYLOAD_MAX};
+use crate::srtp::{Inbound, Master};
 use crate::stream::Stream;
 use crate::{Output, Side, rtcp};
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ pub(crate) struct Leg {
     lock: Option<Lock>,
     packet_samples: u32,
     pub(crate) reports: Reports,
+    /// On a protected leg only. It outlives a hold, or what the peer sends after it would not be understood.
+    srtp: Option<Box<Inbound>>,
     pub(crate) stats: LegStats,
 }
 
@@ -81,7 +84,8 @@ pub(crate) enum Order {
 
 impl Leg {
     pub(crate) fn new(reports: Reports) -> Self {
-        Self { remote: None, lock: None, packet_samples: PACKET_SAMPLES, reports, stats: LegStats::default() }
+        let stats = LegStats::default();
+        Self { remote: None, lock: None, packet_samples: PACKET_SAMPLES, reports, srtp: None, stats }
     }
 
     pub(crate) fn remote(&self) -> Option<&Remote> {
@@ -143,6 +147,78 @@ impl Leg {
         Some(Output::Control { side, to: rtcp, muxed: address == rtcp, packet })
     }
 
+    /// With which key the peer protects what it sends, if it does. False if the key cannot be used.
+    pub(crate) fn protect(&mut self, now: Instant, key: Option<Master>) -> bool {
+        let Some(key) = key else {
+            self.srtp = None;
+            return true;
+        };
+        let srtp = match self.srtp.take() {
+            Some(srtp) => srtp.rekey(now, key),
+            None => Inbound::new(key),
+        };
+        self.srtp = srtp.map(Box::new);
+        self.srtp.is_some()
+    }
+
+    pub(crate) fn is_protected(&self) -> bool {
+        self.srtp.is_some()
+    }
+
+    /// What an authentic packet of the peer was before it was protected. It is looked at during a hold too: who holds may
+    /// go on sending, and its numbers must be followed.
+    pub(crate) fn unprotect<'a>(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        bytes: &[u8],
+        clear: &'a mut [u8],
+    ) -> Option<&'a [u8]> {
+        if self.remote.is_none_or(|remote| remote.address != source) {
+            self.stats.refused_source += 1;
+            return None;
+        }
+        let Ok((header, _)) = rtp::split(bytes) else {
+            self.stats.malformed += 1;
+            return None;
+        };
+        let waits = self.srtp.as_ref()?.waits();
+        if !waits {
+            self.check_ssrc(&header)?;
+        }
+        let srtp = self.srtp.as_mut()?;
+        let length = srtp.unprotect(now, bytes, clear, self.lock.is_none());
+        if waits && !srtp.waits() {
+            // Who has a new key may be another source of sound; who goes on with the old stream is locked to it again.
+            self.lock = self.lock.filter(|lock| lock.ssrc == header.ssrc);
+        }
+        self.stats.refused_srtp += u32::from(length.is_err());
+        clear.get(..length.ok()?)
+    }
+
+    /// The same for RTCP, whichever port it came on.
+    pub(crate) fn unprotect_report<'a>(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        bytes: &[u8],
+        clear: &'a mut [u8],
+    ) -> Option<&'a [u8]> {
+        if self.remote.is_none_or(|remote| remote.rtcp != source) {
+            self.stats.refused_source += 1;
+            return None;
+        }
+        let length = self.srtp.as_mut()?.unprotect_rtcp(now, bytes, clear);
+        self.stats.refused_srtp += u32::from(length.is_err());
+        clear.get(..length.ok()?)
+    }
+
+    fn check_ssrc(&mut self, header: &Header) -> Option<()> {
+        let locked_to_another = self.lock.is_some_and(|lock| lock.ssrc != header.ssrc);
+        self.stats.refused_ssrc += u32::from(locked_to_another);
+        (!locked_to_another).then_some(())
+    }
+
     /// A packet, if it may be heard. Everything else is counted.
     pub(crate) fn accept<'a>(&mut self, now: Instant, source: SocketAddr, bytes: &'a [u8]) -> Option<Arrived<'a>> {
         let Some(remote) = self.remote.filter(|remote| remote.address == source && remote.sends) else {
@@ -154,10 +230,7 @@ impl Leg {
             return None;
         };
         let header = received.header;
-        if self.lock.is_some_and(|lock| lock.ssrc != header.ssrc) {
-            self.stats.refused_ssrc += 1;
-            return None;
-        }
+        self.check_ssrc(&header)?;
         let media = self.media(&remote, &header, received.payload);
         let locked = self.lock.is_some();
         if media.is_none() && !locked {

@@ -14,6 +14,8 @@
 //! - Nothing but the unmasking rule opens a line, and the rule looks only at the caller's packets.
 //! - A leg is heard only from its own address and its first SSRC; everything else is counted and forgotten.
 //! - RTCP is each leg's own: no report, name or clock goes across, and none of it opens, paces or masks anything.
+//! - On a protected leg nothing is known of a packet before it is authentic, and none leaves in the clear. What the witness
+//!   hears and what is recorded is what is encrypted then.
 //! - Both outgoing streams are ours from the first packet to the last: SSRC, sequence and timestamps never start anew.
 //! - The recording is made of what the agent was sent, after the mask.
 //! - Arbitrary bytes never panic, and nothing that may hold a digit can be printed.
@@ -25,6 +27,7 @@
 //! | `leg` | what comes in: address and SSRC lock, sequence |
 //! | `stream` | what goes out: our own numbering, continuous over every change |
 //! | `reports`, `reception` | RTCP of a leg: when it is due, what it says, and what it may not say to an agent |
+//! | [`srtp`] | protection of a leg: the first thing that is done with what comes, the last with what goes |
 //! | `mask`, `beeps` | a masked line: policy, pace, proofs; a beep a key on a grid |
 //! | [`natural`], `conceal` | the caller's voice, held, and what is heard in the place of masked sound |
 //! | [`gate`], `bins`, `waves` | may this be heard? A net and a hard rule on correlations by table |
@@ -68,6 +71,7 @@ mod reports;
 pub mod rtcp;
 pub mod rtp;
 mod session;
+pub mod srtp;
 mod stages;
 mod stream;
 pub mod tone;

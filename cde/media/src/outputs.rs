@@ -1,7 +1,9 @@
-//! What waits to be polled: packets and events, each in a queue of fixed size.
+//! What waits to be polled: packets and events, each in a queue of fixed size. Packets of a protected leg are protected
+//! here, as the last thing that is done with them.
 
 use crate::interface::{Event, Output, Side};
 use crate::rtp::Packet;
+use crate::srtp::{Master, Outbound};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -17,6 +19,9 @@ pub(crate) struct Outputs {
     /// Those behind it. Only a late driver has some, and only while it does they take memory.
     packets: VecDeque<Waiting>,
     events: VecDeque<Event>,
+    /// Of the legs that are protected.
+    to_caller: Option<Box<Outbound>>,
+    to_agent: Option<Box<Outbound>>,
 }
 
 struct Waiting {
@@ -27,11 +32,36 @@ struct Waiting {
 
 impl Outputs {
     pub(crate) fn new() -> Self {
-        Self { packet: None, packets: VecDeque::new(), events: VecDeque::new() }
+        Self { packet: None, packets: VecDeque::new(), events: VecDeque::new(), to_caller: None, to_agent: None }
     }
 
-    /// A driver that does not poll loses the oldest.
-    pub(crate) fn send(&mut self, side: Side, to: SocketAddr, packet: Packet) {
+    /// With which key a leg's packets are protected, if they are. False if the key cannot be used.
+    pub(crate) fn protect(&mut self, side: Side, key: Option<Master>) -> bool {
+        let wanted = key.is_some();
+        let place = self.srtp(side);
+        let srtp = match (place.take(), key) {
+            (Some(srtp), Some(key)) => srtp.rekey(key),
+            (None, Some(key)) => Outbound::new(key),
+            (_, None) => None,
+        };
+        *place = srtp.map(Box::new);
+        place.is_some() == wanted
+    }
+
+    fn srtp(&mut self, side: Side) -> &mut Option<Box<Outbound>> {
+        match side {
+            Side::Caller => &mut self.to_caller,
+            Side::Agent => &mut self.to_agent,
+        }
+    }
+
+    /// A driver that does not poll loses the oldest. A packet that cannot be protected is not sent.
+    pub(crate) fn send(&mut self, side: Side, to: SocketAddr, mut packet: Packet) {
+        if let Some(srtp) = self.srtp(side)
+            && !packet.protect(|bytes, length| srtp.protect(bytes, length))
+        {
+            return;
+        }
         if self.packets.len() + 1 == PACKETS_MAX {
             self.packet = self.packets.pop_front();
         }
@@ -40,6 +70,17 @@ impl Outputs {
             None => self.packet = Some(waiting),
             Some(_) => self.packets.push_back(waiting),
         }
+    }
+
+    /// A report of a leg as it leaves; none if it cannot be protected and must be.
+    pub(crate) fn report(&mut self, mut output: Output) -> Option<Output> {
+        if let Output::Control { side, packet, .. } = &mut output
+            && let Some(srtp) = self.srtp(*side)
+            && !packet.protect(|bytes, length| srtp.protect_rtcp(bytes, length))
+        {
+            return None;
+        }
+        Some(output)
     }
 
     /// A driver that does not poll loses the newest, and is told that keys are missing.

@@ -3,6 +3,9 @@
 /// The longest payload that is relayed: 60 ms of G.711.
 pub const PAYLOAD_MAX: usize = 480;
 const HEADER_LENGTH: usize = 12;
+/// Room behind the payload for what SRTP puts there: the longest tag, that of AES-GCM (RFC 7714 section 14.2).
+pub(crate) const TAG_MAX: usize = 16;
+const PACKET_MAX: usize = HEADER_LENGTH + PAYLOAD_MAX + TAG_MAX;
 
 /// The fields of the fixed header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,13 @@ pub enum NotRtp {
 
 /// Reads a packet.
 pub fn parse(bytes: &[u8]) -> Result<Received<'_>, NotRtp> {
+    let (header, rest) = split(bytes)?;
+    let padded = bytes.first().is_some_and(|flags| flags & 0x20 != 0);
+    Ok(Received { header, payload: if padded { before_padding(rest)? } else { rest } })
+}
+
+/// The header, and all that follows it with its CSRCs and its extension: that much can be read of a packet of SRTP too.
+pub(crate) fn split(bytes: &[u8]) -> Result<(Header, &[u8]), NotRtp> {
     let (fixed, rest) = bytes.split_first_chunk::<HEADER_LENGTH>().ok_or(NotRtp::Truncated)?;
     let [flags, kind, q1, q0, t3, t2, t1, t0, s3, s2, s1, s0] = *fixed;
     if flags >> 6 != 2 {
@@ -56,7 +66,6 @@ pub fn parse(bytes: &[u8]) -> Result<Received<'_>, NotRtp> {
     }
     let rest = rest.get(usize::from(flags & 0x0f) * 4..).ok_or(NotRtp::Truncated)?;
     let rest = if flags & 0x10 == 0 { rest } else { after_extension(rest)? };
-    let payload = if flags & 0x20 == 0 { rest } else { before_padding(rest)? };
     let header = Header {
         payload_type: kind & 0x7f,
         marker: kind & 0x80 != 0,
@@ -64,7 +73,7 @@ pub fn parse(bytes: &[u8]) -> Result<Received<'_>, NotRtp> {
         timestamp: u32::from_be_bytes([t3, t2, t1, t0]),
         ssrc: u32::from_be_bytes([s3, s2, s1, s0]),
     };
-    Ok(Received { header, payload })
+    Ok((header, rest))
 }
 
 fn after_extension(bytes: &[u8]) -> Result<&[u8], NotRtp> {
@@ -81,14 +90,19 @@ fn before_padding(bytes: &[u8]) -> Result<&[u8], NotRtp> {
 /// A packet to send, of fixed size so that none is allocated. No `Debug`: the payload may be a key.
 #[derive(Clone)]
 pub struct Packet {
-    bytes: [u8; HEADER_LENGTH + PAYLOAD_MAX],
+    bytes: [u8; PACKET_MAX],
     length: usize,
+    /// What SRTP has put behind the payload.
+    tag: usize,
 }
 
 impl Packet {
     /// Writes a packet; none if the payload is longer than [`PAYLOAD_MAX`].
     pub fn new(header: &Header, payload: &[u8]) -> Option<Self> {
-        let mut packet = Self { bytes: [0; HEADER_LENGTH + PAYLOAD_MAX], length: HEADER_LENGTH + payload.len() };
+        if payload.len() > PAYLOAD_MAX {
+            return None;
+        }
+        let mut packet = Self { bytes: [0; PACKET_MAX], length: HEADER_LENGTH + payload.len(), tag: 0 };
         let (fixed, room) = packet.bytes.split_first_chunk_mut::<HEADER_LENGTH>()?;
         let [q1, q0] = header.sequence.to_be_bytes();
         let [t3, t2, t1, t0] = header.timestamp.to_be_bytes();
@@ -99,14 +113,22 @@ impl Packet {
         Some(packet)
     }
 
-    /// What follows the header.
+    /// What follows the header, to the tag.
     pub fn payload(&self) -> &[u8] {
-        self.bytes.get(HEADER_LENGTH..self.length).unwrap_or_default()
+        self.bytes.get(HEADER_LENGTH..self.length - self.tag).unwrap_or_default()
     }
 
     /// The same, to be changed.
     pub(crate) fn payload_mut(&mut self) -> &mut [u8] {
         self.bytes.get_mut(HEADER_LENGTH..self.length).unwrap_or_default()
+    }
+
+    /// Lets SRTP have its way with the bytes; false if it could not.
+    pub(crate) fn protect(&mut self, protect: impl FnOnce(&mut [u8], usize) -> Option<usize>) -> bool {
+        let Some(length) = protect(&mut self.bytes, self.length) else { return false };
+        self.tag = length - self.length;
+        self.length = length;
+        true
     }
 
     /// The bytes to send.

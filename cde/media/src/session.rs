@@ -15,6 +15,7 @@ use crate::pairing::Pairing;
 use crate::recorder::Recorder;
 use crate::reports::Reports;
 use crate::rtp::{PAYLOAD_MAX, Packet};
+use crate::srtp;
 use crate::stream::{Length, Stream};
 use crate::{event, g711, rtcp};
 use caller::{Barrier, Habits};
@@ -79,6 +80,21 @@ impl Session {
 
     /// Takes what came on one of a leg's ports, whatever it is.
     pub fn handle_packet(&mut self, now: Instant, side: Side, source: SocketAddr, bytes: &[u8]) {
+        let leg = self.leg(side);
+        if !leg.is_protected() {
+            return self.handle_clear(now, side, source, bytes);
+        }
+        let mut clear = [0; srtp::PACKET_MAX];
+        let bytes = match rtcp::is_rtcp(bytes) {
+            true => leg.unprotect_report(now, source, bytes, &mut clear),
+            false => leg.unprotect(now, source, bytes, &mut clear),
+        };
+        if let Some(bytes) = bytes {
+            self.handle_clear(now, side, source, bytes);
+        }
+    }
+
+    fn handle_clear(&mut self, now: Instant, side: Side, source: SocketAddr, bytes: &[u8]) {
         match side {
             Side::Caller if rtcp::is_rtcp(bytes) => {
                 self.caller.accept_report(now, source, bytes, self.to_caller.ssrc());
@@ -92,10 +108,17 @@ impl Session {
     }
 
     /// Does what the call says.
-    #[expect(clippy::needless_pass_by_value, reason = "a command is done once")]
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Connect { side, remote } => self.connect(now, side, Some(remote)),
+            Command::Connect { side, remote } => {
+                self.protect(now, side, None);
+                self.connect(now, side, Some(remote));
+            }
+            Command::ConnectProtected { side, remote, keys } => {
+                // Where a key cannot be used nothing is said and nothing heard.
+                let protected = self.protect(now, side, Some(*keys));
+                self.connect(now, side, Some(remote).filter(|_| protected));
+            }
             Command::Disconnect { side } => self.connect(now, side, None),
             Command::Secure { policy } => self.secure(now, policy),
             Command::Mask { policy } => self.ask_for(policy),
@@ -132,8 +155,8 @@ impl Session {
         }
         // Behind the packets, which they count.
         output
-            .or_else(|| self.caller.poll_report(Side::Caller, &self.to_caller))
-            .or_else(|| self.agent.poll_report(Side::Agent, &self.to_agent))
+            .or_else(|| self.outputs.report(self.caller.poll_report(Side::Caller, &self.to_caller)?))
+            .or_else(|| self.outputs.report(self.agent.poll_report(Side::Agent, &self.to_agent)?))
             .or_else(|| self.recorder.as_mut()?.poll().map(Output::Recorded))
     }
 
@@ -158,6 +181,19 @@ impl Session {
 
     fn legs(&mut self) -> impl Iterator<Item = &mut Leg> {
         [&mut self.caller, &mut self.agent].into_iter()
+    }
+
+    fn leg(&mut self, side: Side) -> &mut Leg {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Agent => &mut self.agent,
+        }
+    }
+
+    /// False if the keys cannot be used.
+    fn protect(&mut self, now: Instant, side: Side, keys: Option<srtp::Keys>) -> bool {
+        let (inbound, outbound) = keys.map(|keys| (keys.inbound, keys.outbound)).unzip();
+        self.leg(side).protect(now, inbound) & self.outputs.protect(side, outbound)
     }
 
     fn connect(&mut self, now: Instant, side: Side, remote: Option<Remote>) {

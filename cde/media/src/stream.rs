@@ -60,7 +60,8 @@ impl Stream {
         let [low, high, ..] = random.next_u32().to_le_bytes();
         Self {
             ssrc: random.next_u32(),
-            next_sequence: u16::from_le_bytes([low, high]),
+            // In the lower half, so that who misses the first packets cannot miss a turn (RFC 3711 section 3.3.1).
+            next_sequence: u16::from_le_bytes([low, high]) >> 1,
             first_timestamp: random.next_u32(),
             last: None,
             source: None,

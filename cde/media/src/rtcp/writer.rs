@@ -1,5 +1,7 @@
 //! The writer of compounds: a report, the name, perhaps a goodbye.
 
+use crate::srtp::RTCP_TRAILER_MAX;
+
 use super::{Block, CNAME, GOODBYE, RECEIVER_REPORT, SENDER_REPORT, SOURCE_DESCRIPTION, Sender};
 
 /// The longest that is written: a sender report with one block, the name, and a goodbye.
@@ -25,14 +27,14 @@ pub struct Report {
 /// A compound to send, of fixed size so that none is allocated.
 #[derive(Clone, Debug)]
 pub struct Compound {
-    bytes: [u8; COMPOUND_MAX],
+    bytes: [u8; COMPOUND_MAX + RTCP_TRAILER_MAX],
     length: usize,
 }
 
 impl Compound {
     /// Writes a compound.
     pub fn new(report: &Report) -> Self {
-        let mut compound = Self { bytes: [0; COMPOUND_MAX], length: 0 };
+        let mut compound = Self { bytes: [0; COMPOUND_MAX + RTCP_TRAILER_MAX], length: 0 };
         compound.report(report);
         compound.name(report);
         if report.bye {
@@ -45,6 +47,13 @@ impl Compound {
     /// The bytes to send.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// Lets SRTP have its way with the bytes; false if it could not.
+    pub(crate) fn protect(&mut self, protect: impl FnOnce(&mut [u8], usize) -> Option<usize>) -> bool {
+        let Some(length) = protect(&mut self.bytes, self.length) else { return false };
+        self.length = length;
+        true
     }
 
     fn report(&mut self, report: &Report) {

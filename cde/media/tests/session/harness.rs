@@ -4,6 +4,7 @@
 use card::Key;
 use media::event::EventSender;
 use media::rtp::{self, Header};
+use media::srtp::{Keys, Master, PACKET_MAX, Receiver, Sender, Suite};
 use media::{Codec, Command, Config, Event, Output, Packet, RecordFrame, Remote, Session, Side, Stats, g711};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -43,6 +44,10 @@ pub(crate) struct Peer {
     pub(crate) timestamp: u32,
     pub(crate) got: Vec<Got>,
     pub(crate) reports: Vec<Told>,
+    /// Of a leg that is protected.
+    pub(crate) srtp: Option<(Sender, Receiver)>,
+    /// Bytes as they came, of a leg that is protected.
+    pub(crate) raw: Vec<Vec<u8>>,
 }
 
 /// RTCP that a leg got.
@@ -52,6 +57,11 @@ pub(crate) struct Told {
     /// So many packets had come before it.
     pub(crate) packets: usize,
     pub(crate) bytes: Vec<u8>,
+}
+
+/// A master key that tells its number.
+pub(crate) fn master(suite: Suite, number: u8) -> Master {
+    (0..64).find_map(|length| Master::new(suite, &vec![number; length])).unwrap()
 }
 
 impl Peer {
@@ -64,7 +74,44 @@ impl Peer {
             timestamp: 0xffff_f000,
             got: Vec::new(),
             reports: Vec::new(),
+            srtp: None,
+            raw: Vec::new(),
         }
+    }
+
+    /// What goes over the network for a packet of this peer.
+    pub(crate) fn sent(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let Some((sender, _)) = &mut self.srtp else { return bytes.to_vec() };
+        let mut buffer = [bytes, &[0; 16]].concat();
+        let length = sender.protect(&mut buffer, bytes.len()).unwrap();
+        buffer.truncate(length);
+        buffer
+    }
+
+    /// The same for RTCP.
+    pub(crate) fn sent_report(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let Some((sender, _)) = &mut self.srtp else { return bytes.to_vec() };
+        let mut buffer = [bytes, &[0; 20]].concat();
+        let length = sender.protect_rtcp(&mut buffer, bytes.len()).unwrap();
+        buffer.truncate(length);
+        buffer
+    }
+
+    /// What this peer makes of a packet from the network.
+    fn received(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let Some((_, receiver)) = &mut self.srtp else { return bytes.to_vec() };
+        self.raw.push(bytes.to_vec());
+        let mut clear = [0; PACKET_MAX];
+        let length = receiver.unprotect(bytes, &mut clear, false).unwrap_or_else(|why| panic!("{why:?}"));
+        clear[..length].to_vec()
+    }
+
+    /// The same for RTCP.
+    fn received_report(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let Some((_, receiver)) = &mut self.srtp else { return bytes.to_vec() };
+        let mut clear = [0; PACKET_MAX];
+        let length = receiver.unprotect_rtcp(bytes, &mut clear).unwrap_or_else(|why| panic!("{why:?}"));
+        clear[..length].to_vec()
     }
 
     /// The next packet, 20 ms after the one before.
@@ -112,6 +159,29 @@ impl Call {
         call
     }
 
+    /// Both legs connected and protected, the line open.
+    pub(crate) fn protected(suite: Suite) -> Self {
+        let mut call = Self::unconnected();
+        call.protect(Side::Caller, suite, 1);
+        call.protect(Side::Agent, suite, 3);
+        call
+    }
+
+    /// Connects a leg with the keys of this number and the next one; its peer takes them too.
+    pub(crate) fn protect(&mut self, side: Side, suite: Suite, number: u8) {
+        let sender = Sender::new(master(suite, number)).unwrap();
+        let receiver = Receiver::new(master(suite, number + 1)).unwrap();
+        let peer = if side == Side::Caller { &mut self.caller } else { &mut self.agent };
+        peer.srtp = Some((sender, receiver));
+        self.connect_protected(side, suite, number);
+    }
+
+    /// The same, and the peer goes on as it was.
+    pub(crate) fn connect_protected(&mut self, side: Side, suite: Suite, number: u8) {
+        let keys = Box::new(Keys { inbound: master(suite, number), outbound: master(suite, number + 1) });
+        self.command(Command::ConnectProtected { side, remote: remote(side), keys });
+    }
+
     #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made in another way")]
     pub(crate) fn unconnected() -> Self {
         let now = Instant::now();
@@ -130,6 +200,13 @@ impl Call {
     }
 
     pub(crate) fn give(&mut self, side: Side, bytes: &[u8]) {
+        let peer = if side == Side::Caller { &mut self.caller } else { &mut self.agent };
+        let bytes = peer.sent(bytes);
+        self.give_raw(side, &bytes);
+    }
+
+    /// Exactly these bytes from the peer's address.
+    pub(crate) fn give_raw(&mut self, side: Side, bytes: &[u8]) {
         let source = if side == Side::Caller { self.caller.address } else { self.agent.address };
         self.session.handle_packet(self.now, side, source, bytes);
         self.drain();
@@ -205,14 +282,15 @@ impl Call {
                 Output::Send { side, to, packet } => {
                     let peer = if side == Side::Caller { &mut self.caller } else { &mut self.agent };
                     assert_eq!(to, peer.address);
-                    let read = rtp::parse(packet.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+                    let bytes = peer.received(packet.as_bytes());
+                    let read = rtp::parse(&bytes).unwrap_or_else(|error| panic!("{error}"));
                     peer.got.push(Got { at, header: read.header, payload: read.payload.to_vec() });
                 }
                 Output::Control { side, to, packet, .. } => {
                     assert_eq!(to, remote(side).rtcp);
                     let peer = if side == Side::Caller { &mut self.caller } else { &mut self.agent };
-                    let packets = peer.got.len();
-                    peer.reports.push(Told { at, packets, bytes: packet.as_bytes().to_vec() });
+                    let (packets, bytes) = (peer.got.len(), peer.received_report(packet.as_bytes()));
+                    peer.reports.push(Told { at, packets, bytes });
                 }
                 Output::Event(event) => self.events.push((at, name(event))),
                 Output::Recorded(frame) => self.frames.push(frame),

@@ -27,4 +27,6 @@ mod open;
 #[cfg(not(feature = "masking-off-control"))]
 mod reports;
 #[cfg(not(feature = "masking-off-control"))]
+mod srtp;
+#[cfg(not(feature = "masking-off-control"))]
 mod unmasking;
