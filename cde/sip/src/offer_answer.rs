@@ -9,10 +9,14 @@ use thiserror::Error;
 
 use crate::{
     message::Body,
-    sdp::{self, Connection, Media, Rejected, SessionDescription},
+    sdp::{self, Carried, Connection, Media, Rejected, SessionDescription},
 };
 
-pub use crate::sdp::{Direction, Origin, SdpError};
+pub use crate::sdp::{Crypto, Direction, Origin, Profile, SdpError, Suite};
+
+mod protected;
+
+pub use protected::{Protection, Srtp};
 
 /// An audio codec that can be masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +81,7 @@ impl LocalMedia {
     /// Writes the offer.
     #[must_use]
     pub fn offer(&self, origin: Origin) -> Body {
-        sdp::write(origin, self, Rejected::default())
+        sdp::write(origin, self, Carried::default(), Rejected::default())
     }
 }
 
@@ -100,6 +104,12 @@ pub struct Agreed {
     pub direction: Direction,
     /// The packet time the peer asks for, in milliseconds.
     pub ptime: Option<u16>,
+    /// How the stream is carried.
+    pub profile: Profile,
+    /// By which of the peer's keys it is protected, if it is.
+    pub protection: Option<Protection>,
+    /// Which of the media lines it is.
+    pub(crate) at: usize,
 }
 
 /// Why two descriptions do not meet; answer an offer with 488.
@@ -114,13 +124,16 @@ pub enum Refusal {
     /// None of the codecs is PCMU or PCMA as allowed.
     #[error("no common codec")]
     NoCodec,
+    /// It is protected by no key that can be used, or by another than was offered, and must be.
+    #[error("no usable key of SRTP")]
+    NoKey,
     /// An answer must have exactly the media lines of its offer.
     #[error("the answer's media lines differ from the offer's")]
     MediaLines,
 }
 
 /// A peer's offer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Offer(SessionDescription);
 
 impl Offer {
@@ -143,8 +156,7 @@ impl Offer {
     /// # Errors
     /// If there is no such audio stream or codec.
     pub fn agree(&self, allowed: &[Codec]) -> Result<Agreed, Refusal> {
-        let media = self.0.audio().and_then(|at| self.0.media().get(at)).ok_or(Refusal::NoAudio)?;
-        agree(&self.0, media, allowed, Ours { keys: true, rtcp_mux: true })
+        agree(&self.0, self.0.audio().ok_or(Refusal::NoAudio)?, allowed, ALL)
     }
 
     /// Writes the answer: the one audio stream at `address`, and every other media line refused with port 0.
@@ -152,10 +164,20 @@ impl Offer {
     /// `direction` is what we would like; it is cut to what the offer allows.
     #[must_use]
     pub fn answer(&self, origin: Origin, agreed: &Agreed, address: SocketAddr, direction: Direction) -> Body {
-        let at = self.0.audio().unwrap_or(0);
+        self.answer_carried(origin, agreed, address, direction, Carried::default())
+    }
+
+    fn answer_carried(
+        &self,
+        origin: Origin,
+        agreed: &Agreed,
+        address: SocketAddr,
+        direction: Direction,
+        carried: Carried<'_>,
+    ) -> Body {
         let rejected = Rejected {
-            before: self.0.media().get(..at).unwrap_or_default(),
-            after: self.0.media().get(at + 1..).unwrap_or_default(),
+            before: self.0.media().get(..agreed.at).unwrap_or_default(),
+            after: self.0.media().get(agreed.at + 1..).unwrap_or_default(),
         };
         let local = LocalMedia {
             address,
@@ -165,12 +187,12 @@ impl Offer {
             direction: direction.meet(agreed.direction),
             ptime: agreed.ptime,
         };
-        sdp::write(origin, &local, rejected)
+        sdp::write(origin, &local, carried, rejected)
     }
 }
 
 /// A peer's answer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Answer(SessionDescription);
 
 impl Answer {
@@ -188,12 +210,16 @@ impl Answer {
     /// If the stream is refused, its codecs are none of ours, or the answer has other media lines than the offer.
     pub fn agreed(&self, offered: &LocalMedia) -> Result<Agreed, Refusal> {
         let [media] = self.0.media() else { return Err(Refusal::MediaLines) };
-        if self.0.audio() != Some(0) {
+        if media.carries_audio() != Some(Profile::Avp) {
             return Err(Refusal::NoAudio);
         }
+        self.agreed_as_offered(offered)
+    }
+
+    fn agreed_as_offered(&self, offered: &LocalMedia) -> Result<Agreed, Refusal> {
         let allowed: Vec<Codec> = offered.codecs.iter().map(|(codec, _)| *codec).collect();
         let ours = Ours { keys: offered.telephone_event.is_some(), rtcp_mux: offered.rtcp_mux };
-        let agreed = agree(&self.0, media, &allowed, ours)?;
+        let agreed = agree(&self.0, 0, &allowed, ours)?;
         Ok(Agreed { direction: agreed.direction.meet(offered.direction), ..agreed })
     }
 }
@@ -205,7 +231,11 @@ struct Ours {
     rtcp_mux: bool,
 }
 
-fn agree(description: &SessionDescription, media: &Media, allowed: &[Codec], ours: Ours) -> Result<Agreed, Refusal> {
+/// What we can do where the peer offers.
+const ALL: Ours = Ours { keys: true, rtcp_mux: true };
+
+fn agree(description: &SessionDescription, at: usize, allowed: &[Codec], ours: Ours) -> Result<Agreed, Refusal> {
+    let media: &Media = description.media().get(at).ok_or(Refusal::NoAudio)?;
     let codec_of = |pt: u8| {
         let is = |codec: &Codec| media.is_encoding(pt, codec.encoding(), Some(codec.static_payload_type()));
         Codec::ALL.into_iter().find(|codec| is(codec) && allowed.contains(codec)).map(|codec| (codec, pt))
@@ -231,6 +261,9 @@ fn agree(description: &SessionDescription, media: &Media, allowed: &[Codec], our
         rtcp_mux,
         direction: if held { direction.meet(Direction::RecvOnly) } else { direction },
         ptime: media.ptime,
+        profile: media.carries_audio().unwrap_or_default(),
+        protection: None,
+        at,
     })
 }
 

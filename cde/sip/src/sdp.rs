@@ -2,6 +2,7 @@
 //!
 //! Nothing here prints content: `a=crypto` carries keys.
 
+mod crypto;
 mod parser;
 mod writer;
 
@@ -9,7 +10,8 @@ use std::{fmt, net::IpAddr};
 
 use thiserror::Error;
 
-pub use writer::{Origin, Rejected, write};
+pub use crypto::{Crypto, Suite};
+pub use writer::{Carried, Origin, Rejected, write};
 
 /// The most media lines in a description.
 pub const MEDIA_MAX: usize = 16;
@@ -119,7 +121,7 @@ impl Connection {
 }
 
 /// A description as read.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct SessionDescription {
     pub(crate) origin: String,
     pub(crate) connection: Option<Connection>,
@@ -127,8 +129,27 @@ pub struct SessionDescription {
     pub(crate) media: Vec<Media>,
 }
 
+/// How RTP is carried, as a media line names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// `RTP/AVP`: plain; with `a=crypto`, protected if both sides can (RFC 8643).
+    #[default]
+    Avp,
+    /// `RTP/SAVP`: protected.
+    Savp,
+}
+
+impl Profile {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Avp => "RTP/AVP",
+            Self::Savp => "RTP/SAVP",
+        }
+    }
+}
+
 /// One media line with what belongs to it.
-#[derive(Clone)]
 pub struct Media {
     /// `audio`, `video`, `image`, …
     pub kind: String,
@@ -150,6 +171,10 @@ pub struct Media {
     pub(crate) rtcp: Option<(u16, Option<Connection>)>,
     pub(crate) rtpmaps: Vec<Rtpmap>,
     pub(crate) fmtps: Vec<(u8, String)>,
+    /// The keys that can be used, in order of preference.
+    pub(crate) cryptos: Vec<Crypto>,
+    /// There is a key, perhaps one that cannot be used.
+    pub(crate) has_crypto: bool,
 }
 
 /// `a=rtpmap`.
@@ -197,11 +222,22 @@ impl SessionDescription {
     /// The index of the first audio stream over plain RTP that is not refused.
     #[must_use]
     pub fn audio(&self) -> Option<usize> {
-        self.media.iter().position(|m| m.kind == "audio" && m.port != 0 && m.proto == "RTP/AVP")
+        self.media.iter().position(|media| media.carries_audio() == Some(Profile::Avp))
+    }
+
+    /// The index of the first audio stream that is not refused and has a key that can be used.
+    pub(crate) fn protected_audio(&self) -> Option<usize> {
+        self.media.iter().position(|media| media.carries_audio().is_some() && !media.cryptos.is_empty())
     }
 }
 
 impl Media {
+    /// How it carries audio; none if it does not, or is refused.
+    pub(crate) fn carries_audio(&self) -> Option<Profile> {
+        let profile = [Profile::Avp, Profile::Savp].into_iter().find(|profile| profile.name() == self.proto);
+        profile.filter(|_| self.kind == "audio" && self.port != 0)
+    }
+
     /// The payload types among the formats.
     pub fn payload_types(&self) -> impl Iterator<Item = u8> + '_ {
         self.formats.iter().filter_map(|format| format.parse().ok()).filter(|pt| *pt < 128)

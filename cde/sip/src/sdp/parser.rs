@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Connection, Direction, LINES_MAX, MEDIA_MAX, Media, Rtpmap, SdpError, SessionDescription};
+use super::{Connection, Crypto, Direction, LINES_MAX, MEDIA_MAX, Media, Rtpmap, SdpError, SessionDescription, crypto};
 
 /// The letters in the order they must stand in (RFC 8866 §5): of the session, then of each media section.
 const SESSION_ORDER: &[u8] = b"vosiuepcbtrzka";
@@ -110,6 +110,11 @@ impl Reader {
             "rtcp-mux" => media.rtcp_mux = true,
             // Statistics are no reason to refuse a call.
             "rtcp" => media.rtcp = rtcp(value),
+            "crypto" => {
+                media.has_crypto = true;
+                let room = media.cryptos.len() < crypto::LINES_MAX;
+                media.cryptos.extend(Crypto::parse(value).filter(|_| room));
+            }
             _ => {}
         }
         Some(())
@@ -171,6 +176,8 @@ fn media(value: &str) -> Option<Media> {
         rtcp: None,
         rtpmaps: Vec::new(),
         fmtps: Vec::new(),
+        cryptos: Vec::new(),
+        has_crypto: false,
     })
 }
 

@@ -7,7 +7,7 @@ use crate::{
     offer_answer::{Codec, LocalMedia},
 };
 
-use super::Media;
+use super::{Crypto, Media, Profile};
 
 /// The identity of a session of ours; the version grows by one with every changed description (RFC 3264 §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +27,23 @@ pub struct Rejected<'a> {
     pub after: &'a [Media],
 }
 
+/// How the stream is carried, and our keys for it.
+#[derive(Clone, Copy, Default)]
+pub struct Carried<'a> {
+    /// As the media line says.
+    pub profile: Profile,
+    /// None without protection.
+    pub cryptos: &'a [Crypto],
+}
+
 /// Writes a description whose only stream is `media`.
 #[must_use]
-pub fn write(origin: Origin, media: &LocalMedia, rejected: Rejected<'_>) -> Body {
+pub fn write(origin: Origin, media: &LocalMedia, carried: Carried<'_>, rejected: Rejected<'_>) -> Body {
     let address = connection(media.address);
     let mut text =
         format!("v=0\r\no=- {} {} {address}\r\ns=-\r\nc={address}\r\nt=0 0\r\n", origin.session_id, origin.version);
     rejected.before.iter().for_each(|m| refuse(&mut text, m));
-    stream(&mut text, media);
+    stream(&mut text, media, carried);
     rejected.after.iter().for_each(|m| refuse(&mut text, m));
     Body::from(text.into_bytes())
 }
@@ -48,10 +57,11 @@ fn refuse(text: &mut String, media: &Media) {
     *text += &format!("m={} 0 {} {}\r\n", media.kind, media.proto, media.formats.join(" "));
 }
 
-fn stream(text: &mut String, media: &LocalMedia) {
+fn stream(text: &mut String, media: &LocalMedia, carried: Carried<'_>) {
     let types = media.codecs.iter().map(|(_, pt)| *pt).chain(media.telephone_event);
     let types: String = types.map(|pt| format!(" {pt}")).collect();
-    *text += &format!("m=audio {} RTP/AVP{types}\r\n", media.address.port());
+    *text += &format!("m=audio {} {}{types}\r\n", media.address.port(), carried.profile.name());
+    carried.cryptos.iter().for_each(|crypto| *text += crypto.write().as_str());
     for (codec, payload_type) in &media.codecs {
         *text += &format!("a=rtpmap:{payload_type} {}/8000\r\n", name(*codec));
     }
