@@ -2,6 +2,7 @@
 
 use crate::{print, tell};
 use node::Local;
+use node::config::{Srtp, Trunk, TrunkTransport};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -56,15 +57,8 @@ fn missing(folder: &Path) -> Vec<String> {
 
 fn warnings(cde: &node::Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    let far = || cde.trunk.iter().filter(|trunk| trunk.address.iter().any(|place| !place.ip.is_loopback()));
-    for trunk in far().filter(|trunk| trunk.transport != node::config::TrunkTransport::Tls) {
-        let name = &trunk.name;
-        warnings
-            .push(format!("trunk {name} speaks plain SIP: who calls whom can be read; keep it on a trusted network"));
-    }
-    if far().next().is_some() {
-        warnings.push("sound is plain RTP, which is not encrypted: keep it on a trusted network".to_owned());
-    }
+    let is_far = |trunk: &&Trunk| trunk.address.iter().any(|place| !place.ip.is_loopback());
+    warnings.extend(cde.trunk.iter().filter(is_far).flat_map(open_to_readers));
     if cde.route.is_empty() {
         warnings.push("there is no [[route]]: every call is refused with 404".to_owned());
     }
@@ -75,4 +69,51 @@ fn warnings(cde: &node::Config) -> Vec<String> {
         warnings.push(format!("gateway {} is the sandbox: it takes test cards only and moves no money", gateway.name));
     }
     warnings
+}
+
+/// What others on the way to a trunk can read.
+fn open_to_readers(trunk: &Trunk) -> Vec<String> {
+    let name = &trunk.name;
+    let mut warnings = Vec::new();
+    let is_plain = trunk.transport != TrunkTransport::Tls;
+    if is_plain {
+        warnings
+            .push(format!("trunk {name} speaks plain SIP: who calls whom can be read; keep it on a trusted network"));
+    }
+    match trunk.srtp {
+        Srtp::Off => warnings.push(format!(
+            "trunk {name}: sound is plain RTP, which is not encrypted; set srtp, or keep it on a trusted network"
+        )),
+        Srtp::Preferred => warnings.push(format!(
+            "trunk {name}: srtp = \"preferred\": who can change its SIP messages can have plain sound; \"required\" refuses that"
+        )),
+        Srtp::Required => {}
+    }
+    if is_plain && trunk.srtp != Srtp::Off {
+        warnings.push(format!(
+            "trunk {name}: the keys of srtp stand in its SIP messages, which are not encrypted: who reads them can hear the \
+             sound; use transport = \"tls\""
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(rest: &str) -> String {
+        let text = format!("[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\n{rest}");
+        let config = node::Config::parse(&text, Path::new("cde.toml")).unwrap();
+        warnings(&config).join("\n")
+    }
+
+    #[test]
+    fn keys_of_srtp_in_plain_sip_are_warned_of() {
+        let keys = "the keys of srtp";
+        assert!(of("srtp = \"required\"").contains(keys) && of("srtp = \"preferred\"").contains(keys));
+        assert!(!of("").contains(keys) && of("").contains("plain RTP"));
+        let tls = of("transport = \"tls\"\nsrtp = \"required\"");
+        assert!(!tls.contains("trunk a"), "{tls}");
+    }
 }

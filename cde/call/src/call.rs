@@ -188,9 +188,13 @@ impl Call {
             Side::Caller => &self.caller,
             Side::Agent => &self.agent,
         };
-        let command = match leg.remote() {
-            Some(remote) => media::Command::Connect { side, remote },
-            None => media::Command::Disconnect { side },
+        let command = match (leg.remote(), leg.protected()) {
+            (Some(remote), false) => media::Command::Connect { side, remote },
+            (Some(remote), true) => match leg.keys() {
+                Some(keys) => media::Command::ConnectProtected { side, remote, keys },
+                None => media::Command::Disconnect { side },
+            },
+            (None, _) => media::Command::Disconnect { side },
         };
         self.media(context, command);
     }

@@ -1,6 +1,7 @@
 //! Where calls may come from and go to.
 
 use payment::Rules;
+pub use sip::offer_answer::Srtp;
 use sip::{Local, Peer, Transport};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -48,6 +49,8 @@ pub struct Trunk {
     pub tcp_when_large: bool,
     /// How often each of its places is asked by OPTIONS whether it is there.
     pub keepalive: Option<Duration>,
+    /// Whether sound to it and from it is protected.
+    pub srtp: Srtp,
 }
 
 /// One place of a trunk.
@@ -115,6 +118,8 @@ pub(crate) struct Way {
     pub(crate) tcp_when_large: bool,
     pub(crate) extension: Extension,
     pub(crate) open_line_keys: OpenLineKeys,
+    /// Whether the caller's side is protected, and the agent's.
+    pub(crate) srtp: (Srtp, Srtp),
 }
 
 /// Why a call goes nowhere.
@@ -136,13 +141,21 @@ impl Config {
         }
         let fits = |route: &&Route| sources.contains(&route.from.as_str()) && called.starts_with(&route.prefix);
         let route = self.routes.iter().filter(fits).max_by_key(|route| route.prefix.len()).ok_or(NoWay::NoRoute)?;
-        let named = self.trunks.iter().enumerate().find(|(_, trunk)| trunk.name == route.to);
-        let (place, trunk) = named.ok_or(NoWay::NoRoute)?;
+        let named = |name: &str| self.trunks.iter().position(|trunk| trunk.name == name).ok_or(NoWay::NoRoute);
+        let place = named(&route.to)?;
+        let [source, trunk] = [named(&route.from)?, place].map(|at| self.trunks.get(at));
+        let (source, trunk) = source.zip(trunk).ok_or(NoWay::NoRoute)?;
         let extension = match &route.extension {
             Some(extension) => extension.clone(),
             None => called.parse().map_err(|_| NoWay::NoRoute)?,
         };
-        Ok(Way { trunk: place, tcp_when_large: trunk.tcp_when_large, extension, open_line_keys: route.open_line_keys })
+        Ok(Way {
+            trunk: place,
+            tcp_when_large: trunk.tcp_when_large,
+            extension,
+            open_line_keys: route.open_line_keys,
+            srtp: (source.srtp, trunk.srtp),
+        })
     }
 
     /// Our media address for a peer there: of its family, where we have one.
@@ -158,9 +171,10 @@ mod tests {
 
     fn config() -> Config {
         let trunk = |name: &str, port, transport| {
+            let srtp = if name == "carrier" { Srtp::Off } else { Srtp::Required };
             let (name, ip) = (name.to_owned(), [127, 0, 0, 1].into());
             let targets = vec![Target { ip, port, priority: 0, weight: 0 }];
-            Trunk { name, targets, transport, tcp_when_large: false, keepalive: None }
+            Trunk { name, targets, transport, tcp_when_large: false, keepalive: None, srtp }
         };
         let route = |prefix: &str, extension: Option<&str>| Route {
             from: "carrier".to_owned(),
@@ -189,6 +203,7 @@ mod tests {
         let carrier = Peer::udp(([127, 0, 0, 1], 5070).into());
         let way = config().way(carrier, "442071").unwrap();
         assert_eq!((way.trunk, way.extension.as_str()), (1, "1001"));
+        assert_eq!(way.srtp, (Srtp::Off, Srtp::Required), "each side is protected as its own trunk says");
         assert_eq!(config().way(carrier, "4477").unwrap().extension.as_str(), "4477");
         assert_eq!(config().way(carrier, "1234"), Err(NoWay::NoRoute));
     }

@@ -1,7 +1,11 @@
 //! One side of a call: its dialog, our port for it, and what was agreed on.
 
+mod keys;
+
+use keys::LegKeys;
 use media::Remote;
-use sip::offer_answer::{Agreed, Answer, Codec, Direction, LocalMedia, Offer, Origin};
+use rand_chacha::ChaCha12Rng;
+use sip::offer_answer::{Agreed, Answer, Codec, Direction, LocalMedia, Offer, Origin, Profile, Srtp};
 use sip::{Body, DialogId};
 use std::net::SocketAddr;
 
@@ -11,9 +15,11 @@ pub(crate) struct Leg {
     pub(crate) dialog: Option<DialogId>,
     pub(crate) address: SocketAddr,
     origin: Origin,
-    /// What we offered last, until it is answered.
-    offered: Option<LocalMedia>,
+    /// What we offered last, and how carried.
+    offered: Option<(LocalMedia, Profile)>,
     pub(crate) agreed: Option<Agreed>,
+    srtp: Srtp,
+    keys: LegKeys,
     /// We made our offer in a 2xx: the ACK must bring the answer.
     pub(crate) owed_answer: bool,
 }
@@ -35,25 +41,30 @@ impl Unusable {
 }
 
 impl Leg {
-    pub(crate) fn new(address: SocketAddr, session_id: u64) -> Self {
+    pub(crate) fn new(address: SocketAddr, session_id: u64, srtp: Srtp) -> Self {
         // RFC 3264 asks for 62 bits at most, so that no reader takes it for negative.
         let origin = Origin { session_id: session_id >> 2, version: 1 };
-        Self { dialog: None, address, origin, offered: None, agreed: None, owed_answer: false }
+        let keys = LegKeys::default();
+        Self { dialog: None, address, origin, offered: None, agreed: None, srtp, keys, owed_answer: false }
     }
 
-    /// Our offer, with the codecs that the other leg likes first.
-    pub(crate) fn offer(&mut self, preferred: Option<Codec>, direction: Direction) -> Body {
+    /// Our offer, with the codecs that the other leg likes first. What was agreed on of its protection stays, with the same
+    /// keys: a peer goes on where it was.
+    pub(crate) fn offer(&mut self, rng: &mut ChaCha12Rng, preferred: Option<Codec>, direction: Direction) -> Body {
         let mut local = LocalMedia::new(self.address);
         local.codecs.sort_by_key(|(codec, _)| Some(*codec) != preferred);
         local.direction = direction;
-        let body = local.offer(self.next_origin());
-        self.offered = Some(local);
+        let profile = self.agreed.map_or(self.srtp.profile(), |agreed| agreed.profile);
+        let origin = self.next_origin();
+        let body = local.offer_protected(origin, profile, self.keys.offer(rng, self.srtp, self.agreed.as_ref()));
+        self.offered = Some((local, profile));
         body
     }
 
     /// The answer to a peer's offer. The codec of the other leg is taken where possible, so that nothing is transcoded.
     pub(crate) fn answer(
         &mut self,
+        rng: &mut ChaCha12Rng,
         offer: &Offer,
         preferred: Option<Codec>,
         direction: Direction,
@@ -61,23 +72,41 @@ impl Leg {
         let agreed = self.agree(offer, preferred)?;
         self.agreed = Some(agreed);
         let origin = self.next_origin();
-        Ok(offer.answer(origin, &agreed, self.address, direction))
+        Ok(match self.keys.answer(rng, offer.crypto(&agreed)) {
+            Some(ours) => offer.answer_protected(origin, &agreed, self.address, direction, ours),
+            None => offer.answer(origin, &agreed, self.address, direction),
+        })
     }
 
     /// What we could agree to, without agreeing yet.
     pub(crate) fn agree(&self, offer: &Offer, preferred: Option<Codec>) -> Result<Agreed, Unusable> {
-        let first = preferred.and_then(|codec| offer.agree(&[codec]).ok());
-        let agreed = first.map_or_else(|| offer.agree(&CODECS).map_err(|_| Unusable::NotAcceptable), Ok)?;
-        self.reachable(agreed)
+        let first = preferred.and_then(|codec| offer.agree_under(self.srtp, &[codec]).ok());
+        let all = || offer.agree_under(self.srtp, &CODECS).map_err(|_| Unusable::NotAcceptable);
+        self.reachable(first.map_or_else(all, Ok)?)
     }
 
     /// Takes the peer's answer to our offer.
     pub(crate) fn take_answer(&mut self, body: &Body) -> Result<(), Unusable> {
         let answer = Answer::parse(body).map_err(|_| Unusable::Malformed)?;
-        let offered = self.offered.clone().unwrap_or_else(|| LocalMedia::new(self.address));
-        let agreed = answer.agreed(&offered).map_err(|_| Unusable::NotAcceptable)?;
-        self.agreed = Some(self.reachable(agreed)?);
+        let (offered, profile) = self.offered.as_ref().ok_or(Unusable::NotAcceptable)?;
+        let agreed = match self.srtp {
+            Srtp::Off => answer.agreed(offered),
+            srtp => answer.agreed_under(srtp, offered, *profile, self.keys.offered()),
+        };
+        let agreed = self.reachable(agreed.map_err(|_| Unusable::NotAcceptable)?)?;
+        self.keys.answered(answer.crypto(&agreed));
+        self.agreed = Some(agreed);
         Ok(())
+    }
+
+    /// Was it agreed that sound is protected?
+    pub(crate) fn protected(&self) -> bool {
+        self.agreed.is_some_and(|agreed| agreed.protection.is_some())
+    }
+
+    /// The keys that were agreed on.
+    pub(crate) fn keys(&self) -> Option<Box<media::srtp::Keys>> {
+        self.keys.of(self.agreed.as_ref()?)
     }
 
     /// Our port is of one family, and sends to no other.

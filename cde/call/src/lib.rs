@@ -8,13 +8,14 @@
 //! - A key reaches a capture only from the media session, which gives keys only while the line is masked.
 //! - There is one way in which a call ends: the capture is wiped first, then media, then the record.
 //! - A command with a known id is answered again, never carried out again.
+//! - A side whose trunk requires protection is never connected without it.
 //! - Nobody outside a configured route can make this dial anything.
 //! - Nothing of the caller's body, keys or card is printed, logged or put into an event.
 //!
 //! # Layout
 //! - [`config`]: trunks, routes, limits. [`switchboard`]: dispatch, commands, timers, ports.
 //! - `guard`: who is listened to.
-//!   `trunks`: where each trunk is reached. `call`: one call; `setup`, `session` (hold, INFO), `line`, `pay` and `end` are its chapters. `leg`: one side.
+//!   `trunks`: where each trunk is reached. `call`: one call; `setup`, `session` (hold, INFO), `line`, `pay` and `end` are its chapters. `leg`: one side, with its keys.
 
 pub mod config;
 pub mod switchboard;
@@ -26,5 +27,5 @@ mod leg;
 mod trunks;
 mod wall;
 
-pub use config::{Config, OpenLineKeys, Route, Target, Trunk};
+pub use config::{Config, OpenLineKeys, Route, Srtp, Target, Trunk};
 pub use switchboard::{Charge, MediaOrder, MediaReport, Output, Switchboard};

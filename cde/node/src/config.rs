@@ -4,7 +4,7 @@
 mod problems;
 mod signaling;
 
-pub use signaling::{Place, Sip, Trunk, TrunkTransport};
+pub use signaling::{Place, Sip, Srtp, Trunk, TrunkTransport};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -281,6 +281,16 @@ mod tests {
         assert!(problem("[[route]]\nfrom=\"a\"\nto=\"b\"").contains("no [[trunk]] has this name"));
         assert!(problem("[[merchant]]\nid=\"m\"\ngateway=\"g\"").contains("no [[gateway]] has this name"));
         assert!(problem("[[trunk]]\nname=\"a\"\naddress=\"localhost\"").contains("expected an IP address"));
+    }
+
+    #[test]
+    fn sound_is_protected_only_where_the_trunk_says_so() {
+        let trunk = |rest: &str| format!("[[trunk]]\nname=\"a\"\naddress=\"192.0.2.1\"\n{rest}");
+        let srtp = |rest: &str| Config::parse(&trunk(rest), Path::new("x")).map(|config| config.trunk[0].srtp);
+        assert_eq!(srtp("").unwrap(), Srtp::Off);
+        assert_eq!(srtp("srtp=\"preferred\"").unwrap(), Srtp::Preferred);
+        assert_eq!(srtp("srtp=\"required\"").unwrap(), Srtp::Required);
+        assert!(srtp("srtp=\"on\"").unwrap_err().to_string().contains("line 4"));
     }
 
     #[test]

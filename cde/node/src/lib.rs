@@ -190,6 +190,7 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool) -> calls::Config 
         transport: trunk.transport.sip(),
         tcp_when_large: trunk.tcp_when_large,
         keepalive: trunk.keepalive_s.map(|seconds| Duration::from_secs(seconds.into())),
+        srtp: trunk.srtp.sip(),
     };
     let route = |route: &config::Route| calls::Route {
         from: route.from.clone(),

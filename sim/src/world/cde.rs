@@ -7,7 +7,7 @@ use super::{MEDIA, US, World};
 use crate::oracle::Promise;
 use crate::plan::Side as Process;
 use crate::sabotage::Sabotage;
-use ::call::{Config, OpenLineKeys, Output, Route, Switchboard, Target, Trunk};
+use ::call::{Config, OpenLineKeys, Output, Route, Srtp, Switchboard, Target, Trunk};
 use gateway::Sandbox;
 use media::{Remote, Side};
 use payment::Rules;
@@ -60,6 +60,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
         transport: Transport::Udp,
         tcp_when_large: false,
         keepalive: None,
+        srtp: Srtp::Off,
     };
     let names = |lane: &Lane| (format!("carrier{}", lane.extension), format!("pbx{}", lane.extension));
     let trunks = lanes.iter().flat_map(|lane| {

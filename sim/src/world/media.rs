@@ -69,7 +69,11 @@ impl Model {
                 let down = Duration::from_millis(u64::from(duration_ms.unwrap_or(0)));
                 self.key(now, now + down, key, false);
             }
-            Command::Connect { .. } | Command::Disconnect { .. } | Command::Mask { .. } | Command::End => {}
+            Command::Connect { .. }
+            | Command::ConnectProtected { .. }
+            | Command::Disconnect { .. }
+            | Command::Mask { .. }
+            | Command::End => {}
         }
     }
 

@@ -80,7 +80,7 @@ impl Call {
         }
         let Some(body) = body else {
             // What we would like, whatever held before (RFC 6337 §5.1): offered its own hold, the peer could not resume.
-            let offer = self.leg(side).offer(None, Direction::SendRecv);
+            let offer = self.leg(side).offer(context.rng, None, Direction::SendRecv);
             self.leg(side).owed_answer = true;
             return context.endpoint.accept(context.now, dialog, Some(offer));
         };
@@ -100,7 +100,7 @@ impl Call {
     fn accept_reinvite(&mut self, context: &mut Context<'_>, side: Side, dialog: DialogId, offer: &Offer) {
         let direction = self.leg(other(side)).direction().reversed();
         let codec = self.leg(side).codec();
-        match self.leg(side).answer(offer, codec, direction) {
+        match self.leg(side).answer(context.rng, offer, codec, direction) {
             Ok(answer) => {
                 self.connect(context, side);
                 context.endpoint.accept(context.now, dialog, Some(answer));
@@ -121,7 +121,7 @@ impl Call {
     ) {
         let peer = self.leg(other(side));
         let codec = peer.codec();
-        let body = peer.offer(codec, direction.reversed());
+        let body = peer.offer(context.rng, codec, direction.reversed());
         let asked = peer
             .dialog
             .ok_or(())
@@ -159,7 +159,7 @@ impl Call {
         let direction = self.leg(other(side)).direction().reversed();
         let leg = self.leg(side);
         let codec = leg.codec();
-        let body = leg.offer(codec, direction);
+        let body = leg.offer(context.rng, codec, direction);
         if let Some(dialog) = leg.dialog {
             // If it refuses, it stays on hold until either side asks again; sound is cut by the asker's own leg.
             let _ = context.endpoint.reinvite(context.now, dialog, Some(body));

@@ -5,10 +5,10 @@ use crate::Config;
 use crate::call::line::Line;
 use crate::call::pay::Till;
 use crate::config::{NoWay, Way};
-use crate::leg::{CODECS, Leg};
+use crate::leg::{CODECS, Leg, Unusable};
 use crate::switchboard::{MediaOrder, Output, PAIRS_MAX};
 use media::Side;
-use sip::offer_answer::{Direction, Offer};
+use sip::offer_answer::{Direction, Offer, Srtp};
 use sip::{Body, DialogId, IncomingInvite, Invite, NameAddr, Peer, Uri};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -60,15 +60,15 @@ impl Call {
     ) -> Result<Self, u16> {
         let hops = invite.max_forwards.checked_sub(1).ok_or(483_u16)?;
         let called = invite.uri.user().unwrap_or_default().to_owned();
-        let Way { trunk, tcp_when_large, extension, open_line_keys } =
+        let Way { trunk, tcp_when_large, extension, open_line_keys, srtp } =
             context.config.way(from, &called).map_err(status_of)?;
         let places = context.trunks.order(context.now, trunk, context.rng);
         let destination = *places.front().ok_or(404_u16)?;
         let offer = match &invite.body {
             None => None,
-            Some(body) => Some(read_offer(body)?),
+            Some(body) => Some(read_offer(srtp.0, body)?),
         };
-        let caller_at = caller_media(context.config, from, offer.as_ref())?;
+        let caller_at = caller_media(context.config, from, srtp.0, offer.as_ref())?;
         let agent_at = context.config.media_toward(destination.address.ip());
         let setup = Setup {
             places,
@@ -79,7 +79,7 @@ impl Call {
             offer,
             answer: None,
         };
-        let mut caller = Leg::new(SocketAddr::new(caller_at, ports.0), session_ids.0);
+        let mut caller = Leg::new(SocketAddr::new(caller_at, ports.0), session_ids.0, srtp.0);
         caller.dialog = Some(dialog);
         Ok(Self {
             id,
@@ -89,7 +89,7 @@ impl Call {
             called: printable(&called),
             started_unix_ms: context.wall.unix_ms(context.now),
             caller,
-            agent: Leg::new(SocketAddr::new(agent_at, ports.1), session_ids.1),
+            agent: Leg::new(SocketAddr::new(agent_at, ports.1), session_ids.1, srtp.1),
             phase: Phase::Opening,
             setup: Some(setup),
             relay: None,
@@ -127,13 +127,13 @@ impl Call {
         let (Phase::Opening | Phase::Dialing, Some(setup)) = (&self.phase, &mut self.setup) else { return };
         let Some(destination) = setup.places.pop_front() else { return };
         setup.called = Some(destination);
-        let preferred = setup.offer.as_ref().and_then(|offer| offer.agree(&CODECS).ok()).map(|agreed| agreed.codec);
+        let agreed = setup.offer.as_ref().and_then(|offer| self.caller.agree(offer, None).ok());
         let (from, headers) = (setup.from.clone(), setup.headers.clone());
         let tcp_when_large = setup.tcp_when_large;
         let Ok(target) = Uri::sip(Some(self.extension.as_str()), destination.address) else {
             return self.fail_setup(context, 404);
         };
-        let body = self.agent.offer(preferred, Direction::SendRecv);
+        let body = self.agent.offer(context.rng, agreed.map(|agreed| agreed.codec), Direction::SendRecv);
         let to = NameAddr::new(target.clone());
         let (destination, body) = (Some(destination), Some(body));
         let invite = Invite { target, destination, tcp_when_large, from, to, headers, body };
@@ -159,21 +159,21 @@ impl Call {
 
     fn early_answer(&mut self, context: &mut Context<'_>) -> Option<Body> {
         self.connect(context, Side::Agent);
-        let answer = self.answer_caller()?.ok()?;
+        let answer = self.answer_caller(context)?.ok()?;
         self.connect(context, Side::Caller);
         Some(answer)
     }
 
     /// The answer to the caller's offer; none when the caller made no offer.
-    fn answer_caller(&mut self) -> Option<Result<Body, u16>> {
+    fn answer_caller(&mut self, context: &mut Context<'_>) -> Option<Result<Body, u16>> {
         let setup = self.setup.as_mut()?;
         let offer = setup.offer.as_ref()?;
         if let Some(answer) = &setup.answer {
             return Some(Ok(answer.clone()));
         }
-        let answer = self.caller.answer(offer, self.agent.codec(), Direction::SendRecv);
+        let answer = self.caller.answer(context.rng, offer, self.agent.codec(), Direction::SendRecv);
         setup.answer = answer.as_ref().ok().cloned();
-        Some(answer.map_err(crate::leg::Unusable::status))
+        Some(answer.map_err(Unusable::status))
     }
 
     /// The agent answered.
@@ -195,12 +195,12 @@ impl Call {
             return self.fail_setup(context, 488);
         }
         self.connect(context, Side::Agent);
-        let answer = match self.answer_caller() {
+        let answer = match self.answer_caller(context) {
             Some(Ok(answer)) => answer,
             Some(Err(status)) => return self.fail_setup(context, status),
             None => {
                 self.caller.owed_answer = true;
-                self.caller.offer(self.agent.codec(), Direction::SendRecv)
+                self.caller.offer(context.rng, self.agent.codec(), Direction::SendRecv)
             }
         };
         if self.caller.agreed.is_some() {
@@ -259,15 +259,15 @@ fn status_of(no_way: NoWay) -> u16 {
     }
 }
 
-fn read_offer(body: &Body) -> Result<Offer, u16> {
+fn read_offer(srtp: Srtp, body: &Body) -> Result<Offer, u16> {
     let offer = Offer::parse(body).map_err(|_| 400_u16)?;
-    offer.agree(&CODECS).map(|_| ()).map_err(|_| 488_u16)?;
+    offer.agree_under(srtp, &CODECS).map(|_| ()).map_err(|_| 488_u16)?;
     Ok(offer)
 }
 
 /// Our media address for the caller: of the family that the offer has, else of the one that the INVITE came by.
-fn caller_media(config: &Config, from: Peer, offer: Option<&Offer>) -> Result<IpAddr, u16> {
-    let offered = offer.and_then(|offer| offer.agree(&CODECS).ok()).and_then(|agreed| agreed.remote);
+fn caller_media(config: &Config, from: Peer, srtp: Srtp, offer: Option<&Offer>) -> Result<IpAddr, u16> {
+    let offered = offer.and_then(|offer| offer.agree_under(srtp, &CODECS).ok()).and_then(|agreed| agreed.remote);
     let ours = config.media_toward(offered.unwrap_or(from.address).ip());
     let is_usable = offered.is_none_or(|offered| offered.is_ipv4() == ours.is_ipv4());
     if is_usable { Ok(ours) } else { Err(488) }

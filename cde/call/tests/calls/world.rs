@@ -1,9 +1,11 @@
 //! A carrier, a PBX and a media session around one switchboard.
 
-use call::{Config, MediaOrder, MediaReport, OpenLineKeys, Output, Route, Switchboard, Target, Trunk};
+use call::{Config, MediaOrder, MediaReport, OpenLineKeys, Output, Route, Srtp, Switchboard, Target, Trunk};
 use card::Key;
+use media::Side;
+use media::srtp::Keys;
 use payment::Rules;
-use sip::offer_answer::{Direction, LocalMedia, Offer, Origin};
+use sip::offer_answer::{Answer, Codec, Crypto, Direction, LocalMedia, Offer, Origin, Suite};
 use sip::{Body, DialogId, Endpoint, Event, Invite, Local, NameAddr, Uri};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -45,9 +47,17 @@ pub(crate) struct World {
     pub(crate) agent_is_deaf: bool,
     /// What is done at the end of a call, in its order.
     ending: Vec<&'static str>,
+    /// How the media session was connected, leg by leg: with keys, without, or not at all any more.
+    pub(crate) connects: Vec<(Side, Connected)>,
 }
 
-struct Peer {
+pub(crate) enum Connected {
+    Plain,
+    Protected(Box<Keys>),
+    Not,
+}
+
+pub(crate) struct Peer {
     endpoint: Endpoint,
     local: LocalMedia,
     version: u64,
@@ -57,6 +67,12 @@ struct Peer {
     answers: Vec<u16>,
     last_offer: Option<Body>,
     answers_calls: bool,
+    /// What it offers, and what it takes.
+    pub(crate) srtp: Srtp,
+    /// With which byte its key is filled.
+    pub(crate) key: u8,
+    /// The last key of ours that it has taken.
+    pub(crate) taken: Option<(Vec<u8>, Suite)>,
 }
 
 impl Peer {
@@ -74,6 +90,9 @@ impl Peer {
             answers: Vec::new(),
             last_offer: None,
             answers_calls: true,
+            srtp: Srtp::Off,
+            key: seed,
+            taken: None,
         }
     }
 
@@ -82,11 +101,48 @@ impl Peer {
         Origin { session_id: 7, version: self.version }
     }
 
+    fn offer(&mut self) -> Body {
+        let origin = self.origin();
+        self.local.offer_protected(origin, self.srtp.profile(), &self.lines())
+    }
+
+    /// The key that is in use, or what it can.
+    fn lines(&self) -> Vec<Crypto> {
+        match (self.srtp, &self.taken) {
+            (Srtp::Off, _) => Vec::new(),
+            (_, Some((_, suite))) => vec![self.crypto(7, *suite)],
+            (_, None) => vec![self.crypto(5, Suite::Aes128Gcm), self.crypto(6, Suite::Aes128Sha1Tag80)],
+        }
+    }
+
+    fn crypto(&self, tag: u32, suite: Suite) -> Crypto {
+        Crypto::new(tag, suite, |key| key.fill(self.key))
+    }
+
     fn answer(&mut self, body: &Body) -> Body {
         let offer = Offer::parse(body).unwrap();
-        let agreed = offer.agree(&[sip::offer_answer::Codec::Pcmu]).unwrap();
+        let agreed = offer.agree_under(self.srtp, &[Codec::Pcmu]).unwrap();
         let origin = self.origin();
-        offer.answer(origin, &agreed, self.local.address, Direction::SendRecv)
+        self.take(offer.crypto(&agreed));
+        match agreed.protection {
+            Some(chosen) => {
+                let ours = self.crypto(chosen.tag, chosen.suite);
+                offer.answer_protected(origin, &agreed, self.local.address, Direction::SendRecv, &ours)
+            }
+            None => offer.answer(origin, &agreed, self.local.address, Direction::SendRecv),
+        }
+    }
+
+    fn take(&mut self, crypto: Option<&Crypto>) {
+        self.taken = crypto.map(|crypto| (crypto.key().to_vec(), crypto.suite));
+    }
+
+    /// Reads the answer to its offer.
+    fn take_answer(&mut self, body: Option<&Body>) {
+        let Some(answer) = body.and_then(|body| Answer::parse(body).ok()) else { return };
+        if let Ok(agreed) = answer.agreed_under(self.srtp, &self.local, self.srtp.profile(), &self.lines()) {
+            self.take(answer.crypto(&agreed));
+        }
     }
 
     fn handle(&mut self, now: Instant, event: Event) {
@@ -101,6 +157,9 @@ impl Peer {
             }
             Event::Answered { dialog, body } => {
                 let late = self.last_offer.is_none();
+                if !late {
+                    self.take_answer(body.as_ref());
+                }
                 let answer = if late { Some(self.answer(body.as_ref().unwrap())) } else { None };
                 self.endpoint.ack(now, *dialog, answer);
             }
@@ -108,6 +167,7 @@ impl Peer {
                 let answer = self.answer(body);
                 self.endpoint.ack(now, *dialog, Some(answer));
             }
+            Event::ReinviteAnswered { body, .. } => self.take_answer(body.as_ref()),
             Event::Reinvite { dialog, body } => {
                 self.last_offer = body.clone();
                 let answer = self.answer(body.as_ref().unwrap());
@@ -141,22 +201,28 @@ pub(crate) fn order(call: CallId, action: Action) -> Command {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self::with_places(vec![place(AGENT, 0)])
+        Self::with(vec![place(AGENT, 0)], Srtp::Off, Srtp::Off)
     }
 
     /// The PBX's first place is dead.
     pub(crate) fn with_a_dead_place() -> Self {
-        Self::with_places(vec![place(DEAD, 0), place(AGENT, 1)])
+        Self::with(vec![place(DEAD, 0), place(AGENT, 1)], Srtp::Off, Srtp::Off)
     }
 
-    fn with_places(places: Vec<Target>) -> Self {
+    /// Whether sound from and to the carrier is protected, and that of the agent's side. Both peers can.
+    pub(crate) fn with_srtp(carrier: Srtp, pbx: Srtp) -> Self {
+        Self::with(vec![place(AGENT, 0)], carrier, pbx)
+    }
+
+    fn with(places: Vec<Target>, carrier: Srtp, pbx: Srtp) -> Self {
         let now = Instant::now();
-        let trunk = |name: &str, targets: Vec<Target>| Trunk {
+        let trunk = |name: &str, targets: Vec<Target>, srtp| Trunk {
             name: name.to_owned(),
             targets,
             transport: sip::Transport::Udp,
             tcp_when_large: false,
             keepalive: None,
+            srtp,
         };
         let route = |prefix: &str, open_line_keys| {
             let (from, to) = ("carrier".to_owned(), "pbx".to_owned());
@@ -168,7 +234,7 @@ impl World {
             media_v6: None,
             ports: (10_000, 10_200),
             calls_max: 20,
-            trunks: vec![trunk("carrier", vec![place(CARRIER, 0)]), trunk("pbx", places)],
+            trunks: vec![trunk("carrier", vec![place(CARRIER, 0)], carrier), trunk("pbx", places, pbx)],
             routes: vec![
                 route("10", OpenLineKeys::Ignore),
                 route("1002", OpenLineKeys::Alarm),
@@ -179,7 +245,7 @@ impl World {
             record: false,
             masking: media::Policy::Natural,
         };
-        Self {
+        let mut world = Self {
             now,
             board: Switchboard::new(now, 1_795_000_000_000, config, [1; 32]),
             caller: Peer::new(CARRIER, 40_000, 2),
@@ -200,7 +266,26 @@ impl World {
             tried: Vec::new(),
             agent_is_deaf: false,
             ending: Vec::new(),
+            connects: Vec::new(),
+        };
+        (world.caller.srtp, world.agent.srtp) = (carrier, pbx);
+        world
+    }
+
+    /// What the peer of a side can and wants of SRTP.
+    pub(crate) fn peer(&mut self, side: Side) -> &mut Peer {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Agent => &mut self.agent,
         }
+    }
+
+    /// How the side was connected last; said once.
+    pub(crate) fn connected(&mut self, side: Side) -> Option<Connected> {
+        let at = self.connects.iter().rposition(|(of, _)| *of == side)?;
+        let (_, connected) = self.connects.remove(at);
+        self.connects.retain(|(of, _)| *of != side);
+        Some(connected)
     }
 
     fn invite(&mut self, number: &str, body: Option<Body>) {
@@ -224,8 +309,7 @@ impl World {
 
     fn ring_at(&mut self, number: &str) {
         self.agent.answers_calls = false;
-        let origin = self.caller.origin();
-        let offer = self.caller.local.offer(origin);
+        let offer = self.caller.offer();
         self.invite(number, Some(offer));
         self.settle();
     }
@@ -242,6 +326,12 @@ impl World {
 
     pub(crate) fn talk_late_offer(&mut self) {
         self.invite("1001", None);
+        self.settle();
+    }
+
+    pub(crate) fn agent_answers_with(&mut self, body: Body) {
+        let dialog = self.agent.dialog.unwrap();
+        self.agent.endpoint.accept(self.now, dialog, Some(body));
         self.settle();
     }
 
@@ -263,8 +353,11 @@ impl World {
 
     pub(crate) fn agent_holds(&mut self, hold: bool) {
         self.agent.local.direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
-        let origin = self.agent.origin();
-        let offer = self.agent.local.offer(origin);
+        self.agent_offers();
+    }
+
+    pub(crate) fn agent_offers(&mut self) {
+        let offer = self.agent.offer();
         self.agent.endpoint.reinvite(self.now, self.agent.dialog.unwrap(), Some(offer)).unwrap();
         self.settle();
     }
@@ -295,8 +388,7 @@ impl World {
     }
 
     pub(crate) fn refused_from(&mut self, from: SocketAddr, number: &str) -> u16 {
-        let origin = self.caller.origin();
-        let offer = self.caller.local.offer(origin);
+        let offer = self.caller.offer();
         self.refused_with(from, number, Some(offer))
     }
 
@@ -304,7 +396,8 @@ impl World {
     pub(crate) fn refused_with(&mut self, from: SocketAddr, number: &str, body: Option<Body>) -> u16 {
         // Another seed each time, or the second call would be a retransmission of the first.
         self.strangers += 1;
-        self.caller = Peer::new(from, 40_000, self.strangers);
+        let srtp = self.caller.srtp;
+        self.caller = Peer { srtp, ..Peer::new(from, 40_000, self.strangers) };
         self.caller_at = from;
         self.invite(number, body);
         self.settle();
@@ -439,7 +532,6 @@ impl World {
         }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "an order is consumed, as by a real session")]
     fn handle_order(&mut self, call: CallId, order: MediaOrder) {
         let report = match order {
             MediaOrder::Open { caller, .. } => {
@@ -463,8 +555,17 @@ impl World {
                 self.info_keys.push(key);
                 None
             }
-            MediaOrder::Command(media::Command::Connect { side: media::Side::Caller, .. }) => {
-                self.caller_connected = true;
+            MediaOrder::Command(media::Command::Connect { side, .. }) => {
+                self.caller_connected |= side == Side::Caller;
+                self.connects.push((side, Connected::Plain));
+                None
+            }
+            MediaOrder::Command(media::Command::ConnectProtected { side, keys, .. }) => {
+                self.connects.push((side, Connected::Protected(keys)));
+                None
+            }
+            MediaOrder::Command(media::Command::Disconnect { side }) => {
+                self.connects.push((side, Connected::Not));
                 None
             }
             MediaOrder::Command(_) => None,

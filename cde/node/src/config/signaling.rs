@@ -87,6 +87,33 @@ pub struct Trunk {
     /// Every so many seconds each of its places is asked by OPTIONS whether it is there.
     #[serde(default)]
     pub keepalive_s: Option<u32>,
+    /// Whether its sound is protected, with keys that stand in the SIP messages (SDES).
+    #[serde(default)]
+    pub srtp: Srtp,
+}
+
+/// `srtp` of a `[[trunk]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Srtp {
+    /// It is not; an offer that wants it is refused.
+    #[default]
+    Off,
+    /// It is if the other side can.
+    Preferred,
+    /// It is, or there is no call.
+    Required,
+}
+
+impl Srtp {
+    /// The policy.
+    pub(crate) fn sip(self) -> call::Srtp {
+        match self {
+            Self::Off => call::Srtp::Off,
+            Self::Preferred => call::Srtp::Preferred,
+            Self::Required => call::Srtp::Required,
+        }
+    }
 }
 
 /// One place of a trunk.

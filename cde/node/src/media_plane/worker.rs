@@ -127,7 +127,8 @@ impl Worker {
         match order.order {
             MediaOrder::Open { caller, agent, record } => self.open(now, order.call, caller, agent, record, order.seed),
             MediaOrder::Command(command) => {
-                if let media::Command::Connect { side, remote } = &command
+                if let media::Command::Connect { side, remote } | media::Command::ConnectProtected { side, remote, .. } =
+                    &command
                     && let Some(pair) = self.state.ports(order.call, *side)
                 {
                     self.sockets.connect(pair.rtp, remote.address);
