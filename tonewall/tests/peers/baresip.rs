@@ -15,9 +15,9 @@ use tokio::io::{AsyncWriteExt, sink};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
-const WAIT_MAX: Duration = Duration::from_secs(20);
+pub const WAIT_MAX: Duration = Duration::from_secs(20);
 const BETWEEN_KEYS: Duration = Duration::from_millis(150);
-const CARD: [&str; 3] = ["4242424242424242*", "1235", "123"];
+pub const CARD: [&str; 3] = ["4242424242424242*", "1235", "123"];
 /// A minute at 8 kHz.
 const HUM_SAMPLES: u32 = 480_000;
 
@@ -80,8 +80,12 @@ impl Baresip {
         file_says(&self.folder.join("log"), words, WAIT_MAX).await
     }
 
+    pub fn log(&self) -> anyhow::Result<String> {
+        Ok(String::from_utf8_lossy(&std::fs::read(self.folder.join("log"))?).into_owned())
+    }
+
     /// What it heard: a WAV file that its `sndfile` module has written.
-    fn heard(&self) -> anyhow::Result<PathBuf> {
+    pub fn heard(&self) -> anyhow::Result<PathBuf> {
         let files = std::fs::read_dir(&self.folder)?.flatten().map(|entry| entry.path());
         let mut heard = files.filter(|file| file.to_string_lossy().ends_with("-dec.wav"));
         heard.next().context("baresip has recorded nothing")
@@ -97,7 +101,8 @@ fn config(folder: &Path, stage: &Path, sip: SocketAddr, orders: SocketAddr, rtp_
     let folder = folder.display();
     let stage_files = format!("sip_certificate {0}/both.pem\nsip_cafile {0}/ca.pem\n", stage.display());
     let files = if is_encrypted(stage) { stage_files } else { String::new() };
-    let modules = ["account", "g711", "aufile", "aubridge", "menu", "uuid", "sndfile", "ctrl_tcp"];
+    // Accounts may name what the modules before have brought.
+    let modules = ["g711", "srtp", "account", "aufile", "aubridge", "menu", "uuid", "sndfile", "ctrl_tcp"];
     let modules: String = modules.iter().map(|name| format!("module {name}.so\n")).collect();
     format!(
         "sip_listen {sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp_ports}\nmodule_path /usr/lib/baresip/modules\n\

@@ -1,6 +1,7 @@
 //! What goes over the loopback, written and read by tshark. Only root may capture.
 
 use crate::tools::{Background, file_says, is_root, must};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -85,6 +86,15 @@ pub async fn reports(file: &Path) -> anyhow::Result<Vec<Report>> {
         Ok(Report { from: from.parse()?, to: to.parse()?, types: (*types).to_owned(), answers })
     };
     said.lines().map(report).collect()
+}
+
+/// What was sent to these UDP ports, datagram by datagram.
+pub async fn datagrams(file: &Path, ports: &RangeInclusive<u16>) -> anyhow::Result<Vec<Vec<u8>>> {
+    let file = file.to_string_lossy();
+    let filter = format!("udp.dstport >= {} && udp.dstport <= {}", ports.start(), ports.end());
+    let said = must("tshark", &["-r", &file, "-Y", &filter, "-T", "fields", "-e", "udp.payload"], TSHARK_MAX).await?;
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    Ok(said.lines().map(|line| line.as_bytes().chunks(2).filter_map(byte).collect()).collect())
 }
 
 async fn count(file: &Path, rtp: u16, sip: u16, filter: &str) -> anyhow::Result<usize> {

@@ -32,6 +32,7 @@ mod residue;
 mod rtcp;
 mod selftest;
 mod sipp;
+mod srtp;
 mod stage;
 mod stop;
 mod tools;

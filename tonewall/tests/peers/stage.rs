@@ -50,6 +50,8 @@ pub struct Setting {
     pub masking: &'static str,
     /// `transport` of all trunks.
     pub transport: &'static str,
+    /// `srtp` of the callers' trunks and of the agents'.
+    pub srtp: (&'static str, &'static str),
 }
 
 impl Setting {
@@ -59,7 +61,8 @@ impl Setting {
         let ports = (first, first + 99);
         let (binary, gateway_timeout_ms) = (binary::normal(), 20_000);
         let (one_user, records, elsewhere, masking, transport) = (true, true, false, "natural", "udp");
-        Self { binary, ports, routes, gateway_timeout_ms, one_user, records, elsewhere, masking, transport }
+        let srtp = ("off", "off");
+        Self { binary, ports, routes, gateway_timeout_ms, one_user, records, elsewhere, masking, transport, srtp }
     }
 }
 
@@ -217,9 +220,10 @@ fn cde_toml(setting: &Setting, sip: SocketAddr, bank: SocketAddr, folder: &Folde
     for Route { extension, caller, agent } in &setting.routes {
         write!(
             text,
-            "\n[[trunk]]\nname = \"carrier{extension}\"\naddress = \"{caller}\"\n{trunk}\n[[trunk]]\n\
-             name = \"pbx{extension}\"\naddress = \"{agent}\"\n{trunk}\n[[route]]\nfrom = \"carrier{extension}\"\n\
-             to = \"pbx{extension}\"\nextension = \"{extension}\"\n"
+            "\n[[trunk]]\nname = \"carrier{extension}\"\naddress = \"{caller}\"\nsrtp = \"{}\"\n{trunk}\n[[trunk]]\n\
+             name = \"pbx{extension}\"\naddress = \"{agent}\"\nsrtp = \"{}\"\n{trunk}\n[[route]]\n\
+             from = \"carrier{extension}\"\nto = \"pbx{extension}\"\nextension = \"{extension}\"\n",
+            setting.srtp.0, setting.srtp.1
         )
         .unwrap();
     }
