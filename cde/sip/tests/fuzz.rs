@@ -18,7 +18,7 @@ use raw::{Raw, SDP, request, response};
 use sip::{
     Body, Peer,
     message::parse,
-    offer_answer::{Codec, Direction, Offer, Origin},
+    offer_answer::{Answer, Codec, Crypto, Direction, LocalMedia, Offer, Origin, Srtp},
 };
 
 /// Replaces, removes or inserts bytes, with a liking for those that mean something.
@@ -74,6 +74,25 @@ proptest! {
         raw.endpoint.ack(raw.now, id, None);
         raw.endpoint.bye(raw.now, id);
         while raw.endpoint.poll_output().is_some() {}
+    }
+
+    #[test]
+    fn what_is_answered_to_any_protected_offer_is_protected_by_its_key(edits in edits()) {
+        let key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR|2^20\r\n";
+        let sdp = format!("{}{key}a=crypto:2 AEAD_AES_128_GCM inline:{}==\r\n", SDP.replace("AVP", "SAVP"), "A".repeat(38));
+        if let Ok(offer) = Offer::parse(&Body::from(mutate(&sdp, &edits)))
+            && let Ok(agreed) = offer.agree_under(Srtp::Required, &[Codec::Pcmu, Codec::Pcma])
+        {
+            let (origin, relay) = (Origin { session_id: 1, version: 1 }, "192.0.2.9:9".parse().unwrap());
+            let ours = Crypto::new(agreed.protection.unwrap().tag, agreed.protection.unwrap().suite, |key| key.fill(1));
+            prop_assert_eq!(offer.crypto(&agreed).unwrap().key().len(), ours.key().len());
+            let answer = Answer::parse(&offer.answer_protected(origin, &agreed, relay, Direction::SendRecv, &ours)).unwrap();
+            if offer.description().media().len() == 1 {
+                let own = [ours];
+                let read = answer.agreed_under(Srtp::Required, &LocalMedia::new(relay), agreed.profile, &own);
+                prop_assert_eq!(read.map(|read| read.protection), Ok(agreed.protection));
+            }
+        }
     }
 
     #[test]
