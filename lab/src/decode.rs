@@ -5,6 +5,7 @@ mod packets;
 
 use card::Key;
 use media::detector::Detector;
+use media::sound::Sound;
 use media::{Codec, g711, wav};
 use std::time::Instant;
 
@@ -60,11 +61,13 @@ pub fn file(name: &str, bytes: &[u8], base: Instant) -> Result<Vec<Read>, Decode
 
 /// Every key in samples of 8 kHz.
 pub fn sound(samples: &[i16]) -> Vec<Read> {
-    let mut detector = Detector::new();
+    let (mut sound, mut detector) = (Sound::new(), Detector::new());
     let mut read = Vec::new();
     for (look, samples) in samples.chunks(LOOK).enumerate() {
         let at_ms = (look + 1) * LOOK / SAMPLES_PER_MS;
-        detector.push(samples, |proved| read.push(Read { key: character(&proved.key), at_ms }));
+        sound.hear(samples, |sound| {
+            read.extend(detector.look(sound).map(|proved| Read { key: character(&proved.key), at_ms }));
+        });
     }
     read
 }

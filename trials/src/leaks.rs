@@ -14,8 +14,8 @@ use crate::noise::Place;
 use crate::voices::{self, Talk};
 use attacker::Attacker;
 use media::gate::Gate;
-use media::gate::features::HOP;
 use media::natural::{GRAIN, HOLD, Natural};
+use media::sound::Sound;
 use media::{Codec, tone};
 use std::thread;
 
@@ -307,13 +307,13 @@ impl Heard {
     fn new(sound: &[f64], dice: &mut Dice, threshold: Option<f32>) -> Self {
         let codec = *dice.of(&[Codec::Pcmu, Codec::Pcma]);
         let samples = coded(&level::samples(sound), codec);
-        let mut natural = natural(threshold);
+        let (mut caller, mut natural) = (Sound::new(), natural(threshold));
         let mut heard = Self { samples: Vec::with_capacity(samples.len()), passed: Vec::new() };
         for packet in samples.chunks_exact(160) {
-            for hop in packet.chunks(HOP) {
-                natural.hear(hop);
-            }
-            if let Some(frame) = natural.frame() {
+            caller.hear(packet, |caller| {
+                natural.hear(caller);
+            });
+            if let Some(frame) = natural.frame(&caller) {
                 heard.samples.extend(coded(&frame.samples, codec));
                 heard.passed.extend((0..160 / GRAIN).map(|grain| frame.passed >> grain & 1 == 1));
             }

@@ -9,8 +9,8 @@ use crate::speech::Speaker;
 use crate::voices;
 use anyhow::Context;
 use media::gate::Gate;
-use media::gate::features::HOP;
 use media::natural::{HOLD, Natural};
+use media::sound::Sound;
 use media::{Codec, wav};
 use std::path::{Path, PathBuf};
 
@@ -82,13 +82,14 @@ impl Heard {
         level::set_active(&mut speech, dbm0);
         let reference = coded(&level::samples(&speech), Codec::Pcmu);
         let mut natural = Natural::new(threshold.map_or_else(Gate::new, Gate::with_threshold));
+        let mut sound = Sound::new();
         let mut heard = Self { reference, masked: Vec::new(), packets: 0, touched: 0, latches: 0 };
         let mut latches = 0;
         for packet in heard.reference.chunks_exact(160) {
-            for hop in packet.chunks(HOP) {
-                latches += usize::from(natural.hear(hop).verdict.is_some_and(|verdict| verdict.hang > 800));
-            }
-            if let Some(frame) = natural.frame() {
+            sound.hear(packet, |sound| {
+                latches += usize::from(natural.hear(sound).is_some_and(|verdict| verdict.hang > 800));
+            });
+            if let Some(frame) = natural.frame(&sound) {
                 heard.packets += 1;
                 heard.touched += usize::from(!frame.is_whole());
                 heard.masked.extend(coded(&frame.samples, Codec::Pcmu));

@@ -10,6 +10,7 @@ use media::detector::Detector;
 use media::dtmf::{Shape, tone};
 use media::natural::Natural;
 use media::rtp::{Header, Packet};
+use media::sound::Sound;
 use media::srtp::{Master, PACKET_MAX, Receiver, Sender, Suite};
 use media::witness::Witness;
 use media::{Codec, Command, Config, Policy, Remote, Session, Side, g711};
@@ -71,22 +72,31 @@ fn listeners(name: &str, sound: &[Vec<u8>]) {
         .map(|codes| std::array::from_fn(|n| g711::decode(Codec::Pcmu, codes.get(n).copied().unwrap_or(0xff))))
         .collect();
     let (mut detector, mut witness, mut natural) = (Detector::new(), Witness::new(), Natural::default());
-    time(name, "detector", &samples, |frame| detector.push(frame, |proved| drop(black_box(proved.key))));
+    let mut sound = Sound::new();
+    time(name, "sound", &samples, |frame| {
+        sound.hear(frame, |sound| {
+            black_box(sound);
+        })
+    });
+    time(name, "… and detector", &samples, |frame| {
+        sound.hear(frame, |sound| drop(black_box(detector.look(sound))));
+    });
+    time(name, "… and gate, hold", &samples, |frame| {
+        sound.hear(frame, |sound| {
+            black_box(detector.look(sound));
+            black_box(natural.hear(sound));
+        });
+        black_box(natural.frame(&sound).is_some());
+    });
     time(name, "witness", &samples, |frame| {
         black_box(witness.push(frame));
-    });
-    time(name, "gate and hold", &samples, |frame| {
-        for hop in frame.chunks(80) {
-            black_box(natural.hear(hop));
-        }
-        black_box(natural.frame().is_some());
     });
 }
 
 fn time(sound: &str, name: &str, samples: &[[i16; 160]], mut hear: impl FnMut(&[i16; 160])) {
     let began = spent_ns();
     (0..PACKETS).zip(samples.iter().cycle()).for_each(|(_, frame)| hear(frame));
-    println!("{name:<14} {sound:<9} {:>6} ns/packet", (spent_ns() - began) / u128::from(PACKETS));
+    println!("{name:<16} {sound:<9} {:>6} ns/packet", (spent_ns() - began) / u128::from(PACKETS));
 }
 
 /// What this process has had of the processor, in hundredths of a second: others may run beside it.

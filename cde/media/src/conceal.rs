@@ -37,9 +37,8 @@ pub(crate) struct Conceal {
     oldest: usize,
     /// How many of them there are.
     known: usize,
-    /// The cycle that is repeated, and how long it is.
-    cycle: [i16; CYCLE_MAX],
-    cycle_length: usize,
+    /// The cycle that is repeated, as long as it can be heard.
+    cycle: Vec<i16>,
     place: usize,
     /// Samples since the mask fell; none while the caller is heard.
     masked: Option<u32>,
@@ -63,8 +62,7 @@ impl Conceal {
             history: [[0; GRAIN]; HISTORY_GRAINS],
             oldest: 0,
             known: 0,
-            cycle: [0; CYCLE_MAX],
-            cycle_length: 0,
+            cycle: Vec::new(),
             place: 0,
             masked: None,
             crossing: 0,
@@ -90,8 +88,18 @@ impl Conceal {
             self.crossing = CROSSING;
             self.left = held(since);
         }
-        let clean = self.crossing == 0;
-        for to in grain.iter_mut() {
+        let crosses = self.crossing > 0;
+        if crosses {
+            self.cross(grain);
+        } else {
+            self.learn(grain);
+        }
+        self.remember(grain);
+        crosses
+    }
+
+    fn cross(&mut self, grain: &mut [i16; GRAIN]) {
+        for to in grain {
             if self.crossing > 0 {
                 let part = f32::from(self.crossing) / f32::from(CROSSING);
                 let made = self.voice() * self.left;
@@ -99,11 +107,9 @@ impl Conceal {
                 self.crossing -= 1;
             }
         }
-        if clean {
-            self.learn(grain);
+        if self.crossing == 0 {
+            self.cycle = Vec::new();
         }
-        self.remember(grain);
-        !clean
     }
 
     /// A grain that is masked: nothing of it is read.
@@ -116,6 +122,9 @@ impl Conceal {
             *to = self.made_up(since);
             self.masked = Some(since.saturating_add(1));
         }
+        if !self.cycle.is_empty() && self.masked.is_some_and(|since| held(since) <= 0.0) {
+            self.cycle = Vec::new();
+        }
         self.remember(grain);
     }
 
@@ -127,7 +136,7 @@ impl Conceal {
         self.quiet = self.quietest().min(QUIET_MAX);
         self.block_filled = 0;
         self.block = 0.0;
-        self.cycle_length = 0;
+        self.cycle = Vec::new();
         if self.known == HISTORY_GRAINS {
             self.take_cycle();
         }
@@ -135,18 +144,15 @@ impl Conceal {
 
     fn made_up(&mut self, since: u32) -> i16 {
         let held = held(since);
-        let broken_off = if self.cycle_length == 0 { f32::from(self.last) } else { 0.0 };
+        let broken_off = if self.cycle.is_empty() { f32::from(self.last) } else { 0.0 };
         let ending = broken_off * (1.0 - time(since) / ENDING).max(0.0);
         let noise = self.noise() * self.quiet * (1.0 - held);
         sample(self.voice() * held + noise + ending)
     }
 
     fn voice(&mut self) -> f32 {
-        if self.cycle_length == 0 {
-            return 0.0;
-        }
-        let value = self.cycle.get(self.place).copied().unwrap_or_default();
-        self.place = (self.place + 1) % self.cycle_length;
+        let Some(value) = self.cycle.get(self.place).copied() else { return 0.0 };
+        self.place = if self.place + 1 < self.cycle.len() { self.place + 1 } else { 0 };
         f32::from(value)
     }
 
@@ -155,15 +161,15 @@ impl Conceal {
         let sound = self.remembered();
         let length = pitch(&sound);
         let overlap = length / 4;
-        self.cycle_length = length;
         let at = |back: usize| sound.get(HISTORY - back).copied().unwrap_or_default();
-        for (place, to) in self.cycle.iter_mut().take(length).enumerate() {
+        let joined = |place: usize| {
             let back = length - place;
             let into = (place + overlap).saturating_sub(length);
             let part = if into == 0 { 0.0 } else { float(into) / float(overlap) };
             let before = if part > 0.0 { at(back + length) } else { 0.0 };
-            *to = sample(at(back) * (1.0 - part) + before * part);
-        }
+            sample(at(back) * (1.0 - part) + before * part)
+        };
+        self.cycle = (0..length).map(joined).collect();
     }
 
     /// The history, oldest first.

@@ -13,35 +13,19 @@
 
 mod fit;
 
-use crate::bins::{BLOCK, Bins, HERTZ, Waves, turns, waves};
+use crate::bins::{TONES, TURNS, dialed, energies};
 use crate::dtmf::{HIGH, KEYPAD, LOW};
 use crate::number::{RATE, power};
-use crate::waves::turn;
+use crate::sound::{Sound, WINDOW};
 use card::Key;
 use fit::Fit;
 use std::f32::consts::TAU;
 
-/// Samples between two looks, 5 ms, and of what is looked at.
-const HOP: usize = BLOCK;
-const HOPS: usize = 4;
-const WINDOW: usize = HOP * HOPS;
-/// The same, to reckon with.
+/// Samples of what is looked at, and between two looks: a block.
 const LENGTH: f32 = 160.0;
 const HOP_LENGTH: f32 = 40.0;
 /// The middle of the window lies between its two middle samples.
 const MIDDLE: f32 = 79.5;
-/// Frequencies that are correlated: low ones, high ones, and those of a dial tone (ITU-T E.180, North America).
-const DIAL: [u16; 2] = [350, 440];
-/// Two more than there are, for the processor's sake; what they hold is not looked at.
-const LISTENED: usize = 12;
-const DIAL_PLACES: std::ops::Range<usize> = 8..10;
-static WAVES: Waves<LISTENED> = waves(LISTENED_HERTZ);
-const LISTENED_HERTZ: [u16; LISTENED] = {
-    let ([a, b, c, d, e, f, g, h], [i, j]) = (HERTZ, DIAL);
-    [a, b, c, d, e, f, g, h, i, j, 0, 0]
-};
-/// How far each turns in a hop.
-static HOP_TURNS: [[[f32; LISTENED]; 2]; HOPS] = hop_turns();
 /// A part of the energy that is no chance.
 const DIAL_MIN: f32 = 0.1;
 /// A pair that holds less of the energy is not looked at further. At 1.5 % off, half of the energy is seen.
@@ -105,10 +89,8 @@ pub struct Proved {
 
 /// Listens to one stream of 8 kHz samples.
 pub struct Detector {
-    window: [f32; WINDOW],
-    filled: usize,
-    /// Of the last hops, in a ring.
-    sums: [Bins<LISTENED>; HOPS_KEPT],
+    /// Of the last hops, in a ring: the squared sums of the keypad's tones.
+    squares: [[f32; TONES]; HOPS_KEPT],
     /// The place in the ring of the newest hop.
     newest: usize,
     key: Option<u8>,
@@ -153,10 +135,11 @@ struct Pair {
 }
 
 impl Pair {
-    /// Both of them, in the sums of a hop.
-    fn sound_in(&self, sums: &Bins<LISTENED>) -> bool {
-        let both = self.places.iter().zip(&self.powers);
-        both.into_iter().all(|(place, power)| sums.square(*place) >= ON * power * HOP_LENGTH * HOP_LENGTH / 2.0)
+    /// Both of them, in the squared sums of a hop.
+    fn sound_in(&self, squares: &[f32; TONES]) -> bool {
+        let mut both = self.places.iter().zip(&self.powers);
+        let square = |place: usize| squares.get(place).copied().unwrap_or_default();
+        both.all(|(place, power)| square(*place) >= ON * power * HOP_LENGTH * HOP_LENGTH / 2.0)
     }
 
     fn power(&self) -> f32 {
@@ -191,28 +174,6 @@ impl Default for Detector {
     }
 }
 
-#[expect(
-    clippy::as_conversions,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "const: no iterators"
-)]
-const fn hop_turns() -> [[[f32; LISTENED]; 2]; HOPS] {
-    let mut turned = [[[0.0; LISTENED]; 2]; HOPS];
-    let mut hop = 0;
-    while hop < HOPS {
-        let mut tone = 0;
-        while tone < LISTENED {
-            let (cosine, sine) = turn(turns(LISTENED_HERTZ[tone], hop * HOP));
-            turned[hop][0][tone] = cosine as f32;
-            turned[hop][1][tone] = sine as f32;
-            tone += 1;
-        }
-        hop += 1;
-    }
-    turned
-}
-
 /// Radians a sample.
 fn omega(hertz: u16) -> f32 {
     TAU * f32::from(hertz) / f32::from(u16::try_from(RATE).unwrap_or(u16::MAX))
@@ -222,9 +183,7 @@ impl Detector {
     /// One that has heard nothing.
     pub fn new() -> Self {
         Self {
-            window: [0.0; WINDOW],
-            filled: 0,
-            sums: [Bins::default(); HOPS_KEPT],
+            squares: [[0.0; TONES]; HOPS_KEPT],
             newest: 0,
             key: None,
             hits: 0,
@@ -241,33 +200,17 @@ impl Detector {
 
     /// Forgets what was heard.
     pub fn clear(&mut self) {
-        (self.window, self.filled) = ([0.0; WINDOW], 0);
-        self.sums = [Bins::default(); HOPS_KEPT];
+        self.squares = [[0.0; TONES]; HOPS_KEPT];
         self.last = None;
         self.forget();
     }
 
-    /// Hears samples; gives each key once, when it is proved.
-    pub fn push(&mut self, samples: &[i16], mut proved: impl FnMut(Proved)) {
-        for sample in samples {
-            let at = WINDOW - HOP + self.filled;
-            if let Some(place) = self.window.get_mut(at) {
-                *place = f32::from(*sample);
-            }
-            self.filled += 1;
-            if self.filled == HOP {
-                self.filled = 0;
-                if let Some(key) = self.look() {
-                    proved(key);
-                }
-                self.window.copy_within(HOP.., 0);
-            }
+    /// Looks at a sound with each block that it hears; gives each key once, when it is proved.
+    pub fn look(&mut self, sound: &Sound) -> Option<Proved> {
+        self.newest = (self.newest + 1) % HOPS_KEPT;
+        if let Some(newest) = self.squares.get_mut(self.newest) {
+            *newest = sound.sums().squares();
         }
-    }
-
-    /// A hop is full.
-    fn look(&mut self) -> Option<Proved> {
-        self.correlate();
         self.last = self.last.map(|last| Last { looks_ago: last.looks_ago + 1, ..last });
         self.last = self.last.filter(|last| last.looks_ago <= ECHO_LOOKS_MAX);
         self.hops_off = if self.tones.is_none() || self.sounds() { 0 } else { self.hops_off + 1 };
@@ -276,7 +219,7 @@ impl Detector {
             self.misses = 0;
             self.last = self.last.map(|last| Last { looks_ago: 0, ..last });
         } else {
-            self.look_closer();
+            self.look_closer(sound);
         }
         self.end_if_gone();
         let key = self.key.filter(|_| !self.reported && self.is_proved())?;
@@ -284,8 +227,8 @@ impl Detector {
         Some(Proved { key: Key::from_char(key)?, held: self.held })
     }
 
-    fn look_closer(&mut self) {
-        let hit = self.candidate().and_then(|(low, high, dial)| self.fit(low, high, dial));
+    fn look_closer(&mut self, sound: &Sound) {
+        let hit = candidate(sound).and_then(|(low, high, dial)| fit(sound, low, high, dial));
         match hit.filter(|hit| !self.is_echo(hit)) {
             Some(hit) if self.may_be(&hit) => self.count(hit),
             _ => self.misses += 1,
@@ -294,7 +237,7 @@ impl Detector {
 
     /// The tones of the key are in the newest hop.
     fn sounds(&self) -> bool {
-        let newest = self.sums.get(self.newest);
+        let newest = self.squares.get(self.newest);
         self.tones.zip(newest).is_some_and(|(tones, newest)| tones.sound_in(newest))
     }
 
@@ -350,101 +293,72 @@ impl Detector {
     /// Of the hops that are kept and not of the key before, those in which both tones sound.
     fn hops_on(&self, tones: Pair) -> usize {
         let place = |back: usize| (self.newest + HOPS_KEPT - back) % HOPS_KEPT;
-        (0..self.fresh).filter_map(|back| self.sums.get(place(back))).filter(|sums| tones.sound_in(sums)).count()
+        (0..self.fresh).filter_map(|back| self.squares.get(place(back))).filter(|hop| tones.sound_in(hop)).count()
     }
 
     fn forget(&mut self) {
         (self.key, self.hits, self.misses, self.reported, self.held) = (None, 0, 0, false, 0.0);
         (self.seen, self.tones, self.hops_off) = (0, None, 0);
     }
+}
 
-    /// The hops of the window, oldest first.
-    fn hops(&self) -> impl Iterator<Item = usize> {
-        let newest = self.newest;
-        (1..=HOPS).map(move |hop| (newest + HOPS_KEPT - HOPS + hop) % HOPS_KEPT)
+/// The strongest low and high frequency, where they hold enough; and whether there is a dial tone to leave out.
+fn candidate(sound: &Sound) -> Option<(usize, usize, bool)> {
+    let energy: f32 = sound.window().iter().map(|sums| sums.energy).sum();
+    if energy < 2.0 * LENGTH * power(LEVEL_MIN_DBM0) {
+        return None;
     }
+    let of_window = |square: f32| 2.0 * square / LENGTH;
+    let held = energies(sound.window(), &TURNS).map(of_window);
+    let (low, high) = held.split_at(LOW.len());
+    let best = |held: &[f32]| held.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    let ((low, low_held), (high, high_held)) = (best(low)?, best(high)?);
+    let dialed: f32 = dialed(sound.window()).map(of_window).iter().sum();
+    let dial = dialed > DIAL_MIN * energy;
+    let energy = if dial { energy - dialed.min(energy) } else { energy };
+    let worth_it = low_held + high_held >= WORTH_A_LOOK * energy && low_held.min(high_held) >= WEAKER_MIN * energy;
+    worth_it.then_some((low, high, dial))
+}
 
-    /// The correlations of the newest hop, and its energy.
-    fn correlate(&mut self) {
-        self.newest = (self.newest + 1) % HOPS_KEPT;
-        let hop = self.window.last_chunk::<HOP>().map(|hop| Bins::new(hop, &WAVES));
-        if let (Some(newest), Some(hop)) = (self.sums.get_mut(self.newest), hop) {
-            *newest = hop;
+/// Fits two tones to the window.
+fn fit(sound: &Sound, low: usize, high: usize, dial: bool) -> Option<Hit> {
+    let window = &mut [0.0; WINDOW];
+    sound.read(WINDOW, window);
+    let nominal = [omega(*LOW.get(low)?), omega(*HIGH.get(high)?)];
+    let from = nominal.map(|omega| nearest(window, omega));
+    let fit = if dial { Fit::new::<6>(window, from)? } else { Fit::new::<4>(window, from)? };
+    let off = |index: usize| {
+        let (from, nominal) = (from.get(index)?, nominal.get(index)?);
+        Some((from + fit.tones.get(index)?.faster) / nominal - 1.0)
+    };
+    let [low_tone, high_tone] = &fit.tones;
+    let twist_db = 10.0 * (high_tone.power / low_tone.power).log10();
+    let off = off(0)?.abs().max(off(1)?.abs());
+    let swells = low_tone.swells.abs().max(high_tone.swells.abs());
+    let clean = off <= OFF_MAX && TWIST_DB.contains(&twist_db) && swells <= SWELL_MAX && fit.held >= HELD_MIN;
+    let nearly = off <= NEARLY_OFF_MAX
+        && NEARLY_TWIST_DB.contains(&twist_db)
+        && swells <= NEARLY_SWELL_MAX
+        && fit.held >= NEARLY_HELD_MIN;
+    let loud = low_tone.power.min(high_tone.power) >= power(LEVEL_MIN_DBM0);
+    let key = u8::try_from(KEYPAD.get(low)?.get(high).copied()?).ok()?;
+    let tones = Pair { places: [low, LOW.len() + high], powers: [low_tone.power, high_tone.power] };
+    (loud && (clean || nearly)).then_some(Hit { key, held: fit.held, tones, clean })
+}
+
+/// Of the frequencies around a nominal one, the one that holds most of the window.
+fn nearest(window: &[f32; WINDOW], omega: f32) -> f32 {
+    let held = |omega: f32| {
+        let step = Complex::turn(-omega);
+        let mut turn = Complex { re: 1.0, im: 0.0 };
+        let mut sum = Complex::default();
+        for sample in window {
+            sum.re += sample * turn.re;
+            sum.im += sample * turn.im;
+            turn = turn.times(step);
         }
-    }
-
-    /// The strongest low and high frequency, where they hold enough; and whether there is a dial tone to leave out.
-    fn candidate(&self) -> Option<(usize, usize, bool)> {
-        let energy: f32 = self.hops().filter_map(|hop| self.sums.get(hop)).map(|sums| sums.energy).sum();
-        if energy < 2.0 * LENGTH * power(LEVEL_MIN_DBM0) {
-            return None;
-        }
-        let held = self.held_by_each();
-        let (low, rest) = held.split_at(LOW.len());
-        let (high, _) = rest.split_at(HIGH.len());
-        let dial = held.get(DIAL_PLACES).unwrap_or_default();
-        let best = |held: &[f32]| held.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
-        let ((low, low_held), (high, high_held)) = (best(low)?, best(high)?);
-        let dialed: f32 = dial.iter().sum();
-        let dial = dialed > DIAL_MIN * energy;
-        let energy = if dial { energy - dialed.min(energy) } else { energy };
-        let worth_it = low_held + high_held >= WORTH_A_LOOK * energy && low_held.min(high_held) >= WEAKER_MIN * energy;
-        worth_it.then_some((low, high, dial))
-    }
-
-    /// The energy that each frequency holds of the window.
-    fn held_by_each(&self) -> [f32; LISTENED] {
-        let (mut re, mut im) = ([0.0; LISTENED], [0.0; LISTENED]);
-        for (sums, [cosines, sines]) in self.hops().filter_map(|hop| self.sums.get(hop)).zip(&HOP_TURNS) {
-            let turned = sums.re.iter().zip(&sums.im).zip(cosines.iter().zip(sines));
-            for ((re, im), ((x, y), (c, s))) in re.iter_mut().zip(&mut im).zip(turned) {
-                *re += x * c + y * s;
-                *im += y * c - x * s;
-            }
-        }
-        let mut held = [0.0; LISTENED];
-        held.iter_mut().zip(re.iter().zip(&im)).for_each(|(held, (re, im))| *held = 2.0 * (re * re + im * im) / LENGTH);
-        held
-    }
-
-    /// Fits two tones to the window.
-    fn fit(&self, low: usize, high: usize, dial: bool) -> Option<Hit> {
-        let nominal = [omega(*LOW.get(low)?), omega(*HIGH.get(high)?)];
-        let from = nominal.map(|omega| self.nearest(omega));
-        let fit = if dial { Fit::new::<6>(&self.window, from)? } else { Fit::new::<4>(&self.window, from)? };
-        let off = |index: usize| {
-            let (from, nominal) = (from.get(index)?, nominal.get(index)?);
-            Some((from + fit.tones.get(index)?.faster) / nominal - 1.0)
-        };
-        let [low_tone, high_tone] = &fit.tones;
-        let twist_db = 10.0 * (high_tone.power / low_tone.power).log10();
-        let off = off(0)?.abs().max(off(1)?.abs());
-        let swells = low_tone.swells.abs().max(high_tone.swells.abs());
-        let clean = off <= OFF_MAX && TWIST_DB.contains(&twist_db) && swells <= SWELL_MAX && fit.held >= HELD_MIN;
-        let nearly = off <= NEARLY_OFF_MAX
-            && NEARLY_TWIST_DB.contains(&twist_db)
-            && swells <= NEARLY_SWELL_MAX
-            && fit.held >= NEARLY_HELD_MIN;
-        let loud = low_tone.power.min(high_tone.power) >= power(LEVEL_MIN_DBM0);
-        let key = u8::try_from(KEYPAD.get(low)?.get(high).copied()?).ok()?;
-        let tones = Pair { places: [low, LOW.len() + high], powers: [low_tone.power, high_tone.power] };
-        (loud && (clean || nearly)).then_some(Hit { key, held: fit.held, tones, clean })
-    }
-
-    /// Of the frequencies around a nominal one, the one that holds most of the window.
-    fn nearest(&self, omega: f32) -> f32 {
-        let held = |omega: f32| {
-            let step = Complex::turn(-omega);
-            let mut turn = Complex { re: 1.0, im: 0.0 };
-            let mut sum = Complex::default();
-            for sample in &self.window {
-                sum.re += sample * turn.re;
-                sum.im += sample * turn.im;
-                turn = turn.times(step);
-            }
-            sum.square()
-        };
-        let tried = DETUNES.map(|detune| (omega * detune, held(omega * detune)));
-        tried.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(omega, |(omega, _)| omega)
-    }
+        sum.square()
+    };
+    let tried = DETUNES.map(|detune| (omega * detune, held(omega * detune)));
+    tried.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map_or(omega, |(omega, _)| omega)
 }

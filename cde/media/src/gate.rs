@@ -10,8 +10,9 @@ pub mod features;
 mod net;
 mod weights;
 
+use crate::sound::Sound;
 use crate::stages::{Stage, works};
-use features::{Ears, HOP};
+use features::{Ears, HOP, Heard};
 use net::{NET, SIEVE};
 
 /// Samples in a second.
@@ -92,12 +93,12 @@ impl Gate {
         KEY_HANG
     }
 
-    /// Hears a hop.
-    pub fn hear(&mut self, hop: &[i16; HOP]) -> Verdict {
-        self.ears.hear(hop);
+    /// Hears a hop, the newest 10 ms of a sound.
+    pub fn hear(&mut self, sound: &Sound) -> Verdict {
+        let heard = self.ears.hear(sound);
         self.hot = self.hot.saturating_sub(u32::try_from(HOP).unwrap_or_default());
-        let hard = works(Stage::Rule) && self.is_hard();
-        let score = self.score();
+        let hard = works(Stage::Rule) && is_hard(&heard);
+        let score = score(&heard);
         let [_, middle, newest] = self.scores;
         self.scores = [middle, newest, score];
         let suspicious = works(Stage::Gate) && (hard || score > self.limit());
@@ -123,29 +124,26 @@ impl Gate {
         }
         if score > STRONG { STRONG_HANG } else { hop }
     }
+}
 
-    /// Two steady tones and nothing else, whatever the net says.
-    fn is_hard(&self) -> bool {
-        let long = self.ears.long();
-        let (low, high) = (long.low, long.high);
-        low + high > HARD_HELD * long.energy
-            && low < HARD_UNEQUAL * high
-            && high < HARD_UNEQUAL * low
-            && features::dbm0(long.energy) > HARD_DBM0
-    }
+/// Two steady tones and nothing else, whatever the net says.
+fn is_hard(heard: &Heard<'_>) -> bool {
+    let (low, high, energy) = heard.strongest();
+    low + high > HARD_HELD * energy
+        && low < HARD_UNEQUAL * high
+        && high < HARD_UNEQUAL * low
+        && heard.dbm0() > HARD_DBM0
+}
 
-    fn score(&self) -> f32 {
-        let Some(mut features) =
-            self.ears.features().filter(|features| works(Stage::Net) && SIEVE.lets_through(features))
-        else {
-            return NO_SCORE;
-        };
-        self.ears.bands(&mut features);
-        let quiet = ((QUIET_KNEE_DBM0 - self.ears.dbm0()) / QUIET_RANGE_DB).clamp(0.0, 1.0);
-        let score = NET.score(&features) + QUIET_MORE * quiet;
-        // What is no number must not pass for a quiet sound.
-        if score.is_nan() { f32::INFINITY } else { score }
-    }
+fn score(heard: &Heard<'_>) -> f32 {
+    let Some(mut features) = heard.features.filter(|features| works(Stage::Net) && SIEVE.lets_through(features)) else {
+        return NO_SCORE;
+    };
+    heard.bands(&mut features);
+    let quiet = ((QUIET_KNEE_DBM0 - heard.dbm0()) / QUIET_RANGE_DB).clamp(0.0, 1.0);
+    let score = NET.score(&features) + QUIET_MORE * quiet;
+    // What is no number must not pass for a quiet sound.
+    if score.is_nan() { f32::INFINITY } else { score }
 }
 
 #[cfg(test)]
@@ -155,9 +153,13 @@ mod tests {
     use std::f32::consts::TAU;
 
     /// Which hops are suspicious.
-    fn suspected(sound: &[i16]) -> Vec<bool> {
-        let mut gate = Gate::new();
-        sound.as_chunks::<HOP>().0.iter().map(|hop| gate.hear(hop).suspicious).collect()
+    fn suspected(samples: &[i16]) -> Vec<bool> {
+        let (mut gate, mut sound) = (Gate::new(), Sound::new());
+        let mut suspicious = |hop: &[i16; HOP]| {
+            sound.hear(hop, |_| ());
+            gate.hear(&sound).suspicious
+        };
+        samples.as_chunks::<HOP>().0.iter().map(&mut suspicious).collect()
     }
 
     /// From the first decision whose long window it fills to the last one before it ends.

@@ -2,6 +2,7 @@
 
 use crate::detector::Detector;
 use crate::pairing::same;
+use crate::sound::{Sound, Taken};
 use card::Key;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -24,39 +25,45 @@ pub(crate) struct Toned {
 
 /// Listens to the caller.
 pub(crate) struct InBand {
+    pub(crate) sound: Sound,
     detector: Detector,
     waiting: VecDeque<(Instant, Toned)>,
 }
 
 impl InBand {
     pub(crate) fn new() -> Self {
-        Self { detector: Detector::new(), waiting: VecDeque::new() }
+        Self { sound: Sound::new(), detector: Detector::new(), waiting: VecDeque::new() }
     }
 
     /// Forgets what was heard: a key that began before the line was masked is none.
     pub(crate) fn start_anew(&mut self) {
-        self.detector.clear();
+        self.forget();
         self.waiting.clear();
     }
 
     /// Time in which nothing came.
     pub(crate) fn silence(&mut self, samples: usize) {
         if samples > GAP_SAMPLES_MAX {
-            return self.detector.clear();
+            return self.forget();
         }
         let mut left = samples;
         while left > 0 {
             let now = left.min(SILENCE.len());
-            self.detector.push(SILENCE.get(..now).unwrap_or_default(), |_| ());
+            self.sound.hear(SILENCE.get(..now).unwrap_or_default(), |sound| drop(self.detector.look(sound)));
             left -= now;
         }
     }
 
-    /// Sound. Two keys cannot be proved in one packet.
-    pub(crate) fn hear(&mut self, samples: &[i16]) -> Option<Toned> {
-        let mut found = None;
-        self.detector.push(samples, |proved| found = Some(Toned { doubtful: proved.held < DOUBTFUL, key: proved.key }));
-        found
+    /// Takes sound up to the end of a block, and looks at that.
+    pub(crate) fn hear(&mut self, samples: &[i16]) -> (Taken, Option<Toned>) {
+        let taken = self.sound.take(samples);
+        let proved = if taken.whole { self.detector.look(&self.sound) } else { None };
+        (taken, proved.map(|proved| Toned { doubtful: proved.held < DOUBTFUL, key: proved.key }))
+    }
+
+    fn forget(&mut self) {
+        self.sound.clear();
+        self.detector.clear();
     }
 
     /// Lets a tone wait for the event or INFO of its press.

@@ -30,7 +30,8 @@
 //! | [`srtp`] | protection of a leg: the first thing that is done with what comes, the last with what goes |
 //! | `mask`, `beeps` | a masked line: policy, pace, proofs; a beep a key on a grid |
 //! | [`natural`], `conceal` | the caller's voice, held, and what is heard in the place of masked sound |
-//! | [`gate`], `bins`, `waves` | may this be heard? A net and a hard rule on correlations by table |
+//! | [`sound`], `bins`, `waves` | the caller's newest sound, kept once, and its correlations by table |
+//! | [`gate`] | may this be heard? A net and a hard rule |
 //! | `quiet` | the clock of the unmasking rule |
 //! | `keys`, `pairing` | RFC 4733 events to key presses; the same press by INFO, by event and as a tone |
 //! | [`detector`], `inband` | keys in the caller's sound: proof, and what is waited for |
@@ -71,6 +72,7 @@ mod reports;
 pub mod rtcp;
 pub mod rtp;
 mod session;
+pub mod sound;
 pub mod srtp;
 mod stages;
 mod stream;

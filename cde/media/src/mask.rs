@@ -11,6 +11,7 @@ use crate::interface::{Policy, Witnessed};
 use crate::natural::{Frame, GRAIN, Natural};
 use crate::number::ahead;
 use crate::quiet::Quiet;
+use crate::sound::Sound;
 use crate::witness::Witness;
 use std::time::{Duration, Instant};
 
@@ -186,7 +187,7 @@ impl Mask {
 
     /// The caller's sound is suspicious. The time is taken to the grid, so that how fast a detector lets go of one key
     /// or another does not show in when the line opens.
-    pub(crate) fn suspect(&mut self, now: Instant) {
+    fn suspect(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.since).as_millis() / GRID.as_millis() + 1;
         self.quiet.disturb(self.since + GRID * u32::try_from(elapsed).unwrap_or(u32::MAX));
     }
@@ -212,8 +213,19 @@ impl Mask {
         }
     }
 
+    /// The newest block of the caller's sound is heard.
+    pub(crate) fn hear(&mut self, now: Instant, sound: &Sound) {
+        let verdict = match self.policy {
+            Policy::Natural => self.natural.hear(sound),
+            Policy::Strict => self.natural.listen(sound),
+        };
+        if verdict.is_some_and(|verdict| verdict.suspicious) {
+            self.suspect(now);
+        }
+    }
+
     /// A frame of the caller's sound, where one is due that was not made up before.
-    pub(crate) fn frame_of_sound(&mut self) -> Option<[i16; FRAME_SAMPLES]> {
+    pub(crate) fn frame_of_sound(&mut self, sound: &Sound) -> Option<[i16; FRAME_SAMPLES]> {
         if self.policy == Policy::Strict {
             return None;
         }
@@ -221,7 +233,7 @@ impl Mask {
             self.ahead -= 1;
             return None;
         }
-        let frame = self.natural.frame()?;
+        let frame = self.natural.frame(sound)?;
         self.count(&frame);
         Some(frame.samples)
     }

@@ -8,14 +8,16 @@ use crate::FRAME_SAMPLES;
 use crate::conceal::Conceal;
 use crate::gate::features::HOP;
 use crate::gate::{Gate, Verdict};
+use crate::sound::{KEPT, Sound};
 use crate::stages::{Stage, works};
 
 /// Samples that are held: 20 ms.
 pub const HOLD: usize = 160;
 /// Sound is masked in pieces of so many samples.
 pub const GRAIN: usize = 16;
-/// Held, a frame that is due, and the hop that made it so.
-const ROOM: usize = HOLD + FRAME_SAMPLES + HOP;
+/// What is held when a frame is due. It is still there to be read.
+const DUE: usize = HOLD + FRAME_SAMPLES;
+const _: () = assert!(DUE <= KEPT);
 /// After a gap nothing passes until a long window has been filled anew.
 const AFTER_GAP: u32 = 160;
 const HOP_LENGTH: u32 = 80;
@@ -40,26 +42,20 @@ impl Frame {
     }
 }
 
-/// What came of hearing.
-pub struct Step {
-    /// So many samples were taken; the others must be given again.
-    pub taken: usize,
-    /// A decision, where one was due. A frame may be due after it.
-    pub verdict: Option<Verdict>,
-}
-
 /// One caller's voice on its way to the agent.
 pub struct Natural {
     gate: Gate,
     conceal: Conceal,
-    held: [i16; ROOM],
-    length: usize,
-    /// By grain, the oldest one in the lowest bit.
+    /// So many of the newest samples of the caller's sound have not been sent.
+    held: usize,
+    /// Of them, by grain, the oldest one in the lowest bit.
     masked: u64,
     /// Samples to come that are masked whatever they are.
     hang: u32,
-    hop: [i16; HOP],
-    filled: usize,
+    /// The next block is the second one of a hop.
+    half: bool,
+    /// No block has been heard since it began anew.
+    fresh: bool,
 }
 
 impl Default for Natural {
@@ -71,54 +67,53 @@ impl Default for Natural {
 impl Natural {
     /// Nothing has been heard and nothing sent: the first samples to come out are masked ones.
     pub fn new(gate: Gate) -> Self {
-        let mut natural = Self {
-            gate,
-            conceal: Conceal::new(),
-            held: [0; ROOM],
-            length: 0,
-            masked: 0,
-            hang: 0,
-            hop: [0; HOP],
-            filled: 0,
-        };
+        let mut natural = Self { gate, conceal: Conceal::new(), held: 0, masked: 0, hang: 0, half: false, fresh: true };
         natural.begin();
         natural
     }
 
-    /// Takes sound of the caller up to the next decision.
-    pub fn hear(&mut self, samples: &[i16]) -> Step {
-        let (taken, full) = self.fill(samples);
-        let verdict = full.then(|| self.judge());
-        Step { taken, verdict }
+    /// Hears the newest block of the caller's sound. Where a decision is due, it comes; a frame may be due after it.
+    pub fn hear(&mut self, sound: &Sound) -> Option<Verdict> {
+        self.completes_hop().then(|| self.judge(sound))
     }
 
     /// The same for the time in which everything is masked: nothing is held, and no frame comes of it.
-    pub fn listen(&mut self, samples: &[i16]) -> Step {
-        let (taken, full) = self.fill(samples);
-        let verdict = full.then(|| {
+    pub fn listen(&mut self, sound: &Sound) -> Option<Verdict> {
+        self.completes_hop().then(|| {
             self.hang = self.hang.saturating_sub(HOP_LENGTH);
-            self.gate.hear(&self.hop)
-        });
-        Step { taken, verdict }
+            self.gate.hear(sound)
+        })
     }
 
     /// Sound is missing: in its place come [`HOP`] samples that are masked, as nothing passes that stands around them.
     pub fn miss_a_hop(&mut self) {
         self.start_anew();
-        self.append(&[0; HOP], true);
+        self.hold(true);
     }
 
     /// The sound begins anew, of another stream: nothing that is held passes, nor the first of what comes.
     pub fn start_anew(&mut self) {
+        self.interrupt();
+        (self.half, self.fresh) = (false, true);
+    }
+
+    /// What is heard next is none of the caller's sound: nothing that is held passes, nor the first of what comes after it.
+    pub(crate) fn interrupt(&mut self) {
         self.gate.start_anew();
-        self.filled = 0;
         self.mask_held();
         self.hang = self.hang.max(AFTER_GAP);
     }
 
+    /// It begins anew with the next block, which must be of new samples alone.
+    pub(crate) fn begins(&self) -> bool {
+        self.fresh
+    }
+
     /// The oldest frame, as soon as everything behind it is held.
-    pub fn frame(&mut self) -> Option<Frame> {
-        let (mut samples, masked) = self.oldest()?;
+    pub fn frame(&mut self, sound: &Sound) -> Option<Frame> {
+        let masked = self.oldest()?;
+        let mut samples = [0; FRAME_SAMPLES];
+        sound.read(DUE, &mut samples);
         let (mut passed, mut crossed) = (0, 0);
         for (place, grain) in samples.as_chunks_mut::<GRAIN>().0.iter_mut().enumerate() {
             if masked >> place & 1 == 1 && works(Stage::Concealment) {
@@ -138,11 +133,9 @@ impl Natural {
         self.oldest().is_some()
     }
 
-    /// Forgets all sound that is held; what is masked for a known key stays so.
+    /// Nothing of what was heard so far passes; what is masked for a known key stays so.
     pub fn begin(&mut self) {
-        self.length = 0;
-        self.append(&[0; HOP], true);
-        self.append(&[0; HOP], true);
+        self.held = HOLD;
         self.start_anew();
     }
 
@@ -156,7 +149,7 @@ impl Natural {
 
     /// All that is held may be heard.
     pub fn masks_nothing(&self) -> bool {
-        let held = (1_u64 << (self.length / GRAIN)) - 1;
+        let held = (1_u64 << (self.held / GRAIN)) - 1;
         self.hang == 0 && self.masked & held == 0
     }
 
@@ -174,19 +167,16 @@ impl Natural {
         self.conceal.goes_on_from(last);
     }
 
-    /// Takes what the hop has room for; says how much that was, and whether it is full.
-    fn fill(&mut self, samples: &[i16]) -> (usize, bool) {
-        let room = self.hop.get_mut(self.filled..).unwrap_or_default();
-        let taken = room.len().min(samples.len());
-        room.iter_mut().zip(samples).for_each(|(to, from)| *to = *from);
-        self.filled = (self.filled + taken) % HOP;
-        (taken, taken > 0 && self.filled == 0)
+    /// A block has been heard; is the hop whole?
+    fn completes_hop(&mut self) -> bool {
+        self.fresh = false;
+        self.half = !self.half;
+        !self.half
     }
 
-    fn judge(&mut self) -> Verdict {
-        let hop = self.hop;
-        self.append(&hop, false);
-        let verdict = self.gate.hear(&hop);
+    fn judge(&mut self, sound: &Sound) -> Verdict {
+        self.hold(false);
+        let verdict = self.gate.hear(sound);
         if verdict.suspicious {
             self.mask_held();
             self.hang = self.hang.max(verdict.hang);
@@ -194,28 +184,26 @@ impl Natural {
         verdict
     }
 
-    fn append(&mut self, hop: &[i16; HOP], masked: bool) {
+    /// Holds a hop more. A frame that nobody took in time is lost.
+    fn hold(&mut self, masked: bool) {
+        if self.held >= DUE {
+            self.oldest();
+        }
         let masked = masked || self.hang > 0;
         self.hang = self.hang.saturating_sub(HOP_LENGTH);
-        if let Some(room) = self.held.get_mut(self.length..self.length + HOP) {
-            room.copy_from_slice(hop);
-        }
-        let grains = ((1 << (HOP / GRAIN)) - 1) << (self.length / GRAIN);
+        let grains = ((1 << (HOP / GRAIN)) - 1) << (self.held / GRAIN);
         self.masked = if masked { self.masked | grains } else { self.masked & !grains };
-        self.length += HOP;
+        self.held += HOP;
     }
 
     fn mask_held(&mut self) {
         self.masked = u64::MAX;
     }
 
-    fn oldest(&mut self) -> Option<([i16; FRAME_SAMPLES], u64)> {
-        if self.length < HOLD + FRAME_SAMPLES {
-            return None;
-        }
-        let oldest = (*self.held.first_chunk()?, self.masked);
-        self.held.copy_within(FRAME_SAMPLES..self.length, 0);
-        self.length -= FRAME_SAMPLES;
+    /// Lets go of the frame that is due; which of its grains are masked?
+    fn oldest(&mut self) -> Option<u64> {
+        self.held = self.held.checked_sub(FRAME_SAMPLES).filter(|held| *held >= HOLD)?;
+        let oldest = self.masked;
         self.masked >>= FRAME_SAMPLES / GRAIN;
         Some(oldest)
     }

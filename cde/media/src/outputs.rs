@@ -2,7 +2,7 @@
 //! here, as the last thing that is done with them.
 
 use crate::interface::{Event, Output, Side};
-use crate::rtp::Packet;
+use crate::rtp::{PACKET_MAX, Packet};
 use crate::srtp::{Master, Outbound};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -14,10 +14,11 @@ const EVENTS_MAX: usize = 32;
 
 /// Packets come out before events, so that what an event says of packets is true when it is read.
 pub(crate) struct Outputs {
-    /// The oldest packet, in place: there is seldom a second one, and a call must be small.
-    packet: Option<Waiting>,
-    /// Those behind it. Only a late driver has some, and only while it does they take memory.
+    /// The oldest first.
     packets: VecDeque<Waiting>,
+    /// Theirs one after the other, and no more room than they need: a call must be small. Kept from packet to packet, so that
+    /// none is allocated.
+    bytes: Vec<u8>,
     events: VecDeque<Event>,
     /// Of the legs that are protected.
     to_caller: Option<Box<Outbound>>,
@@ -27,12 +28,16 @@ pub(crate) struct Outputs {
 struct Waiting {
     side: Side,
     to: SocketAddr,
-    packet: Packet,
+    /// Where its bytes begin, and how many there are.
+    start: u16,
+    length: u16,
+    /// What SRTP has put behind the payload.
+    tag: u16,
 }
 
 impl Outputs {
     pub(crate) fn new() -> Self {
-        Self { packet: None, packets: VecDeque::new(), events: VecDeque::new(), to_caller: None, to_agent: None }
+        Self { packets: VecDeque::new(), bytes: Vec::new(), events: VecDeque::new(), to_caller: None, to_agent: None }
     }
 
     /// With which key a leg's packets are protected, if they are. False if the key cannot be used.
@@ -62,14 +67,21 @@ impl Outputs {
         {
             return;
         }
-        if self.packets.len() + 1 == PACKETS_MAX {
-            self.packet = self.packets.pop_front();
+        if self.packets.len() == PACKETS_MAX {
+            self.drop_oldest();
         }
-        let waiting = Waiting { side, to, packet };
-        match self.packet {
-            None => self.packet = Some(waiting),
-            Some(_) => self.packets.push_back(waiting),
-        }
+        let short = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+        let (start, bytes) = (short(self.bytes.len()), packet.as_bytes());
+        self.packets.push_back(Waiting { side, to, start, length: short(bytes.len()), tag: short(packet.tag()) });
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// And the room that it took, or that would grow.
+    fn drop_oldest(&mut self) {
+        self.packets.pop_front();
+        let gone = self.packets.front().map_or(0, |waiting| waiting.start);
+        self.bytes.drain(..usize::from(gone).min(self.bytes.len()));
+        self.packets.iter_mut().for_each(|waiting| waiting.start -= gone);
     }
 
     /// A report of a leg as it leaves; none if it cannot be protected and must be.
@@ -95,27 +107,31 @@ impl Outputs {
 
     /// Takes back what was about to leave by a leg. True if there was anything.
     pub(crate) fn recall(&mut self, side: Side) -> bool {
-        let before = self.waiting();
+        let before = self.packets.len();
         self.packets.retain(|waiting| waiting.side != side);
-        self.packet = self.packet.take().filter(|waiting| waiting.side != side).or_else(|| self.packets.pop_front());
-        self.waiting() < before
+        self.packets.len() < before
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {
-        let Some(Waiting { side, to, packet }) = self.packet.take() else {
-            return self.events.pop_front().map(Output::Event);
-        };
-        if self.packets.capacity() > 0 {
-            self.packet = self.packets.pop_front();
-            if self.packets.is_empty() {
-                self.packets = VecDeque::new();
+        let Some(Waiting { side, to, start, length, tag }) = self.packets.pop_front() else {
+            self.forget();
+            let event = self.events.pop_front();
+            if self.events.is_empty() {
+                self.events = VecDeque::new();
             }
-        }
+            return event.map(Output::Event);
+        };
+        let bytes = self.bytes.get(usize::from(start)..).and_then(|rest| rest.get(..usize::from(length)));
+        let packet = Packet::of(bytes.unwrap_or_default(), tag.into());
         Some(Output::Send { side, to, packet })
     }
 
-    fn waiting(&self) -> usize {
-        usize::from(self.packet.is_some()) + self.packets.len()
+    /// All packets are gone. What a late driver needed room for is given back.
+    fn forget(&mut self) {
+        self.bytes.clear();
+        if self.bytes.capacity() > PACKET_MAX {
+            (self.bytes, self.packets) = (Vec::new(), VecDeque::new());
+        }
     }
 }
 
@@ -150,8 +166,9 @@ mod tests {
     #[test]
     fn a_driver_that_does_not_poll_loses_the_oldest() {
         let mut outputs = Outputs::new();
-        (0..10).for_each(|number| send(&mut outputs, Side::Agent, number));
-        assert_eq!(rest(&mut outputs), [2, 3, 4, 5, 6, 7, 8, 9]);
+        (0..100).for_each(|number| send(&mut outputs, Side::Agent, number));
+        assert!(outputs.bytes.len() < 200, "and keeps no room for them");
+        assert_eq!(rest(&mut outputs), [92, 93, 94, 95, 96, 97, 98, 99]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ pub const PAYLOAD_MAX: usize = 480;
 const HEADER_LENGTH: usize = 12;
 /// Room behind the payload for what SRTP puts there: the longest tag, that of AES-GCM (RFC 7714 section 14.2).
 pub(crate) const TAG_MAX: usize = 16;
-const PACKET_MAX: usize = HEADER_LENGTH + PAYLOAD_MAX + TAG_MAX;
+pub(crate) const PACKET_MAX: usize = HEADER_LENGTH + PAYLOAD_MAX + TAG_MAX;
 
 /// The fields of the fixed header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,21 @@ impl Packet {
         *fixed = [2 << 6, kind, q1, q0, t3, t2, t1, t0, s3, s2, s1, s0];
         room.get_mut(..payload.len())?.copy_from_slice(payload);
         Some(packet)
+    }
+
+    /// A copy of one that is written; nothing of it if it is too long for one.
+    pub(crate) fn of(written: &[u8], tag: usize) -> Self {
+        let mut packet = Self { bytes: [0; PACKET_MAX], length: 0, tag: 0 };
+        if let Some(room) = packet.bytes.get_mut(..written.len()) {
+            room.copy_from_slice(written);
+            (packet.length, packet.tag) = (written.len(), tag);
+        }
+        packet
+    }
+
+    /// The length of what SRTP has put behind the payload.
+    pub(crate) fn tag(&self) -> usize {
+        self.tag
     }
 
     /// What follows the header, to the tag.

@@ -66,8 +66,8 @@ pub struct Heard {
 
 /// Listens to one stream of 8 kHz samples.
 pub struct Witness {
-    input: [i16; HOP],
-    filled: usize,
+    /// Less than a hop, where what was heard was no multiple of it.
+    rest: Vec<i16>,
     /// The last samples of the hop before, even ones and odd ones.
     even: Lanes,
     odd: Lanes,
@@ -93,8 +93,7 @@ impl Witness {
     /// One that has heard nothing.
     pub fn new() -> Self {
         Self {
-            input: [0; HOP],
-            filled: 0,
+            rest: Vec::new(),
             even: Lanes::default(),
             odd: Lanes::default(),
             band: [[0.0; FOUR]; FOURS],
@@ -110,25 +109,27 @@ impl Witness {
     pub fn push(&mut self, samples: &[i16]) -> Heard {
         let mut heard = Heard::default();
         self.purest = None;
-        let mut rest = samples;
-        while !rest.is_empty() {
-            let room = self.input.get_mut(self.filled..).unwrap_or_default();
-            let (now, later) = rest.split_at(rest.len().min(room.len()));
-            room.iter_mut().zip(now).for_each(|(to, sample)| *to = *sample);
-            self.filled += now.len();
-            rest = later;
-            if self.filled == HOP {
-                self.filled = 0;
-                self.filter();
-                self.sum();
-                let tones = self.tones();
-                heard.suspicious |= self.count(tones.as_ref());
-                if let Some(tones) = tones.filter(|tones| tones.held > heard.explained) {
-                    (heard.explained, self.purest) = (tones.held, Some(tones.key));
-                }
-            }
+        let missing = if self.rest.is_empty() { 0 } else { HOP - self.rest.len() };
+        let (first, others) = samples.split_at(missing.min(samples.len()));
+        self.rest.extend_from_slice(first);
+        if let Some(hop) = self.rest.first_chunk().copied() {
+            self.rest.clear();
+            self.hear(&hop, &mut heard);
         }
+        let (hops, rest) = others.as_chunks();
+        hops.iter().for_each(|hop| self.hear(hop, &mut heard));
+        self.rest.extend_from_slice(rest);
         heard
+    }
+
+    fn hear(&mut self, hop: &[i16; HOP], heard: &mut Heard) {
+        self.filter(hop);
+        self.sum();
+        let tones = self.tones();
+        heard.suspicious |= self.count(tones.as_ref());
+        if let Some(tones) = tones.filter(|tones| tones.held > heard.explained) {
+            (heard.explained, self.purest) = (tones.held, Some(tones.key));
+        }
     }
 
     /// Which key it was that explained most of what was heard last. For the agent's own sound, which is no secret.
@@ -151,10 +152,10 @@ impl Witness {
 
     /// Filters the newest hop: (1 - z^-4)(1 - z^-2)(1 + z^-1)^2, which is silent at 0, 2000 and 4000 Hz and loudest at
     /// 1100 Hz, and needs no multiplication but by two.
-    fn filter(&mut self) {
+    fn filter(&mut self, hop: &[i16; HOP]) {
         self.band.copy_within(FOURS_HOP.., 0);
         let mut energy = Lanes::default();
-        let (eights, _) = self.input.as_chunks::<8>();
+        let (eights, _) = hop.as_chunks::<8>();
         for (to, [a, b, c, d, e, f, g, h]) in self.band.iter_mut().skip(FOURS - FOURS_HOP).zip(eights) {
             let even = Lanes([a, c, e, g].map(|sample| f32::from(*sample)));
             let odd = Lanes([b, d, f, h].map(|sample| f32::from(*sample)));

@@ -12,6 +12,7 @@
 
 use card::Key;
 use media::detector::Detector;
+use media::sound::Sound;
 use media::{Codec, g711};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -107,11 +108,9 @@ fn character(key: &Key) -> u8 {
 }
 
 fn read(samples: &[i16]) -> Vec<u8> {
-    let mut detector = Detector::new();
+    let (mut sound, mut detector) = (Sound::new(), Detector::new());
     let mut keys = Vec::new();
-    for packet in samples.chunks(160) {
-        detector.push(packet, |proved| keys.push(character(&proved.key)));
-    }
+    sound.hear(samples, |sound| keys.extend(detector.look(sound).map(|proved| character(&proved.key))));
     keys
 }
 

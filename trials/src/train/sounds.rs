@@ -8,6 +8,7 @@ use crate::noise::{Place, low_pass};
 use crate::voices::Talk;
 use media::Codec;
 use media::gate::features::{Ears, Features, HOP};
+use media::sound::Sound;
 
 const PITCHES: [f64; 4] = [0.72, 0.82, 1.0, 1.12];
 /// Hours of noise, and how many keys in each kind of sound.
@@ -99,10 +100,11 @@ impl Lesson {
     fn hear(&mut self, sound: &[f64], keys: &[(usize, usize)], dice: &mut Dice) {
         let codec = *dice.of(&[Codec::Pcmu, Codec::Pcma]);
         let samples = coded(&level::samples(sound), codec);
-        let mut ears = Ears::new();
+        let (mut caller, mut ears) = (Sound::new(), Ears::new());
         let mut keys_left = keys;
         for (hop, sound) in samples.as_chunks::<HOP>().0.iter().enumerate() {
-            ears.hear(sound);
+            caller.hear(sound, |_| ());
+            let heard = ears.hear(&caller);
             let end = (hop + 1) * HOP;
             while keys_left.first().is_some_and(|(_, over)| *over < end) {
                 keys_left = &keys_left[1..];
@@ -111,8 +113,8 @@ impl Lesson {
             if !keyed && !keys.is_empty() {
                 continue;
             }
-            let Some(mut features) = ears.features() else { continue };
-            ears.bands(&mut features);
+            let Some(mut features) = heard.features else { continue };
+            heard.bands(&mut features);
             if keyed { self.keyed.push(features) } else { self.clean.push(features) }
         }
     }

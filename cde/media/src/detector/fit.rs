@@ -1,6 +1,8 @@
 //! Two tones fitted to sound by least squares.
 
-use super::{Complex, DIAL, LENGTH, MIDDLE, WINDOW, omega};
+use super::{Complex, LENGTH, MIDDLE, omega};
+use crate::bins::DIAL;
+use crate::sound::WINDOW;
 
 /// Two tones fitted to a window.
 pub(super) struct Fit {

@@ -16,8 +16,9 @@
 //! Levels are logarithms to the base of ten. Those of the bands (1, 2, 20 to 22) cost most and are filled in last, for
 //! windows that the sieve lets through.
 
-use crate::bins::{BLOCK, Bins, HERTZ, TONES, turns};
+use crate::bins::{BLOCK, Bins, SILENCE, TONES, TURNS, Turns, energies, turned};
 use crate::number::{RATE, power};
+use crate::sound::{Sound, WINDOW, WINDOW_BLOCKS};
 use crate::waves::turn;
 
 /// Samples between two decisions: 10 ms.
@@ -26,23 +27,23 @@ pub const HOP: usize = 80;
 pub const WINDOW_FEATURES: usize = 23;
 /// Numbers in all.
 pub const FEATURES: usize = 2 * WINDOW_FEATURES;
-/// Those that [`Ears::bands`] fills in, of each window.
+/// Those that [`Heard::bands`] fills in, of each window.
 pub const OF_BANDS: [usize; 5] = [1, 2, 20, 21, 22];
 
 /// Blocks of the long and of the short window.
-const LONG: usize = 4;
+const LONG: usize = WINDOW_BLOCKS;
 const SHORT: usize = 2;
-const LONG_SAMPLES: usize = LONG * BLOCK;
 /// Frequencies are tried this far off, too.
-const DETUNES: [f64; 3] = [-0.012, 0.0, 0.012];
+const OFF: f64 = 0.012;
 /// Low tones, and high ones without 1633 Hz, which no key of a card has.
 const LOWS: std::ops::Range<usize> = 0..4;
 const HIGHS: std::ops::Range<usize> = 4..7;
 /// Hops that are remembered: 40 ms.
 const PAST: usize = 4;
-/// Bands, in their bins (50 Hz apart from 500 Hz on in the long window, 100 Hz in the short one).
-const LONG_BINS: usize = 26;
-const SHORT_BINS: usize = 13;
+/// Bands, in their bins (50 Hz apart from 500 Hz on in the long window, 100 Hz in the short one). There are more bins than
+/// the bands have, for the processor's sake: it takes four at once.
+const LONG_BINS: usize = 28;
+const SHORT_BINS: usize = 16;
 const LONG_BANDS: [std::ops::Range<usize>; 3] = [0..2, 2..12, 12..26];
 const SHORT_BANDS: [std::ops::Range<usize>; 3] = [0..1, 1..6, 6..13];
 const LOWEST_BIN_HERTZ: u16 = 500;
@@ -50,27 +51,29 @@ const LOWEST_BIN_HERTZ: u16 = 500;
 /// Both windows as numbers.
 pub type Features = [f32; FEATURES];
 
-/// How far each tone turns, tried off its frequency, from the window's first sample to each block's.
-static SPINS: [[[[f32; TONES]; 2]; DETUNES.len()]; LONG] = spins();
+/// Tones that are as much slower, and faster: how far they turn from the window's first block to each behind it.
+static SLOWER: [Turns; LONG - 1] = [turned(1, -OFF), turned(2, -OFF), turned(3, -OFF)];
+static FASTER: [Turns; LONG - 1] = [turned(1, OFF), turned(2, OFF), turned(3, OFF)];
+/// Cosines by sample and bin, and sines.
+type Waves<const HALF: usize, const BINS: usize> = [[[f32; BINS]; HALF]; 2];
 /// Cosine and sine of each bin under a window of Hann's shape and power 1, from its middle on.
-static LONG_WAVES: [[[f32; LONG_BINS]; 2]; LONG_SAMPLES / 2] = waves();
-static SHORT_WAVES: [[[f32; SHORT_BINS]; 2]; HOP / 2] = waves();
+static LONG_WAVES: Waves<{ WINDOW / 2 }, LONG_BINS> = waves();
+static SHORT_WAVES: Waves<{ HOP / 2 }, SHORT_BINS> = waves();
 
 /// What one window holds.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Look {
+struct Look {
     /// Energy of each tone at the three detunes, and the best of them.
-    tried: [[f32; TONES]; DETUNES.len()],
+    tried: [[f32; TONES]; 3],
     best: [f32; TONES],
     /// Energy of each tone in the first and the second half.
     halves: [[f32; TONES]; 2],
     /// The strongest tones, by place and energy.
     low_at: usize,
     high_at: usize,
-    pub(crate) low: f32,
-    pub(crate) high: f32,
+    low: f32,
+    high: f32,
     /// Of all, and a little, so that silence is none of nothing.
-    pub(crate) energy: f32,
+    energy: f32,
     samples: f32,
 }
 
@@ -83,11 +86,10 @@ struct Past {
 
 /// Listens hop by hop.
 pub struct Ears {
-    samples: [i16; LONG_SAMPLES],
-    blocks: [Bins<TONES>; LONG],
-    long: Look,
-    short: Look,
+    /// By window, newest hop last.
     past: [[Past; PAST]; 2],
+    /// Blocks that were heard, as far as they fill a long window: what is older counts as silence.
+    blocks: usize,
 }
 
 impl Default for Ears {
@@ -100,95 +102,101 @@ impl Ears {
     /// They have heard nothing.
     pub fn new() -> Self {
         let past = |samples: f32| Past { best: [samples; TONES], energy: samples };
-        Self {
-            samples: [0; LONG_SAMPLES],
-            blocks: [Bins::default(); LONG],
-            long: Look::default(),
-            short: Look::default(),
-            past: [[past(160.0); PAST], [past(80.0); PAST]],
-        }
+        Self { past: [[past(160.0); PAST], [past(80.0); PAST]], blocks: 0 }
     }
 
-    /// Hears a hop.
-    pub fn hear(&mut self, hop: &[i16; HOP]) {
-        self.samples.copy_within(HOP.., 0);
-        if let Some(newest) = self.samples.last_chunk_mut::<HOP>() {
-            *newest = *hop;
-        }
-        self.blocks.copy_within(SHORT.., 0);
-        let (halves, _) = hop.as_chunks::<BLOCK>();
-        for (block, half) in self.blocks.iter_mut().skip(SHORT).zip(halves) {
-            *block = Bins::of_keypad(&half.map(f32::from));
-        }
-        for (past, look) in self.past.iter_mut().zip([&self.long, &self.short]) {
-            if look.samples > 0.0 {
-                past.copy_within(1.., 0);
-                if let Some(newest) = past.last_mut() {
-                    *newest = Past { best: look.best, energy: look.energy };
-                }
+    /// Hears a hop: the newest two blocks.
+    pub fn hear<'a>(&mut self, sound: &'a Sound) -> Heard<'a> {
+        self.blocks = (self.blocks + SHORT).min(LONG);
+        let mut blocks = sound.window();
+        blocks.iter_mut().take(LONG - self.blocks).for_each(|block| *block = &SILENCE);
+        let (long, short) = looks(blocks);
+        let loud = blocks.iter().any(|block| block.energy > 0.0);
+        let features = loud.then(|| self.describe(&long, &short));
+        for (past, look) in self.past.iter_mut().zip([&long, &short]) {
+            past.copy_within(1.., 0);
+            if let Some(newest) = past.last_mut() {
+                *newest = Past { best: look.best, energy: look.energy };
             }
         }
-        self.long = Look::new(&self.blocks);
-        if let Some(blocks) = self.blocks.last_chunk::<SHORT>() {
-            self.short = Look::new(blocks);
-        }
+        Heard { features, long, short, sound, samples: self.blocks * BLOCK }
     }
 
-    pub(crate) fn long(&self) -> &Look {
-        &self.long
-    }
-
-    /// All numbers but those of the bands; none of digital silence.
-    pub fn features(&self) -> Option<Features> {
-        let loud = self.blocks.iter().any(|block| block.energy > 0.0);
+    fn describe(&self, long: &Look, short: &Look) -> Features {
         let mut features = [0.0; FEATURES];
-        let (long, short) = features.split_at_mut(WINDOW_FEATURES);
+        let (of_long, of_short) = features.split_at_mut(WINDOW_FEATURES);
         let [past_long, past_short] = &self.past;
-        self.long.describe(past_long, long);
-        self.short.describe(past_short, short);
-        loud.then_some(features)
+        long.describe(past_long, of_long);
+        short.describe(past_short, of_short);
+        features
     }
+}
 
+/// A hop that was heard, with what was before it.
+pub struct Heard<'a> {
+    /// All numbers but those of the bands; none of digital silence.
+    pub features: Option<Features>,
+    long: Look,
+    short: Look,
+    sound: &'a Sound,
+    /// Of the long window, so many samples were heard.
+    samples: usize,
+}
+
+impl Heard<'_> {
     /// Fills in the numbers of the bands.
     pub fn bands(&self, features: &mut Features) {
         let (long, short) = features.split_at_mut(WINDOW_FEATURES);
-        self.long.describe_bands(band_energies(&self.samples, &LONG_WAVES, LONG_BANDS), long);
-        if let Some(newest) = self.samples.last_chunk::<HOP>() {
+        let mut samples = [0; WINDOW];
+        self.sound.read(self.samples, samples.split_at_mut(WINDOW - self.samples).1);
+        self.long.describe_bands(band_energies(&samples, &LONG_WAVES, LONG_BANDS), long);
+        if let Some(newest) = samples.last_chunk::<HOP>() {
             self.short.describe_bands(band_energies(newest, &SHORT_WAVES, SHORT_BANDS), short);
         }
     }
 
     /// The level of the long window, in dBm0.
     pub fn dbm0(&self) -> f32 {
-        dbm0(self.long.energy)
+        10.0 * log10(self.long.energy / (160.0 * power(0.0)))
+    }
+
+    /// What the strongest low and high tone hold of the long window, and all of it.
+    pub(crate) fn strongest(&self) -> (f32, f32, f32) {
+        (self.long.low, self.long.high, self.long.energy)
     }
 }
 
-/// The level of a long window of this energy.
-pub(crate) fn dbm0(energy: f32) -> f32 {
-    10.0 * log10(energy / (160.0 * power(0.0)))
+/// What the long window holds, and its second half, the short one.
+fn looks([a, b, c, d]: [&Bins; LONG]) -> (Look, Look) {
+    let first = energies([a, b], &TURNS);
+    let second = energies([c, d], &TURNS);
+    let long = Look::new([a, b, c, d], energies([a, b, c, d], &TURNS), [first, second]);
+    let short = Look::new([c, d], second, [c.squares(), d.squares()]);
+    (long, short)
 }
 
 impl Look {
-    /// The window that these blocks make.
-    fn new<const BLOCKS: usize>(blocks: &[Bins<TONES>; BLOCKS]) -> Self {
+    /// The window that these blocks make, with the squared sums at the tones' own frequencies: of all blocks, of each half.
+    fn new<const BLOCKS: usize>(blocks: [&Bins; BLOCKS], center: [f32; TONES], halves: [[f32; TONES]; 2]) -> Self {
         let samples = if BLOCKS == LONG { 160.0 } else { 80.0 };
-        let mut look = Self { samples, ..Self::default() };
-        for (detune, tried) in look.tried.iter_mut().enumerate() {
-            *tried = energies(blocks, detune).map(|square| 2.0 * square / samples);
-        }
-        let [lower, center, upper] = &look.tried;
-        for (best, ((lower, center), upper)) in look.best.iter_mut().zip(lower.iter().zip(center).zip(upper)) {
+        let [lower, center, upper] = [energies(blocks, &SLOWER), center, energies(blocks, &FASTER)]
+            .map(|squares| squares.map(|square| 2.0 * square / samples));
+        let mut best = [0.0; TONES];
+        for (best, ((lower, center), upper)) in best.iter_mut().zip(lower.iter().zip(&center).zip(&upper)) {
             *best = lower.max(*center).max(*upper);
         }
-        let (first, second) = blocks.split_at(BLOCKS / 2);
-        for (half, blocks) in look.halves.iter_mut().zip([first, second]) {
-            *half = energies(blocks, 1).map(|square| 4.0 * square / samples);
+        let ((low_at, low), (high_at, high)) = (strongest(&best, LOWS), strongest(&best, HIGHS));
+        Self {
+            tried: [lower, center, upper],
+            best,
+            halves: halves.map(|squares| squares.map(|square| 4.0 * square / samples)),
+            low_at,
+            high_at,
+            low,
+            high,
+            energy: blocks.iter().map(|block| block.energy).sum::<f32>() + 4.0 * samples,
+            samples,
         }
-        look.energy = blocks.iter().map(|block| block.energy).sum::<f32>() + 4.0 * samples;
-        (look.low_at, look.low) = strongest(&look.best, LOWS);
-        (look.high_at, look.high) = strongest(&look.best, HIGHS);
-        look
     }
 
     fn lg(&self, value: f32) -> f32 {
@@ -258,22 +266,6 @@ impl Look {
     }
 }
 
-/// The squared sums of each tone over blocks that follow each other.
-fn energies(blocks: &[Bins<TONES>], detune: usize) -> [f32; TONES] {
-    let (mut re, mut im) = ([0.0; TONES], [0.0; TONES]);
-    for (block, spins) in blocks.iter().zip(&SPINS) {
-        let Some([cosines, sines]) = spins.get(detune) else { continue };
-        let turned = block.re.iter().zip(&block.im).zip(cosines.iter().zip(sines));
-        for ((re, im), ((x, y), (c, s))) in re.iter_mut().zip(&mut im).zip(turned) {
-            *re += x * c + y * s;
-            *im += y * c - x * s;
-        }
-    }
-    let mut squares = [0.0; TONES];
-    squares.iter_mut().zip(re.iter().zip(&im)).for_each(|(square, (re, im))| *square = re * re + im * im);
-    squares
-}
-
 fn strongest(of: &[f32; TONES], group: std::ops::Range<usize>) -> (usize, f32) {
     let start = group.start;
     let group = of.get(group).unwrap_or_default();
@@ -295,19 +287,28 @@ fn second_best(of: &[f32; TONES], group: std::ops::Range<usize>, best: usize) ->
 /// odd, so the two halves are folded onto each other first.
 fn band_energies<const SAMPLES: usize, const HALF: usize, const BINS: usize>(
     samples: &[i16; SAMPLES],
-    waves: &[[[f32; BINS]; 2]; HALF],
+    [cosines, sines]: &Waves<HALF, BINS>,
     bands: [std::ops::Range<usize>; 3],
 ) -> [f32; 3] {
-    let (mut re, mut im) = ([0.0; BINS], [0.0; BINS]);
-    for ((late, early), [cosines, sines]) in samples.iter().skip(HALF).zip(samples.iter().rev().skip(HALF)).zip(waves) {
+    let (mut even, mut odd) = ([0.0; HALF], [0.0; HALF]);
+    let folded = samples.iter().skip(HALF).zip(samples.iter().rev().skip(HALF));
+    for ((even, odd), (late, early)) in even.iter_mut().zip(&mut odd).zip(folded) {
         let (late, early) = (f32::from(*late), f32::from(*early));
-        let (even, odd) = (late + early, late - early);
-        re.iter_mut().zip(cosines).for_each(|(re, cosine)| *re += even * cosine);
-        im.iter_mut().zip(sines).for_each(|(im, sine)| *im += odd * sine);
+        (*even, *odd) = (late + early, late - early);
     }
+    let (re, im) = (correlate(&even, cosines), correlate(&odd, sines));
     let mut squares = [0.0; BINS];
     squares.iter_mut().zip(re.iter().zip(&im)).for_each(|(square, (re, im))| *square = re * re + im * im);
     bands.map(|band| squares.get(band).unwrap_or_default().iter().sum())
+}
+
+/// Cosines and sines apart, so that the sums of each fit into the processor's registers.
+fn correlate<const HALF: usize, const BINS: usize>(folded: &[f32; HALF], waves: &[[f32; BINS]; HALF]) -> [f32; BINS] {
+    let mut sums = [0.0; BINS];
+    for (sample, waves) in folded.iter().zip(waves) {
+        sums.iter_mut().zip(waves).for_each(|(sum, wave)| *sum += sample * wave);
+    }
+    sums
 }
 
 /// The logarithm to the base of ten, within 0.0001: exponent, and a curve through the mantissa that is exact at both ends.
@@ -322,32 +323,6 @@ fn log10(value: f32) -> f32 {
     (exponent + rest + rest * (rest - 1.0) * curve) * std::f32::consts::LOG10_2
 }
 
-#[expect(
-    clippy::as_conversions,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "const: no iterators"
-)]
-const fn spins() -> [[[[f32; TONES]; 2]; DETUNES.len()]; LONG] {
-    let mut spins = [[[[0.0; TONES]; 2]; DETUNES.len()]; LONG];
-    let mut block = 0;
-    while block < LONG {
-        let mut detune = 0;
-        while detune < DETUNES.len() {
-            let mut tone = 0;
-            while tone < TONES {
-                let (cosine, sine) = turn(turns(HERTZ[tone], block * BLOCK) * (1.0 + DETUNES[detune]));
-                spins[block][detune][0][tone] = cosine as f32;
-                spins[block][detune][1][tone] = sine as f32;
-                tone += 1;
-            }
-            detune += 1;
-        }
-        block += 1;
-    }
-    spins
-}
-
 /// Bins lie as far apart as the window tells them apart.
 #[expect(
     clippy::as_conversions,
@@ -355,10 +330,10 @@ const fn spins() -> [[[[f32; TONES]; 2]; DETUNES.len()]; LONG] {
     clippy::cast_possible_truncation,
     reason = "const: no iterators"
 )]
-const fn waves<const HALF: usize, const BINS: usize>() -> [[[f32; BINS]; 2]; HALF] {
+const fn waves<const HALF: usize, const BINS: usize>() -> Waves<HALF, BINS> {
     /// The root of 8/3: the mean square of Hann's window is 3/8.
     const POWER: f64 = 1.632_993_161_855_452;
-    let mut waves = [[[0.0; BINS]; 2]; HALF];
+    let mut waves = [[[0.0; BINS]; HALF]; 2];
     let mut n = 0;
     while n < HALF {
         // The middle lies between two samples.
@@ -369,8 +344,8 @@ const fn waves<const HALF: usize, const BINS: usize>() -> [[[f32; BINS]; 2]; HAL
         while bin < BINS {
             let hertz = LOWEST_BIN_HERTZ as f64 + bin as f64 * RATE as f64 / (2 * HALF) as f64;
             let (cosine, sine) = turn(hertz * from_middle / RATE as f64);
-            waves[n][0][bin] = (hann * cosine) as f32;
-            waves[n][1][bin] = (hann * sine) as f32;
+            waves[0][n][bin] = (hann * cosine) as f32;
+            waves[1][n][bin] = (hann * sine) as f32;
             bin += 1;
         }
         n += 1;
@@ -391,12 +366,22 @@ mod tests {
         }
     }
 
+    /// All numbers of the last hop of a key.
+    fn heard(key: u8) -> Features {
+        let (mut sound, mut ears) = (Sound::new(), Ears::new());
+        let mut features = None;
+        for hop in tone(key, Shape::default()).unwrap().chunks_exact(HOP) {
+            sound.hear(hop, |_| ());
+            let heard = ears.hear(&sound);
+            features = heard.features;
+            heard.bands(features.as_mut().unwrap());
+        }
+        features.unwrap()
+    }
+
     #[test]
     fn a_steady_pair_of_tones_holds_its_window_and_is_neither_fast_nor_slow() {
-        let sound = tone(b'5', Shape::default()).unwrap();
-        let mut ears = Ears::new();
-        sound.chunks_exact(HOP).for_each(|hop| ears.hear(hop.try_into().unwrap()));
-        let features = ears.features().unwrap();
+        let features = heard(b'5');
         for window in [&features[..WINDOW_FEATURES], &features[WINDOW_FEATURES..]] {
             assert!(window[0] > 1.0 && window[3].abs() < 0.1, "{window:?}");
             assert!(window[7].abs() < 0.05 && window[8].abs() < 0.05, "{window:?}");
@@ -407,11 +392,7 @@ mod tests {
 
     #[test]
     fn bands_hold_what_sounds_in_them() {
-        let sound = tone(b'1', Shape::default()).unwrap();
-        let mut ears = Ears::new();
-        sound.chunks_exact(HOP).for_each(|hop| ears.hear(hop.try_into().unwrap()));
-        let mut features = ears.features().unwrap();
-        ears.bands(&mut features);
+        let features = heard(b'1');
         // The low tone fills the lower band, the high tone the higher one, and nothing sounds below. A tone's energy is
         // reckoned twice that of its bins.
         assert!((features[1] - 0.3).abs() < 0.05 && (features[2] - 0.3).abs() < 0.05, "{features:?}");

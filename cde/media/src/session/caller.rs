@@ -191,11 +191,26 @@ impl Session {
         }
         match samples {
             None => self.inband.silence(packet),
-            Some(samples) => {
-                if let Some(toned) = self.inband.hear(samples.as_slice()) {
-                    self.tone(now, toned);
-                }
+            Some(samples) => self.hear(now, samples.as_slice()),
+        }
+    }
+
+    /// A packet of sound, in its place. Two keys cannot be proved in one.
+    fn hear(&mut self, now: Instant, samples: &[i16]) {
+        if self.mask.as_ref().is_some_and(|mask| mask.natural.begins()) {
+            self.inband.sound.align();
+        }
+        let (mut rest, mut found) = (samples, None);
+        while !rest.is_empty() {
+            let (taken, toned) = self.inband.hear(rest);
+            found = toned.or(found);
+            if taken.whole {
+                self.hear_block(now);
             }
+            rest = rest.get(taken.samples..).unwrap_or_default();
+        }
+        if let Some(toned) = found {
+            self.tone(now, toned);
         }
     }
 

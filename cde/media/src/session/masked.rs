@@ -73,15 +73,18 @@ impl Session {
         match (sound, arrived.order) {
             (_, Order::Late) => {}
             (None, _) => {
+                // It is heard as silence.
+                mask.natural.interrupt();
                 if let Some(frame) = mask.frame_of_event(now) {
                     self.put_frame(now, frame);
                 }
             }
-            (Some(sound), order) => self.hear_sound(now, arrived, sound.as_slice(), order),
+            (Some(sound), order) => self.follow(now, arrived, sound.as_slice(), order),
         }
     }
 
-    fn hear_sound(&mut self, now: Instant, arrived: &Arrived<'_>, sound: &[i16], order: Order) {
+    /// What stands before a packet of sound.
+    fn follow(&mut self, now: Instant, arrived: &Arrived<'_>, sound: &[i16], order: Order) {
         let Some(mask) = &mut self.mask else { return };
         let header = &arrived.header;
         let length = u32::try_from(sound.len()).unwrap_or_default();
@@ -92,21 +95,14 @@ impl Session {
         if let (false, Some(input)) = (works(Stage::Strict), sound.first_chunk()) {
             self.put_frame(now, *input);
         }
-        let mut rest = sound;
-        while !rest.is_empty() {
-            let Some(mask) = &mut self.mask else { return };
-            let step = match mask.policy() {
-                Policy::Natural => mask.natural.hear(rest),
-                Policy::Strict => mask.natural.listen(rest),
-            };
-            if step.verdict.is_some_and(|verdict| verdict.suspicious) {
-                mask.suspect(now);
-            }
-            if let Some(frame) = mask.frame_of_sound() {
-                self.put_frame(now, frame);
-            }
-            let Some(left) = rest.get(step.taken..).filter(|_| step.taken > 0) else { return };
-            rest = left;
+    }
+
+    /// The newest block of the caller's sound.
+    pub(super) fn hear_block(&mut self, now: Instant) {
+        let Some(mask) = &mut self.mask else { return };
+        mask.hear(now, &self.inband.sound);
+        if let Some(frame) = mask.frame_of_sound(&self.inband.sound) {
+            self.put_frame(now, frame);
         }
     }
 
@@ -120,7 +116,7 @@ impl Session {
         for _ in 0..2 * frames {
             let Some(mask) = &mut self.mask else { return };
             mask.natural.miss_a_hop();
-            if let Some(frame) = mask.frame_of_sound() {
+            if let Some(frame) = mask.frame_of_sound(&self.inband.sound) {
                 self.put_frame(now, frame);
             }
         }

@@ -19,6 +19,8 @@ mod harness;
 mod keys;
 #[cfg(not(feature = "masking-off-control"))]
 mod mask;
+#[cfg(all(target_os = "linux", not(feature = "masking-off-control")))]
+mod memory;
 #[cfg(not(feature = "masking-off-control"))]
 mod natural;
 #[cfg(not(feature = "masking-off-control"))]
