@@ -43,7 +43,7 @@ pub fn file(wav: &[u8], natural: bool, base: Instant) -> Result<Masked, DecodeEr
 
 /// Says a sound of 8 kHz as a caller on a secured line: µ-law, 20 ms packets. `base` is any instant.
 pub fn mask(samples: &[i16], policy: Policy, base: Instant) -> Masked {
-    let mut session = Session::new(base, Config { seed: [0; 32], record: false });
+    let mut session = Session::new(base, Config { seed: [0; 32], record: false, hold: media::Hold::default() });
     for side in [Side::Caller, Side::Agent] {
         session.handle_command(base, Command::Connect { side, remote: remote(side) });
     }

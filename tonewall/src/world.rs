@@ -234,7 +234,7 @@ fn cde_toml(places: &Places, media: &Media, recordings: Option<&Path>) -> String
 
 /// Every key is named, so that a new one cannot be forgotten here.
 fn media_toml(media: &Media) -> String {
-    let Media { address, address_v6, first_port, last_port, threads, steering, masking } = media;
+    let Media { address, address_v6, first_port, last_port, threads, steering, masking, hold } = media;
     let v6 = address_v6.map(|address| format!("address_v6 = \"{address}\"\n")).unwrap_or_default();
     let steering = match steering {
         Steering::Auto => "auto",
@@ -244,9 +244,10 @@ fn media_toml(media: &Media) -> String {
         Masking::Natural => "natural",
         Masking::Strict => "strict",
     };
+    let hold_ms = hold.samples() / 8;
     format!(
         "[media]\naddress = \"{address}\"\n{v6}first_port = {first_port}\nlast_port = {last_port}\nthreads = {threads}\n\
-         steering = \"{steering}\"\nmasking = \"{masking}\"\n"
+         steering = \"{steering}\"\nmasking = \"{masking}\"\nhold_ms = {hold_ms}\n"
     )
 }
 

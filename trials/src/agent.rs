@@ -54,7 +54,7 @@ pub(crate) fn run(seed: u64) -> anyhow::Result<()> {
 #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made in another way")]
 fn stripped(codes: &[u8]) -> usize {
     let mut now = Instant::now();
-    let mut session = Session::new(now, Config { seed: [1; 32], record: false });
+    let mut session = Session::new(now, Config { seed: [1; 32], record: false, hold: media::Hold::default() });
     let address = |side: Side| SocketAddr::from(([192, 0, 2, 1], if side == Side::Caller { 4000 } else { 5000 }));
     for side in [Side::Caller, Side::Agent] {
         let remote = Remote::g711(address(side), Codec::Pcmu);

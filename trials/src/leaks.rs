@@ -10,11 +10,11 @@ use crate::dice::Dice;
 use crate::keys::{KEYS, Press};
 use crate::level;
 use crate::line::coded;
+use crate::mask::Mask;
 use crate::noise::Place;
 use crate::voices::{self, Talk};
 use attacker::Attacker;
-use media::gate::Gate;
-use media::natural::{GRAIN, HOLD, Natural};
+use media::natural::GRAIN;
 use media::sound::Sound;
 use media::{Codec, tone};
 use std::thread;
@@ -136,9 +136,8 @@ pub(crate) struct Options {
     /// Keys in all, spread over the conditions; as many again in cards of sixteen.
     #[arg(long, default_value_t = 5_000)]
     keys: usize,
-    /// Another threshold than the published one, to draw the curve. Bars are not checked then.
-    #[arg(long)]
-    threshold: Option<f32>,
+    #[command(flatten)]
+    mask: Mask,
     #[arg(long, default_value_t = SEED)]
     seed: u64,
     /// The voice on which the threshold is chosen talks instead of the judges.
@@ -157,7 +156,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     );
     for condition in &CONDITIONS {
         let keys = (options.keys as f64 * condition.share).ceil() as usize;
-        let sum = in_two(keys, options.seed, |keys, seed| alone(condition, keys, seed, &clips, options.threshold));
+        let sum = in_two(keys, options.seed, |keys, seed| alone(condition, keys, seed, &clips, options.mask));
         if !print(condition.name, &sum, condition.bar) {
             missed.push(condition.name.to_owned());
         }
@@ -165,7 +164,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     for (name, dbm0) in [("cards, talk -22", -22.0), ("cards, talk -16", -16.0)] {
         let cards = (options.keys / 2).div_ceil(16);
         let sums =
-            in_two(cards, options.seed ^ 0xca2d, |cards, seed| cards_of(cards, dbm0, seed, &clips, options.threshold));
+            in_two(cards, options.seed ^ 0xca2d, |cards, seed| cards_of(cards, dbm0, seed, &clips, options.mask));
         for (part, bar, sum) in
             [("first", 0.03, &sums.first), ("digits 2 to 16", 0.005, &sums.rest), ("middle six", 0.001, &sums.middle)]
         {
@@ -175,7 +174,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             }
         }
     }
-    anyhow::ensure!(missed.is_empty() || options.threshold.is_some(), "over the bar: {}", missed.join("; "));
+    anyhow::ensure!(missed.is_empty() || options.mask.threshold.is_some(), "over the bar: {}", missed.join("; "));
     Ok(())
 }
 
@@ -220,11 +219,7 @@ fn in_two<T: Total>(count: usize, seed: u64, part: impl Fn(usize, u64) -> T + Sy
     })
 }
 
-fn natural(threshold: Option<f32>) -> Natural {
-    Natural::new(threshold.map_or_else(Gate::new, Gate::with_threshold))
-}
-
-fn alone(condition: &Condition, keys: usize, seed: u64, clips: &[Vec<f64>], threshold: Option<f32>) -> Sum {
+fn alone(condition: &Condition, keys: usize, seed: u64, clips: &[Vec<f64>], mask: Mask) -> Sum {
     let mut dice = Dice::new(seed);
     let mut sum = Sum::default();
     let attacker = Attacker::new();
@@ -237,7 +232,7 @@ fn alone(condition: &Condition, keys: usize, seed: u64, clips: &[Vec<f64>], thre
         let at = BEFORE + dice.pick(160);
         let mut sound = behind(condition.behind, at + press.samples() + AFTER, clips, &mut dice);
         press.add(&mut dice, &mut sound, at);
-        let heard = Heard::new(&sound, &mut dice, threshold);
+        let heard = Heard::new(&sound, &mut dice, mask);
         heard.judge(&press, at, &attacker, &mut sum);
     }
     sum
@@ -270,7 +265,7 @@ impl Total for Cards {
     }
 }
 
-fn cards_of(cards: usize, talk_dbm0: f64, seed: u64, clips: &[Vec<f64>], threshold: Option<f32>) -> Cards {
+fn cards_of(cards: usize, talk_dbm0: f64, seed: u64, clips: &[Vec<f64>], mask: Mask) -> Cards {
     let mut dice = Dice::new(seed);
     let mut sums = Cards::default();
     let attacker = Attacker::new();
@@ -284,7 +279,7 @@ fn cards_of(cards: usize, talk_dbm0: f64, seed: u64, clips: &[Vec<f64>], thresho
         }
         let mut sound = behind(Behind::Talk(talk_dbm0), at + AFTER, clips, &mut dice);
         presses.iter().for_each(|(at, press)| press.add(&mut dice, &mut sound, *at));
-        let heard = Heard::new(&sound, &mut dice, threshold);
+        let heard = Heard::new(&sound, &mut dice, mask);
         for (digit, (at, press)) in presses.iter().enumerate() {
             let sum = if digit == 0 { &mut sums.first } else { &mut sums.rest };
             heard.judge(press, *at, &attacker, sum);
@@ -304,10 +299,10 @@ struct Heard {
 }
 
 impl Heard {
-    fn new(sound: &[f64], dice: &mut Dice, threshold: Option<f32>) -> Self {
+    fn new(sound: &[f64], dice: &mut Dice, mask: Mask) -> Self {
         let codec = *dice.of(&[Codec::Pcmu, Codec::Pcma]);
         let samples = coded(&level::samples(sound), codec);
-        let (mut caller, mut natural) = (Sound::new(), natural(threshold));
+        let (mut caller, mut natural) = (Sound::new(), mask.natural());
         let mut heard = Self { samples: Vec::with_capacity(samples.len()), passed: Vec::new() };
         for packet in samples.chunks_exact(160) {
             caller.hear(packet, |caller| {
@@ -319,8 +314,8 @@ impl Heard {
             }
         }
         // What comes out first is what was held before the first sample.
-        heard.samples.drain(..HOLD);
-        heard.passed.drain(..HOLD / GRAIN);
+        heard.samples.drain(..mask.hold.samples());
+        heard.passed.drain(..mask.hold.samples() / GRAIN);
         heard
     }
 

@@ -16,6 +16,7 @@
 //! | `keys` | presses of keys as sound |
 //! | `speech` | speakers: Debian's prompts, espeak-ng, flite |
 //! | `level` | levels in dBm0 |
+//! | `mask` | which natural mask is tried |
 //! | `noise` | quiet, office, street |
 //! | `agent` | how much of an agent's voice is stripped as key tones |
 //! | `witness` | what the second pair of ears hears |
@@ -39,6 +40,7 @@ mod keys;
 mod leaks;
 mod level;
 mod line;
+mod mask;
 mod noise;
 mod speech;
 mod talkoff;
@@ -89,8 +91,8 @@ enum Trial {
     },
     /// Teaches the gate and writes its weights.
     Train {
-        /// The file to write.
-        #[arg(long, default_value = "cde/media/src/gate/weights.rs")]
+        /// The folder to write to.
+        #[arg(long, default_value = "cde/media/src/gate")]
         to: PathBuf,
         /// Leaves one teacher out, to see how the gate fares with a voice that it does not know.
         #[arg(long)]

@@ -2,13 +2,14 @@
 //!
 //! Sounds that need no mask: what teachers say, at four pitches and at levels from -34 to -9 dBm0, half of it through the
 //! band of an analog line, and noise. Sounds that need one: keys of 40 to 120 ms in quiet, in noise and under speech, from
-//! the first decision whose long window they fill to the last one before they end. Decisions in between teach nothing.
+//! the first decision at which as much of them has come as is held to the last one before they end. Decisions in between teach nothing.
 
 mod net;
 mod sounds;
 mod write;
 
 use crate::voices;
+use media::Hold;
 use net::{Linear, Net, Standard};
 use sounds::Lesson;
 use std::path::Path;
@@ -17,15 +18,22 @@ use std::path::Path;
 const SEED: u64 = 20_261_125;
 const EPOCHS: usize = 18;
 
-/// Teaches, and writes the weights to `to`; with a speaker left out it only says how it fares with that one.
+/// Teaches for each hold, and writes the weights into the folder `to`.
 pub(crate) fn run(to: &Path, without: Option<&str>) -> anyhow::Result<()> {
     let teachers: Vec<_> =
         voices::teachers().into_iter().filter(|speaker| Some(speaker.name.as_str()) != without).collect();
     let names: Vec<&str> = teachers.iter().map(|speaker| speaker.name.as_str()).collect();
     println!("teachers: {}", names.join(", "));
     let clips = voices::continuous(&teachers)?;
-    let lesson = Lesson::new(&clips, SEED);
-    println!("{} decisions without a key, {} with one", lesson.clean.len(), lesson.keyed.len());
+    for (hold, file) in [(Hold::Ms20, "weights.rs"), (Hold::Ms12, "weights12.rs")] {
+        teach(hold, &clips, &names, &to.join(file))?;
+    }
+    Ok(())
+}
+
+fn teach(hold: Hold, clips: &[Vec<f64>], names: &[&str], to: &Path) -> anyhow::Result<()> {
+    let lesson = Lesson::new(clips, hold, SEED);
+    println!("{hold:?}: {} decisions without a key, {} with one", lesson.clean.len(), lesson.keyed.len());
     let standard = Standard::new(&lesson.clean, &lesson.keyed);
     let net = Net::train(&lesson, &standard, EPOCHS, SEED);
     let sieve = Linear::train(&lesson, &standard, SEED);
@@ -43,5 +51,5 @@ pub(crate) fn run(to: &Path, without: Option<&str>) -> anyhow::Result<()> {
             share(&lesson.keyed)
         );
     }
-    write::weights(to, &net, &sieve, bias, SEED, &names)
+    write::weights(to, hold, &net, &sieve, bias, SEED, names)
 }

@@ -5,11 +5,10 @@
 
 use crate::level;
 use crate::line::coded;
+use crate::mask::Mask;
 use crate::speech::Speaker;
 use crate::voices;
 use anyhow::Context;
-use media::gate::Gate;
-use media::natural::{HOLD, Natural};
 use media::sound::Sound;
 use media::{Codec, wav};
 use std::path::{Path, PathBuf};
@@ -25,9 +24,8 @@ pub(crate) struct Options {
     /// Where the pairs of WAV files go.
     #[arg(long)]
     wav: Option<PathBuf>,
-    /// Another threshold than the published one.
-    #[arg(long)]
-    threshold: Option<f32>,
+    #[command(flatten)]
+    mask: Mask,
     /// Only the voice on which the threshold is chosen.
     #[arg(long)]
     tuner: bool,
@@ -49,7 +47,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             good &= one(speaker, group, options)?;
         }
     }
-    anyhow::ensure!(good || options.threshold.is_some(), "more of a voice is masked than {} %", 100.0 * MASKED_MAX);
+    anyhow::ensure!(
+        good || options.mask.threshold.is_some(),
+        "more of a voice is masked than {} %",
+        100.0 * MASKED_MAX
+    );
     Ok(())
 }
 
@@ -57,13 +59,13 @@ fn one(speaker: &Speaker, group: &str, options: &Options) -> anyhow::Result<bool
     let speech = voices::continuous(std::slice::from_ref(speaker))?.concat();
     let mut good = true;
     for dbm0 in [-30.0, -20.0, -14.0] {
-        let heard = Heard::new(&speech, dbm0, options.threshold);
+        let heard = Heard::new(&speech, dbm0, options.mask);
         let masked = heard.touched as f64 / heard.packets as f64;
         println!("{:<28} {dbm0:>6} {:>9} {:>10.3} {:>8}", speaker.name, heard.packets, 100.0 * masked, heard.latches);
         good &= masked <= MASKED_MAX;
     }
     if let Some(folder) = &options.wav {
-        pairs(folder, group, speaker, &speech, options.threshold)?;
+        pairs(folder, group, speaker, &speech, options.mask)?;
     }
     Ok(good)
 }
@@ -77,11 +79,11 @@ struct Heard {
 }
 
 impl Heard {
-    fn new(speech: &[f64], dbm0: f64, threshold: Option<f32>) -> Self {
+    fn new(speech: &[f64], dbm0: f64, mask: Mask) -> Self {
         let mut speech = speech.to_vec();
         level::set_active(&mut speech, dbm0);
         let reference = coded(&level::samples(&speech), Codec::Pcmu);
-        let mut natural = Natural::new(threshold.map_or_else(Gate::new, Gate::with_threshold));
+        let mut natural = mask.natural();
         let mut sound = Sound::new();
         let mut heard = Self { reference, masked: Vec::new(), packets: 0, touched: 0, latches: 0 };
         let mut latches = 0;
@@ -96,17 +98,17 @@ impl Heard {
             }
         }
         heard.latches = latches;
-        heard.masked.drain(..HOLD.min(heard.masked.len()));
+        heard.masked.drain(..mask.hold.samples().min(heard.masked.len()));
         heard
     }
 }
 
-fn pairs(folder: &Path, group: &str, speaker: &Speaker, speech: &[f64], threshold: Option<f32>) -> anyhow::Result<()> {
+fn pairs(folder: &Path, group: &str, speaker: &Speaker, speech: &[f64], mask: Mask) -> anyhow::Result<()> {
     let clip = CLIP_SECONDS * level::RATE;
     let apart = speech.len().saturating_sub(clip) / CLIPS;
     for n in 0..CLIPS {
         let Some(part) = speech.get(n * apart..n * apart + clip).filter(|_| apart > 0) else { continue };
-        let heard = Heard::new(part, -20.0, threshold);
+        let heard = Heard::new(part, -20.0, mask);
         let name = format!("{group}-{}-{n:02}", speaker.name.replace(' ', "_"));
         for (kind, samples) in [("sent", &heard.reference), ("heard", &heard.masked)] {
             std::fs::write(folder.join(format!("{name}.{kind}.wav")), wav::file(1, samples))?;

@@ -9,6 +9,7 @@ use crate::run::{Steps, Tool};
 /// Keys of CI, and of a whole soak.
 const KEYS_OF_CI: &str = "5000";
 const KEYS: &str = "100000";
+const KEYS_AT_12_MS: &str = "20000";
 /// What the mean score of ITU-T P.862 must reach.
 const VOICE_MIN: &str = "4.2";
 /// Pairs of WAV files, and a Python of our own for PyPI's `pesq`.
@@ -24,6 +25,9 @@ pub(crate) fn leaks_of_ci(root: &Path) -> Result<()> {
 pub(crate) fn run(root: &Path) -> Result<()> {
     let mut steps = Steps::default();
     steps.step("leaks: 100,000 keys", || trials(root).args(["leaks", "--keys", KEYS]).run())?;
+    steps.step("leaks with a hold of 12 ms: 20,000 keys", || {
+        trials(root).args(["leaks", "--hold", "12", "--keys", KEYS_AT_12_MS]).run()
+    })?;
     steps.step("voice: how much is masked", || trials(root).args(["voice", "--wav", PAIRS]).run())?;
     steps.step("voice: ITU-T P.862", || score(root))?;
     steps.step("witness", || trials(root).args(["witness"]).run())?;
@@ -38,7 +42,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 pub(crate) fn train_gate(root: &Path) -> Result<()> {
     trials(root).args(["train"]).run()?;
     println!(
-        "the checksum in cde/media/src/gate/weights.rs tells whether anything has changed; then run `cargo xtask soak`"
+        "the checksums in cde/media/src/gate/weights*.rs tell whether anything has changed; then run `cargo xtask soak`"
     );
     Ok(())
 }

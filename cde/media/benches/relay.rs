@@ -139,7 +139,7 @@ fn media_sample(value: f64) -> i16 {
 fn run(policy: Option<Policy>, agent: Codec, sound: &[Vec<u8>]) -> u128 {
     let start = Instant::now();
     let mut now = start;
-    let mut session = Session::new(now, Config { seed: [1; 32], record: false });
+    let mut session = Session::new(now, Config { seed: [1; 32], record: false, hold: media::Hold::default() });
     for (side, codec, port) in [(Side::Caller, Codec::Pcmu, 4000), (Side::Agent, agent, 5000)] {
         let address = ([192, 0, 2, 1], port).into();
         let remote = Remote { telephone_event: Some(101), ..Remote::g711(address, codec) };

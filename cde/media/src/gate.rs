@@ -9,17 +9,50 @@
 pub mod features;
 mod net;
 mod weights;
+mod weights12;
 
+use crate::natural::Hold;
 use crate::sound::Sound;
 use crate::stages::{Stage, works};
-use features::{Ears, HOP, Heard};
-use net::{NET, SIEVE};
+use features::{Ears, HOP, Heard, Pair};
+use net::{Net, Sieve};
 
 /// Samples in a second.
 const SECOND: u32 = 8000;
 
-/// Scores are log-odds. From this one on a sound is suspicious.
-const SUSPICIOUS: f32 = 1.75;
+/// What depends on how long the sound is held.
+struct Setting {
+    net: &'static Net,
+    sieve: &'static Sieve,
+    /// Scores are log-odds. From this one on a sound is suspicious.
+    suspicious: f32,
+    /// In quiet windows false alarms are rare, so they are suspected more freely: by so much, from this level down, in 6 dB.
+    quiet_more: f32,
+    quiet_knee_dbm0: f32,
+    /// What two tones must hold of the sound for the hard rule, and of which window: the one that a key fills in time.
+    hard_held: f32,
+    hard_window: fn(&Heard<'_>) -> Pair,
+}
+
+static OF_20_MS: Setting = Setting {
+    net: &weights::NET,
+    sieve: &weights::SIEVE,
+    suspicious: 1.75,
+    quiet_more: 3.5,
+    quiet_knee_dbm0: -17.0,
+    hard_held: 0.65,
+    hard_window: |heard| heard.long(),
+};
+static OF_12_MS: Setting = Setting {
+    net: &weights12::NET,
+    sieve: &weights12::SIEVE,
+    suspicious: 1.6,
+    quiet_more: 4.0,
+    quiet_knee_dbm0: -18.0,
+    hard_held: 0.82,
+    hard_window: |heard| heard.short(),
+};
+
 /// So much less is enough right after a suspicion, and for a while after a burst of keys.
 const STICK: f32 = 3.0;
 const HOT_LESS: f32 = 2.0;
@@ -35,12 +68,8 @@ const NO_SCORE: f32 = -20.0;
 const SCORE_FLOOR: f32 = -4.0;
 /// A proved key hangs so long.
 const KEY_HANG: u32 = 3 * SECOND;
-/// In quiet windows false alarms are rare, so they are suspected more freely: by so much, from this level down, in 6 dB.
-const QUIET_MORE: f32 = 3.5;
-const QUIET_KNEE_DBM0: f32 = -17.0;
 const QUIET_RANGE_DB: f32 = 6.0;
-/// The hard rule: what two tones must hold of the sound, how unequal they may be, and how loud it must be.
-const HARD_HELD: f32 = 0.65;
+/// The hard rule: how unequal two tones may be, and how loud they must be.
 const HARD_UNEQUAL: f32 = 25.1;
 const HARD_DBM0: f32 = -46.0;
 
@@ -55,6 +84,7 @@ pub struct Verdict {
 
 /// Listens to one caller.
 pub struct Gate {
+    setting: &'static Setting,
     ears: Ears,
     /// Of the last hops, newest last.
     scores: [f32; 3],
@@ -66,19 +96,24 @@ pub struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self::new()
+        Self::new(Hold::default())
     }
 }
 
 impl Gate {
     /// One that has heard nothing.
-    pub fn new() -> Self {
-        Self::with_threshold(SUSPICIOUS)
+    pub fn new(hold: Hold) -> Self {
+        let setting = match hold {
+            Hold::Ms20 => &OF_20_MS,
+            Hold::Ms12 => &OF_12_MS,
+        };
+        let (scores, threshold) = ([NO_SCORE; 3], setting.suspicious);
+        Self { setting, ears: Ears::new(), scores, was_suspicious: false, hot: 0, threshold }
     }
 
-    /// One of another threshold, to see what it would do.
-    pub fn with_threshold(threshold: f32) -> Self {
-        Self { ears: Ears::new(), scores: [NO_SCORE; 3], was_suspicious: false, hot: 0, threshold }
+    /// The same with another threshold, to see what it would do.
+    pub fn with_threshold(self, threshold: f32) -> Self {
+        Self { threshold, ..self }
     }
 
     /// Forgets what was heard; a burst of keys is remembered.
@@ -97,8 +132,8 @@ impl Gate {
     pub fn hear(&mut self, sound: &Sound) -> Verdict {
         let heard = self.ears.hear(sound);
         self.hot = self.hot.saturating_sub(u32::try_from(HOP).unwrap_or_default());
-        let hard = works(Stage::Rule) && is_hard(&heard);
-        let score = score(&heard);
+        let hard = works(Stage::Rule) && self.setting.is_hard(&heard);
+        let score = self.setting.score(&heard);
         let [_, middle, newest] = self.scores;
         self.scores = [middle, newest, score];
         let suspicious = works(Stage::Gate) && (hard || score > self.limit());
@@ -126,24 +161,25 @@ impl Gate {
     }
 }
 
-/// Two steady tones and nothing else, whatever the net says.
-fn is_hard(heard: &Heard<'_>) -> bool {
-    let (low, high, energy) = heard.strongest();
-    low + high > HARD_HELD * energy
-        && low < HARD_UNEQUAL * high
-        && high < HARD_UNEQUAL * low
-        && heard.dbm0() > HARD_DBM0
-}
+impl Setting {
+    /// Two steady tones and nothing else, whatever the net says.
+    fn is_hard(&self, heard: &Heard<'_>) -> bool {
+        let pair = (self.hard_window)(heard);
+        pair.low + pair.high > self.hard_held * pair.energy
+            && pair.low < HARD_UNEQUAL * pair.high
+            && pair.high < HARD_UNEQUAL * pair.low
+            && pair.dbm0 > HARD_DBM0
+    }
 
-fn score(heard: &Heard<'_>) -> f32 {
-    let Some(mut features) = heard.features.filter(|features| works(Stage::Net) && SIEVE.lets_through(features)) else {
-        return NO_SCORE;
-    };
-    heard.bands(&mut features);
-    let quiet = ((QUIET_KNEE_DBM0 - heard.dbm0()) / QUIET_RANGE_DB).clamp(0.0, 1.0);
-    let score = NET.score(&features) + QUIET_MORE * quiet;
-    // What is no number must not pass for a quiet sound.
-    if score.is_nan() { f32::INFINITY } else { score }
+    fn score(&self, heard: &Heard<'_>) -> f32 {
+        let heard_out = |features: &_| works(Stage::Net) && self.sieve.lets_through(features);
+        let Some(mut features) = heard.features.filter(heard_out) else { return NO_SCORE };
+        heard.bands(&mut features);
+        let quiet = ((self.quiet_knee_dbm0 - heard.long().dbm0) / QUIET_RANGE_DB).clamp(0.0, 1.0);
+        let score = self.net.score(&features) + self.quiet_more * quiet;
+        // What is no number must not pass for a quiet sound.
+        if score.is_nan() { f32::INFINITY } else { score }
+    }
 }
 
 #[cfg(test)]
@@ -153,8 +189,8 @@ mod tests {
     use std::f32::consts::TAU;
 
     /// Which hops are suspicious.
-    fn suspected(samples: &[i16]) -> Vec<bool> {
-        let (mut gate, mut sound) = (Gate::new(), Sound::new());
+    fn suspected(hold: Hold, samples: &[i16]) -> Vec<bool> {
+        let (mut gate, mut sound) = (Gate::new(hold), Sound::new());
         let mut suspicious = |hop: &[i16; HOP]| {
             sound.hear(hop, |_| ());
             gate.hear(&sound).suspicious
@@ -162,16 +198,21 @@ mod tests {
         samples.as_chunks::<HOP>().0.iter().map(&mut suspicious).collect()
     }
 
-    /// From the first decision whose long window it fills to the last one before it ends.
+    /// From the first decision at which as much of it has come as is held, to the last one before it ends.
     #[test]
-    fn every_key_is_suspected_as_soon_as_it_fills_a_window() {
+    fn every_key_is_suspected_while_its_first_sample_is_held() {
+        every_key_is_suspected(Hold::Ms20);
+        every_key_is_suspected(Hold::Ms12);
+    }
+
+    fn every_key_is_suspected(hold: Hold) {
         for (key, lead) in b"0123456789*#".iter().flat_map(|key| [0, 7, 40, 79].map(|lead| (*key, lead))) {
             for detune in [0.985, 1.0, 1.015] {
                 for (level_dbm0, twist_db, duration_ms) in [(-6.0, 0.0, 40), (-20.0, 4.0, 60), (-28.0, -8.0, 100)] {
                     let shape = Shape { level_dbm0, twist_db, detune, duration_ms };
                     let sound = [vec![0; 800 + lead], tone(key, shape).unwrap()].concat();
-                    let (first, last) = ((800 + lead + 160).div_ceil(HOP) - 1, sound.len() / HOP);
-                    let suspected = suspected(&sound);
+                    let (first, last) = ((800 + lead + hold.samples()).div_ceil(HOP) - 1, sound.len() / HOP);
+                    let suspected = suspected(hold, &sound);
                     assert!(suspected[first..last].iter().all(|hop| *hop), "{} {lead} {shape:?}", char::from(key));
                     assert!(suspected[..10].iter().all(|hop| !hop));
                 }
@@ -181,6 +222,11 @@ mod tests {
 
     #[test]
     fn silence_noise_and_single_tones_are_not_suspected() {
+        nothing_is_suspected(Hold::Ms20);
+        nothing_is_suspected(Hold::Ms12);
+    }
+
+    fn nothing_is_suspected(hold: Hold) {
         let mut seed = 1u32;
         let mut noise = || {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -191,11 +237,11 @@ mod tests {
             (0..8000u16).map(move |n| crate::number::sample(8000.0 * (TAU * hertz * f32::from(n) / 8000.0).sin()))
         };
         for hertz in [425.0, 520.0, 941.0, 1100.0, 1209.0, 2100.0] {
-            let count = suspected(&sine(hertz).collect::<Vec<i16>>()).into_iter().filter(|hop| *hop).count();
+            let count = suspected(hold, &sine(hertz).collect::<Vec<i16>>()).into_iter().filter(|hop| *hop).count();
             assert_eq!(count, 0, "{hertz} Hz");
         }
         for sound in [vec![0; 8000], noise] {
-            assert!(suspected(&sound).iter().all(|hop| !hop));
+            assert!(suspected(hold, &sound).iter().all(|hop| !hop));
         }
     }
 }

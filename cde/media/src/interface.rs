@@ -1,6 +1,7 @@
 //! What goes in and out of a session. Nothing that may hold a key has `Debug`.
 
 use crate::FRAME_SAMPLES;
+use crate::natural::Hold;
 use crate::rtcp::Compound;
 use crate::rtp::Packet;
 use crate::srtp::Keys;
@@ -29,7 +30,7 @@ pub enum Codec {
 /// How a line is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// The caller is heard, 20 ms late, but for keys and what may be one.
+    /// The caller is heard, 20 or 12 ms late, but for keys and what may be one.
     Natural,
     /// Nothing of the caller is heard.
     Strict,
@@ -141,6 +142,8 @@ pub struct Config {
     pub seed: [u8; 32],
     /// Give [`Output::Recorded`] frames.
     pub record: bool,
+    /// How long the caller is held under [`Policy::Natural`].
+    pub hold: Hold,
 }
 
 /// What the call tells its media.

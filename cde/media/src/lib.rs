@@ -85,6 +85,7 @@ pub use interface::{
     Codec, Command, Config, Event, EventClock, LegStats, Output, PeerReport, Policy, RecordFrame, Remote, Side, Stats,
     Witnessed,
 };
+pub use natural::Hold;
 pub use rtp::Packet;
 pub use session::Session;
 

@@ -8,7 +8,7 @@ use crate::FRAME_SAMPLES;
 use crate::agenttones::AgentTones;
 use crate::beeps::Beeps;
 use crate::interface::{Policy, Witnessed};
-use crate::natural::{Frame, GRAIN, Natural};
+use crate::natural::{Frame, GRAIN, Hold, Natural};
 use crate::number::ahead;
 use crate::quiet::Quiet;
 use crate::sound::Sound;
@@ -93,8 +93,8 @@ pub(crate) enum Gap {
 
 impl Mask {
     /// `last` is the sample with which the sound broke off that the agent heard before.
-    pub(crate) fn new(now: Instant, policy: Policy, last: i16, before: Witnessed) -> Self {
-        let mut natural = Natural::default();
+    pub(crate) fn new(now: Instant, policy: Policy, hold: Hold, last: i16, before: Witnessed) -> Self {
+        let mut natural = Natural::new(hold);
         natural.goes_on_from(last);
         Self {
             since: now,

@@ -1,4 +1,4 @@
-//! The `natural` mask: the caller's voice goes through, 20 ms late, and what may be a key does not.
+//! The `natural` mask: the caller's voice goes through, 20 or 12 ms late, and what may be a key does not.
 //!
 //! Samples are held until the [`gate`](crate::gate) has judged everything that a key could have begun in. Masked ones are
 //! replaced by what `conceal` makes of sound that was sent before: nothing of them is used, so what the
@@ -11,19 +11,40 @@ use crate::gate::{Gate, Verdict};
 use crate::sound::{KEPT, Sound};
 use crate::stages::{Stage, works};
 
-/// Samples that are held: 20 ms.
-pub const HOLD: usize = 160;
 /// Sound is masked in pieces of so many samples.
 pub const GRAIN: usize = 16;
-/// What is held when a frame is due. It is still there to be read.
-const DUE: usize = HOLD + FRAME_SAMPLES;
-const _: () = assert!(DUE <= KEPT);
+const _: () = assert!(Hold::Ms20.samples() + FRAME_SAMPLES <= KEPT);
 /// After a gap nothing passes until a long window has been filled anew.
 const AFTER_GAP: u32 = 160;
 const HOP_LENGTH: u32 = 80;
 
 /// Every grain of a frame.
 const ALL: u16 = (1 << (FRAME_SAMPLES / GRAIN)) - 1;
+
+/// How long the caller's sound is held, and so how much later the agent hears it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// 20 ms: a packet.
+    #[default]
+    Ms20,
+    /// 12 ms. Under loud speech a little more of a first digit may pass.
+    Ms12,
+}
+
+impl Hold {
+    /// In samples.
+    pub const fn samples(self) -> usize {
+        match self {
+            Self::Ms20 => 160,
+            Self::Ms12 => 96,
+        }
+    }
+
+    /// What is held when a frame is due. It is still there to be read.
+    const fn due(self) -> usize {
+        self.samples() + FRAME_SAMPLES
+    }
+}
 
 /// 20 ms for the agent.
 pub struct Frame {
@@ -44,6 +65,7 @@ impl Frame {
 
 /// One caller's voice on its way to the agent.
 pub struct Natural {
+    hold: Hold,
     gate: Gate,
     conceal: Conceal,
     /// So many of the newest samples of the caller's sound have not been sent.
@@ -60,14 +82,20 @@ pub struct Natural {
 
 impl Default for Natural {
     fn default() -> Self {
-        Self::new(Gate::new())
+        Self::new(Hold::default())
     }
 }
 
 impl Natural {
     /// Nothing has been heard and nothing sent: the first samples to come out are masked ones.
-    pub fn new(gate: Gate) -> Self {
-        let mut natural = Self { gate, conceal: Conceal::new(), held: 0, masked: 0, hang: 0, half: false, fresh: true };
+    pub fn new(hold: Hold) -> Self {
+        Self::with_gate(hold, Gate::new(hold))
+    }
+
+    /// One with another gate, to see what it would do.
+    pub fn with_gate(hold: Hold, gate: Gate) -> Self {
+        let mut natural =
+            Self { hold, gate, conceal: Conceal::new(), held: 0, masked: 0, hang: 0, half: false, fresh: true };
         natural.begin();
         natural
     }
@@ -113,7 +141,7 @@ impl Natural {
     pub fn frame(&mut self, sound: &Sound) -> Option<Frame> {
         let masked = self.oldest()?;
         let mut samples = [0; FRAME_SAMPLES];
-        sound.read(DUE, &mut samples);
+        sound.read(self.hold.due(), &mut samples);
         let (mut passed, mut crossed) = (0, 0);
         for (place, grain) in samples.as_chunks_mut::<GRAIN>().0.iter_mut().enumerate() {
             if masked >> place & 1 == 1 && works(Stage::Concealment) {
@@ -135,7 +163,7 @@ impl Natural {
 
     /// Nothing of what was heard so far passes; what is masked for a known key stays so.
     pub fn begin(&mut self) {
-        self.held = HOLD;
+        self.held = self.hold.samples();
         self.start_anew();
     }
 
@@ -186,7 +214,7 @@ impl Natural {
 
     /// Holds a hop more. A frame that nobody took in time is lost.
     fn hold(&mut self, masked: bool) {
-        if self.held >= DUE {
+        if self.held >= self.hold.due() {
             self.oldest();
         }
         let masked = masked || self.hang > 0;
@@ -202,7 +230,7 @@ impl Natural {
 
     /// Lets go of the frame that is due; which of its grains are masked?
     fn oldest(&mut self) -> Option<u64> {
-        self.held = self.held.checked_sub(FRAME_SAMPLES).filter(|held| *held >= HOLD)?;
+        self.held = self.held.checked_sub(FRAME_SAMPLES).filter(|held| *held >= self.hold.samples())?;
         let oldest = self.masked;
         self.masked >>= FRAME_SAMPLES / GRAIN;
         Some(oldest)

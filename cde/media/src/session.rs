@@ -9,6 +9,7 @@ use crate::keys::Keys;
 use crate::leg::{Arrived, Leg, Media, Samples};
 use crate::mask::Mask;
 use crate::masking_enabled;
+use crate::natural::Hold;
 use crate::openline::OpenLine;
 use crate::outputs::Outputs;
 use crate::pairing::Pairing;
@@ -36,6 +37,7 @@ pub struct Session {
     habits: Habits,
     /// On a secured line only, so that an open one is small.
     mask: Option<Box<Mask>>,
+    hold: Hold,
     open_line: OpenLine,
     barrier: Option<Barrier>,
     recorder: Option<Recorder>,
@@ -66,6 +68,7 @@ impl Session {
             inband: InBand::new(),
             habits: Habits::default(),
             mask: None,
+            hold: config.hold,
             open_line: OpenLine::default(),
             barrier: None,
             recorder: config.record.then(Recorder::new),

@@ -35,6 +35,7 @@ mod tests {
     use crate::dtmf::{Shape, tone};
     use crate::interface::{Codec, Command, Config, Event, Output, Policy, Remote, Side, Witnessed};
     use crate::keys::tests::start;
+    use crate::natural::Hold;
     use crate::rtp::{self, Header, Packet};
     use crate::session::Session;
     use crate::tone::decode;
@@ -64,9 +65,9 @@ mod tests {
 
     impl Call {
         /// The line is masked, and these stages fail from the next packet on.
-        fn new(policy: Policy, broken: &'static [Stage]) -> Self {
+        fn new(policy: Policy, hold: Hold, broken: &'static [Stage]) -> Self {
             BROKEN.set(&[]);
-            let session = Session::new(start(), Config { seed: [0; 32], record: false });
+            let session = Session::new(start(), Config { seed: [0; 32], record: false, hold });
             let (now, proofs) = (start(), Vec::new());
             let mut call = Self { session, now, sequence: 0, heard: Vec::new(), keys: 0, leaks: 0, secured: 0, proofs };
             for (side, host) in [(Side::Caller, 1), (Side::Agent, 2)] {
@@ -132,8 +133,9 @@ mod tests {
 
     /// Every key alone and as the first one, wherever in a packet it begins, while these stages fail.
     fn each_key(policy: Policy, broken: &'static [Stage], check: impl Fn(&Call)) {
-        for (n, key) in b"123456789*0#".iter().enumerate() {
-            let mut call = Call::new(policy, broken);
+        let keys = b"123456789*0#".iter().enumerate();
+        for ((n, key), hold) in keys.flat_map(|key| [(key, Hold::Ms20), (key, Hold::Ms12)]) {
+            let mut call = Call::new(policy, hold, broken);
             call.key(*key, n * 13);
             call.says(&[0; 4800]);
             assert_eq!(call.keys, 1, "the call has the key");
@@ -199,7 +201,7 @@ mod tests {
     #[test]
     fn what_the_witness_has_not_heard_proves_nothing() {
         for policy in [Policy::Natural, Policy::Strict] {
-            let mut call = Call::new(policy, &[Stage::Witness]);
+            let mut call = Call::new(policy, Hold::default(), &[Stage::Witness]);
             let before = call.session.stats().witnessed.frames;
             call.says(&[0; 16_000]);
             call.command(Command::Secure { policy });

@@ -51,13 +51,16 @@ pub struct Media {
     pub steering: Steering,
     /// How lines are masked but for the security code, which is always masked strictly.
     pub masking: Masking,
+    /// How much later the agent hears the caller while a line is masked naturally.
+    #[serde(rename = "hold_ms", deserialize_with = "hold")]
+    pub hold: media::Hold,
 }
 
 /// `masking` of `[media]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Masking {
-    /// The agent hears the caller's voice, 20 ms late and without keys.
+    /// The agent hears the caller's voice, late by the hold and without keys.
     #[default]
     Natural,
     /// The agent hears nothing of the caller while the line is secured.
@@ -85,6 +88,7 @@ impl Default for Media {
             threads: 0,
             steering: Steering::default(),
             masking: Masking::default(),
+            hold: media::Hold::default(),
         }
     }
 }
@@ -256,6 +260,14 @@ impl Config {
     }
 }
 
+fn hold<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<media::Hold, D::Error> {
+    match u8::deserialize(deserializer)? {
+        20 => Ok(media::Hold::Ms20),
+        12 => Ok(media::Hold::Ms12),
+        _ => Err(serde::de::Error::custom("expected 20 or 12")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,6 +286,14 @@ mod tests {
     fn unknown_keys_are_refused_with_their_line() {
         let message = problem("[sip]\nlisten = \"127.0.0.1:5060\"\nlissten = 1\n");
         assert!(message.contains("line 3") && message.contains("lissten"), "{message}");
+    }
+
+    #[test]
+    fn the_voice_is_held_for_twenty_or_twelve_milliseconds() {
+        let hold = |text: &str| Config::parse(text, Path::new("cde.toml")).map(|config| config.media.hold);
+        assert_eq!(hold("").ok(), Some(media::Hold::Ms20));
+        assert_eq!(hold("[media]\nhold_ms = 12").ok(), Some(media::Hold::Ms12));
+        assert!(problem("[media]\nhold_ms = 15").contains("expected 20 or 12"));
     }
 
     #[test]

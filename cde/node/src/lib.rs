@@ -129,7 +129,7 @@ pub async fn run(
     let record = recorder.records();
     udp::raise_open_files().map_err(io("limit of open files"))?;
     let trouble = sockets.trouble.clone();
-    let (media, reports) = MediaPlane::start(sockets, &recorder).map_err(io("media threads"))?;
+    let (media, reports) = MediaPlane::start(sockets, config.media.hold, &recorder).map_err(io("media threads"))?;
     let transports = Transports::bind(&config, &places.folder).await?;
     let locals = transports.locals().to_vec();
     let (asks, asked) = mpsc::channel(256);

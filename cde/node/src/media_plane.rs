@@ -47,7 +47,11 @@ pub(crate) struct MediaPlane {
 
 impl MediaPlane {
     /// Starts the threads.
-    pub(crate) fn start(sockets: MediaSockets, recorder: &Recorder) -> std::io::Result<(Self, mpsc::Receiver<Report>)> {
+    pub(crate) fn start(
+        sockets: MediaSockets,
+        hold: media::Hold,
+        recorder: &Recorder,
+    ) -> std::io::Result<(Self, mpsc::Receiver<Report>)> {
         sockets.tell();
         let mut lanes = sockets.lanes.into_iter();
         let (reports, incoming) = mpsc::channel(REPORTS_MAX);
@@ -55,7 +59,7 @@ impl MediaPlane {
         for number in 0..sockets.threads.max(1) {
             let (sockets, waker) = Sockets::new(lanes.next())?;
             let (sender, orders) = sync_channel(ORDERS_MAX);
-            let worker = worker::Worker::new(sockets, orders, reports.clone(), recorder.clone());
+            let worker = worker::Worker::new(sockets, orders, reports.clone(), recorder.clone(), hold);
             thread::Builder::new().name(format!("media-{number}")).spawn(move || worker.run())?;
             workers.push((sender, waker));
         }
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn a_call_has_nothing_of_the_one_whose_place_it_takes() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), &recorder).unwrap();
+        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
         open(&plane, &mut reports, 1, 30_500);
         open(&plane, &mut reports, 2, 30_504);
         order(&plane, 1, MediaOrder::Command(Command::Secure { policy: media::Policy::Strict }));
@@ -147,7 +151,7 @@ mod tests {
     #[test]
     fn rtcp_goes_from_port_to_port_as_was_agreed_and_says_in_the_end_that_it_is_over() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), &recorder).unwrap();
+        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
         open(&plane, &mut reports, 1, 30_540);
         let sockets = [30_550, 30_551, 30_552, 30_553].map(|port| UdpSocket::bind(local(port)).unwrap());
         let [caller, caller_rtcp, agent, agent_rtcp] = &sockets;
@@ -167,7 +171,7 @@ mod tests {
     #[test]
     fn a_port_that_is_taken_leaves_none_of_the_call_open() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), &recorder).unwrap();
+        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
         let taken = UdpSocket::bind(local(30_563)).unwrap();
         let ports = || MediaOrder::Open { caller: local(30_560), agent: local(30_562), record: false };
         order(&plane, 1, ports());
@@ -180,7 +184,7 @@ mod tests {
     #[test]
     fn a_report_that_finds_its_queue_full_is_kept() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), &recorder).unwrap();
+        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
         open(&plane, &mut reports, 1, 30_520);
         for _ in 0..REPORTS_MAX + 100 {
             // On an open line this is answered at once. The thread's queue of orders may be full for a moment.

@@ -96,7 +96,7 @@ impl Stream {
             sends: true,
             receives: false,
         };
-        let mut session = Session::new(now, Config { seed: [0; 32], record: false });
+        let mut session = Session::new(now, Config { seed: [0; 32], record: false, hold: media::Hold::default() });
         session.handle_command(now, Command::Connect { side: Side::Caller, remote });
         // Only a masked line gives keys.
         session.handle_command(now, Command::Secure { policy: Policy::Strict });

@@ -162,7 +162,7 @@ impl World {
             return self.report_media(call, MediaReport::OpenFailed);
         }
         let media = if self.frames() {
-            let config = media::Config { seed: self.dice.seed(), record: false };
+            let config = media::Config { seed: self.dice.seed(), record: false, hold: media::Hold::default() };
             Media::Real(Box::new(Session::new(self.now, config)))
         } else {
             let stall = self.dice.per_mille(stalls).then(|| {

@@ -31,9 +31,9 @@ impl Report {
     pub(super) fn begin(configured: Option<&Media>) -> anyhow::Result<Self> {
         let media = configured.map(|media| {
             // Its phones are at `address`: the other family is not tested.
-            let Media { address, address_v6: _, first_port, last_port, threads, steering, masking: _ } = media;
+            let Media { address, address_v6: _, first_port, last_port, threads, steering, masking: _, hold } = media;
             json!({"address": address, "first_port": first_port, "last_port": last_port, "threads": threads,
-                "steering": format!("{steering:?}").to_lowercase()})
+                "steering": format!("{steering:?}").to_lowercase(), "hold_ms": hold.samples() / 8})
         });
         let members = [
             ("kind", json!(KIND)),

@@ -6,9 +6,9 @@ use crate::level;
 use crate::line::{coded, pitched, telephone_band};
 use crate::noise::{Place, low_pass};
 use crate::voices::Talk;
-use media::Codec;
 use media::gate::features::{Ears, Features, HOP};
 use media::sound::Sound;
+use media::{Codec, Hold};
 
 const PITCHES: [f64; 4] = [0.72, 0.82, 1.0, 1.12];
 /// Hours of noise, and how many keys in each kind of sound.
@@ -19,19 +19,18 @@ const KEYS_IN_NOISE: usize = 12_000;
 const KEYS_UNDER_SPEECH: usize = 42_000;
 /// Keys a call, so that a call has one level of speech.
 const KEYS_A_CALL: usize = 50;
-/// Samples of the window that a key must fill.
-const WINDOW: usize = 160;
 
 /// Decisions, by whether a key was there.
 pub(crate) struct Lesson {
+    hold: Hold,
     pub(crate) clean: Vec<Features>,
     pub(crate) keyed: Vec<Features>,
 }
 
 impl Lesson {
-    pub(crate) fn new(clips: &[Vec<f64>], seed: u64) -> Self {
+    pub(crate) fn new(clips: &[Vec<f64>], hold: Hold, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let mut lesson = Self { clean: Vec::new(), keyed: Vec::new() };
+        let mut lesson = Self { hold, clean: Vec::new(), keyed: Vec::new() };
         for pitch in PITCHES {
             lesson.talk(clips, pitch, &mut dice);
         }
@@ -109,7 +108,7 @@ impl Lesson {
             while keys_left.first().is_some_and(|(_, over)| *over < end) {
                 keys_left = &keys_left[1..];
             }
-            let keyed = keys_left.first().is_some_and(|(begun, _)| end >= begun + WINDOW);
+            let keyed = keys_left.first().is_some_and(|(begun, _)| end >= begun + self.hold.samples());
             if !keyed && !keys.is_empty() {
                 continue;
             }

@@ -1,12 +1,14 @@
 //! The weights as a file of source.
 
 use super::net::{Linear, Net};
+use media::Hold;
 use std::fmt::Write;
 use std::path::Path;
 
 /// Writes the file, with the recipe's seed and a checksum of all numbers.
 pub(crate) fn weights(
     to: &Path,
+    hold: Hold,
     net: &Net,
     sieve: &Linear,
     bias: f32,
@@ -29,6 +31,9 @@ pub(crate) fn weights(
         "//! What the gate was taught. Written by `cargo xtask train-gate` with the seed {seed}; do not edit."
     )?;
     writeln!(text, "//!")?;
+    if hold == Hold::Ms12 {
+        writeln!(text, "//! For a hold of 12 ms.\n//!")?;
+    }
     writeln!(text, "//! Teachers: {}.", teachers.join(", "))?;
     writeln!(
         text,

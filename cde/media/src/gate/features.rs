@@ -155,15 +155,23 @@ impl Heard<'_> {
         }
     }
 
-    /// The level of the long window, in dBm0.
-    pub fn dbm0(&self) -> f32 {
-        10.0 * log10(self.long.energy / (160.0 * power(0.0)))
+    /// The strongest tones of the long window.
+    pub(crate) fn long(&self) -> Pair {
+        self.long.pair()
     }
 
-    /// What the strongest low and high tone hold of the long window, and all of it.
-    pub(crate) fn strongest(&self) -> (f32, f32, f32) {
-        (self.long.low, self.long.high, self.long.energy)
+    /// The same of the short one.
+    pub(crate) fn short(&self) -> Pair {
+        self.short.pair()
     }
+}
+
+/// What the strongest low and high tone hold of a window, all of it, and its level.
+pub(crate) struct Pair {
+    pub(crate) low: f32,
+    pub(crate) high: f32,
+    pub(crate) energy: f32,
+    pub(crate) dbm0: f32,
 }
 
 /// What the long window holds, and its second half, the short one.
@@ -197,6 +205,11 @@ impl Look {
             energy: blocks.iter().map(|block| block.energy).sum::<f32>() + 4.0 * samples,
             samples,
         }
+    }
+
+    fn pair(&self) -> Pair {
+        let dbm0 = 10.0 * log10(self.energy / (self.samples * power(0.0)));
+        Pair { low: self.low, high: self.high, energy: self.energy, dbm0 }
     }
 
     fn lg(&self, value: f32) -> f32 {

@@ -2,7 +2,6 @@
 //! costs next to nothing and lets through whatever might be a tone.
 
 use super::features::{FEATURES, Features};
-pub(super) use super::weights::{NET, SIEVE};
 
 /// Neurons of the hidden layer.
 pub(super) const HIDDEN: usize = 24;
@@ -45,19 +44,24 @@ impl Sieve {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::weights::CHECKSUM;
+    use crate::gate::{weights, weights12};
 
     #[test]
     fn the_weights_are_those_that_were_taught() {
-        let net = NET.hidden.iter().flatten().chain(&NET.hidden_bias).chain(&NET.output).chain([&NET.output_bias]);
-        let bytes = net.chain(&SIEVE.weights).chain([&SIEVE.bias]).flat_map(|value| value.to_bits().to_le_bytes());
-        let sum =
-            bytes.fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        assert_eq!(sum, CHECKSUM);
+        assert_eq!(checksum(&weights::NET, &weights::SIEVE), weights::CHECKSUM);
+        assert_eq!(checksum(&weights12::NET, &weights12::SIEVE), weights12::CHECKSUM);
+    }
+
+    fn checksum(net: &Net, sieve: &Sieve) -> u64 {
+        let net = net.hidden.iter().flatten().chain(&net.hidden_bias).chain(&net.output).chain([&net.output_bias]);
+        let bytes = net.chain(&sieve.weights).chain([&sieve.bias]).flat_map(|value| value.to_bits().to_le_bytes());
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     }
 
     #[test]
     fn what_is_no_number_is_not_let_through_as_quiet() {
-        assert!(SIEVE.lets_through(&[f32::NAN; FEATURES]));
+        for sieve in [&weights::SIEVE, &weights12::SIEVE] {
+            assert!(sieve.lets_through(&[f32::NAN; FEATURES]));
+        }
     }
 }

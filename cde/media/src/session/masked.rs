@@ -21,7 +21,7 @@ impl Session {
             }
             None => {
                 self.cut();
-                self.mask = Some(Box::new(Mask::new(now, policy, self.last_heard, self.witnessed)));
+                self.mask = Some(Box::new(Mask::new(now, policy, self.hold, self.last_heard, self.witnessed)));
                 self.inband.start_anew();
                 self.open_line.start_anew();
                 self.event(Event::Masking { policy });
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_sounds_like_a_key_is_never_sent_and_mutes_the_agent_until_secured_again() {
-        let mut session = Session::new(start(), Config { seed: [0; 32], record: false });
+        let mut session = Session::new(start(), Config { seed: [0; 32], record: false, hold: crate::Hold::default() });
         let address = ([192, 0, 2, 2], 5000).into();
         let remote = Remote::g711(address, Codec::Pcmu);
         session.handle_command(start(), Command::Connect { side: Side::Agent, remote });

@@ -5,7 +5,7 @@ use card::Key;
 use media::event::EventSender;
 use media::rtp::{self, Header};
 use media::srtp::{Keys, Master, PACKET_MAX, Receiver, Sender, Suite};
-use media::{Codec, Command, Config, Event, Output, Packet, RecordFrame, Remote, Session, Side, Stats, g711};
+use media::{Codec, Command, Config, Event, Hold, Output, Packet, RecordFrame, Remote, Session, Side, Stats, g711};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -153,7 +153,11 @@ pub(crate) struct Call {
 impl Call {
     /// Both legs connected, the line open.
     pub(crate) fn new() -> Self {
-        let mut call = Self::unconnected();
+        Self::with_hold(Hold::default())
+    }
+
+    pub(crate) fn with_hold(hold: Hold) -> Self {
+        let mut call = Self::of(hold);
         call.command(Command::Connect { side: Side::Caller, remote: remote(Side::Caller) });
         call.command(Command::Connect { side: Side::Agent, remote: remote(Side::Agent) });
         call
@@ -182,10 +186,14 @@ impl Call {
         self.command(Command::ConnectProtected { side, remote: remote(side), keys });
     }
 
-    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made in another way")]
     pub(crate) fn unconnected() -> Self {
+        Self::of(Hold::default())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made in another way")]
+    fn of(hold: Hold) -> Self {
         let now = Instant::now();
-        let session = Session::new(now, Config { seed: [7; 32], record: true });
+        let session = Session::new(now, Config { seed: [7; 32], record: true, hold });
         let (caller, agent) = (Peer::new(Side::Caller), Peer::new(Side::Agent));
         Self { session, start: now, now, caller, agent, events: Vec::new(), frames: Vec::new() }
     }

@@ -19,7 +19,7 @@ fn voice(packet: u16) -> Vec<u8> {
 }
 
 fn call(now: Instant, policy: Option<Policy>) -> Session {
-    let mut session = Session::new(now, Config { seed: [3; 32], record: false });
+    let mut session = Session::new(now, Config { seed: [3; 32], record: false, hold: media::Hold::default() });
     for side in [Side::Caller, Side::Agent] {
         session.handle_command(now, Command::Connect { side, remote: remote(side) });
     }

@@ -5,7 +5,7 @@
 
 use crate::harness::{Call, Dice, Got, Told, ms, remote};
 use media::dtmf::{Shape, tone};
-use media::{Command, Policy, Remote, Side, tone::decode};
+use media::{Command, Hold, Policy, Remote, Side, tone::decode};
 use std::collections::BTreeMap;
 
 /// Ten thousand calls and their doubles for each mask: strict has five ways, natural three.
@@ -57,7 +57,7 @@ impl Seen {
 /// A call in which these digits are keyed; all else comes from the seed.
 fn play(digits: &str, way: Way, seed: u64) -> Seen {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let mut call = Call::new();
+    let mut call = Call::with_hold(if (seed / 2).is_multiple_of(2) { Hold::Ms20 } else { Hold::Ms12 });
     call.caller_says(&voice(0, 1600));
     if let Some(policy) = way.mask {
         call.command(Command::Secure { policy });

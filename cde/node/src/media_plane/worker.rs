@@ -38,6 +38,7 @@ struct State {
     reports: mpsc::Sender<Report>,
     backlog: VecDeque<Report>,
     recorder: Recorder,
+    hold: media::Hold,
 }
 
 struct Entry {
@@ -82,6 +83,7 @@ impl Worker {
         orders: Receiver<Order>,
         reports: mpsc::Sender<Report>,
         recorder: Recorder,
+        hold: media::Hold,
     ) -> Self {
         let state = State {
             places: BTreeMap::new(),
@@ -92,6 +94,7 @@ impl Worker {
             reports,
             backlog: VecDeque::new(),
             recorder,
+            hold,
         };
         Self { sockets, orders, state }
     }
@@ -151,7 +154,7 @@ impl Worker {
     ) {
         let report = match self.bind(caller, agent) {
             Ok(ports) => {
-                let session = Session::new(now, media::Config { seed, record });
+                let session = Session::new(now, media::Config { seed, record, hold: self.state.hold });
                 self.state.insert(Entry { call, session, ports, timer: None, record });
                 if record {
                     self.state.recorder.begin(call);
