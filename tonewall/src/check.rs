@@ -102,18 +102,27 @@ fn open_to_readers(trunk: &Trunk) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn of(rest: &str) -> String {
-        let text = format!("[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\n{rest}");
-        let config = node::Config::parse(&text, Path::new("cde.toml")).unwrap();
+    fn of(srtp: Srtp, transport: TrunkTransport) -> String {
+        let text = "[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\n";
+        let mut config = node::Config::parse(text, Path::new("cde.toml")).unwrap();
+        for trunk in &mut config.trunk {
+            (trunk.srtp, trunk.transport) = (srtp, transport);
+        }
         warnings(&config).join("\n")
     }
 
     #[test]
     fn keys_of_srtp_in_plain_sip_are_warned_of() {
         let keys = "the keys of srtp";
-        assert!(of("srtp = \"required\"").contains(keys) && of("srtp = \"preferred\"").contains(keys));
-        assert!(!of("").contains(keys) && of("").contains("plain RTP"));
-        let tls = of("transport = \"tls\"\nsrtp = \"required\"");
-        assert!(!tls.contains("trunk a"), "{tls}");
+        for srtp in [Srtp::Required, Srtp::Preferred] {
+            for transport in [TrunkTransport::Udp, TrunkTransport::Tcp] {
+                assert!(of(srtp, transport).contains(keys), "{srtp:?} {transport:?}");
+            }
+            assert!(!of(srtp, TrunkTransport::Tls).contains(keys), "{srtp:?}");
+        }
+        let plain = of(Srtp::Off, TrunkTransport::Udp);
+        assert!(!plain.contains(keys) && plain.contains("plain RTP"), "{plain}");
+        let protected = of(Srtp::Required, TrunkTransport::Tls);
+        assert!(!protected.contains("trunk a"), "{protected}");
     }
 }
