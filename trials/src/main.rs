@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `accuracy` | keys named by our detector, spandsp and multimon-ng, side by side |
 //! | `talkoff` | false keys in hours of speech and music |
+//! | `storm` | SIP messages that are wrong in a million ways, and whether Tonewall stands |
 //! | `capacity` | calls a core, ours and rtpengine's; no sound is judged there |
 //! | `dice` | chance from a seed |
 //! | `keys` | presses of keys as sound |
@@ -43,6 +44,7 @@ mod line;
 mod mask;
 mod noise;
 mod speech;
+mod storm;
 mod talkoff;
 mod train;
 mod voice;
@@ -110,6 +112,8 @@ enum Trial {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Sends a running Tonewall SIP messages that are wrong in a million ways.
+    Storm(storm::Options),
     /// Measures how many calls one core carries, our relay and rtpengine's: loss, delay, cost a packet, memory.
     Capacity(capacity::Arguments),
 }
@@ -124,6 +128,7 @@ fn main() -> anyhow::Result<()> {
         Trial::Leaks(options) => leaks::run(&options),
         Trial::Train { to, without } => train::run(&to, without.as_deref()),
         Trial::Witness { keys, seed } => witness::run(keys, seed),
+        Trial::Storm(options) => storm::run(&options),
         Trial::Capacity(arguments) => capacity::run(&arguments),
     }
 }

@@ -19,6 +19,7 @@ pub(crate) fn run(root: &Path, skip_test: bool) -> Result<()> {
     steps.step("lints", || clippy(root))?;
     steps.step("simulation", || simulation(root))?;
     steps.step("leaks", || soak::leaks_of_ci(root))?;
+    steps.step("spoilt messages", || soak::storm_of_ci(root))?;
     steps.step("documents", || documents(root))?;
     steps.step("supply chain", || deny(root))?;
     steps.summary();

@@ -1,4 +1,4 @@
-//! `cargo xtask soak` and `train-gate`: the long trials of the mask, and how its gate is taught.
+//! `cargo xtask soak` and `train-gate`: the long trials of the mask and of SIP, and how the mask's gate is taught.
 
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use crate::run::{Steps, Tool};
 const KEYS_OF_CI: &str = "5000";
 const KEYS: &str = "100000";
 const KEYS_AT_12_MS: &str = "20000";
+const MUTANTS_OF_CI: &str = "100000";
 /// What the mean score of ITU-T P.862 must reach.
 const VOICE_MIN: &str = "4.2";
 /// Pairs of WAV files, and a Python of our own for PyPI's `pesq`.
@@ -19,6 +20,12 @@ const PYTHON: &str = "target/trials/python";
 /// The part of the leak soak that runs with each change.
 pub(crate) fn leaks_of_ci(root: &Path) -> Result<()> {
     trials(root).args(["leaks", "--keys", KEYS_OF_CI]).run()
+}
+
+/// Spoilt messages for the program that the tests were run with.
+pub(crate) fn storm_of_ci(root: &Path) -> Result<()> {
+    Tool::cargo(root).args(["build", "--quiet", "--package", "tonewall"]).run()?;
+    trials(root).args(["storm", "--mutants", MUTANTS_OF_CI, "--tonewall", "target/debug/tonewall"]).run()
 }
 
 /// All of it: takes about half an hour.
@@ -34,6 +41,10 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     steps.step("an agent's voice", || trials(root).args(["agent"]).run())?;
     steps.step("keys named, beside other decoders", || trials(root).args(["accuracy"]).run())?;
     steps.step("false keys in speech and music", || trials(root).args(["talkoff"]).run())?;
+    steps.step("a million spoilt messages", || {
+        Tool::cargo(root).args(["build", "--quiet", "--release", "--package", "tonewall"]).run()?;
+        trials(root).args(["storm", "--p99-ms-max", "50"]).run()
+    })?;
     steps.summary();
     Ok(())
 }
