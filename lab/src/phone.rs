@@ -281,6 +281,10 @@ impl Phone {
                 self.take_answer(now, body.as_ref());
                 self.outputs.push_back(Output::Event(Event::Established));
             }
+            // While another change is under way the session is refreshed by that.
+            sip::Event::RefreshDue { dialog } => {
+                let _ = self.endpoint.reinvite(now, dialog, Some(self.local.offer(self.origin)));
+            }
             sip::Event::ReinviteAnswered { body, .. } => self.take_answer(now, body.as_ref()),
             sip::Event::Reinvite { dialog, body } => self.accept_change(now, dialog, body.as_ref()),
             sip::Event::Request { request, body, .. } => {

@@ -114,6 +114,19 @@ fn a_caller_who_gives_up_stops_the_ringing() {
 }
 
 #[test]
+fn a_call_stands_for_hours_and_ends_for_both_when_one_side_is_gone_without_a_word() {
+    let mut world = World::new();
+    world.talk();
+    world.idle(Duration::from_secs(3 * 3600));
+    assert_eq!(world.snapshot().state, CallState::Talking);
+    world.agent_is_deaf = true;
+    world.idle(Duration::from_secs(1800));
+    assert_eq!(world.ended(), Some(CallEnd::Failed));
+    assert!(world.caller_saw(|event| matches!(event, Event::Ended { reason: sip::EndReason::Bye, .. })));
+    assert_eq!(world.board.calls(), 0);
+}
+
+#[test]
 fn an_agent_who_is_busy_is_busy_for_the_caller() {
     let mut world = World::new();
     world.ring();

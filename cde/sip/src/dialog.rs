@@ -1,18 +1,27 @@
 //! Dialogs (RFC 3261 §12): who the peer is, where it is reached, and which INVITE is open.
 
-use std::collections::{BTreeMap, VecDeque};
+pub(crate) mod session;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
 
 use crate::{
     endpoint::{DialogId, RequestId},
     message::{Body, Headers, Method, Name, NameAddr, Request, Response, Uri, writer::Writer},
-    transaction::{ClientId, Outline, ServerId},
+    transaction::{ClientId, Outline, ServerId, Timers},
     transport::{Local, Peer},
 };
+use session::SessionTimer;
 
 /// The most early dialogs of forks whose requests are taken.
 const EARLY_MAX: usize = 8;
 /// The most requests that wait for the one in flight.
 pub(crate) const OUTBOX_MAX: usize = 32;
+
+/// A refresh that did not come about is tried again after this time.
+const REFRESH_AGAIN: Duration = Duration::from_secs(10);
 
 /// The one INVITE that is open in a dialog, of either side. Two at once are glare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +52,23 @@ pub(crate) enum InviteState {
 
 /// A request that waits for its turn.
 pub(crate) enum Queued {
-    Info { request: RequestId, content_type: String, body: Body },
-    Reinvite { body: Option<Body> },
+    Info {
+        request: RequestId,
+        content_type: String,
+        body: Body,
+    },
+    Reinvite {
+        body: Option<Body>,
+    },
+    /// An UPDATE without an offer: it refreshes the session.
+    Refresh,
+}
+
+/// A deadline of a session (RFC 4028).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tick {
+    Refresh,
+    End,
 }
 
 /// One peer relationship, from the first INVITE on.
@@ -74,6 +98,9 @@ pub(crate) struct Dialog {
     pub(crate) queue: VecDeque<Queued>,
     /// Our request that no answer shows the arrival of; the next waits, lest it overtake it.
     pub(crate) in_flight: Option<ClientId>,
+    pub(crate) session: SessionTimer,
+    /// The peer has said that it takes UPDATE.
+    pub(crate) takes_update: bool,
 }
 
 impl Dialog {
@@ -98,20 +125,24 @@ impl Dialog {
             early_tags: Vec::new(),
             queue: VecDeque::new(),
             in_flight: None,
+            session: SessionTimer::new(),
+            takes_update: false,
         }
     }
 
     /// Of an INVITE that came.
     pub(crate) fn called(id: DialogId, tag: &str, cseq: u32, request: &Request, from: Peer) -> Self {
         let core = &request.core;
-        Self {
+        let mut session = SessionTimer::new();
+        session.propose(&request.headers);
+        let mut dialog = Self {
             id,
             call_id: core.call_id.clone(),
             local: core.to.tagged(tag),
             remote: core.from.clone(),
             local_cseq: cseq,
             remote_cseq: Some(core.cseq),
-            target: contact(&request.headers).unwrap_or_else(|| core.from.uri.clone()),
+            target: core.from.uri.clone(),
             routes: record_routes(&request.headers),
             peer: from,
             tcp_when_large: false,
@@ -123,7 +154,11 @@ impl Dialog {
             early_tags: Vec::new(),
             queue: VecDeque::new(),
             in_flight: None,
-        }
+            session,
+            takes_update: false,
+        };
+        dialog.refresh_target(&request.headers);
+        dialog
     }
 
     /// Takes the peer's tag, target and route set from the 2xx to our INVITE; they override an early dialog's.
@@ -140,10 +175,14 @@ impl Dialog {
         self.refresh_target(&response.headers);
     }
 
-    /// Target refresh (RFC 3261 §12.2): the route set stays.
+    /// Target refresh (RFC 3261 §12.2): the route set stays. What the peer allows may change too.
     pub(crate) fn refresh_target(&mut self, headers: &Headers) {
         if let Some(target) = contact(headers) {
             self.target = target;
+        }
+        let allowed = headers.list(Name::Allow);
+        if !allowed.is_empty() {
+            self.takes_update = allowed.contains(&&b"UPDATE"[..]);
         }
     }
 
@@ -187,6 +226,18 @@ impl Dialog {
     pub(crate) fn may_reinvite(&self) -> bool {
         let queued = self.queue.iter().any(|queued| matches!(queued, Queued::Reinvite { .. }));
         self.is_confirmed && !self.is_ending && self.invite == InviteState::Idle && !queued
+    }
+
+    /// A request was sent once more: what waited for the first waits for the next.
+    pub(crate) fn sent_again(&mut self, before: ClientId, client: ClientId, cseq: u32) {
+        if let InviteState::Sent { client: open, has_offer, .. } = self.invite
+            && open == before
+        {
+            self.invite = InviteState::Sent { client, cseq, has_offer };
+        }
+        if self.in_flight == Some(before) {
+            self.in_flight = Some(client);
+        }
     }
 
     /// The outline of the next request with this CSeq, and where it goes (RFC 3261 §12.2.1.1).
@@ -239,12 +290,13 @@ fn record_routes(headers: &Headers) -> Vec<NameAddr> {
 pub(crate) struct Dialogs {
     by_id: BTreeMap<DialogId, Dialog>,
     by_tag: BTreeMap<(String, String), DialogId>,
+    ticks: Timers<(DialogId, Tick)>,
     last_id: u64,
 }
 
 impl Dialogs {
     pub(crate) fn new() -> Self {
-        Self { by_id: BTreeMap::new(), by_tag: BTreeMap::new(), last_id: 0 }
+        Self { by_id: BTreeMap::new(), by_tag: BTreeMap::new(), ticks: Timers::new(), last_id: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -265,10 +317,41 @@ impl Dialogs {
         self.by_id.get_mut(&id)
     }
 
+    pub(crate) fn peek(&self, id: DialogId) -> Option<&Dialog> {
+        self.by_id.get(&id)
+    }
+
     pub(crate) fn remove(&mut self, id: DialogId) -> Option<Dialog> {
         let dialog = self.by_id.remove(&id)?;
+        self.ticks.cancel((id, Tick::Refresh));
+        self.ticks.cancel((id, Tick::End));
         self.by_tag.remove(&(dialog.call_id.clone(), dialog.local_tag().to_owned()));
         Some(dialog)
+    }
+
+    /// The session begins anew, with what is agreed now.
+    pub(crate) fn start_session(&mut self, now: Instant, id: DialogId) {
+        let Some(dialog) = self.by_id.get(&id) else { return };
+        let (refresh, end) = dialog.session.deadlines();
+        for (tick, after) in [(Tick::Refresh, refresh), (Tick::End, end)] {
+            match after {
+                Some(after) => self.ticks.set((id, tick), now + after),
+                None => self.ticks.cancel((id, tick)),
+            }
+        }
+    }
+
+    /// A session's deadline that is due. A refresh is due again a little later, unless the session begins anew.
+    pub(crate) fn tick(&mut self, now: Instant) -> Option<(DialogId, Tick)> {
+        let (id, tick) = self.ticks.pop(now)?;
+        if tick == Tick::Refresh {
+            self.ticks.set((id, tick), now + REFRESH_AGAIN);
+        }
+        Some((id, tick))
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.ticks.next()
     }
 
     /// The dialog that a request names by Call-ID and both tags.

@@ -9,6 +9,7 @@ mod refuse;
 mod requests;
 mod responder;
 mod responses;
+mod session;
 mod types;
 
 use std::{collections::BTreeMap, time::Instant};
@@ -23,6 +24,9 @@ use crate::{
 
 pub(crate) use outbox::Outbox;
 pub use types::{Config, DialogId, EndReason, Error, Event, IncomingInvite, Invite, Output, RequestId, Stats};
+
+/// The extensions that we know, as the value of Supported.
+const SUPPORTED: &str = "timer";
 
 /// One SIP endpoint on all our addresses.
 ///
@@ -90,6 +94,7 @@ impl Endpoint {
                     self.send_queued(now, dialog);
                 }
                 Some(Purpose::Probe(request)) => self.out.event(Event::Probed { request, status: 503 }),
+                Some(Purpose::Update(dialog)) => self.update_over(now, dialog),
                 Some(Purpose::Quiet) | None => {}
             }
         }
@@ -100,7 +105,7 @@ impl Endpoint {
         while let Some(ClientExpiry(purpose)) = self.clients.handle_timeout(now, &mut self.out) {
             match purpose {
                 Purpose::Invite(dialog) => self.call_failed(dialog, 408, ""),
-                Purpose::Reinvite(dialog) | Purpose::Info(dialog, _) => {
+                Purpose::Reinvite(dialog) | Purpose::Info(dialog, _) | Purpose::Update(dialog) => {
                     if let Purpose::Info(_, request) = purpose {
                         self.request_answered(dialog, request, 408);
                     }
@@ -116,12 +121,16 @@ impl Endpoint {
                 ServerExpiry::Unanswered(request) => self.respond(now, request, 500),
             }
         }
+        self.tick_sessions(now);
     }
 
     /// When to call [`Self::handle_timeout`] next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.clients.poll_timeout().into_iter().chain(self.servers.poll_timeout()).min()
+        [self.clients.poll_timeout(), self.servers.poll_timeout(), self.dialogs.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next thing to do; drain it after every other call.
@@ -254,7 +263,7 @@ impl Endpoint {
     }
 }
 
-/// Contact, Allow and who we are, on what opens or refreshes a dialog.
+/// Contact, Allow, Supported and who we are, on what opens or refreshes a dialog.
 fn identify(config: &Config, writer: &mut Writer, agent_header: &str, local: Local, is_sips: bool) {
     let Local { transport, address } = local;
     let contact = match transport {
@@ -264,6 +273,7 @@ fn identify(config: &Config, writer: &mut Writer, agent_header: &str, local: Loc
     };
     writer.header("Contact", contact.as_bytes());
     writer.header("Allow", message::ALLOW.as_bytes());
+    writer.header("Supported", SUPPORTED.as_bytes());
     if !config.user_agent.is_empty() {
         writer.header(agent_header, config.user_agent.as_bytes());
     }

@@ -12,6 +12,7 @@ pub(crate) use client::{ClientId, Clients, Expiry as ClientExpiry, Purpose, Star
 pub(crate) use outline::Outline;
 pub(crate) use server::{Expiry as ServerExpiry, Key, ServerId, ServerPurpose, Servers};
 pub(crate) use template::Template;
+pub(crate) use timers::Timers;
 
 /// RFC 3261's estimate of the round trip, and the base of every timer (Table 4).
 pub(crate) const T1: Duration = Duration::from_millis(500);

@@ -292,6 +292,29 @@ fn the_same_seed_replays_the_same_call() {
     assert_eq!(run(), run());
 }
 
+/// For so long one side waits for what the other says about the session.
+const HOUR: u64 = 3600;
+
+#[test]
+fn a_session_is_refreshed_for_hours_on_a_bad_network_and_ended_on_both_sides_of_a_dead_one() {
+    for seed in 0..40 {
+        let mut net = Network::new(seed, 20);
+        let (caller, callee) = net.establish().unwrap();
+        net.events.clear();
+        assert!(net.until(0, 4 * HOUR, |event| !matches!(event, Event::Progress { .. })).is_none(), "seed {seed}");
+        assert!(net.events.is_empty(), "seed {seed}: {:?}", net.events);
+        net.loss_percent = 100;
+        let died = net.now;
+        for (side, dialog) in [(0, caller), (1, callee)] {
+            net.until(side, HOUR, |event| matches!(event, Event::Ended { .. }) && event.dialog() == Some(dialog))
+                .unwrap();
+        }
+        assert!(net.now - died < Duration::from_secs(1800), "seed {seed}");
+        net.settle();
+        net.assert_empty();
+    }
+}
+
 #[test]
 fn over_a_connection_every_call_is_established_and_ended_once_and_nothing_is_repeated() {
     for seed in 0..100 {

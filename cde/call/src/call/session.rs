@@ -28,6 +28,7 @@ impl Call {
             Event::Ended { reason, .. } => self.gone(context, side, end_of(side, reason)),
             Event::Reinvite { dialog, body } => self.reinvite(context, side, dialog, body.as_ref()),
             Event::ReinviteCancelled { .. } => self.withdraw(side),
+            Event::RefreshDue { .. } => self.bring_back(context, side),
             Event::ReinviteAnswered { body, .. } => self.relay_answered(context, side, body.as_ref()),
             Event::ReinviteFailed { status, .. } => self.relay_failed(context, status),
             Event::Request { request, content_type, body, .. } => {
@@ -154,7 +155,7 @@ impl Call {
         self.changed = true;
     }
 
-    /// A side's direction is not what the other's has become: offer it that.
+    /// A side's direction is not what the other's has become, or its session has to be refreshed: offer it how things are.
     fn bring_back(&mut self, context: &mut Context<'_>, side: Side) {
         let direction = self.leg(other(side)).direction().reversed();
         let leg = self.leg(side);

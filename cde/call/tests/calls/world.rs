@@ -43,7 +43,7 @@ pub(crate) struct World {
     pub(crate) taken_pairs: usize,
     /// The ports of the caller's leg that were tried.
     pub(crate) tried: Vec<u16>,
-    /// What is sent to the agent's phone gets lost.
+    /// What is sent to the agent's phone, or by it, gets lost.
     pub(crate) agent_is_deaf: bool,
     /// What is done at the end of a call, in its order.
     ending: Vec<&'static str>,
@@ -467,6 +467,18 @@ impl World {
         }
     }
 
+    /// Lets hours go by on an open line.
+    pub(crate) fn idle(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now += Duration::from_secs(5);
+            self.board.handle_timeout(self.now);
+            self.caller.endpoint.handle_timeout(self.now);
+            self.agent.endpoint.handle_timeout(self.now);
+            self.settle();
+        }
+    }
+
     /// Carries everything to where it goes until nothing moves any more.
     pub(crate) fn settle(&mut self) {
         loop {
@@ -499,10 +511,10 @@ impl World {
     }
 
     fn carry(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        if to == US {
-            self.board.handle_message(self.now, sip::Peer::udp(from), bytes);
-        } else if to == AGENT && self.agent_is_deaf || to == DEAD {
+        if (to == AGENT || from == AGENT) && self.agent_is_deaf || to == DEAD {
             // Lost.
+        } else if to == US {
+            self.board.handle_message(self.now, sip::Peer::udp(from), bytes);
         } else if to == AGENT {
             self.agent.endpoint.handle_message(self.now, sip::Peer::udp(US), bytes);
         } else {

@@ -27,41 +27,43 @@ impl Endpoint {
             return Err(Error::Overloaded);
         }
         let outline = self.outline_of(invite, to);
-        let (outline, to, bytes) =
-            self.write_invite(outline, to, invite.tcp_when_large, &invite.headers, invite.body.as_ref());
         let id = self.dialogs.next_id();
-        let (method, purpose) = (Method::Invite, Purpose::Invite(id));
-        let start = Start { method, outline: outline.clone(), to, bytes, purpose };
-        let client = self.clients.start(now, &mut self.out, start);
-        let sent = InviteState::Sent { client, cseq: outline.cseq, has_offer: invite.body.is_some() };
-        let mut dialog = Dialog::calling(id, &outline, to, sent);
+        let mut dialog = Dialog::calling(id, &outline, to, InviteState::Idle);
         dialog.tcp_when_large = invite.tcp_when_large;
+        let start = self.write_invite(&dialog, outline, to, &invite.headers, invite.body.as_ref());
+        let start = Start { purpose: Purpose::Invite(id), ..start };
+        dialog.heard_from(start.to);
+        let cseq = start.outline.cseq;
+        let client = self.clients.start(now, &mut self.out, start);
+        dialog.invite = InviteState::Sent { client, cseq, has_offer: invite.body.is_some() };
         self.dialogs.insert(dialog);
         Ok(id)
     }
 
-    /// Writes an INVITE. One that is too large for a datagram goes over TCP, where the peer takes it so.
+    /// Writes an INVITE or re-INVITE. One that is too large for a datagram goes over TCP, where the peer takes it so.
     fn write_invite(
         &self,
+        dialog: &Dialog,
         mut outline: Outline,
         mut to: Peer,
-        tcp_when_large: bool,
         headers: &[(String, Vec<u8>)],
         body: Option<&Body>,
-    ) -> (Outline, Peer, Vec<u8>) {
+    ) -> Start {
+        let varying = dialog.session.ask();
         let write = |outline: &Outline| {
-            let mut writer = outline.write(&Method::Invite);
+            let mut writer = Writer::fragment();
             identify(&self.config, &mut writer, "User-Agent", outline.local, outline.uri.is_sips());
             add_headers(&mut writer, headers);
             finish(writer, body)
         };
-        let mut bytes = write(&outline);
-        if tcp_when_large && to.transport == Transport::Udp && bytes.len() > DATAGRAM_BYTES_MAX {
+        let mut rest = write(&outline);
+        let length = outline.write(&Method::Invite).len() + varying.len() + rest.len();
+        if dialog.tcp_when_large && to.transport == Transport::Udp && length > DATAGRAM_BYTES_MAX {
             to = Peer::new(Transport::Tcp, to.address);
             outline.local = Local::toward(&self.config.local, to);
-            bytes = write(&outline);
+            rest = write(&outline);
         }
-        (outline, to, bytes)
+        Start { method: Method::Invite, outline, to, varying, rest, purpose: Purpose::Reinvite(dialog.id) }
     }
 
     fn outline_of(&mut self, invite: &Invite, to: Peer) -> Outline {
@@ -151,14 +153,16 @@ impl Endpoint {
                     self.out.event(Event::ReinviteFailed { dialog: id, status: 491, retry_after });
                 }
                 Some(Queued::Reinvite { body }) => self.send_reinvite(now, id, body.as_ref()),
+                Some(Queued::Refresh) => self.send_update(now, id),
             }
         }
     }
 
     fn send_info(&mut self, now: Instant, id: DialogId, request: RequestId, content_type: &str, body: &Body) {
         let Some((outline, to)) = self.next_outline(id) else { return };
-        let bytes = outline.write(&Method::Info).finish(Some((content_type, body)));
-        let start = Start { method: Method::Info, outline, to, bytes, purpose: Purpose::Info(id, request) };
+        let (method, varying) = (Method::Info, Vec::new());
+        let rest = Writer::fragment().finish(Some((content_type, body)));
+        let start = Start { method, outline, to, varying, rest, purpose: Purpose::Info(id, request) };
         let client = self.clients.start(now, &mut self.out, start);
         if let Some(dialog) = self.dialogs.get(id) {
             dialog.in_flight = Some(client);
@@ -166,11 +170,10 @@ impl Endpoint {
     }
 
     fn send_reinvite(&mut self, now: Instant, id: DialogId, body: Option<&Body>) {
-        let tcp_when_large = self.dialogs.get(id).is_some_and(|dialog| dialog.tcp_when_large);
         let Some((outline, to)) = self.next_outline(id) else { return };
-        let (outline, to, bytes) = self.write_invite(outline, to, tcp_when_large, &[], body);
-        let cseq = outline.cseq;
-        let start = Start { method: Method::Invite, outline, to, bytes, purpose: Purpose::Reinvite(id) };
+        let Some(dialog) = self.dialogs.peek(id) else { return };
+        let start = self.write_invite(dialog, outline, to, &[], body);
+        let cseq = start.outline.cseq;
         let client = self.clients.start(now, &mut self.out, start);
         if let Some(dialog) = self.dialogs.get(id) {
             dialog.invite = InviteState::Sent { client, cseq, has_offer: body.is_some() };
@@ -178,7 +181,7 @@ impl Endpoint {
         }
     }
 
-    fn next_outline(&mut self, id: DialogId) -> Option<(Outline, Peer)> {
+    pub(super) fn next_outline(&mut self, id: DialogId) -> Option<(Outline, Peer)> {
         let dialog = self.dialogs.get(id)?;
         dialog.local_cseq += 1;
         Some(dialog.outline(&self.config.local, self.identifiers.branch(), dialog.local_cseq))
@@ -215,12 +218,8 @@ impl Endpoint {
     pub(super) fn send_bye(&mut self, now: Instant, dialog: &mut Dialog) {
         dialog.local_cseq += 1;
         let (outline, to) = dialog.outline(&self.config.local, self.identifiers.branch(), dialog.local_cseq);
-        let bytes = outline.write(&Method::Bye).finish(None);
-        self.clients.start(
-            now,
-            &mut self.out,
-            Start { method: Method::Bye, outline, to, bytes, purpose: Purpose::Quiet },
-        );
+        let (method, varying, rest) = (Method::Bye, Vec::new(), Writer::fragment().finish(None));
+        self.clients.start(now, &mut self.out, Start { method, outline, to, varying, rest, purpose: Purpose::Quiet });
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::{
-    dialog::InviteState,
+    dialog::{InviteState, session},
     message::{ALLOW, Method, Name, Request, writer},
     transaction::{ServerPurpose, Template},
     transport::Peer,
@@ -35,6 +35,7 @@ impl Endpoint {
             Method::Invite => self.reinvited(now, from, request, id),
             Method::Bye => self.hung_up(now, from, request, id),
             Method::Info => self.informed(now, from, request, id),
+            Method::Update => self.updated(now, from, request, id),
             _ => {
                 let extra = [("Allow", ALLOW.as_bytes()), ("Accept", content::SDP.as_bytes())];
                 self.answer_quietly(now, from, request, 200, &extra);
@@ -57,7 +58,11 @@ impl Endpoint {
         if let Some(status) = content::refusal(request) {
             return self.answer_quietly(now, from, request, status, &[("Accept", content::SDP.as_bytes())]);
         }
+        if let Some(min) = session::refusal(&request.headers) {
+            return self.answer_quietly(now, from, request, 422, &[("Min-SE", min.as_bytes())]);
+        }
         dialog.refresh_target(&request.headers);
+        dialog.session.propose(&request.headers);
         let server = self.open_invite(now, from, request, id, None);
         if let Some(dialog) = self.dialogs.get(id) {
             dialog.invite = InviteState::Received { server, cseq: request.core.cseq };
@@ -98,7 +103,14 @@ impl Endpoint {
     }
 
     /// Answers at once, and keeps the answer for repetitions of the request.
-    fn answer_quietly(&mut self, now: Instant, from: Peer, request: &Request, status: u16, extra: &[Extra<'_>]) {
+    pub(super) fn answer_quietly(
+        &mut self,
+        now: Instant,
+        from: Peer,
+        request: &Request,
+        status: u16,
+        extra: &[Extra<'_>],
+    ) {
         let template = Template::new(request, from);
         let mut response = template.write(status, writer::reason(status), None, false);
         extra.iter().for_each(|(name, value)| response.header(name, value));

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::{
-    message::{Method, NameAddr, Uri},
+    message::{Method, NameAddr, Uri, writer::Writer},
     transaction::{Outline, Purpose, Start},
     transport::{Local, Peer},
 };
@@ -29,10 +29,10 @@ impl Endpoint {
             cseq: 1,
             uri,
         };
-        let mut writer = outline.write(&Method::Options);
+        let mut writer = Writer::fragment();
         identify(&self.config, &mut writer, "User-Agent", local, false);
-        let (request, bytes) = (self.next_request(), writer.finish(None));
-        let start = Start { method: Method::Options, outline, to, bytes, purpose: Purpose::Probe(request) };
+        let (request, varying, rest) = (self.next_request(), Vec::new(), writer.finish(None));
+        let start = Start { method: Method::Options, outline, to, varying, rest, purpose: Purpose::Probe(request) };
         self.clients.start(now, &mut self.out, start);
         Ok(request)
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::{
-    dialog::{Dialog, InviteState},
+    dialog::{Dialog, InviteState, session},
     message::{Headers, Method, Name, Request, Uri, writer},
     transaction::{Key, ServerId, ServerPurpose, Template},
     transport::Peer,
@@ -26,14 +26,13 @@ impl Endpoint {
             Method::Cancel => self.handle_cancel(now, from, request),
             Method::Other(_) => self.refuse_method(from, request),
             _ if !may_carry(from, &request.uri) => self.refuse(from, request, 416, &[]),
-            _ if request.headers.first(Name::Require).is_some() => {
-                let extensions = request.headers.list(Name::Require).join(&b", "[..]);
-                self.refuse(from, request, 420, &[("Unsupported", &extensions)]);
+            _ if let Some(unknown) = unknown_extensions(&request.headers) => {
+                self.refuse(from, request, 420, &[("Unsupported", &unknown)]);
             }
             _ if request.core.to.tag().is_some() => self.handle_in_dialog(now, from, request),
             Method::Invite => self.handle_invite(now, from, request),
             Method::Options => self.tell_options(from, request),
-            Method::Bye | Method::Info | Method::Ack => self.refuse(from, request, 481, &[]),
+            Method::Bye | Method::Info | Method::Update | Method::Ack => self.refuse(from, request, 481, &[]),
         }
     }
 
@@ -50,6 +49,9 @@ impl Endpoint {
         }
         if let Some(status) = content::refusal(request) {
             return self.refuse(from, request, status, &[("Accept", content::SDP.as_bytes())]);
+        }
+        if let Some(min) = session::refusal(&request.headers) {
+            return self.refuse(from, request, 422, &[("Min-SE", min.as_bytes())]);
         }
         let (id, tag) = (self.dialogs.next_id(), self.identifiers.tag());
         let mut dialog = Dialog::called(id, &tag, 0, request, from);
@@ -138,6 +140,16 @@ impl Endpoint {
 /// A SIPS URI asks for encryption on every hop, ours included (RFC 3261 §26.2.2).
 pub(super) fn may_carry(peer: Peer, uri: &Uri) -> bool {
     uri.is_sip() || uri.is_tel() || uri.is_sips() && peer.transport.is_secure()
+}
+
+/// What a request demands and we do not know (RFC 3261 §8.2.2.3).
+fn unknown_extensions(headers: &Headers) -> Option<Vec<u8>> {
+    let known = |tag: &[u8]| super::SUPPORTED.split(", ").any(|known| tag.eq_ignore_ascii_case(known.as_bytes()));
+    let required = headers.list(Name::Require);
+    let unknown: Vec<&[u8]> = required.iter().copied().filter(|tag| !known(tag)).collect();
+    // What cannot be read as a list may demand anything.
+    let is_unread = required.is_empty() && headers.first(Name::Require).is_some();
+    (is_unread || !unknown.is_empty()).then(|| unknown.join(&b", "[..]))
 }
 
 fn max_forwards(headers: &Headers) -> u8 {

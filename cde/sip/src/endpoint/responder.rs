@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use crate::{
     dialog::{InviteState, finish},
-    message::{Body, writer},
+    message::{
+        Body,
+        writer::{self, Writer},
+    },
     transaction::ServerId,
     transport::Local,
 };
@@ -25,7 +28,9 @@ impl Endpoint {
         let InviteState::Received { server, cseq } = dialog.invite else { return };
         dialog.is_established = true;
         dialog.invite = InviteState::Accepted { server, cseq };
-        self.send_response(now, server, 200, None, body, &[]);
+        let lines = dialog.session.accept();
+        self.dialogs.start_session(now, id);
+        self.send_response(now, server, 200, None, body, &lines);
     }
 
     pub(super) fn refuse_invite(
@@ -43,7 +48,9 @@ impl Endpoint {
             self.dialogs.remove(id);
         }
         let status = if (300..700).contains(&status) { status } else { 500 };
-        self.send_response(now, server, status, reason, None, headers);
+        let mut lines = Writer::fragment();
+        add_headers(&mut lines, headers);
+        self.send_response(now, server, status, reason, None, &lines.into_bytes());
     }
 
     pub(super) fn answer_request(&mut self, now: Instant, request: RequestId, status: u16) {
@@ -60,7 +67,7 @@ impl Endpoint {
         status: u16,
         reason: Option<&str>,
         body: Option<&Body>,
-        headers: &[(String, Vec<u8>)],
+        lines: &[u8],
     ) {
         let Some((template, tag)) = self.servers.template(server) else { return };
         let opens_dialog = (101..300).contains(&status);
@@ -69,7 +76,7 @@ impl Endpoint {
             let local = Local::toward(&self.config.local, template.peer);
             identify(&self.config, &mut response, "Server", local, template.is_sips);
         }
-        add_headers(&mut response, headers);
+        response.lines(lines);
         self.servers.respond(now, &mut self.out, server, status, finish(response, body));
     }
 }

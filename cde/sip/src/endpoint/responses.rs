@@ -24,6 +24,9 @@ impl Endpoint {
             return;
         };
         let Some((client, purpose, verdict)) = handled else { return };
+        if verdict == Verdict::Final && self.try_again(now, client, response) {
+            return;
+        }
         match purpose {
             Purpose::Invite(id) => self.invite_response(now, from, client, id, response, verdict),
             Purpose::Reinvite(id) => self.reinvite_response(now, client, id, response, verdict),
@@ -34,7 +37,8 @@ impl Endpoint {
             Purpose::Probe(request) if verdict == Verdict::Final => {
                 self.out.event(Event::Probed { request, status: response.status });
             }
-            Purpose::Info(..) | Purpose::Probe(_) | Purpose::Quiet => {}
+            Purpose::Update(id) if verdict == Verdict::Final => self.update_answered(now, id, response),
+            Purpose::Info(..) | Purpose::Update(_) | Purpose::Probe(_) | Purpose::Quiet => {}
         }
     }
 
@@ -67,6 +71,8 @@ impl Endpoint {
                 dialog.establish(response);
                 dialog.heard_from(from);
                 dialog.invite = InviteState::ExpectAck { client, cseq: response.core.cseq };
+                dialog.session.answered(&response.headers);
+                self.dialogs.start_session(now, id);
                 let body = content::sdp(&response.headers, &response.body);
                 self.out.event(Event::Answered { dialog: id, body });
             }
@@ -118,6 +124,8 @@ impl Endpoint {
             Verdict::Success => {
                 dialog.refresh_target(&response.headers);
                 dialog.invite = InviteState::ExpectAck { client, cseq };
+                dialog.session.answered(&response.headers);
+                self.dialogs.start_session(now, id);
                 let body = content::sdp(&response.headers, &response.body);
                 self.out.event(Event::ReinviteAnswered { dialog: id, body });
                 if has_offer {
@@ -167,7 +175,7 @@ impl Endpoint {
     }
 
     /// After a final response: the next request, or the end if the peer does not know the dialog (RFC 3261 §12.2.1.2).
-    fn go_on(&mut self, now: Instant, id: DialogId, status: u16) {
+    pub(super) fn go_on(&mut self, now: Instant, id: DialogId, status: u16) {
         if is_lost(status) {
             self.lose(now, id, EndReason::Lost);
         } else {

@@ -191,6 +191,11 @@ pub enum Event {
         /// The final status.
         status: u16,
     },
+    /// The session has to be refreshed (RFC 4028) and the peer takes no UPDATE: call `reinvite` with the offer as it stands.
+    RefreshDue {
+        /// The dialog.
+        dialog: DialogId,
+    },
     /// An answered call is over; the dialog is gone.
     Ended {
         /// The dialog.
@@ -211,6 +216,8 @@ pub enum EndReason {
     RequestTimeout,
     /// The peer no longer knows the dialog (481 or 408 to a request of ours); BYE is sent.
     Lost,
+    /// Nobody refreshed the session (RFC 4028 §10); BYE is sent.
+    SessionExpired,
 }
 
 /// Why the endpoint refused what the application asked.
@@ -263,6 +270,7 @@ impl Event {
             | Self::ReinviteFailed { dialog, .. }
             | Self::Request { dialog, .. }
             | Self::InfoOvertaken { dialog }
+            | Self::RefreshDue { dialog }
             | Self::Ended { dialog, .. } => Some(*dialog),
             Self::RequestAnswered { .. } | Self::Probed { .. } => None,
         }
@@ -284,6 +292,7 @@ impl Event {
             Self::InfoOvertaken { .. } => "InfoOvertaken",
             Self::RequestAnswered { .. } => "RequestAnswered",
             Self::Probed { .. } => "Probed",
+            Self::RefreshDue { .. } => "RefreshDue",
             Self::Ended { .. } => "Ended",
         }
     }

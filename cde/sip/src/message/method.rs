@@ -17,12 +17,14 @@ pub enum Method {
     Info,
     /// OPTIONS.
     Options,
+    /// UPDATE (RFC 3311).
+    Update,
     /// Any other token.
     Other(String),
 }
 
 /// The methods this endpoint takes, as the value of Allow.
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, INFO, OPTIONS";
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, INFO, OPTIONS, UPDATE";
 
 impl Method {
     /// Reads a method that is known to be a token.
@@ -34,6 +36,7 @@ impl Method {
             "CANCEL" => Self::Cancel,
             "INFO" => Self::Info,
             "OPTIONS" => Self::Options,
+            "UPDATE" => Self::Update,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -57,6 +60,7 @@ impl Method {
             Self::Cancel => "CANCEL",
             Self::Info => "INFO",
             Self::Options => "OPTIONS",
+            Self::Update => "UPDATE",
             Self::Other(_) => "other",
         }
     }

@@ -15,6 +15,19 @@ impl Writer {
         writer
     }
 
+    /// Lines without a start line, for a message that is put together later.
+    pub(crate) fn fragment() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn response(status: u16, reason: &str) -> Self {
         let mut writer = Self(Vec::with_capacity(1024));
         writer.raw(format!("SIP/2.0 {status} ").as_bytes());
@@ -74,6 +87,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        422 => "Session Interval Too Small",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",

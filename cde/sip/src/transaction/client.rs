@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     endpoint::{DialogId, Outbox, RequestId},
-    message::{Method, Response},
+    message::{Method, Response, writer::Writer},
     transport::Peer,
 };
 
@@ -24,6 +24,7 @@ pub(crate) enum Purpose {
     Info(DialogId, RequestId),
     /// OPTIONS: whatever is answered shows that somebody is there.
     Probe(RequestId),
+    Update(DialogId),
     /// BYE and CANCEL: nobody waits for the answer.
     Quiet,
 }
@@ -33,8 +34,20 @@ pub(crate) struct Start {
     pub(crate) method: Method,
     pub(crate) outline: Outline,
     pub(crate) to: Peer,
-    pub(crate) bytes: Vec<u8>,
+    /// Header lines that another try of the same request may change.
+    pub(crate) varying: Vec<u8>,
+    /// Everything behind them: further headers and the body.
+    pub(crate) rest: Vec<u8>,
     pub(crate) purpose: Purpose,
+}
+
+impl Start {
+    fn bytes(&self) -> Vec<u8> {
+        let mut writer = self.outline.write(&self.method);
+        writer.lines(&self.varying);
+        writer.lines(&self.rest);
+        writer.into_bytes()
+    }
 }
 
 /// What a response means to the transaction's user.
@@ -86,6 +99,8 @@ struct Client {
     outline: Outline,
     to: Peer,
     bytes: Vec<u8>,
+    /// How many bytes at the end another try repeats.
+    rest: usize,
     purpose: Purpose,
     state: State,
     cancel: Cancel,
@@ -137,15 +152,16 @@ impl Clients {
     pub(crate) fn start(&mut self, now: Instant, out: &mut Outbox, start: Start) -> ClientId {
         self.last_id += 1;
         let id = ClientId(self.last_id);
-        out.send(start.to, start.bytes.clone());
+        let (bytes, rest) = (start.bytes(), start.rest.len());
+        out.send(start.to, bytes.clone());
         if !start.to.transport.is_reliable() {
             self.timers.set((id, Timer::Retransmit), now + T1);
         }
         self.timers.set((id, Timer::Expire), now + TRANSACTION_MAX);
         self.by_branch.insert((start.outline.branch.clone(), start.method == Method::Cancel), id);
-        let Start { method, outline, to, bytes, purpose } = start;
+        let Start { method, outline, to, purpose, .. } = start;
         let (state, cancel, interval, acks) = (State::Calling, Cancel::No, T1, Vec::new());
-        self.by_id.insert(id, Client { method, outline, to, bytes, purpose, state, cancel, interval, acks });
+        self.by_id.insert(id, Client { method, outline, to, bytes, rest, purpose, state, cancel, interval, acks });
         id
     }
 
@@ -265,8 +281,8 @@ impl Clients {
         let (outline, to) = (client.outline.clone(), client.to);
         // A peer that never ends a cancelled INVITE is given up after 64·T1 (RFC 3261 §9.1).
         self.timers.set((id, Timer::Expire), now + TRANSACTION_MAX);
-        let bytes = outline.write(&Method::Cancel).finish(None);
-        self.start(now, out, Start { method: Method::Cancel, outline, to, bytes, purpose: Purpose::Quiet });
+        let (method, varying, rest) = (Method::Cancel, Vec::new(), Writer::fragment().finish(None));
+        self.start(now, out, Start { method, outline, to, varying, rest, purpose: Purpose::Quiet });
     }
 
     /// Stops repeating an INFO. An answer that still comes finds nobody who waits for it.
@@ -311,6 +327,14 @@ impl Clients {
         let client = self.by_id.remove(&id)?;
         self.by_branch.remove(&(client.outline.branch.clone(), client.method == Method::Cancel));
         Some(client)
+    }
+
+    /// The same request once more, for whoever changes what the answer did not like.
+    pub(crate) fn again(&self, id: ClientId) -> Option<Start> {
+        let client = self.by_id.get(&id)?;
+        let rest = client.bytes.get(client.bytes.len().saturating_sub(client.rest)..)?.to_vec();
+        let (method, outline, varying) = (client.method.clone(), client.outline.clone(), Vec::new());
+        Some(Start { method, outline, to: client.to, varying, rest, purpose: client.purpose })
     }
 
     /// The request's outline and where it went.

@@ -1,0 +1,107 @@
+//! Keeping sessions alive (RFC 4028), and UPDATE (RFC 3311).
+
+use std::time::Instant;
+
+use crate::{
+    dialog::{Queued, Tick, session},
+    message::{Method, Request, Response, writer::Writer},
+    transaction::{ClientId, Purpose, ServerPurpose, Start, Template},
+    transport::Peer,
+};
+
+use super::{DialogId, EndReason, Endpoint, Event, identify};
+
+impl Endpoint {
+    /// Refreshes what is due, and ends what nobody has refreshed.
+    pub(super) fn tick_sessions(&mut self, now: Instant) {
+        while let Some((id, tick)) = self.dialogs.tick(now) {
+            match tick {
+                Tick::Refresh => self.refresh_session(now, id),
+                Tick::End => self.lose(now, id, EndReason::SessionExpired),
+            }
+        }
+    }
+
+    /// By UPDATE where the peer takes it: it needs no offer. Else the application is asked for one.
+    fn refresh_session(&mut self, now: Instant, id: DialogId) {
+        let Some(dialog) = self.dialogs.get(id) else { return };
+        if !dialog.takes_update {
+            return self.out.event(Event::RefreshDue { dialog: id });
+        }
+        if !dialog.queue.iter().any(|queued| matches!(queued, Queued::Refresh)) {
+            dialog.queue.push_back(Queued::Refresh);
+        }
+        self.send_queued(now, id);
+    }
+
+    pub(super) fn send_update(&mut self, now: Instant, id: DialogId) {
+        let Some((outline, to)) = self.next_outline(id) else { return };
+        let Some(dialog) = self.dialogs.get(id) else { return };
+        let varying = dialog.session.ask();
+        let mut writer = Writer::fragment();
+        identify(&self.config, &mut writer, "User-Agent", outline.local, outline.uri.is_sips());
+        let (method, rest, purpose) = (Method::Update, writer.finish(None), Purpose::Update(id));
+        let client = self.clients.start(now, &mut self.out, Start { method, outline, to, varying, rest, purpose });
+        dialog.in_flight = Some(client);
+    }
+
+    pub(super) fn update_answered(&mut self, now: Instant, id: DialogId, response: &Response) {
+        let Some(dialog) = self.dialogs.get(id) else { return };
+        dialog.in_flight = None;
+        match response.status {
+            200..300 => {
+                dialog.refresh_target(&response.headers);
+                dialog.session.answered(&response.headers);
+                self.dialogs.start_session(now, id);
+            }
+            405 | 501 => {
+                dialog.takes_update = false;
+                self.out.event(Event::RefreshDue { dialog: id });
+            }
+            _ => {}
+        }
+        self.go_on(now, id, response.status);
+    }
+
+    /// An UPDATE did not reach the peer; it is due again soon.
+    pub(super) fn update_over(&mut self, now: Instant, id: DialogId) {
+        if let Some(dialog) = self.dialogs.get(id) {
+            dialog.in_flight = None;
+        }
+        self.send_queued(now, id);
+    }
+
+    /// An UPDATE of the peer: where it is, and that it is still there.
+    pub(super) fn updated(&mut self, now: Instant, from: Peer, request: &Request, id: DialogId) {
+        if let Some(min) = session::refusal(&request.headers) {
+            return self.answer_quietly(now, from, request, 422, &[("Min-SE", min.as_bytes())]);
+        }
+        if !request.body.is_empty() {
+            return self.answer_quietly(now, from, request, 488, &[]);
+        }
+        let Some(dialog) = self.dialogs.get(id) else { return };
+        dialog.refresh_target(&request.headers);
+        dialog.session.propose(&request.headers);
+        let lines = dialog.session.accept();
+        self.dialogs.start_session(now, id);
+        let server = self.servers.start(now, request, Template::new(request, from), None, ServerPurpose::Quiet);
+        self.send_response(now, server, 200, None, None, &lines);
+    }
+
+    /// Whether a refusal named what would be taken, and the request went out once more so (RFC 4028 §7.3).
+    pub(super) fn try_again(&mut self, now: Instant, client: ClientId, response: &Response) -> bool {
+        let Some(start) = self.clients.again(client).filter(|_| response.status == 422) else { return false };
+        let (Purpose::Invite(id) | Purpose::Reinvite(id) | Purpose::Update(id)) = start.purpose else { return false };
+        let Some(dialog) = self.dialogs.get(id) else { return false };
+        if !dialog.session.raise(&response.headers) {
+            return false;
+        }
+        dialog.local_cseq += 1;
+        let (cseq, branch) = (dialog.local_cseq, self.identifiers.branch());
+        let outline = crate::transaction::Outline { cseq, branch, ..start.outline };
+        let again = Start { outline, varying: dialog.session.ask(), ..start };
+        let next = self.clients.start(now, &mut self.out, again);
+        dialog.sent_again(client, next, cseq);
+        true
+    }
+}
