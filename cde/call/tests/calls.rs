@@ -15,6 +15,7 @@ mod srtp;
 #[path = "calls/world.rs"]
 mod world;
 
+use sip::offer_answer::Direction;
 use sip::{Body, Event};
 use std::time::Duration;
 use wire::{Action, AuditAction, CallEnd, CallState, CommandResult, Field, LineState, Outcome, PaymentState, Refusal};
@@ -381,6 +382,24 @@ fn hold_passes_to_the_other_side_and_back() {
     world.agent_holds(false);
     assert_eq!(world.snapshot().state, CallState::Talking);
     assert!(world.ended().is_none(), "hold ends no call");
+}
+
+#[test]
+fn an_update_holds_and_resumes_as_a_reinvite_does() {
+    let mut world = World::new();
+    world.talk();
+    for (direction, state) in [(Direction::SendOnly, CallState::Held), (Direction::SendRecv, CallState::Talking)] {
+        let offer = world.agent_offers(direction);
+        world.agent_says("UPDATE", "", Some(&offer));
+        assert_eq!(world.snapshot().state, state);
+        let answer = world.agent_heard("UPDATE");
+        assert!(answer.starts_with("SIP/2.0 200") && answer.contains("127.0.0.9"), "{answer}");
+    }
+    world.agent_says("UPDATE", "", Some(&Body::from(b"v=zero".as_slice())));
+    assert!(world.agent_heard("UPDATE").starts_with("SIP/2.0 400"));
+    world.agent_says("OPTIONS", "", None);
+    assert!(world.agent_heard("OPTIONS").starts_with("SIP/2.0 200"));
+    assert!(world.ended().is_none());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Dialogs (RFC 3261 §12): who the peer is, where it is reached, and which INVITE is open.
 
+mod early;
+mod reliable;
 pub(crate) mod session;
 
 use std::{
@@ -13,6 +15,8 @@ use crate::{
     transaction::{ClientId, Outline, ServerId, Timers},
     transport::{Local, Peer},
 };
+pub(crate) use early::{Early, rseq};
+pub(crate) use reliable::{Provisional, Reliable};
 use session::SessionTimer;
 
 /// The most early dialogs of forks whose requests are taken.
@@ -94,7 +98,13 @@ pub(crate) struct Dialog {
     /// The application hung up before the ACK came: BYE follows it (RFC 3261 §15).
     pub(crate) is_ending: bool,
     pub(crate) invite: InviteState,
-    early_tags: Vec<String>,
+    early: Vec<Early>,
+    /// How the peer's initial INVITE is answered provisionally, if it demands that to be acknowledged.
+    pub(crate) reliable: Option<Reliable>,
+    /// Our initial offer is answered, in a provisional response that was acknowledged.
+    pub(crate) is_answered_early: bool,
+    /// An offer of the peer that came by UPDATE or PRACK and awaits the application.
+    pub(crate) update: Option<RequestId>,
     pub(crate) queue: VecDeque<Queued>,
     /// Our request that no answer shows the arrival of; the next waits, lest it overtake it.
     pub(crate) in_flight: Option<ClientId>,
@@ -122,7 +132,10 @@ impl Dialog {
             is_confirmed: false,
             is_ending: false,
             invite,
-            early_tags: Vec::new(),
+            early: Vec::new(),
+            reliable: None,
+            is_answered_early: false,
+            update: None,
             queue: VecDeque::new(),
             in_flight: None,
             session: SessionTimer::new(),
@@ -151,7 +164,10 @@ impl Dialog {
             is_confirmed: false,
             is_ending: false,
             invite: InviteState::Idle,
-            early_tags: Vec::new(),
+            early: Vec::new(),
+            reliable: None,
+            is_answered_early: false,
+            update: None,
             queue: VecDeque::new(),
             in_flight: None,
             session,
@@ -164,14 +180,14 @@ impl Dialog {
     /// Takes the peer's tag, target and route set from the 2xx to our INVITE; they override an early dialog's.
     pub(crate) fn establish(&mut self, response: &Response) {
         // Another fork counts from another number.
-        if !self.early_tags.iter().all(|early| Some(early.as_str()) == response.core.to.tag()) {
+        if !self.early.iter().all(|early| Some(early.tag()) == response.core.to.tag()) {
             self.remote_cseq = None;
         }
         self.is_established = true;
         self.remote = response.core.to.clone();
         self.routes = record_routes(&response.headers);
         self.routes.reverse();
-        self.early_tags.clear();
+        self.early.clear();
         self.refresh_target(&response.headers);
     }
 
@@ -199,18 +215,20 @@ impl Dialog {
     pub(crate) fn is_peer(&self, tag: Option<&str>) -> bool {
         let tag = tag.unwrap_or_default();
         if self.is_caller && !self.is_established {
-            return self.early_tags.iter().any(|early| early == tag);
+            return self.early.iter().any(|early| early.tag() == tag);
         }
         self.remote.tag().unwrap_or_default() == tag
     }
 
-    pub(crate) fn note_early(&mut self, tag: Option<&str>) {
-        if let Some(tag) = tag
-            && self.early_tags.len() < EARLY_MAX
-            && !self.is_peer(Some(tag))
-        {
-            self.early_tags.push(tag.to_owned());
+    /// The fork that a provisional response is of; none if it names none, or there are too many.
+    pub(crate) fn early(&mut self, response: &Response) -> Option<&mut Early> {
+        let tag = response.core.to.tag()?;
+        if self.early.iter().all(|early| early.tag() != tag) && self.early.len() < EARLY_MAX {
+            self.early.push(Early::new(response.core.to.clone(), self.target.clone()));
         }
+        let early = self.early.iter_mut().find(|early| early.tag() == tag)?;
+        early.follow(response);
+        Some(early)
     }
 
     /// Takes a request's CSeq: false if it is not newer (RFC 3261 §12.2.2). Gaps are legal.
@@ -225,7 +243,7 @@ impl Dialog {
     /// Whether an INVITE of ours may start now or after the queue.
     pub(crate) fn may_reinvite(&self) -> bool {
         let queued = self.queue.iter().any(|queued| matches!(queued, Queued::Reinvite { .. }));
-        self.is_confirmed && !self.is_ending && self.invite == InviteState::Idle && !queued
+        self.is_confirmed && !self.is_ending && self.invite == InviteState::Idle && self.update.is_none() && !queued
     }
 
     /// A request was sent once more: what waited for the first waits for the next.
@@ -240,10 +258,21 @@ impl Dialog {
         }
     }
 
-    /// The outline of the next request with this CSeq, and where it goes (RFC 3261 §12.2.1.1).
+    /// The outline of the next request with this CSeq, and where it goes.
     pub(crate) fn outline(&self, locals: &[Local], branch: String, cseq: u32) -> (Outline, Peer) {
-        let (mut uri, mut routes) = (self.target.clone(), self.routes.clone());
-        let next = routes.first().map_or(&self.target, |route| &route.uri);
+        self.outline_to(locals, branch, cseq, (&self.target, &self.routes, &self.remote))
+    }
+
+    /// The same for a target, its routes and its name (RFC 3261 §12.2.1.1).
+    pub(crate) fn outline_to(
+        &self,
+        locals: &[Local],
+        branch: String,
+        cseq: u32,
+        (target, routes, remote): (&Uri, &[NameAddr], &NameAddr),
+    ) -> (Outline, Peer) {
+        let (mut uri, mut routes) = (target.clone(), routes.to_vec());
+        let next = routes.first().map_or(target, |route| &route.uri);
         let to = self.peer.toward(locals, next).unwrap_or(self.peer);
         // A strict router takes the Request-URI for itself and finds ours at the end of the routes.
         if routes.first().is_some_and(|route| route.uri.param("lr").is_none()) {
@@ -258,7 +287,7 @@ impl Dialog {
             routes,
             max_forwards: 70,
             from: self.local.clone(),
-            to: self.remote.clone(),
+            to: remote.clone(),
             call_id: self.call_id.clone(),
             cseq,
         };

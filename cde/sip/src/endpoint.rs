@@ -5,12 +5,14 @@ mod content;
 mod in_dialog;
 mod outbox;
 mod probe;
+mod provisional;
 mod refuse;
 mod requests;
 mod responder;
 mod responses;
 mod session;
 mod types;
+mod update;
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -26,7 +28,20 @@ pub(crate) use outbox::Outbox;
 pub use types::{Config, DialogId, EndReason, Error, Event, IncomingInvite, Invite, Output, RequestId, Stats};
 
 /// The extensions that we know, as the value of Supported.
-const SUPPORTED: &str = "timer";
+const SUPPORTED: &str = "timer, 100rel";
+/// The same where no provisional response is to be acknowledged: an offer in one would want its answer in the PRACK, and
+/// outside the first INVITE there is none.
+const SUPPORTED_WITHOUT_100REL: &str = "timer";
+
+/// A request that awaits the application.
+#[derive(Clone, Copy)]
+struct Asked {
+    server: ServerId,
+    /// The dialog that it makes an offer in.
+    offers: Option<DialogId>,
+    /// An UPDATE refreshes the session too.
+    refreshes: bool,
+}
 
 /// One SIP endpoint on all our addresses.
 ///
@@ -39,7 +54,7 @@ pub struct Endpoint {
     clients: Clients,
     servers: Servers,
     dialogs: Dialogs,
-    requests: BTreeMap<RequestId, ServerId>,
+    requests: BTreeMap<RequestId, Asked>,
     last_request: u64,
     out: Outbox,
 }
@@ -95,7 +110,7 @@ impl Endpoint {
                 }
                 Some(Purpose::Probe(request)) => self.out.event(Event::Probed { request, status: 503 }),
                 Some(Purpose::Update(dialog)) => self.update_over(now, dialog),
-                Some(Purpose::Quiet) | None => {}
+                Some(Purpose::Prack(_) | Purpose::Quiet) | None => {}
             }
         }
     }
@@ -112,13 +127,15 @@ impl Endpoint {
                     self.lose(now, dialog, EndReason::RequestTimeout);
                 }
                 Purpose::Probe(request) => self.out.event(Event::Probed { request, status: 408 }),
-                Purpose::Quiet => {}
+                Purpose::Prack(_) | Purpose::Quiet => {}
             }
         }
         while let Some(expiry) = self.servers.handle_timeout(now, &mut self.out) {
             match expiry {
                 ServerExpiry::NoAck(dialog) => self.lose(now, dialog, EndReason::AckTimeout),
-                ServerExpiry::Unanswered(request) => self.respond(now, request, 500),
+                ServerExpiry::NoPrack(dialog) => self.unacknowledged(now, dialog),
+                ServerExpiry::StillRinging(dialog) => self.say_again(now, dialog),
+                ServerExpiry::Unanswered(request) => self.unanswered(now, request),
             }
         }
         self.tick_sessions(now);
@@ -177,7 +194,8 @@ impl Endpoint {
         self.hang_up(now, dialog);
     }
 
-    /// Sends a 101 to 199 to the pending initial INVITE. It is repeated every minute until the next one.
+    /// Sends a 101 to 199 to the pending initial INVITE. It is repeated every minute until the next one. Where the peer
+    /// demands it (RFC 3262), it is repeated until it is acknowledged, and the next one and `accept` wait for that.
     pub fn progress(&mut self, now: Instant, dialog: DialogId, status: u16, body: Option<Body>) {
         self.answer_provisionally(now, dialog, status, body.as_ref());
     }
@@ -234,7 +252,12 @@ impl Endpoint {
     /// Answers a request of `Event::Request` with 200 to 699; works also after the dialog ended. Left unanswered for ten
     /// seconds it is answered 500.
     pub fn respond(&mut self, now: Instant, request: RequestId, status: u16) {
-        self.answer_request(now, request, status);
+        self.answer_request(now, request, status, None);
+    }
+
+    /// Answers a request of `Event::Update` with 200 and the answer to its offer. To refuse it is [`Self::respond`].
+    pub fn accept_update(&mut self, now: Instant, request: RequestId, body: Body) {
+        self.answer_request(now, request, 200, Some(&body));
     }
 
     /// Ends the dialog in whatever state it is: CANCEL, 480 or BYE. Nothing more is reported of it. Idempotent.
@@ -264,7 +287,13 @@ impl Endpoint {
 }
 
 /// Contact, Allow, Supported and who we are, on what opens or refreshes a dialog.
-fn identify(config: &Config, writer: &mut Writer, agent_header: &str, local: Local, is_sips: bool) {
+fn identify(
+    config: &Config,
+    writer: &mut Writer,
+    (agent_header, supported): (&str, &str),
+    local: Local,
+    is_sips: bool,
+) {
     let Local { transport, address } = local;
     let contact = match transport {
         Transport::Tls if is_sips => format!("<sips:{address}>"),
@@ -273,7 +302,7 @@ fn identify(config: &Config, writer: &mut Writer, agent_header: &str, local: Loc
     };
     writer.header("Contact", contact.as_bytes());
     writer.header("Allow", message::ALLOW.as_bytes());
-    writer.header("Supported", SUPPORTED.as_bytes());
+    writer.header("Supported", supported.as_bytes());
     if !config.user_agent.is_empty() {
         writer.header(agent_header, config.user_agent.as_bytes());
     }

@@ -26,6 +26,11 @@ impl Identifiers {
         format!("z9hG4bK{}", self.call_id())
     }
 
+    /// Where a count starts that must not be guessed and not run over (RFC 3262 §3).
+    pub(crate) fn sequence(&mut self) -> u32 {
+        self.random.next_u32() >> 2
+    }
+
     pub(crate) fn tag(&mut self) -> String {
         format!("{:016x}", self.random.next_u64())
     }

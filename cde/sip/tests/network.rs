@@ -33,6 +33,8 @@ struct Network {
     random: ChaCha8Rng,
     loss_percent: u64,
     sent: u64,
+    /// Whether INVITEs want their provisional responses acknowledged.
+    demands_acknowledgment: bool,
     /// The one that is open; none on a network of datagrams.
     connection: Option<ConnectionId>,
     /// When the last message of each side arrives: nothing overtakes on a connection.
@@ -45,7 +47,8 @@ impl Network {
         let random = ChaCha8Rng::seed_from_u64(seed);
         let (wire, events, now) = (BTreeMap::new(), Vec::new(), Raw::new().now);
         let (connection, last) = (None, [now; 2]);
-        Self { sides: [side(0), side(1)], wire, events, now, random, loss_percent, sent: 0, connection, last }
+        let (sides, sent, demands_acknowledgment) = ([side(0), side(1)], 0, false);
+        Self { sides, wire, events, now, random, loss_percent, sent, demands_acknowledgment, connection, last }
     }
 
     /// Over one connection at a time.
@@ -105,7 +108,13 @@ impl Network {
                     Output::Send { to, bytes } => {
                         let target = ADDRESSES.iter().position(|a| *a == to.address.to_string()).unwrap();
                         assert_eq!(to.transport.is_reliable(), self.connection.is_some());
-                        self.send(target, &bytes);
+                        if self.demands_acknowledgment && bytes.starts_with(b"INVITE") {
+                            let text = String::from_utf8(bytes).unwrap();
+                            let demand = "Require: 100rel\r\nSupported:";
+                            self.send(target, text.replacen("Supported:", demand, 1).as_bytes());
+                        } else {
+                            self.send(target, &bytes);
+                        }
                     }
                 }
             }
@@ -310,6 +319,28 @@ fn a_session_is_refreshed_for_hours_on_a_bad_network_and_ended_on_both_sides_of_
                 .unwrap();
         }
         assert!(net.now - died < Duration::from_secs(1800), "seed {seed}");
+        net.settle();
+        net.assert_empty();
+    }
+}
+
+#[test]
+fn early_media_that_must_be_acknowledged_is_never_lost_on_a_bad_network() {
+    for seed in 0..200 {
+        let mut net = Network::new(seed, 25);
+        net.demands_acknowledgment = true;
+        let caller = net.invite();
+        let callee = net.until(1, 40, |event| matches!(event, Event::Incoming { .. })).unwrap().dialog().unwrap();
+        net.sides[1].progress(net.now, callee, 183, body());
+        net.sides[1].progress(net.now, callee, 180, None);
+        net.sides[1].accept(net.now, callee, body());
+        let told = |event: &Event| matches!(event, Event::Progress { body: Some(_), .. } | Event::Answered { .. });
+        let early = net.until(0, 40, told).unwrap_or_else(|| panic!("seed {seed}"));
+        assert!(matches!(early, Event::Progress { status: 183, .. }), "seed {seed}: it comes before the answer");
+        net.until(0, 40, |event| matches!(event, Event::Answered { body: None, .. })).unwrap();
+        net.sides[0].ack(net.now, caller, None);
+        net.until(1, 40, |event| matches!(event, Event::Confirmed { .. })).unwrap_or_else(|| panic!("seed {seed}"));
+        net.sides[0].bye(net.now, caller);
         net.settle();
         net.assert_empty();
     }

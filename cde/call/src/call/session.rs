@@ -7,12 +7,36 @@ use sip::offer_answer::{Direction, Offer};
 use sip::{Body, DialogId, Event, RequestId};
 use wire::{CallEnd, Origin};
 
-/// A re-INVITE of one side that waits for the answer of the other.
+/// A change of one side's session that waits for the answer of the other.
 pub(crate) struct Relay {
     /// Who asked.
     from: Side,
+    asked: Asked,
     /// The offer to answer; none when the asker has withdrawn, and the other side must be brought back.
     offer: Option<Offer>,
+}
+
+/// What is to be answered.
+#[derive(Clone, Copy)]
+enum Asked {
+    Reinvite(DialogId),
+    Update(RequestId),
+}
+
+impl Asked {
+    fn accept(self, context: &mut Context<'_>, answer: Body) {
+        match self {
+            Self::Reinvite(dialog) => context.endpoint.accept(context.now, dialog, Some(answer)),
+            Self::Update(request) => context.endpoint.accept_update(context.now, request, answer),
+        }
+    }
+
+    fn refuse(self, context: &mut Context<'_>, status: u16) {
+        match self {
+            Self::Reinvite(dialog) => context.endpoint.reject(context.now, dialog, status, None, Vec::new()),
+            Self::Update(request) => context.endpoint.respond(context.now, request, status),
+        }
+    }
 }
 
 impl Call {
@@ -27,6 +51,7 @@ impl Call {
             Event::Cancelled { .. } => self.gone(context, side, CallEnd::Abandoned),
             Event::Ended { reason, .. } => self.gone(context, side, end_of(side, reason)),
             Event::Reinvite { dialog, body } => self.reinvite(context, side, dialog, body.as_ref()),
+            Event::Update { request, body, .. } => self.update(context, side, request, &body),
             Event::ReinviteCancelled { .. } => self.withdraw(side),
             Event::RefreshDue { .. } => self.bring_back(context, side),
             Event::ReinviteAnswered { body, .. } => self.relay_answered(context, side, body.as_ref()),
@@ -85,51 +110,64 @@ impl Call {
             self.leg(side).owed_answer = true;
             return context.endpoint.accept(context.now, dialog, Some(offer));
         };
-        let Ok(offer) = Offer::parse(body) else {
-            return context.endpoint.reject(context.now, dialog, 400, Some("Bad Session Description"), Vec::new());
-        };
+        self.change(context, side, Asked::Reinvite(dialog), body);
+    }
+
+    /// A change without an INVITE. Before the call is answered it concerns that side alone: what we send it, and where to.
+    fn update(&mut self, context: &mut Context<'_>, side: Side, request: RequestId, body: &Body) {
+        let asked = Asked::Update(request);
+        match (&self.phase, &self.relay, Offer::parse(body)) {
+            (Phase::Talking, None, _) => self.change(context, side, asked, body),
+            (Phase::Dialing, None, Ok(offer)) => self.accept_change(context, side, asked, &offer),
+            (Phase::Dialing, None, Err(_)) => asked.refuse(context, 400),
+            _ => asked.refuse(context, 491),
+        }
+    }
+
+    fn change(&mut self, context: &mut Context<'_>, side: Side, asked: Asked, body: &Body) {
+        let Ok(offer) = Offer::parse(body) else { return asked.refuse(context, 400) };
         let before = self.leg(side).direction();
         let codec = self.leg(side).codec();
         match self.leg(side).agree(&offer, codec) {
-            Err(unusable) => context.endpoint.reject(context.now, dialog, unusable.status(), None, Vec::new()),
-            Ok(agreed) if agreed.direction == before => self.accept_reinvite(context, side, dialog, &offer),
-            Ok(agreed) => self.relay_reinvite(context, side, dialog, offer, agreed.direction),
+            Err(unusable) => asked.refuse(context, unusable.status()),
+            Ok(agreed) if agreed.direction == before => self.accept_change(context, side, asked, &offer),
+            Ok(agreed) => self.relay_change(context, side, asked, offer, agreed.direction),
         }
     }
 
     /// Nothing that the other side must know: a new address or port, a refresh.
-    fn accept_reinvite(&mut self, context: &mut Context<'_>, side: Side, dialog: DialogId, offer: &Offer) {
+    fn accept_change(&mut self, context: &mut Context<'_>, side: Side, asked: Asked, offer: &Offer) {
         let direction = self.leg(other(side)).direction().reversed();
         let codec = self.leg(side).codec();
         match self.leg(side).answer(context.rng, offer, codec, direction) {
             Ok(answer) => {
                 self.connect(context, side);
-                context.endpoint.accept(context.now, dialog, Some(answer));
+                asked.accept(context, answer);
                 self.changed = true;
             }
-            Err(unusable) => context.endpoint.reject(context.now, dialog, unusable.status(), None, Vec::new()),
+            Err(unusable) => asked.refuse(context, unusable.status()),
         }
     }
 
     /// Hold or resume: the other side is asked first.
-    fn relay_reinvite(
+    fn relay_change(
         &mut self,
         context: &mut Context<'_>,
         side: Side,
-        dialog: DialogId,
+        asked: Asked,
         offer: Offer,
         direction: Direction,
     ) {
         let peer = self.leg(other(side));
         let codec = peer.codec();
         let body = peer.offer(context.rng, codec, direction.reversed());
-        let asked = peer
+        let relayed = peer
             .dialog
             .ok_or(())
-            .and_then(|peer_dialog| context.endpoint.reinvite(context.now, peer_dialog, Some(body)).map_err(|_| ()));
-        match asked {
-            Ok(()) => self.relay = Some(Relay { from: side, offer: Some(offer) }),
-            Err(()) => context.endpoint.reject(context.now, dialog, 491, None, Vec::new()),
+            .and_then(|dialog| context.endpoint.reinvite(context.now, dialog, Some(body)).map_err(|_| ()));
+        match relayed {
+            Ok(()) => self.relay = Some(Relay { from: side, asked, offer: Some(offer) }),
+            Err(()) => asked.refuse(context, 491),
         }
     }
 
@@ -146,10 +184,9 @@ impl Call {
             self.changed = true;
         }
         let Some(relay) = self.relay.take() else { return };
-        let Some(dialog) = self.leg(relay.from).dialog else { return };
         match relay.offer {
-            Some(offer) if usable => self.accept_reinvite(context, relay.from, dialog, &offer),
-            Some(_) => context.endpoint.reject(context.now, dialog, 488, None, Vec::new()),
+            Some(offer) if usable => self.accept_change(context, relay.from, relay.asked, &offer),
+            Some(_) => relay.asked.refuse(context, 488),
             None => self.bring_back(context, side),
         }
         self.changed = true;
@@ -169,8 +206,8 @@ impl Call {
 
     fn relay_failed(&mut self, context: &mut Context<'_>, status: u16) {
         let Some(relay) = self.relay.take() else { return };
-        if let (Some(dialog), Some(_)) = (self.leg(relay.from).dialog, relay.offer) {
-            context.endpoint.reject(context.now, dialog, status, None, Vec::new());
+        if relay.offer.is_some() {
+            relay.asked.refuse(context, status);
         }
     }
 

@@ -45,6 +45,9 @@ pub(crate) struct World {
     pub(crate) tried: Vec<u16>,
     /// What is sent to the agent's phone, or by it, gets lost.
     pub(crate) agent_is_deaf: bool,
+    /// What the switchboard has sent to the agent's phone.
+    to_agent: Vec<String>,
+    agent_cseq: u32,
     /// What is done at the end of a call, in its order.
     ending: Vec<&'static str>,
     /// How the media session was connected, leg by leg: with keys, without, or not at all any more.
@@ -265,6 +268,8 @@ impl World {
             taken_pairs: 0,
             tried: Vec::new(),
             agent_is_deaf: false,
+            to_agent: Vec::new(),
+            agent_cseq: 900,
             ending: Vec::new(),
             connects: Vec::new(),
         };
@@ -375,6 +380,38 @@ impl World {
         let dialog = self.caller.dialog.unwrap();
         self.caller.endpoint.info(self.now, dialog, "", Body::default()).unwrap();
         self.settle();
+    }
+
+    /// A request inside the agent's dialog, in its own words.
+    pub(crate) fn agent_says(&mut self, method: &str, lines: &str, body: Option<&Body>) {
+        let invite = self.to_agent.iter().rfind(|text| text.starts_with("ACK")).unwrap().clone();
+        let value = |name: &str| invite.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+        let (from, to, call_id) = (value("To: "), value("From: "), value("Call-ID: "));
+        self.agent_cseq += 1;
+        let cseq = self.agent_cseq;
+        let body = body.map_or_else(String::new, |body| String::from_utf8_lossy(body.as_bytes()).into_owned());
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let text = format!(
+            "{method} sip:{US} SIP/2.0\r\nVia: SIP/2.0/UDP {AGENT};branch=z9hG4bK{cseq}\r\nFrom: {from}\r\nTo: {to}\r\n\
+             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:{AGENT}>\r\nMax-Forwards: 70\r\n\
+             {lines}{content}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.carry(AGENT, US, text.as_bytes());
+        self.settle();
+    }
+
+    /// The last response to such a request.
+    pub(crate) fn agent_heard(&self, method: &str) -> &str {
+        let ours = format!("CSeq: {} {method}", self.agent_cseq);
+        self.to_agent.iter().rfind(|text| text.contains(&ours)).expect("an answer")
+    }
+
+    /// What the agent's phone offers when it holds or resumes.
+    pub(crate) fn agent_offers(&mut self, direction: Direction) -> Body {
+        self.agent.local.direction = direction;
+        let origin = self.agent.origin();
+        self.agent.local.offer(origin)
     }
 
     pub(crate) fn order_of_the_end(&self) -> &[&'static str] {
@@ -511,6 +548,9 @@ impl World {
     }
 
     fn carry(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        if to == AGENT {
+            self.to_agent.push(String::from_utf8_lossy(bytes).into_owned());
+        }
         if (to == AGENT || from == AGENT) && self.agent_is_deaf || to == DEAD {
             // Lost.
         } else if to == US {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    DialogId, Endpoint, Error, Event, Invite, RequestId, identify,
+    DialogId, Endpoint, Error, Event, Invite, RequestId, SUPPORTED, SUPPORTED_WITHOUT_100REL, identify,
     requests::{MAX_FORWARDS, may_carry},
 };
 
@@ -50,9 +50,11 @@ impl Endpoint {
         body: Option<&Body>,
     ) -> Start {
         let varying = dialog.session.ask();
+        let may_ring_reliably = !dialog.is_established && body.is_some();
+        let supported = if may_ring_reliably { SUPPORTED } else { SUPPORTED_WITHOUT_100REL };
         let write = |outline: &Outline| {
             let mut writer = Writer::fragment();
-            identify(&self.config, &mut writer, "User-Agent", outline.local, outline.uri.is_sips());
+            identify(&self.config, &mut writer, ("User-Agent", supported), outline.local, outline.uri.is_sips());
             add_headers(&mut writer, headers);
             finish(writer, body)
         };
@@ -148,7 +150,7 @@ impl Endpoint {
                 Some(Queued::Info { request, content_type, body }) => {
                     self.send_info(now, id, request, &content_type, &body);
                 }
-                Some(Queued::Reinvite { .. }) if dialog.invite != InviteState::Idle => {
+                Some(Queued::Reinvite { .. }) if dialog.invite != InviteState::Idle || dialog.update.is_some() => {
                     let retry_after = Some(self.glare_delay(id));
                     self.out.event(Event::ReinviteFailed { dialog: id, status: 491, retry_after });
                 }

@@ -9,7 +9,7 @@ use crate::{
     transport::Peer,
 };
 
-use super::{DialogId, EndReason, Endpoint, Event, content, refuse::Extra};
+use super::{Asked, DialogId, EndReason, Endpoint, Event, content, refuse::Extra};
 
 impl Endpoint {
     pub(super) fn handle_in_dialog(&mut self, now: Instant, from: Peer, request: &Request) {
@@ -36,6 +36,7 @@ impl Endpoint {
             Method::Bye => self.hung_up(now, from, request, id),
             Method::Info => self.informed(now, from, request, id),
             Method::Update => self.updated(now, from, request, id),
+            Method::Prack => self.acknowledged(now, from, request, id),
             _ => {
                 let extra = [("Allow", ALLOW.as_bytes()), ("Accept", content::SDP.as_bytes())];
                 self.answer_quietly(now, from, request, 200, &extra);
@@ -46,12 +47,10 @@ impl Endpoint {
     fn reinvited(&mut self, now: Instant, from: Peer, request: &Request, id: DialogId) {
         let Some(dialog) = self.dialogs.get(id) else { return };
         match dialog.invite {
-            InviteState::Idle if dialog.is_established => {}
+            InviteState::Idle if dialog.is_established && dialog.update.is_none() => {}
             // Theirs is still open: later (§14.2).
-            InviteState::Received { .. } => {
-                let seconds = self.identifiers.delay(0, 10_000).as_secs().to_string();
-                return self.answer_quietly(now, from, request, 500, &[("Retry-After", seconds.as_bytes())]);
-            }
+            InviteState::Idle if dialog.update.is_some() => return self.refuse_for_now(now, from, request),
+            InviteState::Received { .. } => return self.refuse_for_now(now, from, request),
             // Ours is open, or the ACK is still on its way: glare.
             _ => return self.answer_quietly(now, from, request, 491, &[]),
         }
@@ -91,7 +90,7 @@ impl Endpoint {
         let number = self.next_request();
         let template = Template::new(request, from);
         let server = self.servers.start(now, request, template, None, ServerPurpose::Request(number));
-        self.requests.insert(number, server);
+        self.requests.insert(number, Asked { server, offers: None, refreshes: false });
         let content_type = request.headers.first(Name::ContentType);
         self.out.event(Event::Request {
             request: number,

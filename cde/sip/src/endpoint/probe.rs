@@ -8,7 +8,7 @@ use crate::{
     transport::{Local, Peer},
 };
 
-use super::{Endpoint, Error, RequestId, identify, requests::MAX_FORWARDS};
+use super::{Endpoint, Error, RequestId, SUPPORTED_WITHOUT_100REL, identify, requests::MAX_FORWARDS};
 
 impl Endpoint {
     pub(super) fn send_probe(&mut self, now: Instant, to: Peer) -> Result<RequestId, Error> {
@@ -30,7 +30,7 @@ impl Endpoint {
             uri,
         };
         let mut writer = Writer::fragment();
-        identify(&self.config, &mut writer, "User-Agent", local, false);
+        identify(&self.config, &mut writer, ("User-Agent", SUPPORTED_WITHOUT_100REL), local, false);
         let (request, varying, rest) = (self.next_request(), Vec::new(), writer.finish(None));
         let start = Start { method: Method::Options, outline, to, varying, rest, purpose: Purpose::Probe(request) };
         self.clients.start(now, &mut self.out, start);

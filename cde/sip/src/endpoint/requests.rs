@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::{
-    dialog::{Dialog, InviteState, session},
+    dialog::{Dialog, InviteState, Reliable, session},
     message::{Headers, Method, Name, Request, Uri, writer},
     transaction::{Key, ServerId, ServerPurpose, Template},
     transport::Peer,
@@ -32,7 +32,9 @@ impl Endpoint {
             _ if request.core.to.tag().is_some() => self.handle_in_dialog(now, from, request),
             Method::Invite => self.handle_invite(now, from, request),
             Method::Options => self.tell_options(from, request),
-            Method::Bye | Method::Info | Method::Update | Method::Ack => self.refuse(from, request, 481, &[]),
+            Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Ack => {
+                self.refuse(from, request, 481, &[])
+            }
         }
     }
 
@@ -55,6 +57,8 @@ impl Endpoint {
         }
         let (id, tag) = (self.dialogs.next_id(), self.identifiers.tag());
         let mut dialog = Dialog::called(id, &tag, 0, request, from);
+        let has_offer = content::sdp(&request.headers, &request.body).is_some();
+        dialog.reliable = Reliable::demanded(&request.headers, has_offer, self.identifiers.sequence());
         let server = self.open_invite(now, from, request, id, Some(&tag));
         dialog.invite = InviteState::Received { server, cseq: request.core.cseq };
         self.dialogs.insert(dialog);

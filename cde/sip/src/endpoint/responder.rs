@@ -8,24 +8,39 @@ use crate::{
         Body,
         writer::{self, Writer},
     },
-    transaction::ServerId,
+    transaction::{ServerId, Template},
     transport::Local,
 };
 
-use super::{DialogId, Endpoint, RequestId, caller::add_headers, identify};
+use super::{Asked, DialogId, Endpoint, RequestId, SUPPORTED, caller::add_headers, identify};
 
 impl Endpoint {
     pub(super) fn answer_provisionally(&mut self, now: Instant, id: DialogId, status: u16, body: Option<&Body>) {
         let Some(dialog) = self.dialogs.get(id).filter(|dialog| !dialog.is_established) else { return };
         let InviteState::Received { server, .. } = dialog.invite else { return };
-        if (101..200).contains(&status) {
-            self.send_response(now, server, status, None, body, &[]);
+        if !(101..200).contains(&status) {
+            return;
+        }
+        match &mut dialog.reliable {
+            Some(reliable) => {
+                let provisional = reliable.say(status, body.cloned());
+                self.send_reliably(now, server, provisional);
+            }
+            None => self.send_response(now, server, status, None, body, &[]),
         }
     }
 
     pub(super) fn answer(&mut self, now: Instant, id: DialogId, body: Option<&Body>) {
         let Some(dialog) = self.dialogs.get(id) else { return };
         let InviteState::Received { server, cseq } = dialog.invite else { return };
+        let reliable = dialog.reliable.as_mut().filter(|_| !dialog.is_established);
+        let mut body = body;
+        if let Some(reliable) = reliable {
+            if reliable.holds_back(body) {
+                return;
+            }
+            body = body.filter(|_| !reliable.is_described());
+        }
         dialog.is_established = true;
         dialog.invite = InviteState::Accepted { server, cseq };
         let lines = dialog.session.accept();
@@ -53,10 +68,19 @@ impl Endpoint {
         self.send_response(now, server, status, reason, None, &lines.into_bytes());
     }
 
-    pub(super) fn answer_request(&mut self, now: Instant, request: RequestId, status: u16) {
-        let Some(server) = self.requests.remove(&request) else { return };
+    pub(super) fn answer_request(&mut self, now: Instant, request: RequestId, status: u16, body: Option<&Body>) {
+        let Some(Asked { server, offers, refreshes }) = self.requests.remove(&request) else { return };
         let status = if (200..700).contains(&status) { status } else { 500 };
-        self.send_response(now, server, status, None, None, &[]);
+        let mut lines = Vec::new();
+        if let Some(dialog) = offers.and_then(|id| self.dialogs.get(id)) {
+            dialog.update = None;
+            if refreshes && status < 300 {
+                let id = dialog.id;
+                lines = dialog.session.accept();
+                self.dialogs.start_session(now, id);
+            }
+        }
+        self.send_response(now, server, status, None, body, &lines);
     }
 
     /// Writes and sends a response of a transaction; those that make or keep a dialog say where we are.
@@ -70,13 +94,25 @@ impl Endpoint {
         lines: &[u8],
     ) {
         let Some((template, tag)) = self.servers.template(server) else { return };
+        let bytes = self.write_response(template, tag, (status, reason), body, lines);
+        self.servers.respond(now, &mut self.out, server, status, bytes);
+    }
+
+    pub(super) fn write_response(
+        &self,
+        template: &Template,
+        tag: Option<&str>,
+        (status, reason): (u16, Option<&str>),
+        body: Option<&Body>,
+        lines: &[u8],
+    ) -> Vec<u8> {
         let opens_dialog = (101..300).contains(&status);
         let mut response = template.write(status, reason.unwrap_or(writer::reason(status)), tag, opens_dialog);
         if opens_dialog {
             let local = Local::toward(&self.config.local, template.peer);
-            identify(&self.config, &mut response, "Server", local, template.is_sips);
+            identify(&self.config, &mut response, ("Server", SUPPORTED), local, template.is_sips);
         }
         response.lines(lines);
-        self.servers.respond(now, &mut self.out, server, status, finish(response, body));
+        finish(response, body)
     }
 }

@@ -38,7 +38,7 @@ impl Endpoint {
                 self.out.event(Event::Probed { request, status: response.status });
             }
             Purpose::Update(id) if verdict == Verdict::Final => self.update_answered(now, id, response),
-            Purpose::Info(..) | Purpose::Update(_) | Purpose::Probe(_) | Purpose::Quiet => {}
+            Purpose::Info(..) | Purpose::Update(_) | Purpose::Prack(_) | Purpose::Probe(_) | Purpose::Quiet => {}
         }
     }
 
@@ -52,15 +52,16 @@ impl Endpoint {
         verdict: Verdict,
     ) {
         match verdict {
-            Verdict::Provisional => self.progressed(id, response),
+            Verdict::Provisional => self.progressed(now, id, response),
             Verdict::Final => self.call_failed(id, response.status, &String::from_utf8_lossy(&response.reason)),
             Verdict::Success => self.answered(now, from, client, id, response),
         }
     }
 
-    fn progressed(&mut self, id: DialogId, response: &Response) {
-        let Some(dialog) = self.dialogs.get(id).filter(|_| response.status > 100) else { return };
-        dialog.note_early(response.core.to.tag());
+    fn progressed(&mut self, now: Instant, id: DialogId, response: &Response) {
+        if response.status == 100 || !self.take_provisional(now, id, response) {
+            return;
+        }
         let body = content::sdp(&response.headers, &response.body);
         self.out.event(Event::Progress { dialog: id, status: response.status, body });
     }

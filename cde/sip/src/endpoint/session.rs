@@ -1,15 +1,14 @@
-//! Keeping sessions alive (RFC 4028), and UPDATE (RFC 3311).
+//! Keeping sessions alive (RFC 4028), by UPDATE where the peer takes that.
 
 use std::time::Instant;
 
 use crate::{
-    dialog::{Queued, Tick, session},
-    message::{Method, Request, Response, writer::Writer},
-    transaction::{ClientId, Purpose, ServerPurpose, Start, Template},
-    transport::Peer,
+    dialog::{Queued, Tick},
+    message::{Method, Response, writer::Writer},
+    transaction::{ClientId, Purpose, Start},
 };
 
-use super::{DialogId, EndReason, Endpoint, Event, identify};
+use super::{DialogId, EndReason, Endpoint, Event, SUPPORTED_WITHOUT_100REL, identify};
 
 impl Endpoint {
     /// Refreshes what is due, and ends what nobody has refreshed.
@@ -39,7 +38,8 @@ impl Endpoint {
         let Some(dialog) = self.dialogs.get(id) else { return };
         let varying = dialog.session.ask();
         let mut writer = Writer::fragment();
-        identify(&self.config, &mut writer, "User-Agent", outline.local, outline.uri.is_sips());
+        let names = ("User-Agent", SUPPORTED_WITHOUT_100REL);
+        identify(&self.config, &mut writer, names, outline.local, outline.uri.is_sips());
         let (method, rest, purpose) = (Method::Update, writer.finish(None), Purpose::Update(id));
         let client = self.clients.start(now, &mut self.out, Start { method, outline, to, varying, rest, purpose });
         dialog.in_flight = Some(client);
@@ -69,23 +69,6 @@ impl Endpoint {
             dialog.in_flight = None;
         }
         self.send_queued(now, id);
-    }
-
-    /// An UPDATE of the peer: where it is, and that it is still there.
-    pub(super) fn updated(&mut self, now: Instant, from: Peer, request: &Request, id: DialogId) {
-        if let Some(min) = session::refusal(&request.headers) {
-            return self.answer_quietly(now, from, request, 422, &[("Min-SE", min.as_bytes())]);
-        }
-        if !request.body.is_empty() {
-            return self.answer_quietly(now, from, request, 488, &[]);
-        }
-        let Some(dialog) = self.dialogs.get(id) else { return };
-        dialog.refresh_target(&request.headers);
-        dialog.session.propose(&request.headers);
-        let lines = dialog.session.accept();
-        self.dialogs.start_session(now, id);
-        let server = self.servers.start(now, request, Template::new(request, from), None, ServerPurpose::Quiet);
-        self.send_response(now, server, 200, None, None, &lines);
     }
 
     /// Whether a refusal named what would be taken, and the request went out once more so (RFC 4028 §7.3).

@@ -125,7 +125,7 @@ pub enum Event {
         /// The answer, if our 2xx carried the offer.
         body: Option<Body>,
     },
-    /// The caller gave up before we answered; 487 is sent and the dialog is gone.
+    /// The caller gave up before we answered, or does not hear us; it is refused and the dialog is gone.
     Cancelled {
         /// The dialog.
         dialog: DialogId,
@@ -157,6 +157,16 @@ pub enum Event {
         status: u16,
         /// How long to wait before trying again, where that makes sense (RFC 3261 §14.1).
         retry_after: Option<Duration>,
+    },
+    /// The peer wants to change the session without an INVITE (RFC 3311), perhaps before it is answered: answer with
+    /// `accept_update` or `respond`. Left unanswered for ten seconds it is answered 500 and `ReinviteCancelled` follows.
+    Update {
+        /// The dialog.
+        dialog: DialogId,
+        /// The request, to answer it.
+        request: RequestId,
+        /// The offer.
+        body: Body,
     },
     /// A request inside the dialog: answer with `respond`.
     Request {
@@ -268,6 +278,7 @@ impl Event {
             | Self::ReinviteCancelled { dialog }
             | Self::ReinviteAnswered { dialog, .. }
             | Self::ReinviteFailed { dialog, .. }
+            | Self::Update { dialog, .. }
             | Self::Request { dialog, .. }
             | Self::InfoOvertaken { dialog }
             | Self::RefreshDue { dialog }
@@ -288,6 +299,7 @@ impl Event {
             Self::ReinviteCancelled { .. } => "ReinviteCancelled",
             Self::ReinviteAnswered { .. } => "ReinviteAnswered",
             Self::ReinviteFailed { .. } => "ReinviteFailed",
+            Self::Update { .. } => "Update",
             Self::Request { .. } => "Request",
             Self::InfoOvertaken { .. } => "InfoOvertaken",
             Self::RequestAnswered { .. } => "RequestAnswered",

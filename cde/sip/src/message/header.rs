@@ -61,6 +61,8 @@ names! {
     Subject = "Subject" or b"s",
     SessionExpires = "Session-Expires" or b"x",
     MinSe = "Min-SE",
+    RSeq = "RSeq",
+    RAck = "RAck",
     ReferTo = "Refer-To" or b"r",
     ReferredBy = "Referred-By" or b"b",
     Authorization = "Authorization",

@@ -19,12 +19,14 @@ pub enum Method {
     Options,
     /// UPDATE (RFC 3311).
     Update,
+    /// PRACK (RFC 3262).
+    Prack,
     /// Any other token.
     Other(String),
 }
 
 /// The methods this endpoint takes, as the value of Allow.
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, INFO, OPTIONS, UPDATE";
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, INFO, OPTIONS, UPDATE, PRACK";
 
 impl Method {
     /// Reads a method that is known to be a token.
@@ -37,6 +39,7 @@ impl Method {
             "INFO" => Self::Info,
             "OPTIONS" => Self::Options,
             "UPDATE" => Self::Update,
+            "PRACK" => Self::Prack,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -61,6 +64,7 @@ impl Method {
             Self::Info => "INFO",
             Self::Options => "OPTIONS",
             Self::Update => "UPDATE",
+            Self::Prack => "PRACK",
             Self::Other(_) => "other",
         }
     }

@@ -25,6 +25,7 @@ pub(crate) enum Purpose {
     /// OPTIONS: whatever is answered shows that somebody is there.
     Probe(RequestId),
     Update(DialogId),
+    Prack(DialogId),
     /// BYE and CANCEL: nobody waits for the answer.
     Quiet,
 }

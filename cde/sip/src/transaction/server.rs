@@ -61,6 +61,10 @@ pub(crate) enum ServerPurpose {
 pub(crate) enum Expiry {
     /// The 2xx to this dialog's INVITE was never acknowledged.
     NoAck(DialogId),
+    /// A provisional response of this dialog was never acknowledged.
+    NoPrack(DialogId),
+    /// It is time to say again that this dialog's INVITE is being dealt with.
+    StillRinging(DialogId),
     /// The application did not answer.
     Unanswered(RequestId),
 }
@@ -91,6 +95,16 @@ struct Server {
     state: State,
     last: Vec<u8>,
     interval: Duration,
+    reliability: Reliability,
+}
+
+/// Whether the last provisional response is acknowledged (RFC 3262 §3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reliability {
+    /// It need not be.
+    None,
+    ExpectPrack,
+    Acknowledged,
 }
 
 /// All server transactions of an endpoint.
@@ -143,6 +157,7 @@ impl Servers {
             state: State::Open,
             last: Vec::new(),
             interval: T1,
+            reliability: Reliability::None,
         };
         self.by_id.insert(id, server);
         id
@@ -176,6 +191,7 @@ impl Servers {
             return self.remove(id);
         }
         let is_success = status < 300;
+        server.interval = T1;
         server.state = if is_invite && is_success { State::Accepted { acked: false } } else { State::Completed };
         self.timers.set((id, Timer::Expire), now + TRANSACTION_MAX);
         // Timer G is for datagrams alone (§17.2.1); a 2xx is repeated on every transport (§13.3.1.4).
@@ -184,6 +200,22 @@ impl Servers {
         } else {
             self.timers.cancel((id, Timer::Retransmit));
         }
+    }
+
+    /// Sends a provisional response and repeats it until [`Self::acknowledge`], on every transport (RFC 3262 §3).
+    pub(crate) fn respond_reliably(&mut self, now: Instant, out: &mut Outbox, id: ServerId, bytes: Vec<u8>) {
+        let Some(server) = self.by_id.get_mut(&id).filter(|server| server.state == State::Open) else { return };
+        out.send(server.template.peer, bytes.clone());
+        (server.last, server.interval, server.reliability) = (bytes, T1, Reliability::ExpectPrack);
+        self.timers.set((id, Timer::Retransmit), now + T1);
+        self.timers.set((id, Timer::Expire), now + TRANSACTION_MAX);
+    }
+
+    pub(crate) fn acknowledge(&mut self, now: Instant, id: ServerId) {
+        let Some(server) = self.by_id.get_mut(&id).filter(|server| server.state == State::Open) else { return };
+        server.reliability = Reliability::Acknowledged;
+        self.timers.set((id, Timer::Retransmit), now + PROVISIONAL_REFRESH);
+        self.timers.cancel((id, Timer::Expire));
     }
 
     /// The request came again. In Accepted it is absorbed (RFC 6026 §7.1): the 2xx is repeated by its own timer.
@@ -223,7 +255,11 @@ impl Servers {
     pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) -> Option<Expiry> {
         while let Some((id, timer)) = self.timers.pop(now) {
             match timer {
-                Timer::Retransmit => self.retransmit(now, out, id),
+                Timer::Retransmit => {
+                    if let Some(expiry) = self.retransmit(now, out, id) {
+                        return Some(expiry);
+                    }
+                }
                 Timer::Expire => {
                     if let Some(expiry) = self.expire(id) {
                         return Some(expiry);
@@ -234,22 +270,33 @@ impl Servers {
         None
     }
 
-    fn retransmit(&mut self, now: Instant, out: &mut Outbox, id: ServerId) {
-        let Some(server) = self.by_id.get_mut(&id) else { return };
-        out.resend(server.template.peer, &server.last);
-        let next = if server.state == State::Open {
-            PROVISIONAL_REFRESH
-        } else {
-            server.interval = (server.interval * 2).min(T2);
-            server.interval
+    fn retransmit(&mut self, now: Instant, out: &mut Outbox, id: ServerId) -> Option<Expiry> {
+        let server = self.by_id.get_mut(&id)?;
+        let next = match (server.state, server.reliability, server.purpose) {
+            // One that was acknowledged is not repeated; another, with the next number, says the same.
+            (State::Open, Reliability::Acknowledged, ServerPurpose::Invite(dialog)) => {
+                return Some(Expiry::StillRinging(dialog));
+            }
+            (State::Open, Reliability::ExpectPrack, _) => {
+                server.interval *= 2;
+                server.interval
+            }
+            (State::Open, ..) => PROVISIONAL_REFRESH,
+            _ => {
+                server.interval = (server.interval * 2).min(T2);
+                server.interval
+            }
         };
+        out.resend(server.template.peer, &server.last);
         self.timers.set((id, Timer::Retransmit), now + next);
+        None
     }
 
     fn expire(&mut self, id: ServerId) -> Option<Expiry> {
         let server = self.by_id.get(&id)?;
         match (server.state, server.purpose) {
             // It is answered now, and stays for the repetitions of its request.
+            (State::Open, ServerPurpose::Invite(dialog)) => return Some(Expiry::NoPrack(dialog)),
             (State::Open, ServerPurpose::Request(request)) => return Some(Expiry::Unanswered(request)),
             (State::Accepted { acked: false }, ServerPurpose::Invite(dialog)) => {
                 self.remove(id);
