@@ -159,6 +159,7 @@ impl Phone {
             from: NameAddr::new(from),
             headers: Vec::new(),
             body: Some(self.local.offer(self.origin)),
+            credentials: None,
         };
         self.dialog = Some(self.endpoint.invite(now, invite)?);
         self.listen_anew();

@@ -2,14 +2,15 @@
 
 use payment::Rules;
 pub use sip::offer_answer::Srtp;
-use sip::{Local, Peer, Transport};
+use sip::{Credentials, Local, NameAddr, Peer, Registration, Transport, Uri};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use wire::{Extension, MerchantId};
 
 /// What the shell read from `cde.toml`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// Our SIP addresses, as written into Via and Contact: at most one for a transport and family.
     pub sip: Vec<Local>,
@@ -36,7 +37,7 @@ pub struct Config {
 }
 
 /// A neighbor.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Trunk {
     /// Its name.
     pub name: String,
@@ -51,6 +52,8 @@ pub struct Trunk {
     pub keepalive: Option<Duration>,
     /// Whether sound to it and from it is protected.
     pub srtp: Srtp,
+    /// A name and a password that it and we share.
+    pub login: Option<Login>,
 }
 
 /// One place of a trunk.
@@ -67,6 +70,19 @@ pub struct Target {
     pub weight: u16,
 }
 
+/// What a trunk's name and password are for. They are shown to it wherever it asks.
+#[derive(Clone)]
+pub struct Login {
+    /// The name, which calls for us are made to where we register.
+    pub user: String,
+    /// Both.
+    pub credentials: Arc<Credentials>,
+    /// Its calls are taken only if it shows them.
+    pub is_demanded: bool,
+    /// It must be told where we are.
+    pub registers: bool,
+}
+
 impl Trunk {
     fn sends_from(&self, peer: Peer) -> bool {
         let is_large = self.transport == Transport::Udp && peer.transport == Transport::Tcp;
@@ -80,6 +96,18 @@ impl Trunk {
     pub fn destination(&self, target: &Target) -> Peer {
         let port = target.port.unwrap_or(self.transport.default_port());
         Peer::new(self.transport, SocketAddr::new(target.ip, port))
+    }
+
+    /// What to tell each of its places, if they must know where we are.
+    pub(crate) fn registrations(&self) -> Vec<Registration> {
+        let Some(login) = self.login.as_ref().filter(|login| login.registers) else { return Vec::new() };
+        let at = |target: &Target| {
+            let destination = self.destination(target);
+            let registrar = Uri::sip(None, destination.address).ok()?;
+            let address = NameAddr::new(Uri::sip(Some(&login.user), destination.address).ok()?);
+            Some(Registration { registrar, destination, address, credentials: Arc::clone(&login.credentials) })
+        };
+        self.targets.iter().filter_map(at).collect()
     }
 }
 
@@ -158,6 +186,23 @@ impl Config {
         })
     }
 
+    /// Who a caller from there must be, or is told to be: the strictest of the trunks that it may be of.
+    pub(crate) fn login_of(&self, from: Peer) -> Option<&Login> {
+        let mut logins: Vec<&Login> = self
+            .trunks
+            .iter()
+            .filter(|trunk| trunk.sends_from(from))
+            .filter_map(|trunk| trunk.login.as_ref())
+            .collect();
+        logins.sort_by_key(|login| !login.is_demanded);
+        logins.first().copied()
+    }
+
+    /// Who we are to a trunk.
+    pub(crate) fn credentials(&self, trunk: usize) -> Option<Arc<Credentials>> {
+        self.trunks.get(trunk)?.login.as_ref().map(|login| Arc::clone(&login.credentials))
+    }
+
     /// Our media address for a peer there: of its family, where we have one.
     pub(crate) fn media_toward(&self, peer: IpAddr) -> IpAddr {
         let v6 = self.media_v6.map(IpAddr::V6);
@@ -174,7 +219,7 @@ mod tests {
             let srtp = if name == "carrier" { Srtp::Off } else { Srtp::Required };
             let (name, ip) = (name.to_owned(), [127, 0, 0, 1].into());
             let targets = vec![Target { ip, port, priority: 0, weight: 0 }];
-            Trunk { name, targets, transport, tcp_when_large: false, keepalive: None, srtp }
+            Trunk { name, targets, transport, tcp_when_large: false, keepalive: None, srtp, login: None }
         };
         let route = |prefix: &str, extension: Option<&str>| Route {
             from: "carrier".to_owned(),

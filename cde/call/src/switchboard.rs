@@ -5,6 +5,7 @@ mod ports;
 
 use crate::Config;
 use crate::call::{Call, Context};
+use crate::config::Trunk;
 use crate::guard::Guard;
 use crate::trunks::{Trunks, Turned};
 use crate::wall::Wall;
@@ -147,7 +148,8 @@ impl Switchboard {
         let targets = config.trunks.iter().flat_map(|trunk| &trunk.targets);
         let friends = targets.map(|target| target.ip).collect();
         let trunks = Trunks::new(now, &config);
-        Self {
+        let registrations: Vec<_> = config.trunks.iter().flat_map(Trunk::registrations).collect();
+        let mut board = Self {
             config,
             endpoint,
             rng,
@@ -162,7 +164,13 @@ impl Switchboard {
             friends,
             trunks,
             guard: Guard::new(now),
+        };
+        for registration in registrations {
+            // There are more trunks than a switchboard can register at only by mistake.
+            let _ = board.endpoint.register(now, registration);
         }
+        board.drain_endpoint(now);
+        board
     }
 
     /// The wall clock may be set while we run; say so from time to time.
@@ -280,6 +288,7 @@ impl Switchboard {
         for call in calls {
             self.with_call(now, call, Call::end_for_shutdown);
         }
+        self.endpoint.unregister(now);
         self.drain_endpoint(now);
     }
 
@@ -335,6 +344,12 @@ impl Switchboard {
         if self.draining || self.calls.len() >= self.config.calls_max {
             let retry = vec![("Retry-After".to_owned(), b"10".to_vec())];
             return self.endpoint.reject(now, dialog, 503, None, retry);
+        }
+        if let Some(login) = self.config.login_of(from) {
+            if login.is_demanded && !self.endpoint.authenticate(now, dialog, from, &login.credentials) {
+                return;
+            }
+            self.endpoint.log_in(dialog, &login.credentials);
         }
         let session_ids = (self.rng.next_u64(), self.rng.next_u64());
         let Some(pair) = self.ports.take() else {

@@ -52,6 +52,36 @@ fn a_stranger_and_an_unknown_number_dial_nothing() {
     assert_eq!(world.board.calls(), 0);
 }
 
+fn login(password: &str, is_demanded: bool, registers: bool) -> call::config::Login {
+    let credentials = sip::Credentials::new("trunk".to_owned(), password.to_owned(), false);
+    call::config::Login { user: "trunk".to_owned(), credentials: credentials.into(), is_demanded, registers }
+}
+
+#[test]
+fn a_trunk_that_must_prove_itself_dials_nothing_without_the_password() {
+    for (shown, status) in [(None, 401), (Some("guess"), 401), (Some("secret"), 404)] {
+        let mut world = World::with(|config| config.trunks[0].login = Some(login("secret", true, false)));
+        world.caller_login = shown.map(|password| login(password, false, false).credentials);
+        // A number without a route: only who is known is told so.
+        assert_eq!(world.refused_from(CARRIER, "9999"), status, "{shown:?}");
+        assert_eq!((world.board.calls(), world.agent_got().len()), (0, 0));
+    }
+    let mut world = World::with(|config| config.trunks[0].login = Some(login("secret", true, false)));
+    world.caller_login = Some(login("secret", false, false).credentials);
+    world.talk();
+    assert_eq!(world.snapshot().state, CallState::Talking);
+}
+
+#[test]
+fn a_trunk_is_told_where_we_are_and_forgets_it_at_the_end() {
+    let mut world = World::with(|config| config.trunks[1].login = Some(login("secret", false, true)));
+    world.settle();
+    assert_eq!(world.agent_got(), ["REGISTER sip:127.0.0.1:5080 SIP/2.0"]);
+    world.board.end_all(world.now);
+    world.settle();
+    assert_eq!(world.agent_got().len(), 2);
+}
+
 #[test]
 fn a_place_where_nobody_answers_is_passed_over_and_later_tried_last() {
     let mut world = World::with_a_dead_place();
@@ -389,7 +419,7 @@ fn an_update_holds_and_resumes_as_a_reinvite_does() {
     let mut world = World::new();
     world.talk();
     for (direction, state) in [(Direction::SendOnly, CallState::Held), (Direction::SendRecv, CallState::Talking)] {
-        let offer = world.agent_offers(direction);
+        let offer = world.agents_offer(direction);
         world.agent_says("UPDATE", "", Some(&offer));
         assert_eq!(world.snapshot().state, state);
         let answer = world.agent_heard("UPDATE");

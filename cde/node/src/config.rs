@@ -4,7 +4,7 @@
 mod problems;
 mod signaling;
 
-pub use signaling::{Place, Sip, Srtp, Trunk, TrunkTransport};
+pub use signaling::{Digest, Password, Place, Sip, Srtp, Trunk, TrunkTransport};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

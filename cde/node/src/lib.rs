@@ -19,6 +19,7 @@ mod board;
 mod charge;
 mod clock;
 mod door;
+mod logins;
 mod media_plane;
 mod recorder;
 #[cfg(test)]
@@ -147,8 +148,9 @@ pub async fn run(
     let serving = tokio::spawn(door.serve(listener, door_closes));
     tokio::spawn(charger.clone().settle_left_over());
     let seeds = seeds::Seeds::new();
-    let board =
-        Switchboard::new(clock::now(), clock::unix_ms(), call_config(&config, locals.clone(), record), seeds.next());
+    let logins = logins::read(&config.trunk, &places.folder)?;
+    let calls = call_config(&config, locals.clone(), record, logins);
+    let board = Switchboard::new(clock::now(), clock::unix_ms(), calls, seeds.next());
     let digest_key = hmac::Key::new(hmac::HMAC_SHA256, &secret(&places.data.join("digest.key"), &seeds)?);
     // Kept here to the end: the last events wait in it for the door.
     let outbox = Arc::new(Outbox { media, events, journal: journal.clone(), charger, digest_key, seeds });
@@ -177,20 +179,21 @@ fn warnings(config: &Config, own_uid: u32) -> Vec<String> {
     warnings
 }
 
-fn call_config(config: &Config, sip: Vec<Local>, record: bool) -> calls::Config {
+fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Option<calls::Login>>) -> calls::Config {
     let target = |place: &config::Place| calls::Target {
         ip: place.ip,
         port: place.port,
         priority: place.priority,
         weight: place.weight,
     };
-    let trunk = |trunk: &config::Trunk| calls::Trunk {
+    let trunk = |(trunk, login): (&config::Trunk, Option<calls::Login>)| calls::Trunk {
         name: trunk.name.clone(),
         targets: trunk.address.iter().map(target).collect(),
         transport: trunk.transport.sip(),
         tcp_when_large: trunk.tcp_when_large,
         keepalive: trunk.keepalive_s.map(|seconds| Duration::from_secs(seconds.into())),
         srtp: trunk.srtp.sip(),
+        login,
     };
     let route = |route: &config::Route| calls::Route {
         from: route.from.clone(),
@@ -209,7 +212,7 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool) -> calls::Config 
         media_v6: config.media.address_v6,
         ports: (config.media.first_port, config.media.last_port),
         calls_max: config.sip.calls_max,
-        trunks: config.trunk.iter().map(trunk).collect(),
+        trunks: config.trunk.iter().zip(logins).map(trunk).collect(),
         routes: config.route.iter().map(route).collect(),
         merchants: config.merchant.iter().filter_map(|merchant| merchant.id.parse().ok()).collect(),
         rules: payment::Rules::default(),

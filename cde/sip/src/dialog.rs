@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    digest::{Login, Shown},
     endpoint::{DialogId, RequestId},
     message::{Body, Headers, Method, Name, NameAddr, Request, Response, Uri, writer::Writer},
     transaction::{ClientId, Outline, ServerId, Timers},
@@ -108,6 +109,10 @@ pub(crate) struct Dialog {
     pub(crate) queue: VecDeque<Queued>,
     /// Our request that no answer shows the arrival of; the next waits, lest it overtake it.
     pub(crate) in_flight: Option<ClientId>,
+    /// Who we are to the peer, should it ask.
+    pub(crate) login: Option<Box<Login>>,
+    /// What the INVITE that came shows of its sender, until that was looked at.
+    pub(crate) shown: Option<Box<Shown>>,
     pub(crate) session: SessionTimer,
     /// The peer has said that it takes UPDATE.
     pub(crate) takes_update: bool,
@@ -138,6 +143,8 @@ impl Dialog {
             update: None,
             queue: VecDeque::new(),
             in_flight: None,
+            login: None,
+            shown: None,
             session: SessionTimer::new(),
             takes_update: false,
         }
@@ -146,6 +153,11 @@ impl Dialog {
     /// Of an INVITE that came.
     pub(crate) fn called(id: DialogId, tag: &str, cseq: u32, request: &Request, from: Peer) -> Self {
         let core = &request.core;
+        let shown = Shown {
+            authorizations: request.headers.all(Name::Authorization).map(<[u8]>::to_vec).collect(),
+            method: request.method.clone(),
+            uri: request.uri.clone(),
+        };
         let mut session = SessionTimer::new();
         session.propose(&request.headers);
         let mut dialog = Self {
@@ -170,6 +182,8 @@ impl Dialog {
             update: None,
             queue: VecDeque::new(),
             in_flight: None,
+            login: None,
+            shown: Some(Box::new(shown)),
             session,
             takes_update: false,
         };
@@ -297,7 +311,9 @@ impl Dialog {
     /// The ACK of a 2xx: a request of its own with the INVITE's CSeq number (RFC 3261 §13.2.2.4).
     pub(crate) fn ack(&self, locals: &[Local], branch: String, cseq: u32, body: Option<&Body>) -> (Vec<u8>, Peer) {
         let (outline, to) = self.outline(locals, branch, cseq);
-        (finish(outline.write(&Method::Ack), body), to)
+        let mut writer = outline.write(&Method::Ack);
+        writer.lines(self.login.as_ref().map_or(&[], |login| login.ack_lines()));
+        (finish(writer, body), to)
     }
 }
 

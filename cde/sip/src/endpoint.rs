@@ -1,5 +1,6 @@
 //! The user agent core: every dialog of our addresses as one machine.
 
+mod auth;
 mod caller;
 mod content;
 mod in_dialog;
@@ -7,6 +8,7 @@ mod outbox;
 mod probe;
 mod provisional;
 mod refuse;
+mod registrations;
 mod requests;
 mod responder;
 mod responses;
@@ -18,6 +20,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use crate::{
     dialog::Dialogs,
+    digest::Guard,
     identifiers::Identifiers,
     message::{self, Body, Malformed, Message, writer::Writer},
     transaction::{ClientExpiry, Clients, Purpose, ServerExpiry, ServerId, Servers},
@@ -25,6 +28,8 @@ use crate::{
 };
 
 pub(crate) use outbox::Outbox;
+use registrations::Registrations;
+pub use registrations::{Registration, RegistrationId};
 pub use types::{Config, DialogId, EndReason, Error, Event, IncomingInvite, Invite, Output, RequestId, Stats};
 
 /// The extensions that we know, as the value of Supported.
@@ -55,6 +60,8 @@ pub struct Endpoint {
     servers: Servers,
     dialogs: Dialogs,
     requests: BTreeMap<RequestId, Asked>,
+    registrations: Registrations,
+    guard: Guard,
     last_request: u64,
     out: Outbox,
 }
@@ -64,9 +71,12 @@ impl Endpoint {
     /// An endpoint; the seed makes its tags, branches and Call-IDs and must be secret and fresh outside tests.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        let mut identifiers = Identifiers::new(seed);
         Self {
             config,
-            identifiers: Identifiers::new(seed),
+            guard: Guard::new(&identifiers.secret()),
+            registrations: Registrations::new(),
+            identifiers,
             clients: Clients::new(),
             servers: Servers::new(),
             dialogs: Dialogs::new(),
@@ -110,6 +120,7 @@ impl Endpoint {
                 }
                 Some(Purpose::Probe(request)) => self.out.event(Event::Probed { request, status: 503 }),
                 Some(Purpose::Update(dialog)) => self.update_over(now, dialog),
+                Some(Purpose::Register(registration)) => self.register_failed(now, registration, 503),
                 Some(Purpose::Prack(_) | Purpose::Quiet) | None => {}
             }
         }
@@ -127,6 +138,7 @@ impl Endpoint {
                     self.lose(now, dialog, EndReason::RequestTimeout);
                 }
                 Purpose::Probe(request) => self.out.event(Event::Probed { request, status: 408 }),
+                Purpose::Register(registration) => self.register_failed(now, registration, 408),
                 Purpose::Prack(_) | Purpose::Quiet => {}
             }
         }
@@ -139,15 +151,15 @@ impl Endpoint {
             }
         }
         self.tick_sessions(now);
+        self.tick_registrations(now);
     }
 
     /// When to call [`Self::handle_timeout`] next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.clients.poll_timeout(), self.servers.poll_timeout(), self.dialogs.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let transactions = [self.clients.poll_timeout(), self.servers.poll_timeout()];
+        let others = [self.dialogs.poll_timeout(), self.registrations.poll_timeout()];
+        transactions.into_iter().chain(others).flatten().min()
     }
 
     /// The next thing to do; drain it after every other call.

@@ -26,6 +26,17 @@ impl Identifiers {
         format!("z9hG4bK{}", self.call_id())
     }
 
+    pub(crate) fn chance(&mut self) -> u64 {
+        self.random.next_u64()
+    }
+
+    /// A key that nobody else has.
+    pub(crate) fn secret(&mut self) -> [u8; 32] {
+        let mut secret = [0; 32];
+        self.random.fill_bytes(&mut secret);
+        secret
+    }
+
     /// Where a count starts that must not be guessed and not run over (RFC 3262 §3).
     pub(crate) fn sequence(&mut self) -> u32 {
         self.random.next_u32() >> 2

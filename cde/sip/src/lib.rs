@@ -16,6 +16,7 @@
 //! - [`message`]: bytes ↔ requests and responses (RFC 3261 §7, §20, §25).
 //! - [`transport`]: how a peer is reached (RFC 3261 §18).
 //! - `transaction`: client and server transactions (RFC 3261 §17, RFC 6026).
+//! - `digest`: who we are, and who calls (RFC 7616).
 //! - `dialog`: the state of one peer relationship and the requests built from it (RFC 3261 §12).
 //! - [`sdp`] and [`offer_answer`]: session descriptions (RFC 8866) and what they agree on (RFC 3264).
 //! - [`endpoint`]: the user agent core that ties them together.
@@ -27,11 +28,14 @@ pub mod sdp;
 pub mod transport;
 
 mod dialog;
+mod digest;
 mod identifiers;
 mod transaction;
 
+pub use digest::Credentials;
 pub use endpoint::{
-    Config, DialogId, EndReason, Endpoint, Error, Event, IncomingInvite, Invite, Output, RequestId, Stats,
+    Config, DialogId, EndReason, Endpoint, Error, Event, IncomingInvite, Invite, Output, Registration, RegistrationId,
+    RequestId, Stats,
 };
 pub use message::{Body, Method, NameAddr, Uri};
 pub use transport::{ConnectionId, Local, Peer, Transport};

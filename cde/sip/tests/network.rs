@@ -166,7 +166,8 @@ impl Network {
             ("sip:b@192.0.2.2".parse().unwrap(), "sip:a@192.0.2.1".parse().unwrap());
         let (from, to) = (NameAddr::new(from), NameAddr::new(target.clone()).with_display("B"));
         let destination = Some(Peer { connection: None, ..self.peer(1) });
-        let invite = Invite { target, destination, tcp_when_large: false, from, to, headers: Vec::new(), body: body() };
+        let (headers, body, credentials) = (Vec::new(), body(), None);
+        let invite = Invite { target, destination, tcp_when_large: false, from, to, headers, body, credentials };
         self.sides[0].invite(self.now, invite).unwrap()
     }
 

@@ -150,8 +150,8 @@ fn a_late_offer_asks_for_no_acknowledged_ringing() {
     let mut raw = Raw::new();
     let uri: sip::Uri = "sip:bob@192.0.2.1".parse().unwrap();
     let (from, to) = (sip::NameAddr::new(uri.clone()), sip::NameAddr::new(uri.clone()));
-    let (destination, headers, body) = (None, Vec::new(), None);
-    let invite = sip::Invite { target: uri, destination, tcp_when_large: false, from, to, headers, body };
+    let (destination, headers, body, credentials) = (None, Vec::new(), None, None);
+    let invite = sip::Invite { target: uri, destination, tcp_when_large: false, from, to, headers, body, credentials };
     raw.run(|endpoint, now| assert!(endpoint.invite(now, invite).is_ok()));
     assert_eq!(header(raw.last(), "Supported"), "timer");
 }

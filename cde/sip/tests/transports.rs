@@ -47,7 +47,16 @@ fn calls(endpoint: &mut Endpoint, to: Peer, target: &str, tcp_when_large: bool, 
     let target: Uri = target.parse().unwrap();
     let (from, to_header) = (NameAddr::new(target.clone()), NameAddr::new(target.clone()));
     let (destination, headers) = (Some(to), Vec::new());
-    let invite = Invite { target, destination, tcp_when_large, from, to: to_header, headers, body: Some(body) };
+    let invite = Invite {
+        target,
+        destination,
+        tcp_when_large,
+        from,
+        to: to_header,
+        headers,
+        body: Some(body),
+        credentials: None,
+    };
     endpoint.invite(Raw::new().now, invite).map(drop)
 }
 

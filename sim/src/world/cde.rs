@@ -61,6 +61,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
         tcp_when_large: false,
         keepalive: None,
         srtp: Srtp::Off,
+        login: None,
     };
     let names = |lane: &Lane| (format!("carrier{}", lane.extension), format!("pbx{}", lane.extension));
     let trunks = lanes.iter().flat_map(|lane| {

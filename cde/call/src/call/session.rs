@@ -59,7 +59,11 @@ impl Call {
             Event::Request { request, content_type, body, .. } => {
                 self.info(context, side, request, content_type.as_deref(), &body);
             }
-            Event::Incoming { .. } | Event::RequestAnswered { .. } | Event::Probed { .. } => {}
+            Event::Incoming { .. }
+            | Event::RequestAnswered { .. }
+            | Event::Probed { .. }
+            | Event::Registered { .. }
+            | Event::RegistrationFailed { .. } => {}
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) enum Phase {
 
 /// What is kept of the INVITE until the agent's leg is dialed and the caller answered.
 pub(crate) struct Setup {
+    /// Which trunk the agent's side is.
+    pub(crate) trunk: usize,
     /// Where the agent's side is still to be called, one after the other.
     pub(crate) places: VecDeque<Peer>,
     /// Where it was called last, while nothing was heard from there.
@@ -71,6 +73,7 @@ impl Call {
         let caller_at = caller_media(context.config, from, srtp.0, offer.as_ref())?;
         let agent_at = context.config.media_toward(destination.address.ip());
         let setup = Setup {
+            trunk,
             places,
             called: None,
             tcp_when_large,
@@ -136,7 +139,8 @@ impl Call {
         let body = self.agent.offer(context.rng, agreed.map(|agreed| agreed.codec), Direction::SendRecv);
         let to = NameAddr::new(target.clone());
         let (destination, body) = (Some(destination), Some(body));
-        let invite = Invite { target, destination, tcp_when_large, from, to, headers, body };
+        let credentials = self.setup.as_ref().and_then(|setup| context.config.credentials(setup.trunk));
+        let invite = Invite { target, destination, tcp_when_large, from, to, headers, body, credentials };
         match context.endpoint.invite(context.now, invite) {
             Ok(dialog) => {
                 self.agent.dialog = Some(dialog);

@@ -9,6 +9,7 @@ use sip::offer_answer::{Answer, Codec, Crypto, Direction, LocalMedia, Offer, Ori
 use sip::{Body, DialogId, Endpoint, Event, Invite, Local, NameAddr, Uri};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{
     Action, AttemptId, AuditAction, CallEnd, CallId, CallSnapshot, Command, CommandId, CommandResult, Currency, Field,
@@ -48,6 +49,8 @@ pub(crate) struct World {
     /// What the switchboard has sent to the agent's phone.
     to_agent: Vec<String>,
     agent_cseq: u32,
+    /// What the caller's trunk shows when it is asked who it is.
+    pub(crate) caller_login: Option<Arc<sip::Credentials>>,
     /// What is done at the end of a call, in its order.
     ending: Vec<&'static str>,
     /// How the media session was connected, leg by leg: with keys, without, or not at all any more.
@@ -204,20 +207,25 @@ pub(crate) fn order(call: CallId, action: Action) -> Command {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self::with(vec![place(AGENT, 0)], Srtp::Off, Srtp::Off)
+        Self::configured(vec![place(AGENT, 0)], Srtp::Off, Srtp::Off, |_| {})
     }
 
     /// The PBX's first place is dead.
     pub(crate) fn with_a_dead_place() -> Self {
-        Self::with(vec![place(DEAD, 0), place(AGENT, 1)], Srtp::Off, Srtp::Off)
+        Self::configured(vec![place(DEAD, 0), place(AGENT, 1)], Srtp::Off, Srtp::Off, |_| {})
     }
 
     /// Whether sound from and to the carrier is protected, and that of the agent's side. Both peers can.
     pub(crate) fn with_srtp(carrier: Srtp, pbx: Srtp) -> Self {
-        Self::with(vec![place(AGENT, 0)], carrier, pbx)
+        Self::configured(vec![place(AGENT, 0)], carrier, pbx, |_| {})
     }
 
-    fn with(places: Vec<Target>, carrier: Srtp, pbx: Srtp) -> Self {
+    /// With changes to the configuration.
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::configured(vec![place(AGENT, 0)], Srtp::Off, Srtp::Off, change)
+    }
+
+    fn configured(places: Vec<Target>, carrier: Srtp, pbx: Srtp, change: impl FnOnce(&mut Config)) -> Self {
         let now = Instant::now();
         let trunk = |name: &str, targets: Vec<Target>, srtp| Trunk {
             name: name.to_owned(),
@@ -226,12 +234,13 @@ impl World {
             tcp_when_large: false,
             keepalive: None,
             srtp,
+            login: None,
         };
         let route = |prefix: &str, open_line_keys| {
             let (from, to) = ("carrier".to_owned(), "pbx".to_owned());
             Route { from, to, prefix: prefix.to_owned(), extension: None, open_line_keys }
         };
-        let config = Config {
+        let mut config = Config {
             sip: vec![Local::udp(US)],
             media: [127, 0, 0, 9].into(),
             media_v6: None,
@@ -248,6 +257,7 @@ impl World {
             record: false,
             masking: media::Policy::Natural,
         };
+        change(&mut config);
         let mut world = Self {
             now,
             board: Switchboard::new(now, 1_795_000_000_000, config, [1; 32]),
@@ -270,6 +280,7 @@ impl World {
             agent_is_deaf: false,
             to_agent: Vec::new(),
             agent_cseq: 900,
+            caller_login: None,
             ending: Vec::new(),
             connects: Vec::new(),
         };
@@ -303,6 +314,7 @@ impl World {
             from: NameAddr::new(Uri::sip(Some("447700900142"), CARRIER).unwrap()),
             headers: Vec::new(),
             body: body.clone(),
+            credentials: self.caller_login.clone(),
         };
         self.caller.last_offer = body;
         self.caller.dialog = Some(self.caller.endpoint.invite(self.now, invite).unwrap());
@@ -401,6 +413,11 @@ impl World {
         self.settle();
     }
 
+    /// The start lines that the agent's side has got.
+    pub(crate) fn agent_got(&self) -> Vec<&str> {
+        self.to_agent.iter().filter_map(|text| text.lines().next()).collect()
+    }
+
     /// The last response to such a request.
     pub(crate) fn agent_heard(&self, method: &str) -> &str {
         let ours = format!("CSeq: {} {method}", self.agent_cseq);
@@ -408,7 +425,7 @@ impl World {
     }
 
     /// What the agent's phone offers when it holds or resumes.
-    pub(crate) fn agent_offers(&mut self, direction: Direction) -> Body {
+    pub(crate) fn agents_offer(&mut self, direction: Direction) -> Body {
         self.agent.local.direction = direction;
         let origin = self.agent.origin();
         self.agent.local.offer(origin)

@@ -2,8 +2,11 @@
 
 use serde::Deserialize;
 use sip::{Local, Transport};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// `[sip]`
 #[derive(Clone, Debug, Deserialize)]
@@ -63,7 +66,7 @@ impl Sip {
 }
 
 /// `[[trunk]]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trunk {
     /// Its name.
@@ -90,6 +93,58 @@ pub struct Trunk {
     /// Whether its sound is protected, with keys that stand in the SIP messages (SDES).
     #[serde(default)]
     pub srtp: Srtp,
+    /// Who we are to it, and it to us.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// The password that goes with it.
+    #[serde(default)]
+    pub password: Option<Password>,
+    /// A file with nothing but the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// What the password may be hashed with.
+    #[serde(default)]
+    pub digest: Digest,
+    /// Its calls are taken only if it shows name and password.
+    #[serde(default)]
+    pub require_digest: bool,
+    /// It is told where we are (REGISTER).
+    #[serde(default)]
+    pub register: bool,
+}
+
+impl fmt::Debug for Trunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trunk({})", self.name)
+    }
+}
+
+/// A password. It cannot be printed.
+#[derive(Clone)]
+pub struct Password(Arc<Zeroizing<String>>);
+
+impl Password {
+    /// Gives it to `user`.
+    pub fn expose<T>(&self, user: impl FnOnce(&str) -> T) -> T {
+        user(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Arc::new(Zeroizing::new(text))))
+    }
+}
+
+/// `digest` of a `[[trunk]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Digest {
+    /// SHA-256 or SHA-512-256 (RFC 8760).
+    #[default]
+    Sha256,
+    /// MD5 too, for what knows nothing better.
+    Legacy,
 }
 
 /// `srtp` of a `[[trunk]]`.

@@ -1,9 +1,10 @@
 //! The application's own requests.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use crate::{
     dialog::{Dialog, InviteState, OUTBOX_MAX, Queued, finish},
+    digest::Login,
     message::{self, Body, Method, Name, NameAddr, is_token_text, writer::Writer},
     transaction::{Outline, Purpose, Start},
     transport::{Local, Peer, Transport},
@@ -30,7 +31,9 @@ impl Endpoint {
         let id = self.dialogs.next_id();
         let mut dialog = Dialog::calling(id, &outline, to, InviteState::Idle);
         dialog.tcp_when_large = invite.tcp_when_large;
-        let start = self.write_invite(&dialog, outline, to, &invite.headers, invite.body.as_ref());
+        dialog.login = invite.credentials.as_ref().map(|credentials| Box::new(Login::new(Arc::clone(credentials))));
+        let varying = dialog.session.ask();
+        let start = self.write_invite(&dialog, (outline, to), varying, &invite.headers, invite.body.as_ref());
         let start = Start { purpose: Purpose::Invite(id), ..start };
         dialog.heard_from(start.to);
         let cseq = start.outline.cseq;
@@ -44,12 +47,11 @@ impl Endpoint {
     fn write_invite(
         &self,
         dialog: &Dialog,
-        mut outline: Outline,
-        mut to: Peer,
+        (mut outline, mut to): (Outline, Peer),
+        varying: Vec<u8>,
         headers: &[(String, Vec<u8>)],
         body: Option<&Body>,
     ) -> Start {
-        let varying = dialog.session.ask();
         let may_ring_reliably = !dialog.is_established && body.is_some();
         let supported = if may_ring_reliably { SUPPORTED } else { SUPPORTED_WITHOUT_100REL };
         let write = |outline: &Outline| {
@@ -65,7 +67,7 @@ impl Endpoint {
             outline.local = Local::toward(&self.config.local, to);
             rest = write(&outline);
         }
-        Start { method: Method::Invite, outline, to, varying, rest, purpose: Purpose::Reinvite(dialog.id) }
+        Start::new(Method::Invite, (outline, to), varying, rest, Purpose::Reinvite(dialog.id))
     }
 
     fn outline_of(&mut self, invite: &Invite, to: Peer) -> Outline {
@@ -162,9 +164,9 @@ impl Endpoint {
 
     fn send_info(&mut self, now: Instant, id: DialogId, request: RequestId, content_type: &str, body: &Body) {
         let Some((outline, to)) = self.next_outline(id) else { return };
-        let (method, varying) = (Method::Info, Vec::new());
+        let varying = self.varying(id, &Method::Info, outline.uri.as_str());
         let rest = Writer::fragment().finish(Some((content_type, body)));
-        let start = Start { method, outline, to, varying, rest, purpose: Purpose::Info(id, request) };
+        let start = Start::new(Method::Info, (outline, to), varying, rest, Purpose::Info(id, request));
         let client = self.clients.start(now, &mut self.out, start);
         if let Some(dialog) = self.dialogs.get(id) {
             dialog.in_flight = Some(client);
@@ -173,8 +175,9 @@ impl Endpoint {
 
     fn send_reinvite(&mut self, now: Instant, id: DialogId, body: Option<&Body>) {
         let Some((outline, to)) = self.next_outline(id) else { return };
+        let varying = self.varying(id, &Method::Invite, outline.uri.as_str());
         let Some(dialog) = self.dialogs.peek(id) else { return };
-        let start = self.write_invite(dialog, outline, to, &[], body);
+        let start = self.write_invite(dialog, (outline, to), varying, &[], body);
         let cseq = start.outline.cseq;
         let client = self.clients.start(now, &mut self.out, start);
         if let Some(dialog) = self.dialogs.get(id) {
@@ -220,8 +223,12 @@ impl Endpoint {
     pub(super) fn send_bye(&mut self, now: Instant, dialog: &mut Dialog) {
         dialog.local_cseq += 1;
         let (outline, to) = dialog.outline(&self.config.local, self.identifiers.branch(), dialog.local_cseq);
-        let (method, varying, rest) = (Method::Bye, Vec::new(), Writer::fragment().finish(None));
-        self.clients.start(now, &mut self.out, Start { method, outline, to, varying, rest, purpose: Purpose::Quiet });
+        let mut login = dialog.login.take();
+        let cnonce = self.identifiers.tag();
+        let varying = login.as_mut().map(|login| login.lines(&Method::Bye, outline.uri.as_str(), &cnonce));
+        let (varying, rest) = (varying.unwrap_or_default(), Writer::fragment().finish(None));
+        let start = Start::new(Method::Bye, (outline, to), varying, rest, Purpose::Quiet);
+        self.clients.start(now, &mut self.out, Start { login, ..start });
     }
 }
 

@@ -31,8 +31,8 @@ impl Endpoint {
         };
         let mut writer = Writer::fragment();
         identify(&self.config, &mut writer, ("User-Agent", SUPPORTED_WITHOUT_100REL), local, false);
-        let (request, varying, rest) = (self.next_request(), Vec::new(), writer.finish(None));
-        let start = Start { method: Method::Options, outline, to, varying, rest, purpose: Purpose::Probe(request) };
+        let (request, rest) = (self.next_request(), writer.finish(None));
+        let start = Start::new(Method::Options, (outline, to), Vec::new(), rest, Purpose::Probe(request));
         self.clients.start(now, &mut self.out, start);
         Ok(request)
     }

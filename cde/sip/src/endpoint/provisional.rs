@@ -72,8 +72,9 @@ impl Endpoint {
         let (outline, to) = dialog.outline_to(locals, branch, cseq, (&target, &routes, &remote));
         let mut rest = Writer::fragment();
         rest.header("RAck", format!("{rseq} {} INVITE", response.core.cseq).as_bytes());
-        let (method, varying, rest, purpose) = (Method::Prack, Vec::new(), rest.finish(None), Purpose::Prack(id));
-        self.clients.start(now, &mut self.out, Start { method, outline, to, varying, rest, purpose });
+        let varying = self.varying(id, &Method::Prack, outline.uri.as_str());
+        let start = Start::new(Method::Prack, (outline, to), varying, rest.finish(None), Purpose::Prack(id));
+        self.clients.start(now, &mut self.out, start);
         true
     }
 }

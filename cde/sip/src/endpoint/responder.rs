@@ -56,16 +56,27 @@ impl Endpoint {
         reason: Option<&str>,
         headers: &[(String, Vec<u8>)],
     ) {
+        let mut lines = Writer::fragment();
+        add_headers(&mut lines, headers);
+        let status = if (300..700).contains(&status) { status } else { 500 };
+        self.refuse_pending(now, id, (status, reason), &lines.into_bytes());
+    }
+
+    /// The same with header lines of the endpoint's own.
+    pub(super) fn refuse_pending(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        (status, reason): (u16, Option<&str>),
+        lines: &[u8],
+    ) {
         let Some(dialog) = self.dialogs.get(id) else { return };
         let InviteState::Received { server, .. } = dialog.invite else { return };
         dialog.invite = InviteState::Idle;
         if !dialog.is_established {
             self.dialogs.remove(id);
         }
-        let status = if (300..700).contains(&status) { status } else { 500 };
-        let mut lines = Writer::fragment();
-        add_headers(&mut lines, headers);
-        self.send_response(now, server, status, reason, None, &lines.into_bytes());
+        self.send_response(now, server, status, reason, None, lines);
     }
 
     pub(super) fn answer_request(&mut self, now: Instant, request: RequestId, status: u16, body: Option<&Body>) {

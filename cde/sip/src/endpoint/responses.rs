@@ -38,7 +38,13 @@ impl Endpoint {
                 self.out.event(Event::Probed { request, status: response.status });
             }
             Purpose::Update(id) if verdict == Verdict::Final => self.update_answered(now, id, response),
-            Purpose::Info(..) | Purpose::Update(_) | Purpose::Prack(_) | Purpose::Probe(_) | Purpose::Quiet => {}
+            Purpose::Register(id) if verdict == Verdict::Final => self.register_answered(now, id, client, response),
+            Purpose::Register(_)
+            | Purpose::Info(..)
+            | Purpose::Update(_)
+            | Purpose::Prack(_)
+            | Purpose::Probe(_)
+            | Purpose::Quiet => {}
         }
     }
 

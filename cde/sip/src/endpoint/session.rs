@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::{
     dialog::{Queued, Tick},
     message::{Method, Response, writer::Writer},
-    transaction::{ClientId, Purpose, Start},
+    transaction::{Purpose, Start},
 };
 
 use super::{DialogId, EndReason, Endpoint, Event, SUPPORTED_WITHOUT_100REL, identify};
@@ -35,14 +35,16 @@ impl Endpoint {
 
     pub(super) fn send_update(&mut self, now: Instant, id: DialogId) {
         let Some((outline, to)) = self.next_outline(id) else { return };
-        let Some(dialog) = self.dialogs.get(id) else { return };
-        let varying = dialog.session.ask();
+        let varying = self.varying(id, &Method::Update, outline.uri.as_str());
         let mut writer = Writer::fragment();
         let names = ("User-Agent", SUPPORTED_WITHOUT_100REL);
         identify(&self.config, &mut writer, names, outline.local, outline.uri.is_sips());
-        let (method, rest, purpose) = (Method::Update, writer.finish(None), Purpose::Update(id));
-        let client = self.clients.start(now, &mut self.out, Start { method, outline, to, varying, rest, purpose });
-        dialog.in_flight = Some(client);
+        let (rest, purpose) = (writer.finish(None), Purpose::Update(id));
+        let start = Start::new(Method::Update, (outline, to), varying, rest, purpose);
+        let client = self.clients.start(now, &mut self.out, start);
+        if let Some(dialog) = self.dialogs.get(id) {
+            dialog.in_flight = Some(client);
+        }
     }
 
     pub(super) fn update_answered(&mut self, now: Instant, id: DialogId, response: &Response) {
@@ -69,22 +71,5 @@ impl Endpoint {
             dialog.in_flight = None;
         }
         self.send_queued(now, id);
-    }
-
-    /// Whether a refusal named what would be taken, and the request went out once more so (RFC 4028 §7.3).
-    pub(super) fn try_again(&mut self, now: Instant, client: ClientId, response: &Response) -> bool {
-        let Some(start) = self.clients.again(client).filter(|_| response.status == 422) else { return false };
-        let (Purpose::Invite(id) | Purpose::Reinvite(id) | Purpose::Update(id)) = start.purpose else { return false };
-        let Some(dialog) = self.dialogs.get(id) else { return false };
-        if !dialog.session.raise(&response.headers) {
-            return false;
-        }
-        dialog.local_cseq += 1;
-        let (cseq, branch) = (dialog.local_cseq, self.identifiers.branch());
-        let outline = crate::transaction::Outline { cseq, branch, ..start.outline };
-        let again = Start { outline, varying: dialog.session.ask(), ..start };
-        let next = self.clients.start(now, &mut self.out, again);
-        dialog.sent_again(client, next, cseq);
-        true
     }
 }

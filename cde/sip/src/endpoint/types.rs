@@ -1,10 +1,12 @@
 //! What goes into and comes out of the [`Endpoint`](super::Endpoint).
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use thiserror::Error;
 
+use super::RegistrationId;
 use crate::{
+    digest::Credentials,
     message::{Body, Method, NameAddr, Uri},
     transport::{Local, Peer},
 };
@@ -48,6 +50,8 @@ pub struct Invite {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The offer, as `application/sdp`; without it the peer makes the offer in its 2xx.
     pub body: Option<Body>,
+    /// Who we are, should the other side ask.
+    pub credentials: Option<Arc<Credentials>>,
 }
 
 /// An INVITE that came.
@@ -194,6 +198,18 @@ pub enum Event {
         /// The final status.
         status: u16,
     },
+    /// A registrar knows where we are.
+    Registered {
+        /// Which registration.
+        registration: RegistrationId,
+    },
+    /// A registrar refused us, timed out (408) or could not be reached (503). It is asked again later.
+    RegistrationFailed {
+        /// Which registration.
+        registration: RegistrationId,
+        /// The final status.
+        status: u16,
+    },
     /// A probe was answered, got no answer, as 408, or could not be sent, as 503.
     Probed {
         /// What `probe` returned.
@@ -283,7 +299,10 @@ impl Event {
             | Self::InfoOvertaken { dialog }
             | Self::RefreshDue { dialog }
             | Self::Ended { dialog, .. } => Some(*dialog),
-            Self::RequestAnswered { .. } | Self::Probed { .. } => None,
+            Self::RequestAnswered { .. }
+            | Self::Probed { .. }
+            | Self::Registered { .. }
+            | Self::RegistrationFailed { .. } => None,
         }
     }
 
@@ -305,6 +324,8 @@ impl Event {
             Self::RequestAnswered { .. } => "RequestAnswered",
             Self::Probed { .. } => "Probed",
             Self::RefreshDue { .. } => "RefreshDue",
+            Self::Registered { .. } => "Registered",
+            Self::RegistrationFailed { .. } => "RegistrationFailed",
             Self::Ended { .. } => "Ended",
         }
     }
@@ -314,8 +335,9 @@ impl Event {
             Self::Progress { status, .. }
             | Self::Failed { status, .. }
             | Self::ReinviteFailed { status, .. }
-            | Self::RequestAnswered { status, .. }
-            | Self::Probed { status, .. } => Some(*status),
+            | Self::RegistrationFailed { status, .. }
+            | Self::Probed { status, .. }
+            | Self::RequestAnswered { status, .. } => Some(*status),
             _ => None,
         }
     }

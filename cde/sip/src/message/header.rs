@@ -67,6 +67,10 @@ names! {
     ReferredBy = "Referred-By" or b"b",
     Authorization = "Authorization",
     ProxyAuthorization = "Proxy-Authorization",
+    WwwAuthenticate = "WWW-Authenticate",
+    ProxyAuthenticate = "Proxy-Authenticate",
+    Expires = "Expires",
+    MinExpires = "Min-Expires",
 }
 
 impl Name {

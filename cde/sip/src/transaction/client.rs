@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::{
-    endpoint::{DialogId, Outbox, RequestId},
+    digest::{Login, Tries},
+    endpoint::{DialogId, Outbox, RegistrationId, RequestId},
     message::{Method, Response, writer::Writer},
     transport::Peer,
 };
@@ -26,8 +27,18 @@ pub(crate) enum Purpose {
     Probe(RequestId),
     Update(DialogId),
     Prack(DialogId),
+    Register(RegistrationId),
     /// BYE and CANCEL: nobody waits for the answer.
     Quiet,
+}
+
+impl Purpose {
+    pub(crate) fn dialog(self) -> Option<DialogId> {
+        match self {
+            Self::Invite(id) | Self::Reinvite(id) | Self::Info(id, _) | Self::Update(id) | Self::Prack(id) => Some(id),
+            Self::Register(_) | Self::Probe(_) | Self::Quiet => None,
+        }
+    }
 }
 
 /// A request to send.
@@ -40,9 +51,22 @@ pub(crate) struct Start {
     /// Everything behind them: further headers and the body.
     pub(crate) rest: Vec<u8>,
     pub(crate) purpose: Purpose,
+    /// Of a request whose dialog is gone.
+    pub(crate) login: Option<Box<Login>>,
+    pub(crate) tries: Tries,
 }
 
 impl Start {
+    pub(crate) fn new(
+        method: Method,
+        (outline, to): (Outline, Peer),
+        varying: Vec<u8>,
+        rest: Vec<u8>,
+        purpose: Purpose,
+    ) -> Self {
+        Self { method, outline, to, varying, rest, purpose, login: None, tries: Tries::default() }
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let mut writer = self.outline.write(&self.method);
         writer.lines(&self.varying);
@@ -102,6 +126,8 @@ struct Client {
     bytes: Vec<u8>,
     /// How many bytes at the end another try repeats.
     rest: usize,
+    login: Option<Box<Login>>,
+    tries: Tries,
     purpose: Purpose,
     state: State,
     cancel: Cancel,
@@ -160,9 +186,10 @@ impl Clients {
         }
         self.timers.set((id, Timer::Expire), now + TRANSACTION_MAX);
         self.by_branch.insert((start.outline.branch.clone(), start.method == Method::Cancel), id);
-        let Start { method, outline, to, purpose, .. } = start;
+        let Start { method, outline, to, purpose, login, tries, .. } = start;
         let (state, cancel, interval, acks) = (State::Calling, Cancel::No, T1, Vec::new());
-        self.by_id.insert(id, Client { method, outline, to, bytes, rest, purpose, state, cancel, interval, acks });
+        let client = Client { method, outline, to, bytes, rest, login, tries, purpose, state, cancel, interval, acks };
+        self.by_id.insert(id, client);
         id
     }
 
@@ -282,8 +309,8 @@ impl Clients {
         let (outline, to) = (client.outline.clone(), client.to);
         // A peer that never ends a cancelled INVITE is given up after 64·T1 (RFC 3261 §9.1).
         self.timers.set((id, Timer::Expire), now + TRANSACTION_MAX);
-        let (method, varying, rest) = (Method::Cancel, Vec::new(), Writer::fragment().finish(None));
-        self.start(now, out, Start { method, outline, to, varying, rest, purpose: Purpose::Quiet });
+        let rest = Writer::fragment().finish(None);
+        self.start(now, out, Start::new(Method::Cancel, (outline, to), Vec::new(), rest, Purpose::Quiet));
     }
 
     /// Stops repeating an INFO. An answer that still comes finds nobody who waits for it.
@@ -331,11 +358,19 @@ impl Clients {
     }
 
     /// The same request once more, for whoever changes what the answer did not like.
-    pub(crate) fn again(&self, id: ClientId) -> Option<Start> {
-        let client = self.by_id.get(&id)?;
+    pub(crate) fn again(&mut self, id: ClientId) -> Option<Start> {
+        let client = self.by_id.get_mut(&id)?;
         let rest = client.bytes.get(client.bytes.len().saturating_sub(client.rest)..)?.to_vec();
-        let (method, outline, varying) = (client.method.clone(), client.outline.clone(), Vec::new());
-        Some(Start { method, outline, to: client.to, varying, rest, purpose: client.purpose })
+        Some(Start {
+            method: client.method.clone(),
+            outline: client.outline.clone(),
+            to: client.to,
+            varying: Vec::new(),
+            rest,
+            purpose: client.purpose,
+            login: client.login.take(),
+            tries: client.tries,
+        })
     }
 
     /// The request's outline and where it went.

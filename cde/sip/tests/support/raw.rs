@@ -114,6 +114,7 @@ impl Raw {
             to,
             headers: Vec::new(),
             body: body(),
+            credentials: None,
         };
         let id = self.endpoint.invite(self.now, invite).unwrap();
         self.drain();

@@ -50,6 +50,9 @@ impl Config {
         if let Some((key, problem)) = foreign_key(trunk) {
             return Some((key, format!("[[trunk]] {name}: {problem}")));
         }
+        if let Some((key, problem)) = login_problem(trunk) {
+            return Some((key, format!("[[trunk]] {name}: {problem}")));
+        }
         if trunk.tls_name.clone().is_some_and(|tls_name| ServerName::try_from(tls_name).is_err()) {
             let expected = "expected the host name or the address in its certificate";
             return Some(("tls_name", format!("[[trunk]] {name}: tls_name: {expected}")));
@@ -90,6 +93,25 @@ fn foreign_key(trunk: &Trunk) -> Option<(&'static str, &'static str)> {
             Some(("tcp_when_large", "tcp_when_large is for transport = \"udp\""))
         }
         _ => None,
+    }
+}
+
+/// Name and password belong together, and the rest is of no use without them.
+fn login_problem(trunk: &Trunk) -> Option<(&'static str, &'static str)> {
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '@' | ':' | '<' | '>');
+    match (&trunk.username, &trunk.password, &trunk.password_file) {
+        (None, None, None) if trunk.require_digest => {
+            Some(("require_digest", "require_digest needs a username and a password"))
+        }
+        (None, None, None) if trunk.register => Some(("register", "register needs a username and a password")),
+        (None, None, None) => None,
+        (None, ..) => Some(("password", "a password needs a username")),
+        (Some(_), None, None) => Some(("username", "a username needs password or password_file")),
+        (Some(_), Some(_), Some(_)) => Some(("password_file", "expected password or password_file, not both")),
+        (Some(name), ..) if name.is_empty() || !name.chars().all(is_plain) => {
+            Some(("username", "username: expected letters, digits and signs without \" \\ @ : < >"))
+        }
+        (Some(_), ..) => None,
     }
 }
 
