@@ -3,7 +3,9 @@
 //! Everything about one call happens here in one order: SIP, media reports, commands and timers come through the
 //! `handle_*` methods one after the other.
 
+mod dial;
 mod end;
+mod handover;
 mod line;
 mod pay;
 mod session;
@@ -14,6 +16,8 @@ use crate::switchboard::{Commands, MediaOrder, MediaReport, Output};
 use crate::trunks::Trunks;
 use crate::wall::Wall;
 use crate::{Config, OpenLineKeys};
+use dial::Dial;
+use handover::Handover;
 use line::Line;
 use media::Side;
 use pay::Till;
@@ -61,8 +65,14 @@ pub(crate) struct Call {
     caller_shown: String,
     called: String,
     started_unix_ms: i64,
+    /// Where the caller's INVITE came from.
+    caller_from: Peer,
     caller: Leg,
     agent: Leg,
+    /// Whom the agent's leg calls.
+    dial: Dial,
+    /// The leg that is to take one's place.
+    handover: Option<Handover>,
     phase: Phase,
     /// Until the caller is answered.
     setup: Option<Setup>,
@@ -112,10 +122,12 @@ impl Call {
     pub(crate) fn handle_timeout(&mut self, context: &mut Context<'_>) {
         self.line_timeout(context);
         self.till_timeout(context);
+        self.handover_timeout(context);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        [self.line.poll_timeout(), self.till.poll_timeout()].into_iter().flatten().min()
+        let handover = self.handover.as_ref().map(Handover::poll_timeout);
+        [self.line.poll_timeout(), self.till.poll_timeout(), handover].into_iter().flatten().min()
     }
 
     /// After every input: what the payment wants done, and the office's picture if it changed.
@@ -134,6 +146,7 @@ impl Call {
         let state = match self.phase {
             Phase::Opening | Phase::Over => return None,
             Phase::Dialing => CallState::Ringing,
+            Phase::Talking if self.agent.dialog.is_none() => CallState::Ringing,
             Phase::Talking if self.held() => CallState::Held,
             Phase::Talking => CallState::Talking,
         };
@@ -151,8 +164,8 @@ impl Call {
         })
     }
 
-    pub(crate) fn dialogs(&self) -> [Option<DialogId>; 2] {
-        [self.caller.dialog, self.agent.dialog]
+    pub(crate) fn dialogs(&self) -> [Option<DialogId>; 3] {
+        [self.caller.dialog, self.agent.dialog, self.handover.as_ref().and_then(Handover::dialog)]
     }
 
     pub(crate) fn ports(&self) -> (u16, u16) {
@@ -161,6 +174,13 @@ impl Call {
 
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
+    }
+
+    fn side(&self, side: Side) -> &Leg {
+        match side {
+            Side::Caller => &self.caller,
+            Side::Agent => &self.agent,
+        }
     }
 
     fn leg(&mut self, side: Side) -> &mut Leg {
@@ -184,10 +204,7 @@ impl Call {
 
     /// Tells the media session where a leg's peer is now.
     fn connect(&self, context: &mut Context<'_>, side: Side) {
-        let leg = match side {
-            Side::Caller => &self.caller,
-            Side::Agent => &self.agent,
-        };
+        let leg = self.side(side);
         let command = match (leg.remote(), leg.protected()) {
             (Some(remote), false) => media::Command::Connect { side, remote },
             (Some(remote), true) => match leg.keys() {

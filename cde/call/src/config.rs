@@ -92,6 +92,11 @@ impl Trunk {
         is_place && (peer.transport == self.transport || is_large)
     }
 
+    /// Whether a peer is this trunk, as it calls or as it is called.
+    fn is(&self, peer: Peer) -> bool {
+        self.sends_from(peer) || self.targets.iter().any(|target| self.destination(target) == peer)
+    }
+
     /// Where calls to a place of it go.
     pub fn destination(&self, target: &Target) -> Peer {
         let port = target.port.unwrap_or(self.transport.default_port());
@@ -196,6 +201,11 @@ impl Config {
             .collect();
         logins.sort_by_key(|login| !login.is_demanded);
         logins.first().copied()
+    }
+
+    /// Whether two peers are of one trunk.
+    pub(crate) fn are_of_one_trunk(&self, one: Peer, other: Peer) -> bool {
+        self.trunks.iter().any(|trunk| trunk.is(one) && trunk.is(other))
     }
 
     /// Who we are to a trunk.

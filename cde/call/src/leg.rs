@@ -99,6 +99,11 @@ impl Leg {
         Ok(())
     }
 
+    /// Whether its sound must be protected.
+    pub(crate) fn srtp(&self) -> Srtp {
+        self.srtp
+    }
+
     /// Was it agreed that sound is protected?
     pub(crate) fn protected(&self) -> bool {
         self.agreed.is_some_and(|agreed| agreed.protection.is_some())

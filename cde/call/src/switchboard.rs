@@ -140,7 +140,7 @@ impl Switchboard {
                 local: config.sip.clone(),
                 user_agent: concat!("Tonewall/", env!("CARGO_PKG_VERSION")).to_owned(),
                 transactions_max: config.calls_max.saturating_mul(8),
-                dialogs_max: config.calls_max.saturating_mul(2),
+                dialogs_max: config.calls_max.saturating_mul(3),
             },
             sip_seed,
         );
@@ -319,6 +319,11 @@ impl Switchboard {
             let turned = self.trunks.probed(now, request, status);
             return self.outputs.extend(turned.map(|turned| Output::turned(&self.config, &turned)));
         }
+        if let sip::Event::Refer { dialog, request, refer } = &event
+            && let Some(ours) = refer.ours
+        {
+            return self.handle_join(now, *dialog, *request, refer.clone(), ours);
+        }
         let call = event.dialog().and_then(|dialog| self.dialogs.get(&dialog)).copied();
         match call {
             Some(call) => {
@@ -331,7 +336,9 @@ impl Switchboard {
     /// A dialog without a call can only be one that is just ending.
     fn answer_orphan(&mut self, now: Instant, event: &sip::Event) {
         match event {
-            sip::Event::Request { request, .. } => self.endpoint.respond(now, *request, 481),
+            sip::Event::Request { request, .. }
+            | sip::Event::Update { request, .. }
+            | sip::Event::Refer { request, .. } => self.endpoint.respond(now, *request, 481),
             sip::Event::Answered { dialog, .. } | sip::Event::Reinvite { dialog, .. } => {
                 self.endpoint.bye(now, *dialog);
             }
@@ -351,6 +358,9 @@ impl Switchboard {
             }
             self.endpoint.log_in(dialog, &login.credentials);
         }
+        if let Some(replaced) = invite.replaces {
+            return self.handle_replacing(now, dialog, from, invite, replaced);
+        }
         let session_ids = (self.rng.next_u64(), self.rng.next_u64());
         let Some(pair) = self.ports.take() else {
             return self.endpoint.reject(now, dialog, 503, Some("No Media Port"), Vec::new());
@@ -366,6 +376,49 @@ impl Switchboard {
                 self.ports.give_back(pair);
                 self.endpoint.reject(now, dialog, status, None, Vec::new());
             }
+        }
+    }
+
+    /// An INVITE that takes the place of a leg needs no route and no ports: both are there.
+    fn handle_replacing(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        from: Peer,
+        invite: &sip::IncomingInvite,
+        replaced: DialogId,
+    ) {
+        let call = self.dialogs.get(&replaced).copied();
+        let found = call.is_some_and(|call| {
+            self.with_call(now, call, |call, context| call.replaced(context, dialog, from, invite, replaced))
+        });
+        if !found {
+            self.endpoint.reject(now, dialog, 481, None, Vec::new());
+        }
+    }
+
+    /// One side of a call hands it to the other end of another call of ours that is its own (an attended transfer): that leg
+    /// changes calls, and what is left of its call is over.
+    fn handle_join(
+        &mut self,
+        now: Instant,
+        asker: DialogId,
+        request: sip::RequestId,
+        refer: sip::Refer,
+        ours: DialogId,
+    ) {
+        let (call, from) = (self.dialogs.get(&asker).copied(), self.dialogs.get(&ours).copied());
+        let joined = call.zip(from).filter(|(call, from)| call != from).and_then(|(call, from)| {
+            let asking = self.calls.get(&call)?.peer_at(asker)?;
+            let (context, calls) = self.context(now);
+            let other = calls.get(&from).filter(|other| other.is_trunk_of(&context, ours, asking))?;
+            Some((call, from, other.leg_across(ours)?))
+        });
+        let Some((call, from, leg)) = joined else { return self.endpoint.respond(now, request, 403) };
+        let mut is_joined = false;
+        self.with_call(now, call, |call, context| is_joined = call.join(context, asker, request, refer, leg));
+        if is_joined {
+            self.with_call(now, from, |call, context| call.give_up(context, leg.0));
         }
     }
 

@@ -13,6 +13,7 @@
 #[path = "calls/srtp.rs"]
 mod srtp;
 #[path = "calls/world.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 mod world;
 
 use sip::offer_answer::Direction;

@@ -2,6 +2,7 @@
 
 mod early;
 mod reliable;
+mod replaces;
 pub(crate) mod session;
 
 use std::{
@@ -18,6 +19,7 @@ use crate::{
 };
 pub(crate) use early::{Early, rseq};
 pub(crate) use reliable::{Provisional, Reliable};
+pub(crate) use replaces::Replaces;
 use session::SessionTimer;
 
 /// The most early dialogs of forks whose requests are taken.
@@ -67,6 +69,11 @@ pub(crate) enum Queued {
     },
     /// An UPDATE without an offer: it refreshes the session.
     Refresh,
+    /// How far a transfer is.
+    Notify {
+        news: Option<u32>,
+        status: u16,
+    },
 }
 
 /// A deadline of a session (RFC 4028).
@@ -106,6 +113,8 @@ pub(crate) struct Dialog {
     pub(crate) is_answered_early: bool,
     /// An offer of the peer that came by UPDATE or PRACK and awaits the application.
     pub(crate) update: Option<RequestId>,
+    /// How many transfers the peer has asked for.
+    pub(crate) refers: u32,
     pub(crate) queue: VecDeque<Queued>,
     /// Our request that no answer shows the arrival of; the next waits, lest it overtake it.
     pub(crate) in_flight: Option<ClientId>,
@@ -141,6 +150,7 @@ impl Dialog {
             reliable: None,
             is_answered_early: false,
             update: None,
+            refers: 0,
             queue: VecDeque::new(),
             in_flight: None,
             login: None,
@@ -180,6 +190,7 @@ impl Dialog {
             reliable: None,
             is_answered_early: false,
             update: None,
+            refers: 0,
             queue: VecDeque::new(),
             in_flight: None,
             login: None,
@@ -364,6 +375,12 @@ impl Dialogs {
 
     pub(crate) fn peek(&self, id: DialogId) -> Option<&Dialog> {
         self.by_id.get(&id)
+    }
+
+    /// The dialog of ours that another is to take the place of.
+    pub(crate) fn replaced(&self, replaces: &Replaces) -> Option<&Dialog> {
+        let id = self.by_tag.get(&(replaces.call_id.clone(), replaces.to_tag.clone()))?;
+        self.by_id.get(id).filter(|dialog| dialog.is_peer(Some(&replaces.from_tag)))
     }
 
     pub(crate) fn remove(&mut self, id: DialogId) -> Option<Dialog> {

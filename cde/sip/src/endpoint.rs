@@ -7,6 +7,7 @@ mod in_dialog;
 mod outbox;
 mod probe;
 mod provisional;
+mod refer;
 mod refuse;
 mod registrations;
 mod requests;
@@ -30,13 +31,13 @@ use crate::{
 pub(crate) use outbox::Outbox;
 use registrations::Registrations;
 pub use registrations::{Registration, RegistrationId};
-pub use types::{Config, DialogId, EndReason, Error, Event, IncomingInvite, Invite, Output, RequestId, Stats};
+pub use types::{Config, DialogId, EndReason, Error, Event, IncomingInvite, Invite, Output, Refer, RequestId, Stats};
 
 /// The extensions that we know, as the value of Supported.
-const SUPPORTED: &str = "timer, 100rel";
+const SUPPORTED: &str = "timer, 100rel, replaces, norefersub";
 /// The same where no provisional response is to be acknowledged: an offer in one would want its answer in the PRACK, and
 /// outside the first INVITE there is none.
-const SUPPORTED_WITHOUT_100REL: &str = "timer";
+const SUPPORTED_WITHOUT_100REL: &str = "timer, replaces, norefersub";
 
 /// A request that awaits the application.
 #[derive(Clone, Copy)]
@@ -46,6 +47,8 @@ struct Asked {
     offers: Option<DialogId>,
     /// An UPDATE refreshes the session too.
     refreshes: bool,
+    /// A REFER whose sender wants no news (RFC 4488).
+    is_quiet: bool,
 }
 
 /// One SIP endpoint on all our addresses.
@@ -120,6 +123,7 @@ impl Endpoint {
                 }
                 Some(Purpose::Probe(request)) => self.out.event(Event::Probed { request, status: 503 }),
                 Some(Purpose::Update(dialog)) => self.update_over(now, dialog),
+                Some(Purpose::Notify(dialog)) => self.notify_over(now, dialog),
                 Some(Purpose::Register(registration)) => self.register_failed(now, registration, 503),
                 Some(Purpose::Prack(_) | Purpose::Quiet) | None => {}
             }
@@ -139,6 +143,7 @@ impl Endpoint {
                 }
                 Purpose::Probe(request) => self.out.event(Event::Probed { request, status: 408 }),
                 Purpose::Register(registration) => self.register_failed(now, registration, 408),
+                Purpose::Notify(dialog) => self.notify_over(now, dialog),
                 Purpose::Prack(_) | Purpose::Quiet => {}
             }
         }

@@ -34,8 +34,8 @@ mod transaction;
 
 pub use digest::Credentials;
 pub use endpoint::{
-    Config, DialogId, EndReason, Endpoint, Error, Event, IncomingInvite, Invite, Output, Registration, RegistrationId,
-    RequestId, Stats,
+    Config, DialogId, EndReason, Endpoint, Error, Event, IncomingInvite, Invite, Output, Refer, Registration,
+    RegistrationId, RequestId, Stats,
 };
 pub use message::{Body, Method, NameAddr, Uri};
 pub use transport::{ConnectionId, Local, Peer, Transport};

@@ -153,7 +153,7 @@ fn a_late_offer_asks_for_no_acknowledged_ringing() {
     let (destination, headers, body, credentials) = (None, Vec::new(), None, None);
     let invite = sip::Invite { target: uri, destination, tcp_when_large: false, from, to, headers, body, credentials };
     raw.run(|endpoint, now| assert!(endpoint.invite(now, invite).is_ok()));
-    assert_eq!(header(raw.last(), "Supported"), "timer");
+    assert_eq!(header(raw.last(), "Supported"), "timer, replaces, norefersub");
 }
 
 #[test]

@@ -35,7 +35,10 @@ fn made(lines: &str) -> (Raw, DialogId) {
 fn an_invite_asks_for_half_an_hour_and_says_that_it_knows_timers() {
     let mut raw = Raw::new();
     let (_, invite) = raw.call();
-    assert_eq!((header(&invite, "Session-Expires"), header(&invite, "Supported")), ("1800", "timer, 100rel"));
+    assert_eq!(
+        (header(&invite, "Session-Expires"), header(&invite, "Supported")),
+        ("1800", "timer, 100rel, replaces, norefersub")
+    );
     assert_eq!(header(&invite, "Min-SE"), "", "90 is meant anyway");
 }
 

@@ -239,9 +239,9 @@ fn a_late_offer_is_answered_in_the_ack() {
 fn unsupported_methods_and_extensions_are_named() {
     let mut raw = Raw::new();
     let (_, tag) = raw.take_call();
-    for method in ["MESSAGE", "PUBLISH", "REFER", "SUBSCRIBE"] {
+    for method in ["MESSAGE", "PUBLISH", "NOTIFY", "SUBSCRIBE"] {
         raw.receive(&request(method, method, &tag, 2, "", ""));
-        assert_eq!(header(raw.last(), "Allow"), "INVITE, ACK, BYE, CANCEL, INFO, OPTIONS, UPDATE, PRACK");
+        assert_eq!(header(raw.last(), "Allow"), "INVITE, ACK, BYE, CANCEL, INFO, OPTIONS, UPDATE, PRACK, REFER");
     }
     raw.receive(&request("INVITE", "r1", "", 1, "Require: 100rel, x\r\n", SDP));
     assert_eq!(header(raw.last(), "Unsupported"), "x", "100rel is known");

@@ -34,6 +34,11 @@ impl Till {
         self.shown.as_ref()
     }
 
+    /// Is there something that is still to be paid?
+    pub(super) fn is_open(&self) -> bool {
+        self.payment.as_ref().is_some_and(|payment| !payment.state().finished())
+    }
+
     /// The field that is being keyed right now.
     pub(super) fn live_field(&self) -> Option<Field> {
         self.payment.as_ref().and_then(Payment::live_field)

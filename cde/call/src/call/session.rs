@@ -1,6 +1,6 @@
 //! While talking: hold and resume, INFO, and what the legs' dialogs report.
 
-use super::{Call, Context, Phase, other};
+use super::{Call, Context, Handover, Phase, other};
 use crate::info;
 use media::Side;
 use sip::offer_answer::{Direction, Offer};
@@ -41,16 +41,25 @@ impl Asked {
 
 impl Call {
     pub(crate) fn handle_sip(&mut self, context: &mut Context<'_>, event: Event) {
+        if event.dialog().is_some() && event.dialog() == self.handover.as_ref().and_then(Handover::dialog) {
+            return self.handover_event(context, event);
+        }
         let Some(side) = event.dialog().and_then(|dialog| self.side_of(dialog)) else { return };
         match event {
             Event::Progress { status, body, .. } => self.agent_progress(context, status, body.as_ref()),
             Event::Answered { body, .. } => self.agent_answered(context, body.as_ref()),
-            Event::Failed { status, .. } => self.agent_failed(context, status),
+            Event::Failed { status, contacts, .. } => self.agent_failed(context, status, &contacts),
             Event::Confirmed { body, .. } => self.confirmed(context, side, body.as_ref()),
             Event::InfoOvertaken { .. } => self.info_overtaken(context, side),
             Event::Cancelled { .. } => self.gone(context, side, CallEnd::Abandoned),
-            Event::Ended { reason, .. } => self.gone(context, side, end_of(side, reason)),
+            Event::Ended { reason, .. } => {
+                self.leg(side).dialog = None;
+                if !self.outlives(context, side, reason == sip::EndReason::Bye) {
+                    self.gone(context, side, end_of(side, reason));
+                }
+            }
             Event::Reinvite { dialog, body } => self.reinvite(context, side, dialog, body.as_ref()),
+            Event::Refer { request, refer, .. } => self.refer(context, side, request, refer),
             Event::Update { request, body, .. } => self.update(context, side, request, &body),
             Event::ReinviteCancelled { .. } => self.withdraw(side),
             Event::RefreshDue { .. } => self.bring_back(context, side),
@@ -197,7 +206,7 @@ impl Call {
     }
 
     /// A side's direction is not what the other's has become, or its session has to be refreshed: offer it how things are.
-    fn bring_back(&mut self, context: &mut Context<'_>, side: Side) {
+    pub(super) fn bring_back(&mut self, context: &mut Context<'_>, side: Side) {
         let direction = self.leg(other(side)).direction().reversed();
         let leg = self.leg(side);
         let codec = leg.codec();
@@ -205,6 +214,13 @@ impl Call {
         if let Some(dialog) = leg.dialog {
             // If it refuses, it stays on hold until either side asks again; sound is cut by the asker's own leg.
             let _ = context.endpoint.reinvite(context.now, dialog, Some(body));
+        }
+    }
+
+    /// Who waits for the other side's answer gets none from a leg that is gone.
+    pub(super) fn refuse_relay(&mut self, context: &mut Context<'_>) {
+        if let Some(relay) = self.relay.take().filter(|relay| relay.offer.is_some()) {
+            relay.asked.refuse(context, 491);
         }
     }
 

@@ -2,15 +2,15 @@
 
 use super::{Call, Context};
 use crate::Config;
+use crate::call::dial::Dial;
 use crate::call::line::Line;
 use crate::call::pay::Till;
-use crate::config::{NoWay, Way};
+use crate::config::NoWay;
 use crate::leg::{CODECS, Leg, Unusable};
 use crate::switchboard::{MediaOrder, Output, PAIRS_MAX};
 use media::Side;
 use sip::offer_answer::{Direction, Offer, Srtp};
-use sip::{Body, DialogId, IncomingInvite, Invite, NameAddr, Peer, Uri};
-use std::collections::VecDeque;
+use sip::{Body, DialogId, IncomingInvite, NameAddr, Peer, Uri};
 use std::net::{IpAddr, SocketAddr};
 use wire::{AuditAction, CallEnd, CallId, Origin};
 
@@ -28,15 +28,8 @@ pub(crate) enum Phase {
 
 /// What is kept of the INVITE until the agent's leg is dialed and the caller answered.
 pub(crate) struct Setup {
-    /// Which trunk the agent's side is.
-    pub(crate) trunk: usize,
-    /// Where the agent's side is still to be called, one after the other.
-    pub(crate) places: VecDeque<Peer>,
-    /// Where it was called last, while nothing was heard from there.
-    pub(crate) called: Option<Peer>,
-    pub(crate) tcp_when_large: bool,
-    pub(crate) from: NameAddr,
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// How many others were called before.
+    redirects: u8,
     /// The caller's offer; none when the caller leaves the offer to us.
     pub(crate) offer: Option<Offer>,
     /// What the caller was told already, with early media. A caller takes the first answer and no other (RFC 3261
@@ -46,6 +39,8 @@ pub(crate) struct Setup {
 
 /// Headers that a business needs on the other side: who calls, from where diverted, what the caller's system says.
 const HEADERS_PASSED: [&str; 3] = ["P-Asserted-Identity", "Diversion", "User-to-User"];
+/// How often a call is sent elsewhere before it fails.
+const REDIRECTS_MAX: u8 = 5;
 /// The longest caller text that is shown.
 const CALLER_CHARACTERS_MAX: usize = 64;
 
@@ -62,26 +57,15 @@ impl Call {
     ) -> Result<Self, u16> {
         let hops = invite.max_forwards.checked_sub(1).ok_or(483_u16)?;
         let called = invite.uri.user().unwrap_or_default().to_owned();
-        let Way { trunk, tcp_when_large, extension, open_line_keys, srtp } =
-            context.config.way(from, &called).map_err(status_of)?;
-        let places = context.trunks.order(context.now, trunk, context.rng);
-        let destination = *places.front().ok_or(404_u16)?;
+        let way = context.config.way(from, &called).map_err(status_of)?;
+        let (extension, open_line_keys, srtp) = (way.extension.clone(), way.open_line_keys, way.srtp);
+        let dial = Dial::new(context, way, &invite.from, pass_on(invite, hops))?;
         let offer = match &invite.body {
             None => None,
             Some(body) => Some(read_offer(srtp.0, body)?),
         };
         let caller_at = caller_media(context.config, from, srtp.0, offer.as_ref())?;
-        let agent_at = context.config.media_toward(destination.address.ip());
-        let setup = Setup {
-            trunk,
-            places,
-            called: None,
-            tcp_when_large,
-            from: our_from(context, destination, &invite.from),
-            headers: pass_on(invite, hops),
-            offer,
-            answer: None,
-        };
+        let agent_at = context.config.media_toward(dial.destination.address.ip());
         let mut caller = Leg::new(SocketAddr::new(caller_at, ports.0), session_ids.0, srtp.0);
         caller.dialog = Some(dialog);
         Ok(Self {
@@ -91,10 +75,13 @@ impl Call {
             caller_shown: shown(&invite.from),
             called: printable(&called),
             started_unix_ms: context.wall.unix_ms(context.now),
+            caller_from: from,
             caller,
+            dial,
+            handover: None,
             agent: Leg::new(SocketAddr::new(agent_at, ports.1), session_ids.1, srtp.1),
             phase: Phase::Opening,
-            setup: Some(setup),
+            setup: Some(Setup { redirects: 0, offer, answer: None }),
             relay: None,
             line: Line::new(context.wall.unix_ms(context.now), context.config.masking),
             till: Till::default(),
@@ -127,28 +114,24 @@ impl Call {
 
     /// The ports are bound: call the agent.
     pub(super) fn dial(&mut self, context: &mut Context<'_>) {
-        let (Phase::Opening | Phase::Dialing, Some(setup)) = (&self.phase, &mut self.setup) else { return };
-        let Some(destination) = setup.places.pop_front() else { return };
-        setup.called = Some(destination);
-        let agreed = setup.offer.as_ref().and_then(|offer| self.caller.agree(offer, None).ok());
-        let (from, headers) = (setup.from.clone(), setup.headers.clone());
-        let tcp_when_large = setup.tcp_when_large;
-        let Ok(target) = Uri::sip(Some(self.extension.as_str()), destination.address) else {
-            return self.fail_setup(context, 404);
-        };
-        let body = self.agent.offer(context.rng, agreed.map(|agreed| agreed.codec), Direction::SendRecv);
-        let to = NameAddr::new(target.clone());
-        let (destination, body) = (Some(destination), Some(body));
-        let credentials = self.setup.as_ref().and_then(|setup| context.config.credentials(setup.trunk));
-        let invite = Invite { target, destination, tcp_when_large, from, to, headers, body, credentials };
-        match context.endpoint.invite(context.now, invite) {
-            Ok(dialog) => {
-                self.agent.dialog = Some(dialog);
+        if !matches!(self.phase, Phase::Opening) {
+            return;
+        }
+        match self.call_agent(context) {
+            Ok(()) => {
                 self.phase = Phase::Dialing;
                 self.changed = true;
             }
-            Err(_) => self.fail_setup(context, 503),
+            Err(status) => self.fail_setup(context, status),
         }
+    }
+
+    fn call_agent(&mut self, context: &mut Context<'_>) -> Result<(), u16> {
+        let offer = self.setup.as_ref().and_then(|setup| setup.offer.as_ref());
+        let preferred = offer.and_then(|offer| self.caller.agree(offer, None).ok()).map(|agreed| agreed.codec);
+        let body = self.agent.offer(context.rng, preferred, Direction::SendRecv);
+        self.agent.dialog = Some(self.dial.call(context, body, None)?);
+        Ok(())
     }
 
     /// The agent's side says that it rings, or plays early media.
@@ -219,22 +202,36 @@ impl Call {
 
     /// Somebody is there: no other place is called for this call.
     fn agent_heard(&mut self, context: &mut Context<'_>) {
-        if let Some(peer) = self.setup.as_mut().and_then(|setup| setup.called.take()) {
-            context.called(peer, true);
+        self.dial.heard(context);
+    }
+
+    /// The agent's side is elsewhere: it is called there, if a route allows that, and not for ever (RFC 3261 §8.1.3.4).
+    fn follow(&mut self, context: &mut Context<'_>, contacts: &[Uri]) -> bool {
+        let (Phase::Dialing, Some(setup)) = (&self.phase, &mut self.setup) else { return false };
+        let numbers = contacts.iter().filter_map(Uri::user);
+        let mut ways = numbers.filter_map(|number| context.config.way(self.caller_from, number).ok());
+        let Some(way) = ways.next().filter(|_| setup.redirects < REDIRECTS_MAX) else { return false };
+        setup.redirects += 1;
+        let Ok(dial) = self.dial.by(context, way) else { return false };
+        self.dial = dial;
+        self.extension = self.dial.extension.clone();
+        if self.agent.agreed.take().is_some() {
+            self.media(context, media::Command::Disconnect { side: Side::Agent });
         }
+        self.changed = true;
+        self.call_agent(context).is_ok()
     }
 
     /// The agent's side did not take the call. If nobody was there, it is called at its next place.
-    pub(super) fn agent_failed(&mut self, context: &mut Context<'_>, status: u16) {
-        let silent = self.setup.as_mut().filter(|_| matches!(status, 408 | 503)).and_then(|setup| setup.called.take());
-        if let Some(peer) = silent {
-            context.called(peer, false);
-            self.agent.dialog = None;
-            if self.setup.as_ref().is_some_and(|setup| !setup.places.is_empty()) {
-                return self.dial(context);
-            }
+    pub(super) fn agent_failed(&mut self, context: &mut Context<'_>, status: u16, contacts: &[Uri]) {
+        self.agent.dialog = None;
+        if self.dial.was_silent(context, status) && self.call_agent(context).is_ok() {
+            return;
         }
         self.agent_heard(context);
+        if self.follow(context, contacts) {
+            return;
+        }
         // What concerns only us and the agent's side is not passed on as it is. A 503 would tell the carrier that this
         // trunk is down (RFC 3261 §16.7), and a 487 that the caller has given up.
         let status = match status {
@@ -242,7 +239,6 @@ impl Call {
             300..=399 | 500..=599 => 500,
             other => other,
         };
-        self.agent.dialog = None;
         self.fail_setup(context, status);
     }
 
@@ -275,14 +271,6 @@ fn caller_media(config: &Config, from: Peer, srtp: Srtp, offer: Option<&Offer>) 
     let ours = config.media_toward(offered.unwrap_or(from.address).ip());
     let is_usable = offered.is_none_or(|offered| offered.is_ipv4() == ours.is_ipv4());
     if is_usable { Ok(ours) } else { Err(488) }
-}
-
-/// The caller's number under our address: the agent's side answers to us, not to the caller.
-fn our_from(context: &Context<'_>, destination: Peer, from: &NameAddr) -> NameAddr {
-    let ours = context.endpoint.local(destination).address;
-    let uri = Uri::sip(from.uri.user(), ours).or_else(|_| Uri::sip(None, ours));
-    let ours = NameAddr::new(uri.unwrap_or_else(|_| from.uri.clone()));
-    NameAddr { display: from.display.clone(), ..ours }
 }
 
 fn pass_on(invite: &IncomingInvite, hops: u8) -> Vec<(String, Vec<u8>)> {

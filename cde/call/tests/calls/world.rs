@@ -49,6 +49,8 @@ pub(crate) struct World {
     /// What the switchboard has sent to the agent's phone.
     to_agent: Vec<String>,
     agent_cseq: u32,
+    /// Which of the agent's legs speaks; none: the one that was connected last.
+    pub(crate) agent_leg: Option<usize>,
     /// What the caller's trunk shows when it is asked who it is.
     pub(crate) caller_login: Option<Arc<sip::Credentials>>,
     /// What is done at the end of a call, in its order.
@@ -251,6 +253,7 @@ impl World {
                 route("10", OpenLineKeys::Ignore),
                 route("1002", OpenLineKeys::Alarm),
                 route("1003", OpenLineKeys::Secure),
+                Route { from: "pbx".to_owned(), ..route("2", OpenLineKeys::Ignore) },
             ],
             merchants: ["main".parse().unwrap()].into(),
             rules: Rules::default(),
@@ -280,6 +283,7 @@ impl World {
             agent_is_deaf: false,
             to_agent: Vec::new(),
             agent_cseq: 900,
+            agent_leg: None,
             caller_login: None,
             ending: Vec::new(),
             connects: Vec::new(),
@@ -396,7 +400,11 @@ impl World {
 
     /// A request inside the agent's dialog, in its own words.
     pub(crate) fn agent_says(&mut self, method: &str, lines: &str, body: Option<&Body>) {
-        let invite = self.to_agent.iter().rfind(|text| text.starts_with("ACK")).unwrap().clone();
+        let mut acks = self.to_agent.iter().filter(|text| text.starts_with("ACK"));
+        let invite = match self.agent_leg {
+            Some(number) => acks.nth(number).unwrap().clone(),
+            None => acks.next_back().unwrap().clone(),
+        };
         let value = |name: &str| invite.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
         let (from, to, call_id) = (value("To: "), value("From: "), value("Call-ID: "));
         self.agent_cseq += 1;
@@ -411,6 +419,94 @@ impl World {
         );
         self.carry(AGENT, US, text.as_bytes());
         self.settle();
+    }
+
+    /// The agent's side takes the call that rings there.
+    pub(crate) fn agent_picks_up(&mut self) {
+        self.agent.pick_up(self.now);
+        self.settle();
+    }
+
+    /// The agent's side calls a number through us.
+    pub(crate) fn agent_calls(&mut self, number: &str) {
+        let target = Uri::sip(Some(number), US).unwrap();
+        let origin = self.agent.origin();
+        let invite = Invite {
+            to: NameAddr::new(target.clone()),
+            target,
+            destination: Some(sip::Peer::udp(US)),
+            tcp_when_large: false,
+            from: NameAddr::new(Uri::sip(Some("1001"), AGENT).unwrap()),
+            headers: Vec::new(),
+            body: Some(self.agent.local.offer(origin)),
+            credentials: None,
+        };
+        self.agent.endpoint.invite(self.now, invite).unwrap();
+        self.settle();
+    }
+
+    /// The agent's side says that the call that rings there belongs elsewhere.
+    pub(crate) fn agent_redirects(&mut self, contacts: &str) {
+        let invite = self.to_agent.iter().rfind(|text| text.starts_with("INVITE")).unwrap();
+        let lines: String = ["Via: ", "From: ", "Call-ID: ", "CSeq: "]
+            .map(|name| format!("{}\r\n", invite.lines().find(|line| line.starts_with(name)).unwrap()))
+            .concat();
+        let to = invite.lines().find(|line| line.starts_with("To: ")).unwrap();
+        let text =
+            format!("SIP/2.0 302 Moved\r\n{lines}{to};tag=r\r\nContact: {contacts}\r\nContent-Length: 0\r\n\r\n");
+        self.carry(AGENT, US, text.as_bytes());
+        self.settle();
+    }
+
+    /// What names a leg of the agent's side to whoever wants to take its place (RFC 3891): the last message to it that fits.
+    pub(crate) fn agent_leg_name(&self, fits: impl Fn(&str) -> bool) -> String {
+        let text = self.to_agent.iter().rfind(|text| fits(text)).unwrap();
+        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let tag = |name: &str| value(name).rsplit_once("tag=").unwrap().1;
+        let (ours, theirs) =
+            if text.starts_with("SIP/2.0") { (tag("To: "), tag("From: ")) } else { (tag("From: "), tag("To: ")) };
+        format!("{};to-tag={ours};from-tag={theirs}", value("Call-ID: "))
+    }
+
+    /// An INVITE in somebody's own words; the status that it gets at last.
+    pub(crate) fn raw_invite(&mut self, from: SocketAddr, lines: &str) -> String {
+        self.agent_cseq += 1;
+        let (number, offer) = (self.agent_cseq, self.agents_offer(Direction::SendRecv));
+        let offer = String::from_utf8_lossy(offer.as_bytes()).into_owned();
+        let text = format!(
+            "INVITE sip:{US} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKi{number}\r\nFrom: <sip:1009@{from}>;tag=x{number}\r\n\
+             To: <sip:{US}>\r\nCall-ID: raw{number}\r\nCSeq: 1 INVITE\r\nContact: <sip:{from}>\r\nMax-Forwards: 70\r\n\
+             {lines}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
+            offer.len()
+        );
+        self.board.handle_message(self.now, sip::Peer::udp(from), text.as_bytes());
+        let mut status = String::new();
+        let mut datagrams = VecDeque::new();
+        while let Some(output) = self.board.poll_output() {
+            if let Output::Sip { bytes, .. } = &output {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                if text.contains(&format!("Call-ID: raw{number}\r\n")) {
+                    status = text.get(8..11).unwrap_or_default().to_owned();
+                }
+            }
+            self.handle_output(output, &mut datagrams);
+        }
+        for (from, to, bytes) in datagrams {
+            self.carry(from, to, &bytes);
+        }
+        self.settle();
+        status
+    }
+
+    /// How often the media session was told to release, or to open ports.
+    pub(crate) fn media_orders(&self, order: &str) -> usize {
+        self.orders.iter().filter(|own| **own == order).count()
+    }
+
+    /// The statuses that the agent's side was told of its transfer.
+    pub(crate) fn agent_news(&self) -> Vec<&str> {
+        let notifies = self.to_agent.iter().filter(|text| text.starts_with("NOTIFY"));
+        notifies.filter_map(|text| text.split("\r\n\r\nSIP/2.0 ").nth(1)?.get(..3)).collect()
     }
 
     /// The start lines that the agent's side has got.
@@ -618,6 +714,7 @@ impl World {
                 self.media_answers.then_some(MediaReport::Event(media::Event::Secured))
             }
             MediaOrder::Command(media::Command::Release) => {
+                self.orders.push("release");
                 self.media_answers.then_some(MediaReport::Event(media::Event::Releasing))
             }
             MediaOrder::Command(media::Command::InfoKey { key, .. }) => {
@@ -625,6 +722,9 @@ impl World {
                 None
             }
             MediaOrder::Command(media::Command::Connect { side, .. }) => {
+                if side == Side::Agent {
+                    self.orders.push("agent connected");
+                }
                 self.caller_connected |= side == Side::Caller;
                 self.connects.push((side, Connected::Plain));
                 None

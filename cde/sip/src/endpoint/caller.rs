@@ -158,6 +158,7 @@ impl Endpoint {
                 }
                 Some(Queued::Reinvite { body }) => self.send_reinvite(now, id, body.as_ref()),
                 Some(Queued::Refresh) => self.send_update(now, id),
+                Some(Queued::Notify { news, status }) => self.send_notify(now, id, news, status),
             }
         }
     }

@@ -37,6 +37,7 @@ impl Endpoint {
             Method::Info => self.informed(now, from, request, id),
             Method::Update => self.updated(now, from, request, id),
             Method::Prack => self.acknowledged(now, from, request, id),
+            Method::Refer => self.referred(now, from, request, id),
             _ => {
                 let extra = [("Allow", ALLOW.as_bytes()), ("Accept", content::SDP.as_bytes())];
                 self.answer_quietly(now, from, request, 200, &extra);
@@ -90,7 +91,7 @@ impl Endpoint {
         let number = self.next_request();
         let template = Template::new(request, from);
         let server = self.servers.start(now, request, template, None, ServerPurpose::Request(number));
-        self.requests.insert(number, Asked { server, offers: None, refreshes: false });
+        self.requests.insert(number, Asked { server, offers: None, refreshes: false, is_quiet: false });
         let content_type = request.headers.first(Name::ContentType);
         self.out.event(Event::Request {
             request: number,

@@ -24,7 +24,8 @@ impl Endpoint {
         }
         match &request.method {
             Method::Cancel => self.handle_cancel(now, from, request),
-            Method::Other(_) => self.refuse_method(from, request),
+            // A transfer is asked for inside a dialog, or it is nobody's.
+            Method::Other(_) | Method::Notify => self.refuse_method(from, request),
             _ if !may_carry(from, &request.uri) => self.refuse(from, request, 416, &[]),
             _ if let Some(unknown) = unknown_extensions(&request.headers) => {
                 self.refuse(from, request, 420, &[("Unsupported", &unknown)]);
@@ -32,6 +33,7 @@ impl Endpoint {
             _ if request.core.to.tag().is_some() => self.handle_in_dialog(now, from, request),
             Method::Invite => self.handle_invite(now, from, request),
             Method::Options => self.tell_options(from, request),
+            Method::Refer => self.refuse(from, request, 403, &[]),
             Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Ack => {
                 self.refuse(from, request, 481, &[])
             }
@@ -55,6 +57,10 @@ impl Endpoint {
         if let Some(min) = session::refusal(&request.headers) {
             return self.refuse(from, request, 422, &[("Min-SE", min.as_bytes())]);
         }
+        let replaces = match self.replaced(request) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.refuse(from, request, status, &[]),
+        };
         let (id, tag) = (self.dialogs.next_id(), self.identifiers.tag());
         let mut dialog = Dialog::called(id, &tag, 0, request, from);
         let has_offer = content::sdp(&request.headers, &request.body).is_some();
@@ -69,6 +75,7 @@ impl Endpoint {
             max_forwards,
             headers: passable(&request.headers),
             body: content::sdp(&request.headers, &request.body),
+            replaces,
         };
         self.out.event(Event::Incoming { dialog: id, from, invite });
     }

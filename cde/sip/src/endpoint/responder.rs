@@ -80,7 +80,7 @@ impl Endpoint {
     }
 
     pub(super) fn answer_request(&mut self, now: Instant, request: RequestId, status: u16, body: Option<&Body>) {
-        let Some(Asked { server, offers, refreshes }) = self.requests.remove(&request) else { return };
+        let Some(Asked { server, offers, refreshes, is_quiet }) = self.requests.remove(&request) else { return };
         let status = if (200..700).contains(&status) { status } else { 500 };
         let mut lines = Vec::new();
         if let Some(dialog) = offers.and_then(|id| self.dialogs.get(id)) {
@@ -90,6 +90,9 @@ impl Endpoint {
                 lines = dialog.session.accept();
                 self.dialogs.start_session(now, id);
             }
+        }
+        if is_quiet && status < 300 {
+            lines.extend_from_slice(b"Refer-Sub: false\r\n");
         }
         self.send_response(now, server, status, None, body, &lines);
     }

@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use crate::{
     dialog::{Dialog, InviteState},
-    message::{Method, Name, Response},
+    message::{Method, Name, NameAddr, Response, Uri},
     transaction::{ClientId, Outline, Purpose, Verdict},
     transport::Peer,
 };
 
 use super::{DialogId, EndReason, Endpoint, Event, RequestId, content};
 
+/// The most places of a 3xx that are told.
+const CONTACTS_MAX: usize = 5;
 /// A peer's Retry-After is followed up to this.
 const RETRY_AFTER_SECONDS_MAX: u64 = 3600;
 
@@ -39,7 +41,9 @@ impl Endpoint {
             }
             Purpose::Update(id) if verdict == Verdict::Final => self.update_answered(now, id, response),
             Purpose::Register(id) if verdict == Verdict::Final => self.register_answered(now, id, client, response),
-            Purpose::Register(_)
+            Purpose::Notify(id) if verdict == Verdict::Final => self.notify_over(now, id),
+            Purpose::Notify(_)
+            | Purpose::Register(_)
             | Purpose::Info(..)
             | Purpose::Update(_)
             | Purpose::Prack(_)
@@ -59,7 +63,10 @@ impl Endpoint {
     ) {
         match verdict {
             Verdict::Provisional => self.progressed(now, id, response),
-            Verdict::Final => self.call_failed(id, response.status, &String::from_utf8_lossy(&response.reason)),
+            Verdict::Final => {
+                let reason = String::from_utf8_lossy(&response.reason).into_owned();
+                self.call_redirected(id, response.status, &reason, contacts(response));
+            }
             Verdict::Success => self.answered(now, from, client, id, response),
         }
     }
@@ -198,8 +205,12 @@ impl Endpoint {
     }
 
     pub(super) fn call_failed(&mut self, id: DialogId, status: u16, reason: &str) {
+        self.call_redirected(id, status, reason, Vec::new());
+    }
+
+    fn call_redirected(&mut self, id: DialogId, status: u16, reason: &str, contacts: Vec<Uri>) {
         if self.dialogs.remove(id).is_some() {
-            self.out.event(Event::Failed { dialog: id, status, reason: reason.to_owned() });
+            self.out.event(Event::Failed { dialog: id, status, reason: reason.to_owned(), contacts });
         }
     }
 
@@ -212,6 +223,15 @@ impl Endpoint {
             self.out.event(Event::Ended { dialog: id, reason });
         }
     }
+}
+
+/// Where a 3xx says that the call should go instead, in its order.
+fn contacts(response: &Response) -> Vec<Uri> {
+    if !(300..400).contains(&response.status) {
+        return Vec::new();
+    }
+    let contacts = response.headers.list(Name::Contact).into_iter().filter_map(NameAddr::parse);
+    contacts.map(|contact| contact.uri).take(CONTACTS_MAX).collect()
 }
 
 fn is_lost(status: u16) -> bool {

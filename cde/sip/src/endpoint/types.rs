@@ -69,6 +69,22 @@ pub struct IncomingInvite {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The offer; without it the 2xx must bring one and [`Event::Confirmed`] brings the answer.
     pub body: Option<Body>,
+    /// The dialog of ours that it is to take the place of (RFC 3891): end that when this is accepted.
+    pub replaces: Option<DialogId>,
+}
+
+/// A transfer that the peer asks for (RFC 3515).
+#[derive(Clone)]
+pub struct Refer {
+    /// Whom to call.
+    pub target: Uri,
+    /// The dialog of ours whose other end is meant: nobody has to be called.
+    pub ours: Option<DialogId>,
+    /// The Replaces of somebody else's dialog, for the INVITE.
+    pub replaces: Option<String>,
+    /// Whether the peer wants to be told how it goes; if not, that is told with the 202 (RFC 4488).
+    pub(crate) wants_news: bool,
+    pub(crate) news: Option<u32>,
 }
 
 /// What the endpoint wants done; drain it after every call.
@@ -121,6 +137,8 @@ pub enum Event {
         status: u16,
         /// The peer's reason phrase: free text, not for logs.
         reason: String,
+        /// Of a 3xx: where the call should go instead, at most five.
+        contacts: Vec<Uri>,
     },
     /// The ACK to our `accept` of an INVITE or re-INVITE came.
     Confirmed {
@@ -171,6 +189,15 @@ pub enum Event {
         request: RequestId,
         /// The offer.
         body: Body,
+    },
+    /// The peer wants us to call somebody in its place: answer with `respond` (202) and tell by `notify`.
+    Refer {
+        /// The dialog.
+        dialog: DialogId,
+        /// The request, to answer it.
+        request: RequestId,
+        /// Whom.
+        refer: Refer,
     },
     /// A request inside the dialog: answer with `respond`.
     Request {
@@ -295,6 +322,7 @@ impl Event {
             | Self::ReinviteAnswered { dialog, .. }
             | Self::ReinviteFailed { dialog, .. }
             | Self::Update { dialog, .. }
+            | Self::Refer { dialog, .. }
             | Self::Request { dialog, .. }
             | Self::InfoOvertaken { dialog }
             | Self::RefreshDue { dialog }
@@ -319,6 +347,7 @@ impl Event {
             Self::ReinviteAnswered { .. } => "ReinviteAnswered",
             Self::ReinviteFailed { .. } => "ReinviteFailed",
             Self::Update { .. } => "Update",
+            Self::Refer { .. } => "Refer",
             Self::Request { .. } => "Request",
             Self::InfoOvertaken { .. } => "InfoOvertaken",
             Self::RequestAnswered { .. } => "RequestAnswered",

@@ -49,7 +49,7 @@ impl Endpoint {
         dialog.update = body.is_some().then_some(number);
         let template = Template::new(request, from);
         let server = self.servers.start(now, request, template, None, ServerPurpose::Request(number));
-        self.requests.insert(number, Asked { server, offers: Some(id), refreshes });
+        self.requests.insert(number, Asked { server, offers: Some(id), refreshes, is_quiet: false });
         match body {
             Some(body) => self.out.event(Event::Update { dialog: id, request: number, body }),
             None => self.respond(now, number, 200),

@@ -21,12 +21,16 @@ pub enum Method {
     Update,
     /// PRACK (RFC 3262).
     Prack,
+    /// REFER (RFC 3515).
+    Refer,
+    /// NOTIFY (RFC 6665).
+    Notify,
     /// Any other token.
     Other(String),
 }
 
 /// The methods this endpoint takes, as the value of Allow.
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, INFO, OPTIONS, UPDATE, PRACK";
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, INFO, OPTIONS, UPDATE, PRACK, REFER";
 
 impl Method {
     /// Reads a method that is known to be a token.
@@ -40,6 +44,8 @@ impl Method {
             "OPTIONS" => Self::Options,
             "UPDATE" => Self::Update,
             "PRACK" => Self::Prack,
+            "REFER" => Self::Refer,
+            "NOTIFY" => Self::Notify,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -65,6 +71,8 @@ impl Method {
             Self::Options => "OPTIONS",
             Self::Update => "UPDATE",
             Self::Prack => "PRACK",
+            Self::Refer => "REFER",
+            Self::Notify => "NOTIFY",
             Self::Other(_) => "other",
         }
     }

@@ -106,6 +106,15 @@ impl Uri {
         })
     }
 
+    /// The value of one of the URI's headers, its escapes resolved (RFC 3261 §19.1.1).
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        // The user part may hold a question mark of its own.
+        let (_, headers) = self.text.get(self.host.end..)?.split_once('?')?;
+        let mut headers = headers.split('&').filter_map(|header| header.split_once('='));
+        headers.find(|(own, _)| own.eq_ignore_ascii_case(name)).and_then(|(_, value)| unescape(value))
+    }
+
     /// Whether the URI carries headers (`?`), which a Request-URI must not.
     #[must_use]
     pub fn has_headers(&self) -> bool {
@@ -131,6 +140,21 @@ impl FromStr for Uri {
         }
         parse_opaque(text, scheme.eq_ignore_ascii_case("tel"))
     }
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut plain = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        plain.push(match byte {
+            b'%' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(plain).ok()
 }
 
 fn parse_opaque(text: &str, tel: bool) -> Result<Uri, UriError> {

@@ -78,6 +78,7 @@ pub(crate) fn reason(status: u16) -> &'static str {
         182 => "Queued",
         183 => "Session Progress",
         200 => "OK",
+        202 => "Accepted",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",

@@ -27,6 +27,7 @@ pub(crate) enum Purpose {
     Probe(RequestId),
     Update(DialogId),
     Prack(DialogId),
+    Notify(DialogId),
     Register(RegistrationId),
     /// BYE and CANCEL: nobody waits for the answer.
     Quiet,
@@ -35,7 +36,12 @@ pub(crate) enum Purpose {
 impl Purpose {
     pub(crate) fn dialog(self) -> Option<DialogId> {
         match self {
-            Self::Invite(id) | Self::Reinvite(id) | Self::Info(id, _) | Self::Update(id) | Self::Prack(id) => Some(id),
+            Self::Invite(id)
+            | Self::Reinvite(id)
+            | Self::Info(id, _)
+            | Self::Update(id)
+            | Self::Prack(id)
+            | Self::Notify(id) => Some(id),
             Self::Register(_) | Self::Probe(_) | Self::Quiet => None,
         }
     }

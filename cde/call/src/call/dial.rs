@@ -1,0 +1,109 @@
+//! Calling the agent's side: at first, somebody else instead, and again.
+
+use super::Context;
+use crate::config::Way;
+use sip::offer_answer::Srtp;
+use sip::{Body, DialogId, Invite, NameAddr, Peer, Uri};
+use std::collections::VecDeque;
+use wire::Extension;
+
+/// Whom to call, and as whom.
+#[derive(Clone)]
+pub(crate) struct Dial {
+    /// Which trunk it is.
+    trunk: usize,
+    /// Where it is called, or was called last.
+    pub(super) destination: Peer,
+    /// Where it is still to be called, one after the other.
+    places: VecDeque<Peer>,
+    /// Where it was called last, while nothing was heard from there.
+    called: Option<Peer>,
+    /// Whether its sound must be protected.
+    pub(super) srtp: Srtp,
+    tcp_when_large: bool,
+    pub(super) extension: Extension,
+    from: NameAddr,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Dial {
+    /// On a way, for this caller and with these headers.
+    pub(super) fn new(
+        context: &mut Context<'_>,
+        way: Way,
+        caller: &NameAddr,
+        headers: Vec<(String, Vec<u8>)>,
+    ) -> Result<Self, u16> {
+        let Way { trunk, tcp_when_large, extension, srtp: (_, srtp), .. } = way;
+        let places = context.trunks.order(context.now, trunk, context.rng);
+        let destination = *places.front().ok_or(404_u16)?;
+        let from = our_from(context, destination, caller);
+        Ok(Self { trunk, destination, places, called: None, srtp, tcp_when_large, extension, from, headers })
+    }
+
+    /// The same call on another way.
+    pub(super) fn by(&self, context: &mut Context<'_>, way: Way) -> Result<Self, u16> {
+        Self::new(context, way, &self.from, self.headers.clone())
+    }
+
+    /// The same way, to another of its extensions.
+    pub(super) fn under(&self, extension: Extension) -> Self {
+        Self { extension, ..self.clone() }
+    }
+
+    /// The same once more, from its first place on.
+    pub(super) fn anew(&self, context: &mut Context<'_>) -> Self {
+        let places = context.trunks.order(context.now, self.trunk, context.rng);
+        Self { places, called: None, ..self.clone() }
+    }
+
+    /// Somebody is there: no other place is called.
+    pub(super) fn heard(&mut self, context: &mut Context<'_>) {
+        if let Some(peer) = self.called.take() {
+            context.called(peer, true);
+        }
+    }
+
+    /// Whether it failed because nobody was there, and there is another place.
+    pub(super) fn was_silent(&mut self, context: &mut Context<'_>, status: u16) -> bool {
+        let Some(peer) = Some(&mut self.called).filter(|_| matches!(status, 408 | 503)).and_then(Option::take) else {
+            return false;
+        };
+        context.called(peer, false);
+        !self.places.is_empty()
+    }
+
+    /// Sends the INVITE to the next place; `replaces` names a dialog of the other side that it is to take the place of. The
+    /// error is a status.
+    pub(super) fn call(
+        &mut self,
+        context: &mut Context<'_>,
+        body: Body,
+        replaces: Option<&str>,
+    ) -> Result<DialogId, u16> {
+        self.destination = self.places.pop_front().ok_or(503_u16)?;
+        self.called = Some(self.destination);
+        let target = Uri::sip(Some(self.extension.as_str()), self.destination.address).map_err(|_| 404_u16)?;
+        let mut headers = self.headers.clone();
+        headers.extend(replaces.map(|value| ("Replaces".to_owned(), value.as_bytes().to_vec())));
+        let invite = Invite {
+            to: NameAddr::new(target.clone()),
+            target,
+            destination: Some(self.destination),
+            tcp_when_large: self.tcp_when_large,
+            from: self.from.clone(),
+            headers,
+            body: Some(body),
+            credentials: context.config.credentials(self.trunk),
+        };
+        context.endpoint.invite(context.now, invite).map_err(|_| 503)
+    }
+}
+
+/// The caller's number under our address: the agent's side answers to us, not to the caller.
+fn our_from(context: &Context<'_>, destination: Peer, from: &NameAddr) -> NameAddr {
+    let ours = context.endpoint.local(destination).address;
+    let uri = Uri::sip(from.uri.user(), ours).or_else(|_| Uri::sip(None, ours));
+    let ours = NameAddr::new(uri.unwrap_or_else(|_| from.uri.clone()));
+    NameAddr { display: from.display.clone(), ..ours }
+}

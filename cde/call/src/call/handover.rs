@@ -1,0 +1,375 @@
+//! Another leg takes a side's place: by a transfer (RFC 3515), by an INVITE that replaces it (RFC 3891), or because the agent's
+//! leg was lost while a card was being keyed. We never leave the path, and nothing of the line or the capture changes.
+
+use super::dial::Dial;
+use super::{Call, Context, Phase, other};
+use crate::leg::Leg;
+use media::Side;
+use rand_core::Rng;
+use sip::offer_answer::{Direction, Offer, Srtp};
+use sip::{Body, DialogId, Event, IncomingInvite, Peer, Refer, RequestId};
+use std::time::{Duration, Instant};
+use wire::{AuditAction, CallEnd, LineState, Origin};
+
+/// How long the new leg may ring, and how long a caller whose agent was lost is kept.
+const RING: Duration = Duration::from_secs(60);
+/// Between two calls to an agent whose leg was lost.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The leg that is to take a side's place.
+pub(crate) struct Handover {
+    side: Side,
+    leg: Leg,
+    /// Where it is called; none for a leg that stands already.
+    dial: Option<Dial>,
+    /// Who asked for it, and wants to know.
+    asker: Option<(DialogId, Refer)>,
+    until: Instant,
+    /// When it is called again.
+    again: Option<Instant>,
+}
+
+impl Handover {
+    pub(super) fn dialog(&self) -> Option<DialogId> {
+        self.leg.dialog
+    }
+
+    pub(super) fn poll_timeout(&self) -> Instant {
+        self.again.map_or(self.until, |again| again.min(self.until))
+    }
+}
+
+impl Call {
+    /// One side wants us to call somebody in its place. Only a number that a route allows is dialed: to the caller's side no
+    /// more is allowed than to call it.
+    pub(super) fn refer(&mut self, context: &mut Context<'_>, side: Side, request: RequestId, refer: Refer) {
+        let planned = self.may_hand_over(side).and_then(|()| self.dial_for(context, side, &refer));
+        let called = planned.and_then(|mut dial| {
+            let mut leg = self.new_leg(context, side, dial.srtp);
+            let body = leg.offer(context.rng, self.side(other(side)).codec(), Direction::SendRecv);
+            leg.dialog = Some(dial.call(context, body, refer.replaces.as_deref())?);
+            Ok((leg, dial))
+        });
+        match called {
+            Ok((leg, dial)) => self.begin_handover(context, side, leg, Some(dial), request, refer),
+            Err(status) => context.endpoint.respond(context.now, request, status),
+        }
+    }
+
+    /// The same with the other end of a call of ours: it stands, and is only told where its sound comes from now. False if
+    /// that could not be.
+    pub(crate) fn join(
+        &mut self,
+        context: &mut Context<'_>,
+        asker: DialogId,
+        request: RequestId,
+        refer: Refer,
+        (joining, srtp): (DialogId, Srtp),
+    ) -> bool {
+        let Some(side) = self.side_of(asker) else { return false };
+        let joined = self.may_hand_over(side).and_then(|()| {
+            let mut leg = self.new_leg(context, side, srtp);
+            let body = leg.offer(context.rng, self.side(other(side)).codec(), Direction::SendRecv);
+            context.endpoint.reinvite(context.now, joining, Some(body)).map_err(|_| 491_u16)?;
+            leg.dialog = Some(joining);
+            Ok(leg)
+        });
+        match joined {
+            Ok(leg) => {
+                self.begin_handover(context, side, leg, None, request, refer);
+                true
+            }
+            Err(status) => {
+                context.endpoint.respond(context.now, request, status);
+                false
+            }
+        }
+    }
+
+    fn begin_handover(
+        &mut self,
+        context: &mut Context<'_>,
+        side: Side,
+        leg: Leg,
+        dial: Option<Dial>,
+        request: RequestId,
+        refer: Refer,
+    ) {
+        context.endpoint.respond(context.now, request, 202);
+        let asker = self.side(side).dialog.map(|dialog| (dialog, refer));
+        self.handover = Some(Handover { side, leg, dial, asker, until: context.now + RING, again: None });
+        self.tell_asker(context, 100);
+    }
+
+    /// The dialog of the side across and how its sound is protected, for a call that takes it over; none while it is not
+    /// free to go.
+    pub(crate) fn leg_across(&self, dialog: DialogId) -> Option<(DialogId, Srtp)> {
+        let side = self.side_of(dialog)?;
+        let is_free = matches!(self.phase, Phase::Talking)
+            && self.relay.is_none()
+            && self.handover.is_none()
+            && self.line.state() == LineState::Open
+            && !self.till.is_open();
+        let leg = self.side(other(side));
+        leg.dialog.filter(|_| is_free).map(|dialog| (dialog, leg.srtp()))
+    }
+
+    /// Whether a peer's trunk is that of the side with this dialog: nobody else may give it away.
+    pub(crate) fn is_trunk_of(&self, context: &Context<'_>, dialog: DialogId, peer: Peer) -> bool {
+        self.side_of(dialog).is_some_and(|side| context.config.are_of_one_trunk(self.peer_of(side), peer))
+    }
+
+    /// Where a side is called, or calls from.
+    pub(crate) fn peer_at(&self, dialog: DialogId) -> Option<Peer> {
+        self.side_of(dialog).map(|side| self.peer_of(side))
+    }
+
+    fn peer_of(&self, side: Side) -> Peer {
+        match side {
+            Side::Caller => self.caller_from,
+            Side::Agent => self.dial.destination,
+        }
+    }
+
+    /// The leg across has gone to another call, and this one is over.
+    pub(crate) fn give_up(&mut self, context: &mut Context<'_>, leg: DialogId) {
+        if let Some(side) = self.side_of(leg) {
+            self.leg(side).dialog = None;
+        }
+        self.end(context, Origin::AgentPhone, CallEnd::AgentHungUp);
+    }
+
+    /// An INVITE that takes the place of one of our legs.
+    pub(crate) fn replaced(
+        &mut self,
+        context: &mut Context<'_>,
+        dialog: DialogId,
+        from: Peer,
+        invite: &IncomingInvite,
+        replaced: DialogId,
+    ) {
+        let Some(side) = self.side_of(replaced) else {
+            return context.endpoint.reject(context.now, dialog, 481, None, Vec::new());
+        };
+        let is_theirs = self.is_trunk_of(context, replaced, from);
+        let allowed = if is_theirs { self.may_hand_over(side) } else { Err(403) };
+        let answered = allowed.and_then(|()| self.answer_replacing(context, side, invite.body.as_ref()));
+        match answered {
+            Ok((mut leg, answer)) => {
+                leg.dialog = Some(dialog);
+                context.endpoint.accept(context.now, dialog, Some(answer));
+                let extension = invite.from.uri.user().and_then(|user| user.parse().ok());
+                let dial = extension.map(|extension| self.dial.under(extension));
+                let until = context.now + RING;
+                self.handover = Some(Handover { side, leg, dial, asker: None, until, again: None });
+                self.take_over(context);
+            }
+            Err(status) => context.endpoint.reject(context.now, dialog, status, None, Vec::new()),
+        }
+    }
+
+    fn answer_replacing(&self, context: &mut Context<'_>, side: Side, body: Option<&Body>) -> Result<(Leg, Body), u16> {
+        let codec = self.side(other(side)).codec();
+        let mut leg = self.new_leg(context, side, self.side(side).srtp());
+        let Some(body) = body else {
+            leg.owed_answer = true;
+            let offer = leg.offer(context.rng, codec, Direction::SendRecv);
+            return Ok((leg, offer));
+        };
+        let offer = Offer::parse(body).map_err(|_| 400_u16)?;
+        let answer =
+            leg.answer(context.rng, &offer, codec, Direction::SendRecv).map_err(crate::leg::Unusable::status)?;
+        Ok((leg, answer))
+    }
+
+    /// While the line is masked the caller stays who it was: the keys are its.
+    fn may_hand_over(&self, side: Side) -> Result<(), u16> {
+        if !matches!(self.phase, Phase::Talking) || self.relay.is_some() || self.handover.is_some() {
+            return Err(491);
+        }
+        let is_capturing = self.line.state() != LineState::Open || self.till.is_open();
+        if side == Side::Caller && is_capturing { Err(603) } else { Ok(()) }
+    }
+
+    fn dial_for(&self, context: &mut Context<'_>, side: Side, refer: &Refer) -> Result<Dial, u16> {
+        let number = refer.target.user().ok_or(404_u16)?;
+        let by_caller = context.config.way(self.caller_from, number);
+        let way = match side {
+            Side::Caller => by_caller,
+            Side::Agent => context.config.way(self.dial.destination, number).or(by_caller),
+        };
+        self.dial.by(context, way.map_err(|_| 403_u16)?)
+    }
+
+    fn new_leg(&self, context: &mut Context<'_>, side: Side, srtp: Srtp) -> Leg {
+        Leg::new(self.side(side).address, context.rng.next_u64(), srtp)
+    }
+
+    /// What the new leg's dialog reports.
+    pub(super) fn handover_event(&mut self, context: &mut Context<'_>, event: Event) {
+        match event {
+            Event::Progress { status, .. } => {
+                self.new_leg_heard(context);
+                self.tell_asker(context, status);
+            }
+            Event::Answered { dialog, body } => {
+                context.endpoint.ack(context.now, dialog, None);
+                self.new_leg_heard(context);
+                self.handover_answered(context, body.as_ref());
+            }
+            Event::ReinviteAnswered { body, .. } => self.handover_answered(context, body.as_ref()),
+            Event::Failed { status, .. } => self.new_leg_failed(context, status),
+            Event::ReinviteFailed { status, .. } => self.handover_failed(context, status),
+            Event::Ended { .. } => {
+                self.lose_new_leg();
+                self.handover_failed(context, 487);
+            }
+            Event::Reinvite { dialog, .. } => context.endpoint.reject(context.now, dialog, 491, None, Vec::new()),
+            Event::Update { request, .. } | Event::Refer { request, .. } => {
+                context.endpoint.respond(context.now, request, 491);
+            }
+            Event::Request { request, .. } => context.endpoint.respond(context.now, request, 415),
+            _ => {}
+        }
+    }
+
+    fn handover_answered(&mut self, context: &mut Context<'_>, body: Option<&Body>) {
+        let Some(handover) = &mut self.handover else { return };
+        if body.is_some_and(|body| handover.leg.take_answer(body).is_ok()) {
+            self.take_over(context);
+        } else {
+            self.handover_failed(context, 488);
+        }
+    }
+
+    /// The new leg is the side's from now on. Its sound is what the media session lets that side hear: masked, if it masks.
+    fn take_over(&mut self, context: &mut Context<'_>) {
+        self.tell_asker(context, 200);
+        let Some(Handover { side, leg, dial, .. }) = self.handover.take() else { return };
+        let before = std::mem::replace(self.leg(side), leg);
+        self.media(context, media::Command::Disconnect { side });
+        self.connect(context, side);
+        if let Some(dialog) = before.dialog {
+            context.endpoint.bye(context.now, dialog);
+        }
+        self.refuse_relay(context);
+        if let (Side::Agent, Some(dial)) = (side, dial) {
+            self.extension = dial.extension.clone();
+            self.dial = dial;
+        }
+        self.changed = true;
+        self.audit(context, Origin::AgentPhone, AuditAction::CallAnswered);
+        let is_owed = self.side(side).owed_answer;
+        if !is_owed && self.side(other(side)).direction() != self.side(side).direction().reversed() {
+            self.bring_back(context, other(side));
+        }
+    }
+
+    /// The new leg did not come about: everything stays as it was, if the old one is still there.
+    fn handover_failed(&mut self, context: &mut Context<'_>, status: u16) {
+        self.tell_asker(context, status.max(300));
+        let Some(mut handover) = self.handover.take() else { return };
+        if let Some(dialog) = handover.leg.dialog.take() {
+            context.endpoint.bye(context.now, dialog);
+        }
+        if self.side(handover.side).dialog.is_some() {
+            return;
+        }
+        let is_worth_it = handover.side == Side::Agent && may_answer_later(status) && self.keeps_caller(false);
+        if !is_worth_it || handover.until <= context.now {
+            return self.end(context, Origin::System, CallEnd::Failed);
+        }
+        // Whoever it was handed to is not there: back to who had it.
+        handover.dial = Some(self.dial.anew(context));
+        handover.asker = None;
+        handover.again = Some(context.now + AGAIN);
+        self.handover = Some(handover);
+    }
+
+    /// A side has left; true if its place is being taken, so that the call goes on.
+    pub(super) fn outlives(&mut self, context: &mut Context<'_>, side: Side, hung_up: bool) -> bool {
+        let is_being_taken = self.handover.as_ref().is_some_and(|handover| handover.side == side);
+        let is_recalled = side == Side::Agent && self.handover.is_none() && self.keeps_caller(hung_up);
+        if !is_being_taken && !is_recalled {
+            return false;
+        }
+        self.refuse_relay(context);
+        self.media(context, media::Command::Disconnect { side });
+        self.changed = true;
+        match &mut self.handover {
+            Some(handover) => handover.asker = None,
+            None => self.recall(context),
+        }
+        true
+    }
+
+    /// Whether the caller is kept for an agent who comes back: what was keyed must not be keyed again. An agent who hangs up
+    /// with nothing to be paid means it.
+    fn keeps_caller(&self, hung_up: bool) -> bool {
+        let is_masked = self.line.state() != LineState::Open;
+        matches!(self.phase, Phase::Talking) && is_masked && (self.till.is_open() || !hung_up)
+    }
+
+    fn recall(&mut self, context: &mut Context<'_>) {
+        let leg = self.new_leg(context, Side::Agent, self.agent.srtp());
+        let (dial, now) = (Some(self.dial.anew(context)), context.now);
+        self.handover =
+            Some(Handover { side: Side::Agent, leg, dial, asker: None, until: now + RING, again: Some(now) });
+        self.handover_timeout(context);
+    }
+
+    pub(super) fn handover_timeout(&mut self, context: &mut Context<'_>) {
+        let Some(handover) = &self.handover else { return };
+        if handover.until <= context.now {
+            return self.handover_failed(context, 408);
+        }
+        if handover.again.is_some_and(|again| again <= context.now) {
+            self.call_again(context);
+        }
+    }
+
+    fn call_again(&mut self, context: &mut Context<'_>) {
+        let codec = self.caller.codec();
+        let Some(handover) = &mut self.handover else { return };
+        let Some(dial) = &mut handover.dial else { return };
+        let body = handover.leg.offer(context.rng, codec, Direction::SendRecv);
+        match dial.call(context, body, None) {
+            Ok(dialog) => (handover.leg.dialog, handover.again) = (Some(dialog), None),
+            Err(_) => {
+                *dial = dial.anew(context);
+                handover.again = Some(context.now + AGAIN);
+            }
+        }
+    }
+
+    fn new_leg_heard(&mut self, context: &mut Context<'_>) {
+        if let Some(dial) = self.handover.as_mut().and_then(|handover| handover.dial.as_mut()) {
+            dial.heard(context);
+        }
+    }
+
+    /// If nobody was there, the next place of the trunk is called.
+    fn new_leg_failed(&mut self, context: &mut Context<'_>, status: u16) {
+        let dial = self.handover.as_mut().and_then(|handover| handover.dial.as_mut());
+        let is_elsewhere = dial.is_some_and(|dial| dial.was_silent(context, status));
+        self.new_leg_heard(context);
+        if is_elsewhere { self.call_again(context) } else { self.handover_failed(context, status) }
+    }
+
+    fn tell_asker(&self, context: &mut Context<'_>, status: u16) {
+        if let Some((dialog, refer)) = self.handover.as_ref().and_then(|handover| handover.asker.as_ref()) {
+            context.endpoint.notify(context.now, *dialog, refer, status);
+        }
+    }
+
+    fn lose_new_leg(&mut self) {
+        if let Some(handover) = &mut self.handover {
+            handover.leg.dialog = None;
+        }
+    }
+}
+
+/// Busy and declined are answers; not there is none.
+fn may_answer_later(status: u16) -> bool {
+    matches!(status, 408 | 480 | 487 | 500..=599)
+}

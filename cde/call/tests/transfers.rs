@@ -1,0 +1,220 @@
+//! Transfers, and agents whose leg is lost, through the switchboard: what is keyed stays, and nothing is unmasked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "test code"
+)]
+
+#[path = "calls/world.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
+mod world;
+
+use sip::Event;
+use std::time::Duration;
+use wire::{Action, CallEnd, CallState, Field, LineState, PaymentState};
+use world::{AGENT, CARRIER, World};
+
+const TO_2001: &str = "Refer-To: <sip:2001@127.0.0.1>\r\n";
+
+/// A secured call with the first four digits keyed.
+fn keyed() -> World {
+    let mut world = World::new();
+    world.talk();
+    world.start_payment(&[Field::Pan, Field::Expiry]);
+    world.command(Action::Secure);
+    world.keys("4242");
+    world
+}
+
+/// Nothing was keyed twice, nothing was unmasked, and the rest is taken.
+#[track_caller]
+fn finish(world: &mut World) {
+    assert_eq!(world.snapshot().line, LineState::Secured);
+    assert_eq!(
+        (world.secures(), world.media_orders("release"), world.tried.len()),
+        (1, 0, 1),
+        "the media session goes on"
+    );
+    world.keys("424242424242*1235");
+    world.pass(Duration::from_millis(300));
+    let payment = world.snapshot().payment.unwrap();
+    assert_eq!((payment.state, payment.fields[0].digits), (PaymentState::Ready, 16));
+}
+
+#[test]
+fn a_blind_transfer_while_secured_keeps_the_capture_and_the_mask() {
+    let mut world = keyed();
+    world.agent_says("REFER", TO_2001, None);
+    assert!(world.agent_heard("REFER").starts_with("SIP/2.0 202"));
+    assert_eq!(world.agent_news(), ["100", "180"]);
+    assert!(world.agent_got().contains(&"INVITE sip:2001@127.0.0.1:5080 SIP/2.0"));
+    let connected = world.media_orders("agent connected");
+    world.agent_picks_up();
+    assert_eq!(world.agent_news(), ["100", "180", "200"]);
+    assert!(world.agent_got().last().unwrap().starts_with("BYE"), "the leg that transferred is hung up");
+    assert_eq!(world.media_orders("agent connected"), connected + 1);
+    assert_eq!((world.snapshot().extension.as_str(), world.snapshot().state), ("2001", CallState::Talking));
+    finish(&mut world);
+    world.caller_hangs_up();
+    assert_eq!((world.ended(), world.board.calls()), (Some(CallEnd::CallerHungUp), 0));
+}
+
+#[test]
+fn the_agent_who_transferred_may_hang_up_before_the_other_answers() {
+    let mut world = keyed();
+    world.agent_says("REFER", TO_2001, None);
+    world.agent_leg = Some(0);
+    world.agent_says("BYE", "", None);
+    assert_eq!((world.ended(), world.snapshot().state), (None, CallState::Ringing));
+    world.agent_picks_up();
+    finish(&mut world);
+}
+
+#[test]
+fn a_transfer_dials_no_number_without_a_route() {
+    let mut world = keyed();
+    for target in ["<sip:0900123@127.0.0.1>", "<sip:9@203.0.113.9>", "<sip:203.0.113.9>", "<tel:0900123>"] {
+        world.agent_says("REFER", &format!("Refer-To: {target}\r\n"), None);
+        let answer = world.agent_heard("REFER");
+        assert!(answer.starts_with("SIP/2.0 403") || answer.starts_with("SIP/2.0 404"), "{answer}");
+    }
+    world.agent_says("REFER", "Refer-To: <sip:2001@203.0.113.9>\r\n", None);
+    assert!(world.agent_got().contains(&"INVITE sip:2001@127.0.0.1:5080 SIP/2.0"), "the trunk, wherever the URI leads");
+    assert_eq!(world.agent_got().iter().filter(|line| line.starts_with("INVITE")).count(), 2);
+}
+
+#[test]
+fn a_transfer_that_fails_leaves_the_call_as_it_was() {
+    let mut world = keyed();
+    world.agent_says("REFER", TO_2001, None);
+    world.agent_rejects(486);
+    assert_eq!(world.agent_news(), ["100", "180", "486"]);
+    assert_eq!(world.snapshot().extension.as_str(), "1001");
+    finish(&mut world);
+    world.agent_leg = Some(0);
+    world.agent_says("REFER", TO_2001, None);
+    world.pass(Duration::from_secs(61));
+    assert_eq!(world.agent_news()[3..], ["100", "180", "408"], "nobody rings for ever");
+    assert_eq!((world.ended(), world.snapshot().extension.as_str()), (None, "1001"));
+}
+
+#[test]
+fn the_caller_is_who_it_is_while_its_keys_are_taken() {
+    let mut world = keyed();
+    let caller_leg = world.agent_leg_name(|text| text.starts_with("ACK"));
+    assert_eq!(
+        world.raw_invite(CARRIER, &format!("Replaces: {caller_leg}\r\n")),
+        "403",
+        "the agent's leg, by the carrier"
+    );
+    let agent_leg = caller_leg;
+    assert_eq!(world.raw_invite(AGENT, "Replaces: nobody;to-tag=1;from-tag=2\r\n"), "481");
+    assert_eq!(world.raw_invite(AGENT, "Replaces: broken\r\n"), "400");
+    assert_eq!(world.raw_invite(AGENT, &format!("Replaces: {agent_leg};early-only\r\n")), "486");
+    finish(&mut world);
+}
+
+#[test]
+fn another_agent_takes_the_place_by_replaces() {
+    let mut world = keyed();
+    let leg = world.agent_leg_name(|text| text.starts_with("ACK"));
+    assert_eq!(world.raw_invite(AGENT, &format!("Replaces: {leg}\r\n")), "200");
+    assert!(world.agent_saw(|event| matches!(event, Event::Ended { .. })), "who had the call is out of it");
+    assert_eq!(world.snapshot().extension.as_str(), "1009");
+    finish(&mut world);
+}
+
+#[test]
+fn an_attended_transfer_joins_two_calls_of_ours() {
+    let mut world = keyed();
+    let call = world.call();
+    world.agent_calls("2001");
+    world.agent_picks_up();
+    assert_eq!(world.board.calls(), 2);
+    let consult = world.agent_leg_name(|text| text.starts_with("SIP/2.0 200") && text.contains("CSeq: 1 INVITE"));
+    let escaped = consult.replace(';', "%3B").replace('=', "%3D");
+    world.agent_leg = Some(0);
+    world.agent_says("REFER", &format!("Refer-To: <sip:2001@127.0.0.1?Replaces={escaped}>\r\n"), None);
+    assert!(world.agent_heard("REFER").starts_with("SIP/2.0 202"));
+    assert_eq!(world.agent_news(), ["100", "200"]);
+    assert_eq!((world.board.calls(), world.call()), (1, call), "what is left of the consultation is over");
+    let snapshot = world.snapshot();
+    assert_eq!((snapshot.line, snapshot.state), (LineState::Secured, CallState::Talking));
+    world.keys("424242424242*1235");
+    world.pass(Duration::from_millis(300));
+    assert_eq!(world.snapshot().payment.unwrap().state, PaymentState::Ready);
+    world.caller_hangs_up();
+    assert_eq!(world.board.calls(), 0);
+}
+
+#[test]
+fn an_agent_whose_leg_is_lost_while_a_card_is_keyed_is_called_again() {
+    let mut world = keyed();
+    world.agent_says("BYE", "", None);
+    assert_eq!((world.ended(), world.snapshot().state), (None, CallState::Ringing));
+    assert_eq!(world.agent_got().iter().filter(|line| line.starts_with("INVITE sip:1001@")).count(), 2);
+    world.keys("42");
+    world.agent_picks_up();
+    assert_eq!(world.snapshot().state, CallState::Talking);
+    world.keys("4242424242*1235");
+    world.pass(Duration::from_millis(300));
+    let payment = world.snapshot().payment.unwrap();
+    assert_eq!((payment.state, payment.fields[0].digits), (PaymentState::Ready, 16), "keys went on meanwhile");
+    assert_eq!((world.secures(), world.media_orders("release")), (1, 0));
+}
+
+#[test]
+fn a_caller_is_not_kept_for_ever_nor_for_an_agent_who_says_no() {
+    let mut world = keyed();
+    world.agent_says("BYE", "", None);
+    world.pass(Duration::from_secs(59));
+    assert_eq!(world.ended(), None);
+    world.proofs = false;
+    world.idle(Duration::from_secs(10));
+    assert_eq!((world.ended(), world.board.calls()), (Some(CallEnd::Failed), 0));
+    let mut world = keyed();
+    world.agent_says("BYE", "", None);
+    world.agent_rejects(603);
+    assert_eq!(world.ended(), Some(CallEnd::Failed));
+    let mut world = World::new();
+    world.talk();
+    world.agent_says("BYE", "", None);
+    assert_eq!(world.ended(), Some(CallEnd::AgentHungUp), "nothing was keyed");
+}
+
+#[test]
+fn an_agent_who_is_not_there_at_first_is_called_until_the_caller_was_kept_long_enough() {
+    let mut world = keyed();
+    world.agent_says("BYE", "", None);
+    world.agent_rejects(503);
+    world.pass(Duration::from_secs(6));
+    assert_eq!(world.agent_got().iter().filter(|line| line.starts_with("INVITE sip:1001@")).count(), 3);
+    world.agent_picks_up();
+    finish(&mut world);
+}
+
+#[test]
+fn a_call_that_is_sent_elsewhere_follows_only_to_numbers_that_a_route_allows() {
+    let mut world = World::new();
+    world.ring();
+    world.agent_redirects("<sip:0900123@203.0.113.9>, <sip:1002@203.0.113.9>");
+    assert!(world.agent_got().contains(&"INVITE sip:1002@127.0.0.1:5080 SIP/2.0"));
+    world.agent_picks_up();
+    assert_eq!(world.snapshot().extension.as_str(), "1002");
+    let mut world = World::new();
+    world.ring();
+    world.agent_redirects("<sip:0900123@203.0.113.9>");
+    assert!(world.caller_saw(|event| matches!(event, Event::Failed { status: 500, .. })));
+    let mut world = World::new();
+    world.ring();
+    for _ in 0..6 {
+        world.agent_redirects("<sip:1002@203.0.113.9>");
+    }
+    assert!(world.caller_saw(|event| matches!(event, Event::Failed { status: 500, .. })), "not for ever");
+    assert_eq!(world.agent_got().iter().filter(|line| line.starts_with("INVITE")).count(), 6);
+}
