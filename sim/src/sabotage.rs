@@ -9,7 +9,7 @@ pub enum Sabotage {
     PrintPan,
     /// The count of digits that the office is shown depends on the security code.
     ShowCode,
-    /// Nobody's BYE reaches the switchboard.
+    /// Nobody's BYE reaches the switchboard, and no session has a timer that would find that out.
     LoseByes,
     /// The line opens as soon as a release is asked for.
     OpenAtOnce,

@@ -179,6 +179,16 @@ fn an_agent_who_declines_does_not_look_like_a_trunk_that_is_down() {
 }
 
 #[test]
+fn sixteen_keys_by_info_at_once_are_all_answered_and_in_order() {
+    let mut world = World::new();
+    world.talk();
+    world.command(Action::Secure);
+    world.caller_infos("4242424242424242");
+    assert_eq!(world.info_keys, b"4242424242424242");
+    assert_eq!(world.caller_answers(), [200; 16]);
+}
+
+#[test]
 fn six_keys_on_an_open_line_are_an_alarm_where_the_route_says_so() {
     let alarm = |action: &AuditAction| *action == AuditAction::Alarm { kind: wire::record::AlarmKind::KeysOnOpenLine };
     for (number, alarms, secures) in [("1001", false, 0), ("1002", true, 0), ("1003", true, 1)] {

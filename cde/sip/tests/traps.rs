@@ -223,6 +223,17 @@ fn the_ack_of_a_reinvite_has_its_cseq_and_targets_the_new_contact() {
 }
 
 #[test]
+fn a_contact_that_changes_with_the_peers_reinvite_is_followed() {
+    let mut raw = Raw::new();
+    let (id, tag) = raw.take_call();
+    raw.receive(&request("INVITE", "r1", &tag, 2, "", SDP).replace("192.0.2.1:5062", "192.0.2.1:5099"));
+    raw.run(|endpoint, now| endpoint.accept(now, id, body())).receive(&request("ACK", "r2", &tag, 2, "", ""));
+    raw.run(|endpoint, now| endpoint.bye(now, id));
+    assert_eq!(raw.starts().last().unwrap(), "BYE sip:peer@192.0.2.1:5099");
+    assert_eq!(raw.sent.len(), 0);
+}
+
+#[test]
 fn a_late_offer_is_answered_in_the_ack() {
     let mut raw = Raw::new();
     raw.receive(&request("INVITE", "i1", "", 1, "", ""));

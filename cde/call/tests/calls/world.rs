@@ -421,6 +421,16 @@ impl World {
         self.settle();
     }
 
+    /// Keys by INFO, all sent before one is answered.
+    pub(crate) fn caller_infos(&mut self, keys: &str) {
+        let dialog = self.caller.dialog.unwrap();
+        for key in keys.bytes() {
+            let body = Body::from(&[key][..]);
+            self.caller.endpoint.info(self.now, dialog, "application/dtmf", body).unwrap();
+        }
+        self.settle();
+    }
+
     /// The agent's side takes the call that rings there.
     pub(crate) fn agent_picks_up(&mut self) {
         self.agent.pick_up(self.now);
@@ -670,7 +680,7 @@ impl World {
             self.board.handle_message(self.now, sip::Peer::udp(from), bytes);
         } else if to == AGENT {
             self.agent.endpoint.handle_message(self.now, sip::Peer::udp(US), bytes);
-        } else {
+        } else if to == self.caller_at {
             self.caller.endpoint.handle_message(self.now, sip::Peer::udp(US), bytes);
         }
     }
