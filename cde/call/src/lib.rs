@@ -15,7 +15,8 @@
 //! # Layout
 //! - [`config`]: trunks, routes, limits. [`switchboard`]: dispatch, commands, timers, ports.
 //! - `guard`: who is listened to.
-//!   `trunks`: where each trunk is reached. `call`: one call; `setup`, `session` (hold, INFO), `line`, `pay` and `end` are its chapters. `leg`: one side, with its keys.
+//!   `trunks`: where each trunk is reached. `call`: one call; `setup`, `dial`, `session` (hold, INFO), `handover`
+//!   (transfers), `line`, `pay` and `end` are its chapters. `leg`: one side, with its keys.
 
 pub mod config;
 pub mod switchboard;

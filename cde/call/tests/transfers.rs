@@ -14,10 +14,11 @@
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 mod world;
 
+use call::Srtp;
 use sip::Event;
 use std::time::Duration;
 use wire::{Action, CallEnd, CallState, Field, LineState, PaymentState};
-use world::{AGENT, CARRIER, World};
+use world::{AGENT, CARRIER, Connected, World};
 
 const TO_2001: &str = "Refer-To: <sip:2001@127.0.0.1>\r\n";
 
@@ -62,6 +63,18 @@ fn a_blind_transfer_while_secured_keeps_the_capture_and_the_mask() {
     finish(&mut world);
     world.caller_hangs_up();
     assert_eq!((world.ended(), world.board.calls()), (Some(CallEnd::CallerHungUp), 0));
+}
+
+#[test]
+fn the_leg_that_takes_over_is_protected_as_its_trunk_demands() {
+    let mut world = World::with_srtp(Srtp::Off, Srtp::Required);
+    world.talk();
+    world.agent_says("REFER", TO_2001, None);
+    let offer = world.agent_offer();
+    assert!(String::from_utf8_lossy(offer.as_bytes()).contains("RTP/SAVP"));
+    world.agent_picks_up();
+    assert_eq!(world.snapshot().extension.as_str(), "2001");
+    assert!(matches!(world.connects.last(), Some((media::Side::Agent, Connected::Protected(_)))));
 }
 
 #[test]

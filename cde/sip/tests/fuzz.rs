@@ -56,20 +56,47 @@ proptest! {
     }
 
     #[test]
-    fn mutated_requests_never_panic_an_endpoint_in_a_call(edits in edits(), method in 0usize..6) {
+    fn mutated_requests_never_panic_an_endpoint_in_a_call(edits in edits(), method in 0usize..9) {
         let mut raw = Raw::new();
         let (_, tag) = raw.take_call();
-        let method = ["INVITE", "BYE", "INFO", "ACK", "CANCEL", "OPTIONS"][method];
-        let bytes = mutate(&request(method, "m", &tag, 5, "", SDP), &edits);
+        let method = ["INVITE", "BYE", "INFO", "ACK", "CANCEL", "OPTIONS", "UPDATE", "PRACK", "REFER"][method];
+        let lines = format!(
+            "Session-Expires: 90;refresher=uac\r\nMin-SE: 90\r\nSupported: timer\r\nRAck: 1 1 INVITE\r\n\
+             Refer-To: <sip:b@h?Replaces=c1%3Bto-tag%3D{tag}%3Bfrom-tag%3Dp>\r\n"
+        );
+        let bytes = mutate(&request(method, "m", &tag, 5, &lines, SDP), &edits);
         raw.endpoint.handle_message(raw.now, peer(), &bytes);
         while raw.endpoint.poll_output().is_some() {}
+    }
+
+    #[test]
+    fn mutated_credentials_and_replaces_never_panic_and_never_open_the_door(edits in edits()) {
+        let mut raw = Raw::new();
+        let (_, tag) = raw.take_call();
+        let lines = format!(
+            "Require: 100rel\r\nReplaces: c1;to-tag={tag};from-tag=p\r\nAuthorization: Digest username=\"u\", \
+             realm=\"tonewall\", nonce=\"{}\", uri=\"sip:us@192.0.2.9\", response=\"{}\", algorithm=SHA-256, \
+             cnonce=\"c\", qop=auth, nc=00000001\r\n",
+            "0".repeat(96),
+            "0".repeat(64)
+        );
+        let invite = request("INVITE", "n", "", 1, &lines, SDP).replace("Call-ID: c1", "Call-ID: c2");
+        raw.endpoint.handle_message(raw.now, peer(), &mutate(&invite, &edits));
+        let credentials = sip::Credentials::new("u".to_owned(), "p".to_owned(), true);
+        while let Some(output) = raw.endpoint.poll_output() {
+            if let sip::Output::Event(sip::Event::Incoming { dialog, .. }) = output {
+                prop_assert!(!raw.endpoint.authenticate(raw.now, dialog, peer(), &credentials));
+            }
+        }
     }
 
     #[test]
     fn mutated_responses_never_panic_a_caller(edits in edits(), status in 100u16..700) {
         let mut raw = Raw::new();
         let (id, invite) = raw.call();
-        let bytes = mutate(&response(&invite, status, "b", SDP), &edits);
+        let lines = "Session-Expires: 90;refresher=uac\r\nMin-SE: 3600\r\nRequire: 100rel\r\nRSeq: 1\r\n\
+                     WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256\r\nContact:";
+        let bytes = mutate(&response(&invite, status, "b", SDP).replacen("Contact:", lines, 1), &edits);
         raw.endpoint.handle_message(raw.now, peer(), &bytes);
         raw.endpoint.ack(raw.now, id, None);
         raw.endpoint.bye(raw.now, id);

@@ -15,13 +15,17 @@ mod raw;
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use raw::{Raw, body, config};
-use sip::{Body, ConnectionId, DialogId, EndReason, Endpoint, Event, Invite, Local, NameAddr, Output, Peer, Transport};
+use sip::{
+    Body, ConnectionId, Credentials, DialogId, EndReason, Endpoint, Event, Invite, Local, NameAddr, Output, Peer,
+    Transport,
+};
 
 const ADDRESSES: [&str; 2] = ["192.0.2.1:5060", "192.0.2.2:5060"];
 
@@ -35,6 +39,8 @@ struct Network {
     sent: u64,
     /// Whether INVITEs want their provisional responses acknowledged.
     demands_acknowledgment: bool,
+    /// Who the caller is.
+    credentials: Option<Arc<Credentials>>,
     /// The one that is open; none on a network of datagrams.
     connection: Option<ConnectionId>,
     /// When the last message of each side arrives: nothing overtakes on a connection.
@@ -47,8 +53,20 @@ impl Network {
         let random = ChaCha8Rng::seed_from_u64(seed);
         let (wire, events, now) = (BTreeMap::new(), Vec::new(), Raw::new().now);
         let (connection, last) = (None, [now; 2]);
-        let (sides, sent, demands_acknowledgment) = ([side(0), side(1)], 0, false);
-        Self { sides, wire, events, now, random, loss_percent, sent, demands_acknowledgment, connection, last }
+        let (sides, sent, demands_acknowledgment, credentials) = ([side(0), side(1)], 0, false, None);
+        Self {
+            sides,
+            wire,
+            events,
+            now,
+            random,
+            loss_percent,
+            sent,
+            demands_acknowledgment,
+            credentials,
+            connection,
+            last,
+        }
     }
 
     /// Over one connection at a time.
@@ -166,7 +184,7 @@ impl Network {
             ("sip:b@192.0.2.2".parse().unwrap(), "sip:a@192.0.2.1".parse().unwrap());
         let (from, to) = (NameAddr::new(from), NameAddr::new(target.clone()).with_display("B"));
         let destination = Some(Peer { connection: None, ..self.peer(1) });
-        let (headers, body, credentials) = (Vec::new(), body(), None);
+        let (headers, body, credentials) = (Vec::new(), body(), self.credentials.clone());
         let invite = Invite { target, destination, tcp_when_large: false, from, to, headers, body, credentials };
         self.sides[0].invite(self.now, invite).unwrap()
     }
@@ -343,6 +361,38 @@ fn early_media_that_must_be_acknowledged_is_never_lost_on_a_bad_network() {
         net.until(1, 40, |event| matches!(event, Event::Confirmed { .. })).unwrap_or_else(|| panic!("seed {seed}"));
         net.sides[0].bye(net.now, caller);
         net.settle();
+        net.assert_empty();
+    }
+}
+
+#[test]
+fn a_caller_who_proves_itself_is_taken_on_a_bad_network_whatever_is_lost_or_doubled() {
+    let credentials = || Arc::new(Credentials::new("pbx".to_owned(), "secret".to_owned(), false));
+    for seed in 0..100 {
+        let mut net = Network::new(seed, 20);
+        net.credentials = Some(credentials());
+        let caller = net.invite();
+        let mut taken = Vec::new();
+        let end = net.now + Duration::from_secs(60);
+        while net.step(end) {
+            for (side, event) in std::mem::take(&mut net.events) {
+                match event {
+                    Event::Incoming { dialog, from, .. } => {
+                        if net.sides[side].authenticate(net.now, dialog, from, &credentials()) {
+                            net.sides[side].accept(net.now, dialog, body());
+                            taken.push(dialog);
+                        }
+                    }
+                    Event::Answered { dialog, .. } => net.sides[side].ack(net.now, dialog, None),
+                    Event::Confirmed { .. } | Event::Progress { .. } => {}
+                    other => panic!("seed {seed}: {other:?}"),
+                }
+            }
+        }
+        assert_eq!(taken.len(), 1, "seed {seed}: one call, however often its INVITE comes");
+        net.sides[0].bye(net.now, caller);
+        net.settle();
+        assert_eq!(net.losses(1, taken[0]), 1, "seed {seed}");
         net.assert_empty();
     }
 }
