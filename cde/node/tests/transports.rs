@@ -179,6 +179,10 @@ async fn an_ipv6_caller_is_answered_with_an_ipv6_address_and_an_ipv4_agent_with_
         answered.contains("\r\nc=IN IP6 ::1\r\n") && header(&answered, "Contact").contains("sip:[::1]:"),
         "{answered}"
     );
+    // A call that stands would be waited for.
+    carrier.send(&peers::in_dialog("ACK", &answered, "a6")).await;
+    carrier.send(&peers::in_dialog("BYE", &answered, "b6")).await;
+    assert!(carrier.receive().await.starts_with("SIP/2.0 200 "));
     cde.stop().await;
 }
 
