@@ -65,16 +65,18 @@ pub(crate) struct Call {
     caller_shown: String,
     called: String,
     started_unix_ms: i64,
-    /// Where the caller's INVITE came from.
-    caller_from: Peer,
+    /// Who called: the caller, or on an outbound route the agent. The other side is the one that we call.
+    calling: Side,
+    /// Where its INVITE came from.
+    came_from: Peer,
     caller: Leg,
     agent: Leg,
-    /// Whom the agent's leg calls.
+    /// Whom we call.
     dial: Dial,
     /// The leg that is to take one's place.
     handover: Option<Handover>,
     phase: Phase,
-    /// Until the caller is answered.
+    /// Until who called is answered.
     setup: Option<Setup>,
     relay: Option<Relay>,
     line: Line,
@@ -219,6 +221,14 @@ impl Call {
     fn audit(&self, context: &mut Context<'_>, origin: Origin, action: AuditAction) {
         let event = AuditEvent { origin, call: self.id, extension: self.extension.clone(), action };
         context.outputs.push_back(Output::Audit(event));
+    }
+}
+
+/// Who a side is in the audit trail.
+fn origin_of(side: Side) -> Origin {
+    match side {
+        Side::Caller => Origin::Caller,
+        Side::Agent => Origin::AgentPhone,
     }
 }
 

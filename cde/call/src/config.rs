@@ -129,6 +129,8 @@ pub struct Route {
     pub extension: Option<Extension>,
     /// What six keys in a row on an open line mean here.
     pub open_line_keys: OpenLineKeys,
+    /// The agent calls, and who is called is the one who pays.
+    pub outbound: bool,
 }
 
 /// What is done when a caller presses six keys in a row on an open line.
@@ -151,7 +153,8 @@ pub(crate) struct Way {
     pub(crate) tcp_when_large: bool,
     pub(crate) extension: Extension,
     pub(crate) open_line_keys: OpenLineKeys,
-    /// Whether the caller's side is protected, and the agent's.
+    pub(crate) outbound: bool,
+    /// Whether the side that calls is protected, and the one that is called.
     pub(crate) srtp: (Srtp, Srtp),
 }
 
@@ -187,6 +190,7 @@ impl Config {
             tcp_when_large: trunk.tcp_when_large,
             extension,
             open_line_keys: route.open_line_keys,
+            outbound: route.outbound,
             srtp: (source.srtp, trunk.srtp),
         })
     }
@@ -237,6 +241,7 @@ mod tests {
             prefix: prefix.to_owned(),
             extension: extension.map(|text| text.parse().unwrap()),
             open_line_keys: OpenLineKeys::Ignore,
+            outbound: false,
         };
         Config {
             sip: vec![Local::udp(([127, 0, 0, 1], 5060).into())],

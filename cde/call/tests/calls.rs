@@ -10,6 +10,8 @@
     reason = "test code"
 )]
 
+#[path = "calls/outbound.rs"]
+mod outbound;
 #[path = "calls/srtp.rs"]
 mod srtp;
 #[path = "calls/world.rs"]

@@ -110,6 +110,9 @@ pub struct Route {
     /// What six keys in a row of the caller mean while the line is open.
     #[serde(default)]
     pub open_line_keys: OpenLineKeys,
+    /// The agent calls, and who is called is the one who pays.
+    #[serde(default)]
+    pub outbound: bool,
 }
 
 /// `open_line_keys` of a `[[route]]`.

@@ -200,6 +200,7 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Optio
         to: route.to.clone(),
         prefix: route.prefix.clone(),
         extension: route.extension.as_ref().and_then(|extension| extension.parse().ok()),
+        outbound: route.outbound,
         open_line_keys: match route.open_line_keys {
             config::OpenLineKeys::Ignore => calls::OpenLineKeys::Ignore,
             config::OpenLineKeys::Alarm => calls::OpenLineKeys::Alarm,

@@ -125,10 +125,7 @@ impl Call {
     }
 
     fn peer_of(&self, side: Side) -> Peer {
-        match side {
-            Side::Caller => self.caller_from,
-            Side::Agent => self.dial.destination,
-        }
+        if side == self.calling { self.came_from } else { self.dial.destination }
     }
 
     /// The leg across has gone to another call, and this one is over.
@@ -193,10 +190,10 @@ impl Call {
 
     fn dial_for(&self, context: &mut Context<'_>, side: Side, refer: &Refer) -> Result<Dial, u16> {
         let number = refer.target.user().ok_or(404_u16)?;
-        let by_caller = context.config.way(self.caller_from, number);
+        let by_caller = context.config.way(self.peer_of(Side::Caller), number);
         let way = match side {
             Side::Caller => by_caller,
-            Side::Agent => context.config.way(self.dial.destination, number).or(by_caller),
+            Side::Agent => context.config.way(self.peer_of(Side::Agent), number).or(by_caller),
         };
         self.dial.by(context, way.map_err(|_| 403_u16)?)
     }
@@ -255,7 +252,9 @@ impl Call {
         self.refuse_relay(context);
         if let (Side::Agent, Some(dial)) = (side, dial) {
             self.extension = dial.extension.clone();
-            self.dial = dial;
+            if self.calling == Side::Caller {
+                self.dial = dial;
+            }
         }
         self.changed = true;
         self.audit(context, Origin::AgentPhone, AuditAction::CallAnswered);
@@ -276,11 +275,12 @@ impl Call {
             return;
         }
         let is_worth_it = handover.side == Side::Agent && may_answer_later(status) && self.keeps_caller(false);
-        if !is_worth_it || handover.until <= context.now {
+        // Whoever it was handed to is not there: back to who had it.
+        let back = self.dial_agent(context).filter(|_| is_worth_it && handover.until > context.now);
+        if back.is_none() {
             return self.end(context, Origin::System, CallEnd::Failed);
         }
-        // Whoever it was handed to is not there: back to who had it.
-        handover.dial = Some(self.dial.anew(context));
+        handover.dial = back;
         handover.asker = None;
         handover.again = Some(context.now + AGAIN);
         self.handover = Some(handover);
@@ -297,10 +297,23 @@ impl Call {
         self.media(context, media::Command::Disconnect { side });
         self.changed = true;
         match &mut self.handover {
-            Some(handover) => handover.asker = None,
+            Some(handover) => {
+                handover.asker = None;
+                true
+            }
             None => self.recall(context),
         }
-        true
+    }
+
+    /// How the agent is called again. One who called us is called as the caller's side may call their extension.
+    fn dial_agent(&self, context: &mut Context<'_>) -> Option<Dial> {
+        match self.calling {
+            Side::Caller => Some(self.dial.anew(context)),
+            Side::Agent => {
+                let way = context.config.way(self.peer_of(Side::Caller), self.extension.as_str()).ok()?;
+                self.dial.by(context, way).ok()
+            }
+        }
     }
 
     /// Whether the caller is kept for an agent who comes back: what was keyed must not be keyed again. An agent who hangs up
@@ -310,12 +323,15 @@ impl Call {
         matches!(self.phase, Phase::Talking) && is_masked && (self.till.is_open() || !hung_up)
     }
 
-    fn recall(&mut self, context: &mut Context<'_>) {
-        let leg = self.new_leg(context, Side::Agent, self.agent.srtp());
-        let (dial, now) = (Some(self.dial.anew(context)), context.now);
+    /// False if there is no way to the agent.
+    fn recall(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(dial) = self.dial_agent(context) else { return false };
+        let leg = self.new_leg(context, Side::Agent, dial.srtp);
+        let (dial, now) = (Some(dial), context.now);
         self.handover =
             Some(Handover { side: Side::Agent, leg, dial, asker: None, until: now + RING, again: Some(now) });
         self.handover_timeout(context);
+        true
     }
 
     pub(super) fn handover_timeout(&mut self, context: &mut Context<'_>) {

@@ -1,6 +1,6 @@
 //! While talking: hold and resume, INFO, and what the legs' dialogs report.
 
-use super::{Call, Context, Handover, Phase, other};
+use super::{Call, Context, Handover, Phase, origin_of, other};
 use crate::info;
 use media::Side;
 use sip::offer_answer::{Direction, Offer};
@@ -46,9 +46,9 @@ impl Call {
         }
         let Some(side) = event.dialog().and_then(|dialog| self.side_of(dialog)) else { return };
         match event {
-            Event::Progress { status, body, .. } => self.agent_progress(context, status, body.as_ref()),
-            Event::Answered { body, .. } => self.agent_answered(context, body.as_ref()),
-            Event::Failed { status, contacts, .. } => self.agent_failed(context, status, &contacts),
+            Event::Progress { status, body, .. } => self.called_progress(context, status, body.as_ref()),
+            Event::Answered { body, .. } => self.called_answered(context, body.as_ref()),
+            Event::Failed { status, contacts, .. } => self.called_failed(context, status, &contacts),
             Event::Confirmed { body, .. } => self.confirmed(context, side, body.as_ref()),
             Event::InfoOvertaken { .. } => self.info_overtaken(context, side),
             Event::Cancelled { .. } => self.gone(context, side, CallEnd::Abandoned),
@@ -109,8 +109,7 @@ impl Call {
     /// A side has left; its dialog is gone already.
     fn gone(&mut self, context: &mut Context<'_>, side: Side, end: CallEnd) {
         self.leg(side).dialog = None;
-        let origin = if side == Side::Caller { Origin::Caller } else { Origin::AgentPhone };
-        self.end(context, origin, end);
+        self.end(context, origin_of(side), end);
     }
 
     fn reinvite(&mut self, context: &mut Context<'_>, side: Side, dialog: DialogId, body: Option<&Body>) {

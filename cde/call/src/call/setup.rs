@@ -1,6 +1,6 @@
 //! From INVITE to talking.
 
-use super::{Call, Context};
+use super::{Call, Context, origin_of, other};
 use crate::Config;
 use crate::call::dial::Dial;
 use crate::call::line::Line;
@@ -58,28 +58,41 @@ impl Call {
         let hops = invite.max_forwards.checked_sub(1).ok_or(483_u16)?;
         let called = invite.uri.user().unwrap_or_default().to_owned();
         let way = context.config.way(from, &called).map_err(status_of)?;
-        let (extension, open_line_keys, srtp) = (way.extension.clone(), way.open_line_keys, way.srtp);
+        let (open_line_keys, srtp) = (way.open_line_keys, way.srtp);
+        let calling = if way.outbound { Side::Agent } else { Side::Caller };
+        let extension = match calling {
+            Side::Caller => way.extension.clone(),
+            // An agent's phone that says no number is no agent's whom the desk knows; the call goes through all the same.
+            Side::Agent => invite.from.uri.user().and_then(|user| user.parse().ok()).unwrap_or(way.extension.clone()),
+        };
         let dial = Dial::new(context, way, &invite.from, pass_on(invite, hops))?;
         let offer = match &invite.body {
             None => None,
             Some(body) => Some(read_offer(srtp.0, body)?),
         };
-        let caller_at = caller_media(context.config, from, srtp.0, offer.as_ref())?;
-        let agent_at = context.config.media_toward(dial.destination.address.ip());
-        let mut caller = Leg::new(SocketAddr::new(caller_at, ports.0), session_ids.0, srtp.0);
-        caller.dialog = Some(dialog);
+        let at = [
+            media_of_calling(context.config, from, srtp.0, offer.as_ref())?,
+            context.config.media_toward(dial.destination.address.ip()),
+        ];
+        let ports = in_order(calling, ports);
+        let mut from_leg = Leg::new(SocketAddr::new(at[0], ports.0), session_ids.0, srtp.0);
+        from_leg.dialog = Some(dialog);
+        let to_leg = Leg::new(SocketAddr::new(at[1], ports.1), session_ids.1, srtp.1);
+        let (caller, agent) = in_order(calling, (from_leg, to_leg));
+        let (caller_shown, called) = in_order(calling, (shown(&invite.from), printable(&called)));
         Ok(Self {
             id,
             extension,
             open_line_keys,
-            caller_shown: shown(&invite.from),
-            called: printable(&called),
+            caller_shown,
+            called,
             started_unix_ms: context.wall.unix_ms(context.now),
-            caller_from: from,
+            calling,
+            came_from: from,
             caller,
             dial,
             handover: None,
-            agent: Leg::new(SocketAddr::new(agent_at, ports.1), session_ids.1, srtp.1),
+            agent,
             phase: Phase::Opening,
             setup: Some(Setup { redirects: 0, offer, answer: None }),
             relay: None,
@@ -94,7 +107,7 @@ impl Call {
     /// First of all the ports.
     pub(crate) fn begin(&mut self, context: &mut Context<'_>) {
         self.open(context);
-        self.audit(context, Origin::Caller, AuditAction::CallStarted);
+        self.audit(context, origin_of(self.calling), AuditAction::CallStarted);
     }
 
     fn open(&self, context: &mut Context<'_>) {
@@ -112,12 +125,12 @@ impl Call {
         refused
     }
 
-    /// The ports are bound: call the agent.
+    /// The ports are bound: call the other side.
     pub(super) fn dial(&mut self, context: &mut Context<'_>) {
         if !matches!(self.phase, Phase::Opening) {
             return;
         }
-        match self.call_agent(context) {
+        match self.call_other(context) {
             Ok(()) => {
                 self.phase = Phase::Dialing;
                 self.changed = true;
@@ -126,113 +139,123 @@ impl Call {
         }
     }
 
-    fn call_agent(&mut self, context: &mut Context<'_>) -> Result<(), u16> {
+    fn call_other(&mut self, context: &mut Context<'_>) -> Result<(), u16> {
+        let (calling, called) = (self.calling, other(self.calling));
         let offer = self.setup.as_ref().and_then(|setup| setup.offer.as_ref());
-        let preferred = offer.and_then(|offer| self.caller.agree(offer, None).ok()).map(|agreed| agreed.codec);
-        let body = self.agent.offer(context.rng, preferred, Direction::SendRecv);
-        self.agent.dialog = Some(self.dial.call(context, body, None)?);
+        let preferred = offer.and_then(|offer| self.side(calling).agree(offer, None).ok()).map(|agreed| agreed.codec);
+        let body = self.leg(called).offer(context.rng, preferred, Direction::SendRecv);
+        self.leg(called).dialog = Some(self.dial.call(context, body, None)?);
         Ok(())
     }
 
-    /// The agent's side says that it rings, or plays early media.
-    pub(super) fn agent_progress(&mut self, context: &mut Context<'_>, status: u16, body: Option<&Body>) {
-        self.agent_heard(context);
-        let (Phase::Dialing, Some(caller)) = (&self.phase, self.caller.dialog) else { return };
+    /// The called side says that it rings, or plays early media.
+    pub(super) fn called_progress(&mut self, context: &mut Context<'_>, status: u16, body: Option<&Body>) {
+        self.called_heard(context);
+        let called = other(self.calling);
+        let (Phase::Dialing, Some(calling)) = (&self.phase, self.side(self.calling).dialog) else { return };
         // A broken early description is no reason to lose the call: the final answer decides.
-        let early = body.is_some_and(|body| self.agent.take_answer(body).is_ok());
+        let early = body.is_some_and(|body| self.leg(called).take_answer(body).is_ok());
         let answer = if early { self.early_answer(context) } else { None };
-        context.endpoint.progress(context.now, caller, status, answer);
+        context.endpoint.progress(context.now, calling, status, answer);
     }
 
     fn early_answer(&mut self, context: &mut Context<'_>) -> Option<Body> {
-        self.connect(context, Side::Agent);
-        let answer = self.answer_caller(context)?.ok()?;
-        self.connect(context, Side::Caller);
+        self.connect(context, other(self.calling));
+        let answer = self.answer_calling(context)?.ok()?;
+        self.connect(context, self.calling);
         Some(answer)
     }
 
-    /// The answer to the caller's offer; none when the caller made no offer.
-    fn answer_caller(&mut self, context: &mut Context<'_>) -> Option<Result<Body, u16>> {
+    /// The answer to the offer of who called; none when there was no offer.
+    fn answer_calling(&mut self, context: &mut Context<'_>) -> Option<Result<Body, u16>> {
         let setup = self.setup.as_mut()?;
         let offer = setup.offer.as_ref()?;
         if let Some(answer) = &setup.answer {
             return Some(Ok(answer.clone()));
         }
-        let answer = self.caller.answer(context.rng, offer, self.agent.codec(), Direction::SendRecv);
+        let (leg, across) = in_order(self.calling, (&mut self.caller, &mut self.agent));
+        let answer = leg.answer(context.rng, offer, across.codec(), Direction::SendRecv);
         setup.answer = answer.as_ref().ok().cloned();
         Some(answer.map_err(Unusable::status))
     }
 
-    /// The agent answered.
-    pub(super) fn agent_answered(&mut self, context: &mut Context<'_>, body: Option<&Body>) {
-        let (Phase::Dialing, Some(caller), Some(agent)) = (&self.phase, self.caller.dialog, self.agent.dialog) else {
+    /// The called side answered.
+    pub(super) fn called_answered(&mut self, context: &mut Context<'_>, body: Option<&Body>) {
+        let (calling, called) = (self.calling, other(self.calling));
+        let (Phase::Dialing, Some(calling_dialog), Some(called_dialog)) =
+            (&self.phase, self.side(calling).dialog, self.side(called).dialog)
+        else {
             return;
         };
-        context.endpoint.ack(context.now, agent, None);
-        self.agent_heard(context);
-        if self.agent.agreed.is_some() {
+        context.endpoint.ack(context.now, called_dialog, None);
+        self.called_heard(context);
+        if self.side(called).agreed.is_some() {
             // Who answers may be another than who played early media, and send another stream.
-            self.media(context, media::Command::Disconnect { side: Side::Agent });
+            self.media(context, media::Command::Disconnect { side: called });
         }
         let usable = match body {
-            Some(body) => self.agent.take_answer(body).is_ok(),
-            None => self.agent.agreed.is_some(),
+            Some(body) => self.leg(called).take_answer(body).is_ok(),
+            None => self.side(called).agreed.is_some(),
         };
         if !usable {
             return self.fail_setup(context, 488);
         }
-        self.connect(context, Side::Agent);
-        let answer = match self.answer_caller(context) {
+        self.connect(context, called);
+        let answer = match self.answer_calling(context) {
             Some(Ok(answer)) => answer,
             Some(Err(status)) => return self.fail_setup(context, status),
             None => {
-                self.caller.owed_answer = true;
-                self.caller.offer(context.rng, self.agent.codec(), Direction::SendRecv)
+                let codec = self.side(called).codec();
+                self.leg(calling).owed_answer = true;
+                self.leg(calling).offer(context.rng, codec, Direction::SendRecv)
             }
         };
-        if self.caller.agreed.is_some() {
-            self.connect(context, Side::Caller);
+        if self.side(calling).agreed.is_some() {
+            self.connect(context, calling);
         }
-        context.endpoint.accept(context.now, caller, Some(answer));
+        context.endpoint.accept(context.now, calling_dialog, Some(answer));
         self.setup = None;
         self.phase = Phase::Talking;
         self.changed = true;
-        self.audit(context, Origin::AgentPhone, AuditAction::CallAnswered);
+        self.audit(context, origin_of(called), AuditAction::CallAnswered);
     }
 
     /// Somebody is there: no other place is called for this call.
-    fn agent_heard(&mut self, context: &mut Context<'_>) {
+    fn called_heard(&mut self, context: &mut Context<'_>) {
         self.dial.heard(context);
     }
 
-    /// The agent's side is elsewhere: it is called there, if a route allows that, and not for ever (RFC 3261 §8.1.3.4).
+    /// The called side is elsewhere: it is called there, if a route allows that, and not for ever (RFC 3261 §8.1.3.4).
     fn follow(&mut self, context: &mut Context<'_>, contacts: &[Uri]) -> bool {
         let (Phase::Dialing, Some(setup)) = (&self.phase, &mut self.setup) else { return false };
         let numbers = contacts.iter().filter_map(Uri::user);
-        let mut ways = numbers.filter_map(|number| context.config.way(self.caller_from, number).ok());
+        let mut ways = numbers.filter_map(|number| context.config.way(self.came_from, number).ok());
         let Some(way) = ways.next().filter(|_| setup.redirects < REDIRECTS_MAX) else { return false };
         setup.redirects += 1;
         let Ok(dial) = self.dial.by(context, way) else { return false };
         self.dial = dial;
-        self.extension = self.dial.extension.clone();
-        if self.agent.agreed.take().is_some() {
-            self.media(context, media::Command::Disconnect { side: Side::Agent });
+        let called = other(self.calling);
+        if called == Side::Agent {
+            self.extension = self.dial.extension.clone();
+        }
+        if self.leg(called).agreed.take().is_some() {
+            self.media(context, media::Command::Disconnect { side: called });
         }
         self.changed = true;
-        self.call_agent(context).is_ok()
+        self.call_other(context).is_ok()
     }
 
-    /// The agent's side did not take the call. If nobody was there, it is called at its next place.
-    pub(super) fn agent_failed(&mut self, context: &mut Context<'_>, status: u16, contacts: &[Uri]) {
-        self.agent.dialog = None;
-        if self.dial.was_silent(context, status) && self.call_agent(context).is_ok() {
+    /// The called side did not take the call. If nobody was there, it is called at its next place.
+    pub(super) fn called_failed(&mut self, context: &mut Context<'_>, status: u16, contacts: &[Uri]) {
+        self.leg(other(self.calling)).dialog = None;
+        if self.dial.was_silent(context, status) && self.call_other(context).is_ok() {
             return;
         }
-        self.agent_heard(context);
+        self.called_heard(context);
         if self.follow(context, contacts) {
             return;
         }
-        // What concerns only us and the agent's side is not passed on as it is. A 503 would tell the carrier that this
+        // What concerns only us and the called side is not passed on as it is. A 503 would tell the carrier that this
         // trunk is down (RFC 3261 §16.7), and a 487 that the caller has given up.
         let status = match status {
             401 | 403 | 407 | 487 => 480,
@@ -242,13 +265,22 @@ impl Call {
         self.fail_setup(context, status);
     }
 
-    /// Refuses the caller, or ends the call if the caller is already answered.
+    /// Refuses who called, or ends the call if that one is already answered.
     pub(super) fn fail_setup(&mut self, context: &mut Context<'_>, status: u16) {
-        if let (Phase::Opening | Phase::Dialing, Some(caller)) = (&self.phase, self.caller.dialog.take()) {
-            context.endpoint.reject(context.now, caller, status, None, Vec::new());
+        let is_setup = matches!(self.phase, Phase::Opening | Phase::Dialing);
+        if is_setup && let Some(dialog) = self.leg(self.calling).dialog.take() {
+            context.endpoint.reject(context.now, dialog, status, None, Vec::new());
         }
         let end = if (500..600).contains(&status) || status == 488 { CallEnd::Failed } else { CallEnd::NotAnswered };
         self.end(context, Origin::System, end);
+    }
+}
+
+/// The caller's first, where the one that called comes first; and the other way round.
+fn in_order<T>(calling: Side, (first, second): (T, T)) -> (T, T) {
+    match calling {
+        Side::Caller => (first, second),
+        Side::Agent => (second, first),
     }
 }
 
@@ -265,8 +297,8 @@ fn read_offer(srtp: Srtp, body: &Body) -> Result<Offer, u16> {
     Ok(offer)
 }
 
-/// Our media address for the caller: of the family that the offer has, else of the one that the INVITE came by.
-fn caller_media(config: &Config, from: Peer, srtp: Srtp, offer: Option<&Offer>) -> Result<IpAddr, u16> {
+/// Our media address for who called: of the family that the offer has, else of the one that the INVITE came by.
+fn media_of_calling(config: &Config, from: Peer, srtp: Srtp, offer: Option<&Offer>) -> Result<IpAddr, u16> {
     let offered = offer.and_then(|offer| offer.agree_under(srtp, &CODECS).ok()).and_then(|agreed| agreed.remote);
     let ours = config.media_toward(offered.unwrap_or(from.address).ip());
     let is_usable = offered.is_none_or(|offered| offered.is_ipv4() == ours.is_ipv4());

@@ -240,7 +240,7 @@ impl World {
         };
         let route = |prefix: &str, open_line_keys| {
             let (from, to) = ("carrier".to_owned(), "pbx".to_owned());
-            Route { from, to, prefix: prefix.to_owned(), extension: None, open_line_keys }
+            Route { from, to, prefix: prefix.to_owned(), extension: None, open_line_keys, outbound: false }
         };
         let mut config = Config {
             sip: vec![Local::udp(US)],
@@ -372,6 +372,12 @@ impl World {
         self.settle();
     }
 
+    pub(crate) fn agent_hangs_up(&mut self) {
+        let dialog = self.agent.dialog.take().unwrap();
+        self.agent.endpoint.bye(self.now, dialog);
+        self.settle();
+    }
+
     pub(crate) fn agent_holds(&mut self, hold: bool) {
         self.agent.local.direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
         self.agent_offers();
@@ -441,6 +447,8 @@ impl World {
     pub(crate) fn agent_calls(&mut self, number: &str) {
         let target = Uri::sip(Some(number), US).unwrap();
         let origin = self.agent.origin();
+        let body = Some(self.agent.local.offer(origin));
+        self.agent.last_offer = body.clone();
         let invite = Invite {
             to: NameAddr::new(target.clone()),
             target,
@@ -448,10 +456,10 @@ impl World {
             tcp_when_large: false,
             from: NameAddr::new(Uri::sip(Some("1001"), AGENT).unwrap()),
             headers: Vec::new(),
-            body: Some(self.agent.local.offer(origin)),
+            body,
             credentials: None,
         };
-        self.agent.endpoint.invite(self.now, invite).unwrap();
+        self.agent.dialog = Some(self.agent.endpoint.invite(self.now, invite).unwrap());
         self.settle();
     }
 
