@@ -458,7 +458,7 @@ impl Switchboard {
     fn with_call(&mut self, now: Instant, id: CallId, act: impl FnOnce(&mut Call, &mut Context<'_>)) -> bool {
         let (mut context, calls) = self.context(now);
         let Some(call) = calls.get_mut(&id) else { return false };
-        let timer_before = call.timer;
+        let (timer_before, dialogs_before) = (call.timer, call.dialogs());
         act(call, &mut context);
         call.settle(&mut context);
         let timer = call.poll_timeout();
@@ -468,11 +468,21 @@ impl Switchboard {
         if let Some(at) = timer_before.filter(|at| timer != Some(*at)) {
             self.timers.remove(&(at, id));
         }
-        self.dialogs.extend(dialogs.into_iter().flatten().map(|dialog| (dialog, id)));
+        self.note_dialogs(id, dialogs_before, dialogs);
         if over {
             self.forget(id, pair);
         }
         true
+    }
+
+    /// Whose the dialogs are now. One that another call took over is that call's.
+    fn note_dialogs(&mut self, id: CallId, before: [Option<DialogId>; 3], now: [Option<DialogId>; 3]) {
+        for gone in before.into_iter().flatten().filter(|dialog| !now.contains(&Some(*dialog))) {
+            if self.dialogs.get(&gone) == Some(&id) {
+                self.dialogs.remove(&gone);
+            }
+        }
+        self.dialogs.extend(now.into_iter().flatten().map(|dialog| (dialog, id)));
     }
 
     fn forget(&mut self, id: CallId, pair: (u16, u16)) {
