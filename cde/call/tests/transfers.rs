@@ -133,6 +133,28 @@ fn the_caller_is_who_it_is_while_its_keys_are_taken() {
 }
 
 #[test]
+fn while_keys_are_taken_nobody_takes_the_callers_place() {
+    let mut world = keyed();
+    assert_eq!(world.caller_refers("<sip:1002@127.0.0.1>"), "SIP/2.0 603");
+    let leg = world.caller_leg_name();
+    assert_eq!(world.raw_invite(CARRIER, &format!("Replaces: {leg}\r\n")), "603");
+    finish(&mut world);
+}
+
+#[test]
+fn the_callers_side_may_transfer_an_open_call_and_by_its_own_routes_only() {
+    let mut world = World::new();
+    world.talk();
+    // The PBX may call this number through us; that does not let the carrier have it called.
+    assert_eq!(world.caller_refers("<sip:2001@127.0.0.1>"), "SIP/2.0 403");
+    assert_eq!(world.caller_refers("<sip:1002@127.0.0.1>"), "SIP/2.0 202");
+    assert!(world.agent_got().contains(&"INVITE sip:1002@127.0.0.1:5080 SIP/2.0"));
+    world.agent_picks_up();
+    assert!(world.caller_saw(|event| matches!(event, Event::Ended { .. })), "who transferred is out of it");
+    assert_eq!((world.snapshot().state, world.snapshot().extension.as_str()), (CallState::Talking, "1001"));
+}
+
+#[test]
 fn another_agent_takes_the_place_by_replaces() {
     let mut world = keyed();
     let leg = world.agent_leg_name(|text| text.starts_with("ACK"));

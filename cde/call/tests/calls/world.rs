@@ -48,6 +48,7 @@ pub(crate) struct World {
     pub(crate) agent_is_deaf: bool,
     /// What the switchboard has sent to the agent's phone.
     to_agent: Vec<String>,
+    to_caller: Vec<String>,
     agent_cseq: u32,
     /// Which of the agent's legs speaks; none: the one that was connected last.
     pub(crate) agent_leg: Option<usize>,
@@ -282,6 +283,7 @@ impl World {
             tried: Vec::new(),
             agent_is_deaf: false,
             to_agent: Vec::new(),
+            to_caller: Vec::new(),
             agent_cseq: 900,
             agent_leg: None,
             caller_login: None,
@@ -425,6 +427,34 @@ impl World {
         );
         self.carry(AGENT, US, text.as_bytes());
         self.settle();
+    }
+
+    /// The caller's side asks for a transfer; the start of the answer.
+    pub(crate) fn caller_refers(&mut self, target: &str) -> String {
+        let ok =
+            self.to_caller.iter().find(|text| text.starts_with("SIP/2.0 200") && text.contains("1 INVITE")).unwrap();
+        let value = |name: &str| ok.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+        let (from, to, call_id) = (value("From: "), value("To: "), value("Call-ID: "));
+        self.agent_cseq += 1;
+        let cseq = self.agent_cseq;
+        let text = format!(
+            "REFER sip:{US} SIP/2.0\r\nVia: SIP/2.0/UDP {CARRIER};branch=z9hG4bKc{cseq}\r\n{from}\r\n{to}\r\n{call_id}\r\n\
+             CSeq: {cseq} REFER\r\nContact: <sip:{CARRIER}>\r\nMax-Forwards: 70\r\nRefer-To: {target}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        self.carry(CARRIER, US, text.as_bytes());
+        self.settle();
+        let ours = format!("CSeq: {cseq} REFER");
+        self.to_caller.iter().rfind(|text| text.contains(&ours)).unwrap().get(..11).unwrap().to_owned()
+    }
+
+    /// What names the caller's leg to whoever wants to take its place.
+    pub(crate) fn caller_leg_name(&self) -> String {
+        let ok =
+            self.to_caller.iter().find(|text| text.starts_with("SIP/2.0 200") && text.contains("1 INVITE")).unwrap();
+        let value = |name: &str| ok.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let tag = |name: &str| value(name).rsplit_once("tag=").unwrap().1;
+        format!("{};to-tag={};from-tag={}", value("Call-ID: "), tag("To: "), tag("From: "))
     }
 
     /// Keys by INFO, all sent before one is answered.
@@ -681,6 +711,8 @@ impl World {
     fn carry(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if to == AGENT {
             self.to_agent.push(String::from_utf8_lossy(bytes).into_owned());
+        } else if to == self.caller_at {
+            self.to_caller.push(String::from_utf8_lossy(bytes).into_owned());
         }
         if (to == AGENT || from == AGENT) && self.agent_is_deaf || to == DEAD {
             // Lost.
