@@ -14,7 +14,11 @@
 mod raw;
 
 use raw::{Raw, SDP, body, config, header, request, response};
-use sip::{Body, ConnectionId, Endpoint, Error, Event, Invite, Local, NameAddr, Output, Peer, Transport, Uri};
+use std::sync::Arc;
+
+use sip::{
+    Body, ConnectionId, Credentials, Endpoint, Error, Event, Invite, Local, NameAddr, Output, Peer, Transport, Uri,
+};
 
 fn endpoint() -> Endpoint {
     let local = |transport, address: &str| Local { transport, address: address.parse().unwrap() };
@@ -44,20 +48,37 @@ fn sent(endpoint: &mut Endpoint) -> Vec<(Peer, String)> {
 }
 
 fn calls(endpoint: &mut Endpoint, to: Peer, target: &str, tcp_when_large: bool, body: Body) -> Result<(), Error> {
+    calls_as(None, endpoint, to, target, tcp_when_large, body)
+}
+
+fn calls_as(
+    credentials: Option<Arc<Credentials>>,
+    endpoint: &mut Endpoint,
+    to: Peer,
+    target: &str,
+    tcp_when_large: bool,
+    body: Body,
+) -> Result<(), Error> {
     let target: Uri = target.parse().unwrap();
     let (from, to_header) = (NameAddr::new(target.clone()), NameAddr::new(target.clone()));
     let (destination, headers) = (Some(to), Vec::new());
-    let invite = Invite {
-        target,
-        destination,
-        tcp_when_large,
-        from,
-        to: to_header,
-        headers,
-        body: Some(body),
-        credentials: None,
-    };
+    let invite =
+        Invite { target, destination, tcp_when_large, from, to: to_header, headers, body: Some(body), credentials };
     endpoint.invite(Raw::new().now, invite).map(drop)
+}
+
+#[test]
+fn an_invite_that_credentials_would_make_too_large_for_a_datagram_goes_over_tcp_at_once() {
+    let login = || Some(Arc::new(Credentials::new("us".to_owned(), "secret".to_owned(), false)));
+    let body = || Body::from(format!("v=0\r\n{}", "a=x:0123456789\r\n".repeat(30)).as_bytes());
+    for (credentials, transport) in [(None, Transport::Udp), (login(), Transport::Tcp)] {
+        let mut ours = endpoint();
+        let to = over(Transport::Udp, 5060, 0);
+        calls_as(credentials, &mut ours, to, "sip:b@192.0.2.1", true, body()).unwrap();
+        let (peer, invite) = sent(&mut ours).remove(0);
+        assert!(invite.len() < 1300, "{}", invite.len());
+        assert_eq!(peer.transport, transport);
+    }
 }
 
 #[test]

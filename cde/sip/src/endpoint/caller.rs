@@ -18,6 +18,9 @@ use super::{
 /// The largest request that goes in a datagram where there is a choice (RFC 3261 §18.1.1).
 const DATAGRAM_BYTES_MAX: usize = 1300;
 
+/// What credentials add to a request, with long names of all that they hold.
+const CREDENTIALS_BYTES: usize = 500;
+
 impl Endpoint {
     pub(super) fn start_call(&mut self, now: Instant, invite: &Invite) -> Result<DialogId, Error> {
         let to = invite.destination.or_else(|| Peer::of(&invite.target)).ok_or(Error::NoDestination)?;
@@ -61,7 +64,9 @@ impl Endpoint {
             finish(writer, body)
         };
         let mut rest = write(&outline);
-        let length = outline.write(&Method::Invite).len() + varying.len() + rest.len();
+        // It must not outgrow a datagram on its second way, when it shows who we are.
+        let reserve = if dialog.login.is_some() { CREDENTIALS_BYTES } else { 0 };
+        let length = outline.write(&Method::Invite).len() + varying.len() + rest.len() + reserve;
         if dialog.tcp_when_large && to.transport == Transport::Udp && length > DATAGRAM_BYTES_MAX {
             to = Peer::new(Transport::Tcp, to.address);
             outline.local = Local::toward(&self.config.local, to);
