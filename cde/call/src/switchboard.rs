@@ -15,7 +15,7 @@ use ports::Ports;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 use sip::message::Malformed;
-use sip::{DialogId, Endpoint, Peer};
+use sip::{DialogId, Endpoint, Peer, RegistrationId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -125,6 +125,8 @@ pub struct Switchboard {
     draining: bool,
     /// The addresses of the trunks, which the guard does not concern.
     friends: BTreeSet<IpAddr>,
+    /// Where we register.
+    registrars: BTreeMap<RegistrationId, Peer>,
     trunks: Trunks,
     guard: Guard,
 }
@@ -162,12 +164,16 @@ impl Switchboard {
             outputs: VecDeque::new(),
             draining: false,
             friends,
+            registrars: BTreeMap::new(),
             trunks,
             guard: Guard::new(now),
         };
         for registration in registrations {
+            let registrar = registration.destination;
             // There are more trunks than a switchboard can register at only by mistake.
-            let _ = board.endpoint.register(now, registration);
+            if let Ok(id) = board.endpoint.register(now, registration) {
+                board.registrars.insert(id, registrar);
+            }
         }
         board.drain_endpoint(now);
         board
@@ -324,6 +330,14 @@ impl Switchboard {
         {
             return self.handle_join(now, *dialog, *request, refer.clone(), ours);
         }
+        match event {
+            sip::Event::Registered { registration } => return self.registrar_heard(now, registration, true),
+            // What it refuses for another reason shows that it is there.
+            sip::Event::RegistrationFailed { registration, status } => {
+                return self.registrar_heard(now, registration, !matches!(status, 408 | 503));
+            }
+            _ => {}
+        }
         let call = event.dialog().and_then(|dialog| self.dialogs.get(&dialog)).copied();
         match call {
             Some(call) => {
@@ -331,6 +345,13 @@ impl Switchboard {
             }
             None => self.answer_orphan(now, &event),
         }
+    }
+
+    /// A registrar is a place of a trunk: what it says, or does not, is a sign of life like any other.
+    fn registrar_heard(&mut self, now: Instant, registration: RegistrationId, is_alive: bool) {
+        let peer = self.registrars.get(&registration).copied();
+        let turned = peer.and_then(|peer| self.trunks.called(now, peer, is_alive));
+        self.outputs.extend(turned.map(|turned| Output::turned(&self.config, &turned)));
     }
 
     /// A dialog without a call can only be one that is just ending.

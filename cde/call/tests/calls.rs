@@ -115,6 +115,17 @@ fn a_flood_of_strangers_is_dropped_unread_and_a_trunk_is_heard_all_the_same() {
 }
 
 #[test]
+fn a_registrar_that_says_nothing_is_a_place_that_does_not_answer() {
+    let mut world = World::with(|config| config.trunks[1].login = Some(login("secret", false, true)));
+    world.agent_is_deaf = true;
+    world.idle(Duration::from_secs(100));
+    assert_eq!(world.turned, [false], "twice in a row, each in its own time");
+    world.agent_is_deaf = false;
+    world.idle(Duration::from_secs(600));
+    assert_eq!(world.turned, [false, true], "whoever refuses is there");
+}
+
+#[test]
 fn a_port_that_another_program_has_costs_no_call() {
     let mut world = World::new();
     world.taken_pairs = 3;

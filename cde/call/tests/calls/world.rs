@@ -50,6 +50,8 @@ pub(crate) struct World {
     to_agent: Vec<String>,
     to_caller: Vec<String>,
     agent_cseq: u32,
+    /// How the places of trunks have turned.
+    pub(crate) turned: Vec<bool>,
     /// Which of the agent's legs speaks; none: the one that was connected last.
     pub(crate) agent_leg: Option<usize>,
     /// What the caller's trunk shows when it is asked who it is.
@@ -285,6 +287,7 @@ impl World {
             to_agent: Vec::new(),
             to_caller: Vec::new(),
             agent_cseq: 900,
+            turned: Vec::new(),
             agent_leg: None,
             caller_login: None,
             ending: Vec::new(),
@@ -735,7 +738,7 @@ impl World {
                 }
                 self.wires.push(event);
             }
-            Output::Turned { .. } => {}
+            Output::Turned { is_up, .. } => self.turned.push(is_up),
             Output::Audit(event) => {
                 if matches!(event.action, AuditAction::PaymentCancelled { .. }) {
                     self.ending.push("payment cancelled");
