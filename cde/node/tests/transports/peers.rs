@@ -56,7 +56,14 @@ impl Cde {
     pub async fn stop(self) {
         self.stop.send_replace(true);
         timeout(Duration::from_secs(60), self.running).await.unwrap().unwrap().unwrap();
-        std::fs::remove_dir_all(&self.folder).unwrap();
+        // A reader of the journal may be closing its files.
+        for _ in 0..100 {
+            if std::fs::remove_dir_all(&self.folder).is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{} is still in use", self.folder.display());
     }
 }
 
