@@ -71,7 +71,14 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
     let routes = lanes.iter().map(|lane| {
         let (from, to) = names(lane);
         let open_line_keys = OpenLineKeys::Alarm;
-        Route { from, to, prefix: String::new(), extension: Some(lane.extension.clone()), open_line_keys, outbound: false }
+        Route {
+            from,
+            to,
+            prefix: String::new(),
+            extension: Some(lane.extension.clone()),
+            open_line_keys,
+            outbound: false,
+        }
     });
     Config {
         sip: vec![Local::udp(US)],

@@ -35,5 +35,6 @@ mod sipp;
 mod srtp;
 mod stage;
 mod stop;
+mod strangers;
 mod tools;
 mod users;
