@@ -25,6 +25,7 @@ mod baresip;
 mod capture;
 mod decoders;
 mod faults;
+mod flood;
 mod kamailio;
 mod kill;
 mod relay;
