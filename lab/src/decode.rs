@@ -5,8 +5,9 @@ mod packets;
 
 use card::Key;
 use media::detector::Detector;
+use media::g711::{self, Law};
 use media::sound::Sound;
-use media::{Codec, g711, wav};
+use media::wav;
 use std::time::Instant;
 
 /// The detector looks each 5 ms: so many samples.
@@ -49,7 +50,7 @@ pub fn file(name: &str, bytes: &[u8], base: Instant) -> Result<Vec<Read>, Decode
         return capture::keys(bytes, base);
     }
     if name.ends_with(".ul") {
-        let samples: Vec<i16> = bytes.iter().map(|code| g711::decode(Codec::Pcmu, *code)).collect();
+        let samples: Vec<i16> = bytes.iter().map(|code| g711::decode(Law::Mu, *code)).collect();
         return Ok(sound(&samples));
     }
     if !name.ends_with(".wav") {
@@ -103,7 +104,7 @@ mod tests {
     #[test]
     fn a_wav_file_and_a_raw_one_are_read_alike() {
         let samples = keyed(b"4012*#");
-        let ulaw: Vec<u8> = samples.iter().map(|sample| g711::encode(Codec::Pcmu, *sample)).collect();
+        let ulaw: Vec<u8> = samples.iter().map(|sample| g711::encode(Law::Mu, *sample)).collect();
         assert_eq!(text(&file("a.WAV", &wav::file(1, &samples), now()).unwrap()), "4012*#");
         assert_eq!(text(&file("a.ul", &ulaw, now()).unwrap()), "4012*#");
     }

@@ -1,8 +1,9 @@
 //! What the agent would have heard of a sound: the live session, driven by a clock of its own.
 
 use crate::decode::DecodeError;
+use media::g711::{self, Law};
 use media::rtp::{self, Header, Packet};
-use media::{Codec, Command, Config, FRAME_SAMPLES, Output, Policy, Remote, Session, Side, g711, wav};
+use media::{Command, Config, FRAME_SAMPLES, Output, Policy, Remote, Session, Side, wav};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -72,13 +73,13 @@ pub fn mask(samples: &[i16], policy: Policy, base: Instant) -> Masked {
 
 fn remote(side: Side) -> Remote {
     let port = if side == Side::Caller { 4000 } else { 5000 };
-    Remote::g711(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Codec::Pcmu)
+    Remote::g711(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Law::Mu)
 }
 
 /// The next 20 ms; what is missing at the end is silence.
 fn packet(number: usize, samples: &[i16]) -> Packet {
-    let mut codes = [g711::encode(Codec::Pcmu, 0); FRAME_SAMPLES];
-    codes.iter_mut().zip(samples).for_each(|(code, sample)| *code = g711::encode(Codec::Pcmu, *sample));
+    let mut codes = [g711::encode(Law::Mu, 0); FRAME_SAMPLES];
+    codes.iter_mut().zip(samples).for_each(|(code, sample)| *code = g711::encode(Law::Mu, *sample));
     let number = u32::try_from(number).unwrap_or_default();
     let [_, _, high, low] = number.to_be_bytes();
     let sequence = u16::from_be_bytes([high, low]);
@@ -91,7 +92,7 @@ fn drain(session: &mut Session, heard: &mut Vec<i16>) {
         if let Output::Send { side: Side::Agent, packet, .. } = output
             && let Ok(read) = rtp::parse(packet.as_bytes())
         {
-            heard.extend(read.payload.iter().map(|code| g711::decode(Codec::Pcmu, *code)));
+            heard.extend(read.payload.iter().map(|code| g711::decode(Law::Mu, *code)));
         }
     }
 }
@@ -111,7 +112,7 @@ mod tests {
         let wave = |n: usize| {
             if (n / 800).is_multiple_of(2) { i16::try_from(n * 7 % 400).unwrap_or_default() - 200 } else { 0 }
         };
-        (0..samples).map(wave).map(|sample| g711::decode(Codec::Pcmu, g711::encode(Codec::Pcmu, sample * 8))).collect()
+        (0..samples).map(wave).map(|sample| g711::decode(Law::Mu, g711::encode(Law::Mu, sample * 8))).collect()
     }
 
     #[test]

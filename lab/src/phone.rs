@@ -11,8 +11,8 @@ pub(crate) use mouth::pressed;
 pub use mouth::{Press, Transport};
 pub(crate) use signal::keyed;
 
-pub use media::Codec;
 use media::Remote;
+pub use media::g711::Law;
 use mouth::Mouth;
 use sip::offer_answer::{Answer, Codec as SipCodec, Direction, LocalMedia, Offer, Origin};
 use sip::{Body, DialogId, Endpoint, Invite, NameAddr, Uri};
@@ -36,8 +36,8 @@ pub struct Config {
     pub user: String,
     /// How long it rings before it answers; `None`: it never does.
     pub answers_after: Option<Duration>,
-    /// Its codec.
-    pub codec: Codec,
+    /// Its law of G.711.
+    pub law: Law,
     /// Does it speak while it is not keying?
     pub speaks: bool,
 }
@@ -107,9 +107,9 @@ impl Phone {
             seed,
         );
         let mut local = LocalMedia::new(config.rtp);
-        let wanted = match config.codec {
-            Codec::Pcmu => SipCodec::Pcmu,
-            Codec::Pcma => SipCodec::Pcma,
+        let wanted = match config.law {
+            Law::Mu => SipCodec::Pcmu,
+            Law::A => SipCodec::Pcma,
         };
         local.codecs.retain(|(codec, _)| *codec == wanted);
         let ssrc = u32::from_be_bytes([seed[0], seed[1], seed[2], seed[3]]);
@@ -379,7 +379,7 @@ impl Phone {
         self.remote = agreed.remote.map(|address| Remote {
             address,
             rtcp: agreed.rtcp.unwrap_or(address),
-            codec: self.config.codec,
+            codec: media::Codec::G711(self.config.law),
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
             event_clock: media::EventClock::default(),

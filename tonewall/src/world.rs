@@ -171,7 +171,7 @@ async fn phone(user: &str, sound: IpAddr, answers_after: Option<Duration>) -> an
         rtp: SocketAddr::from((sound, 0)),
         user: user.to_owned(),
         answers_after,
-        codec: phone::Codec::Pcmu,
+        law: phone::Law::Mu,
         speaks: true,
     };
     let started = Line::start(config, lab::line::random_seed()).await;

@@ -4,8 +4,9 @@ use crate::dice::Dice;
 use crate::level::{samples, set_active};
 use crate::noise::Place;
 use crate::speech;
+use media::g711::{self, Law};
 use media::rtp::{self, Header, Packet};
-use media::{Codec, Command, Config, Output, Remote, Session, Side, g711};
+use media::{Command, Config, Output, Remote, Session, Side};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ pub(crate) fn run(seed: u64) -> anyhow::Result<()> {
             set_active(&mut clip, *dice.of(&[-12.0, -20.0, -26.0]));
             let behind = Place::Office.sound(&mut dice, clip.len());
             clip.iter_mut().zip(behind).for_each(|(sample, noise)| *sample += noise);
-            let codes: Vec<u8> = samples(&clip).into_iter().map(|sample| g711::encode(Codec::Pcmu, sample)).collect();
+            let codes: Vec<u8> = samples(&clip).into_iter().map(|sample| g711::encode(Law::Mu, sample)).collect();
             tally.all += codes.len() / FRAME;
             tally.stripped += stripped(&codes);
         }
@@ -57,7 +58,7 @@ fn stripped(codes: &[u8]) -> usize {
     let mut session = Session::new(now, Config { seed: [1; 32], record: false, hold: media::Hold::default() });
     let address = |side: Side| SocketAddr::from(([192, 0, 2, 1], if side == Side::Caller { 4000 } else { 5000 }));
     for side in [Side::Caller, Side::Agent] {
-        let remote = Remote::g711(address(side), Codec::Pcmu);
+        let remote = Remote::g711(address(side), Law::Mu);
         session.handle_command(now, Command::Connect { side, remote });
     }
     session.handle_command(now, Command::Secure { policy: media::Policy::Strict });

@@ -13,7 +13,7 @@ use crate::level::samples;
 use crate::{level, speech};
 use anyhow::{Context, ensure};
 use generator::{Direction, Measured};
-use media::{Codec, g711};
+use media::g711::{self, Law};
 use relays::{Kind, Line, Relay};
 use std::path::PathBuf;
 
@@ -100,7 +100,7 @@ fn sound() -> anyhow::Result<Vec<u8>> {
         }
     }
     level::set_active(&mut sound, -20.0);
-    Ok(samples(&sound).into_iter().map(|sample| g711::encode(Codec::Pcmu, sample)).collect())
+    Ok(samples(&sound).into_iter().map(|sample| g711::encode(Law::Mu, sample)).collect())
 }
 
 struct Bench<'a> {

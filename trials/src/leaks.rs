@@ -14,9 +14,10 @@ use crate::mask::Mask;
 use crate::noise::Place;
 use crate::voices::{self, Talk};
 use attacker::Attacker;
+use media::g711::Law;
 use media::natural::GRAIN;
 use media::sound::Sound;
-use media::{Codec, tone};
+use media::tone;
 use std::thread;
 
 const SEED: u64 = 20_261_125;
@@ -300,8 +301,8 @@ struct Heard {
 
 impl Heard {
     fn new(sound: &[f64], dice: &mut Dice, mask: Mask) -> Self {
-        let codec = *dice.of(&[Codec::Pcmu, Codec::Pcma]);
-        let samples = coded(&level::samples(sound), codec);
+        let law = *dice.of(&[Law::Mu, Law::A]);
+        let samples = coded(&level::samples(sound), law);
         let (mut caller, mut natural) = (Sound::new(), mask.natural());
         let mut heard = Self { samples: Vec::with_capacity(samples.len()), passed: Vec::new() };
         for packet in samples.chunks_exact(160) {
@@ -309,7 +310,7 @@ impl Heard {
                 natural.hear(caller);
             });
             if let Some(frame) = natural.frame(&caller) {
-                heard.samples.extend(coded(&frame.samples, codec));
+                heard.samples.extend(coded(&frame.samples, law));
                 heard.passed.extend((0..160 / GRAIN).map(|grain| frame.passed >> grain & 1 == 1));
             }
         }

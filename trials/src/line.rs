@@ -1,12 +1,12 @@
 //! What a telephone line makes of sound.
 
 use crate::level;
-use media::{Codec, g711};
+use media::g711::{self, Law};
 use std::f64::consts::{FRAC_1_SQRT_2, TAU};
 
 /// Through a codec and back.
-pub(crate) fn coded(samples: &[i16], codec: Codec) -> Vec<i16> {
-    samples.iter().map(|sample| g711::decode(codec, g711::encode(codec, *sample))).collect()
+pub(crate) fn coded(samples: &[i16], law: Law) -> Vec<i16> {
+    samples.iter().map(|sample| g711::decode(law, g711::encode(law, *sample))).collect()
 }
 
 /// The band of an analog telephone, 300 to 3400 Hz: two filters of second order, of Butterworth's shape.

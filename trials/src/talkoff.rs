@@ -4,7 +4,7 @@ use crate::accuracy::decoders::{COUNT, Decoders, NAMES};
 use crate::level;
 use crate::speech::{self, Speaker, espeak, flite, piped, sox};
 use anyhow::Context;
-use media::g711;
+use media::g711::{self, Law};
 use std::path::Path;
 use std::process::Command;
 
@@ -94,8 +94,8 @@ fn listen(
     for (sound, dbm0) in sounds.zip(LEVELS_DBM0.into_iter().cycle()) {
         let mut sound = sound.with_context(|| name.to_owned())?;
         level::set_active(&mut sound, dbm0);
-        let codec = media::Codec::Pcmu;
-        let coded = level::samples(&sound).into_iter().map(|sample| g711::decode(codec, g711::encode(codec, sample)));
+        let law = Law::Mu;
+        let coded = level::samples(&sound).into_iter().map(|sample| g711::decode(law, g711::encode(law, sample)));
         let samples: Vec<i16> = coded.collect();
         heard.samples += samples.len();
         for (count, keys) in heard.false_keys.iter_mut().zip(decoders.read(&samples)?) {

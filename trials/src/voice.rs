@@ -9,8 +9,9 @@ use crate::mask::Mask;
 use crate::speech::Speaker;
 use crate::voices;
 use anyhow::Context;
+use media::g711::Law;
 use media::sound::Sound;
-use media::{Codec, wav};
+use media::wav;
 use std::path::{Path, PathBuf};
 
 /// Seconds of a scored clip, and how many a speaker has.
@@ -82,7 +83,7 @@ impl Heard {
     fn new(speech: &[f64], dbm0: f64, mask: Mask) -> Self {
         let mut speech = speech.to_vec();
         level::set_active(&mut speech, dbm0);
-        let reference = coded(&level::samples(&speech), Codec::Pcmu);
+        let reference = coded(&level::samples(&speech), Law::Mu);
         let mut natural = mask.natural();
         let mut sound = Sound::new();
         let mut heard = Self { reference, masked: Vec::new(), packets: 0, touched: 0, latches: 0 };
@@ -94,7 +95,7 @@ impl Heard {
             if let Some(frame) = natural.frame(&sound) {
                 heard.packets += 1;
                 heard.touched += usize::from(!frame.is_whole());
-                heard.masked.extend(coded(&frame.samples, Codec::Pcmu));
+                heard.masked.extend(coded(&frame.samples, Law::Mu));
             }
         }
         heard.latches = latches;

@@ -5,8 +5,8 @@ use crate::keys::Press;
 use crate::level::{RATE, rms, samples, set_active};
 use crate::noise::Place;
 use crate::speech::{self, Speaker};
+use media::g711::{self, Law};
 use media::witness::{Heard, Witness};
-use media::{Codec, g711};
 use std::time::Instant;
 
 const FRAME: usize = 160;
@@ -51,8 +51,8 @@ pub(crate) fn run(keys: usize, seed: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn coded(sound: &[f64], codec: Codec) -> Vec<i16> {
-    samples(sound).into_iter().map(|sample| g711::decode(codec, g711::encode(codec, sample))).collect()
+fn coded(sound: &[f64], law: Law) -> Vec<i16> {
+    samples(sound).into_iter().map(|sample| g711::decode(law, g711::encode(law, sample))).collect()
 }
 
 /// Frame by frame, as the product does.
@@ -95,7 +95,7 @@ fn press(dice: &mut Dice, name: &str, keys: usize, ms: [f64; 2], behind: impl Fn
         let at = AROUND + dice.pick(FRAME);
         let mut sound = behind(dice, at + press.samples() + AROUND);
         press.add(dice, &mut sound, at);
-        let heard = hear(&coded(&sound, [Codec::Pcmu, Codec::Pcma][number % 2]));
+        let heard = hear(&coded(&sound, [Law::Mu, Law::A][number % 2]));
         let (quiet, key) = heard.split_at(at / FRAME);
         before += usize::from(quiet.iter().any(|frame| frame.suspicious));
         let is_caught = key.iter().any(|frame| frame.suspicious);
@@ -130,7 +130,7 @@ fn cost(seed: u64) -> anyhow::Result<()> {
     }
     voice.truncate(length);
     for (name, sound) in [("silence", vec![0.0; length]), ("street", street), ("a voice", voice), ("keys", key)] {
-        let sound = coded(&sound, Codec::Pcmu);
+        let sound = coded(&sound, Law::Mu);
         let round = || {
             let began = Instant::now();
             std::hint::black_box(hear(&sound));
@@ -148,20 +148,16 @@ fn falsely(seed: u64) -> anyhow::Result<()> {
     let mut all = Tally::default();
     for speaker in speech::humans() {
         let clips = speaker.clips()?;
-        for (dbm0, codec) in [(-20.0, Codec::Pcmu), (-12.0, Codec::Pcma), (-30.0, Codec::Pcma)] {
+        for (dbm0, law) in [(-20.0, Law::Mu), (-12.0, Law::A), (-30.0, Law::A)] {
             let name = format!("{} {dbm0}", speaker.name);
-            listen(&mut all, &name, clips.iter().map(|clip| coded(&at_level(clip, dbm0), codec)));
+            listen(&mut all, &name, clips.iter().map(|clip| coded(&at_level(clip, dbm0), law)));
         }
         for pitch in [0.72, 0.85, 1.15] {
             let name = format!("{} pitch {pitch}", speaker.name);
-            listen(
-                &mut all,
-                &name,
-                clips.iter().map(|clip| coded(&at_level(&pitched(clip, pitch), -20.0), Codec::Pcmu)),
-            );
+            listen(&mut all, &name, clips.iter().map(|clip| coded(&at_level(&pitched(clip, pitch), -20.0), Law::Mu)));
         }
         let name = format!("{} with holes", speaker.name);
-        let mut concealed = |clip: &Vec<f64>| coded(&conceal(&mut dice, at_level(clip, -20.0)), Codec::Pcmu);
+        let mut concealed = |clip: &Vec<f64>| coded(&conceal(&mut dice, at_level(clip, -20.0)), Law::Mu);
         listen(&mut all, &name, clips.iter().map(&mut concealed));
     }
     let mut machines: Vec<Speaker> = ["awb", "rms", "slt", "kal16"].map(speech::flite).into();
@@ -172,7 +168,7 @@ fn falsely(seed: u64) -> anyhow::Result<()> {
     for (number, machine) in machines.iter().enumerate() {
         let dbm0 = [-20.0, -14.0, -26.0][number % 3];
         let clips = machine.clips()?;
-        let tally = listened(clips.iter().map(|clip| coded(&at_level(clip, dbm0), Codec::Pcmu)));
+        let tally = listened(clips.iter().map(|clip| coded(&at_level(clip, dbm0), Law::Mu)));
         if tally.suspicions > 0 {
             tally.print(&machine.name);
         }
@@ -183,7 +179,7 @@ fn falsely(seed: u64) -> anyhow::Result<()> {
     all.print("all voices");
     for place in [Place::Quiet, Place::Office, Place::Street] {
         let sound = place.sound(&mut dice, 1800 * RATE);
-        listened(std::iter::once(coded(&sound, Codec::Pcmu))).print(&format!("{place:?}"));
+        listened(std::iter::once(coded(&sound, Law::Mu))).print(&format!("{place:?}"));
     }
     Ok(())
 }

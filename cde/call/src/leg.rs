@@ -3,13 +3,14 @@
 mod keys;
 
 use keys::LegKeys;
-use media::Remote;
+use media::g711::Law;
+use media::{EventClock, Remote};
 use rand_chacha::ChaCha12Rng;
 use sip::offer_answer::{Agreed, Answer, Codec, Direction, LocalMedia, Offer, Origin, Profile, Srtp};
 use sip::{Body, DialogId};
 use std::net::SocketAddr;
 
-pub(crate) const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+pub(crate) const CODECS: [Codec; 3] = Codec::ALL;
 
 pub(crate) struct Leg {
     pub(crate) dialog: Option<DialogId>,
@@ -136,13 +137,13 @@ impl Leg {
             address: agreed.remote?,
             rtcp: agreed.rtcp?,
             codec: match agreed.codec {
-                Codec::Pcmu => media::Codec::Pcmu,
-                Codec::Pcma => media::Codec::Pcma,
+                Codec::Pcmu => media::Codec::G711(Law::Mu),
+                Codec::Pcma => media::Codec::G711(Law::A),
+                Codec::G722 => media::Codec::G722,
             },
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
-            // The SDP agrees on none but telephone-event/8000.
-            event_clock: media::EventClock::default(),
+            event_clock: EventClock::new(agreed.event_clock).unwrap_or_default(),
             sends: agreed.direction.receives(),
             receives: agreed.direction.sends(),
         })

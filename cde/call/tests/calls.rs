@@ -10,6 +10,8 @@
     reason = "test code"
 )]
 
+#[path = "calls/codecs.rs"]
+mod codecs;
 #[path = "calls/outbound.rs"]
 mod outbound;
 #[path = "calls/srtp.rs"]
@@ -479,7 +481,7 @@ fn info_digits_pass_on_an_open_line_and_are_consumed_on_any_other() {
 fn broken_offers_are_refused_in_words_that_sip_has() {
     let mut world = World::new();
     assert_eq!(world.refused_with(CARRIER, "1001", Some(Body::from(b"v=zero".as_slice()))), 400);
-    let video = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 9\r\n";
+    let video = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n";
     assert_eq!(world.refused_with(CARRIER, "1001", Some(Body::from(video.as_slice()))), 488);
     let _ = AGENT;
 }

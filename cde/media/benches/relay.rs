@@ -8,31 +8,40 @@
 
 use media::detector::Detector;
 use media::dtmf::{Shape, tone};
+use media::g711::{self, Law};
+use media::g722::Coder;
 use media::natural::Natural;
 use media::rtp::{Header, Packet};
 use media::sound::Sound;
 use media::srtp::{Master, PACKET_MAX, Receiver, Sender, Suite};
 use media::witness::Witness;
-use media::{Codec, Command, Config, Policy, Remote, Session, Side, g711};
+use media::{Codec, Command, Config, Policy, Remote, Session, Side};
 use std::f64::consts::TAU;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 const PACKETS: u32 = 200_000;
+const MU: Codec = Codec::G711(Law::Mu);
 
 fn main() {
     println!("a session {:>6} bytes, more while it is secured", size_of::<Session>());
     let (speech, key) = (speech(), key());
-    for (name, policy, agent, sound) in [
-        ("open", None, Codec::Pcmu, &speech),
-        ("crossed (other law)", None, Codec::Pcma, &speech),
-        ("open, keys sound", None, Codec::Pcmu, &key),
-        ("strict", Some(Policy::Strict), Codec::Pcmu, &speech),
-        ("natural", Some(Policy::Natural), Codec::Pcmu, &speech),
-        ("natural, keys sound", Some(Policy::Natural), Codec::Pcmu, &key),
+    for (name, policy, codecs, sound) in [
+        ("open", None, [MU, MU], &speech),
+        ("crossed (other law)", None, [MU, Codec::G711(Law::A)], &speech),
+        ("open, keys sound", None, [MU, MU], &key),
+        ("strict", Some(Policy::Strict), [MU, MU], &speech),
+        ("natural", Some(Policy::Natural), [MU, MU], &speech),
+        ("natural, keys sound", Some(Policy::Natural), [MU, MU], &key),
+        ("open, G.722", None, [Codec::G722, Codec::G722], &speech),
+        ("G.722 to G.711", None, [Codec::G722, MU], &speech),
+        ("G.711 to G.722", None, [MU, Codec::G722], &speech),
+        ("strict, G.722", Some(Policy::Strict), [Codec::G722, Codec::G722], &speech),
+        ("natural, G.722", Some(Policy::Natural), [Codec::G722, Codec::G722], &speech),
     ] {
-        println!("{name:<24} {:>6} ns/packet", run(policy, agent, sound));
+        println!("{name:<24} {:>6} ns/packet", run(policy, codecs, sound));
     }
+    g722(&speech);
     listeners("speech", &speech);
     listeners("keys", &key);
     let (sender, receiver) = (size_of::<Sender>(), size_of::<Receiver>());
@@ -65,11 +74,38 @@ fn srtp(suite: Suite) {
     println!("{:<24} protect {protected:>6}, take {taken:>6} ns/packet", format!("{suite:?}"));
 }
 
+/// The same packets in G.722.
+fn wide(packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut coder = Coder::default();
+    let mut wide = |codes: &Vec<u8>| codes.iter().map(|code| coder.encode(g711::decode(Law::Mu, *code))).collect();
+    packets.iter().map(&mut wide).collect()
+}
+
+/// What the codec costs by itself.
+fn g722(sound: &[Vec<u8>]) {
+    let wide = wide(sound);
+    let (mut decoder, mut follower, mut encoder) = (Coder::default(), Coder::default(), Coder::default());
+    let each = |name: &str, packets: &[Vec<u8>], code: &mut dyn FnMut(&[u8])| {
+        let began = spent_ns();
+        (0..PACKETS).zip(packets.iter().cycle()).for_each(|(_, codes)| code(codes));
+        println!("{name:<24} {:>6} ns/packet", (spent_ns() - began) / u128::from(PACKETS));
+    };
+    each("G.722, decode", &wide, &mut |codes| {
+        black_box(codes.iter().fold(0, |sum, code| sum ^ decoder.decode(*code)));
+    });
+    each("G.722, follow", &wide, &mut |codes| {
+        black_box(codes.iter().fold(0, |sum, code| sum ^ follower.follow(*code)));
+    });
+    each("G.722, encode", sound, &mut |codes| {
+        black_box(codes.iter().fold(0, |sum, code| sum ^ encoder.encode(g711::decode(Law::Mu, *code))));
+    });
+}
+
 /// What each listener costs by itself.
 fn listeners(name: &str, sound: &[Vec<u8>]) {
     let samples: Vec<[i16; 160]> = sound
         .iter()
-        .map(|codes| std::array::from_fn(|n| g711::decode(Codec::Pcmu, codes.get(n).copied().unwrap_or(0xff))))
+        .map(|codes| std::array::from_fn(|n| g711::decode(Law::Mu, codes.get(n).copied().unwrap_or(0xff))))
         .collect();
     let (mut detector, mut witness, mut natural) = (Detector::new(), Witness::new(), Natural::default());
     let mut sound = Sound::new();
@@ -109,7 +145,7 @@ fn spent_ns() -> u128 {
 }
 
 fn packets(samples: &[i16]) -> Vec<Vec<u8>> {
-    let code = |sample: &i16| g711::encode(Codec::Pcmu, *sample);
+    let code = |sample: &i16| g711::encode(Law::Mu, *sample);
     samples.chunks_exact(160).map(|packet| packet.iter().map(code).collect()).collect()
 }
 
@@ -136,13 +172,21 @@ fn media_sample(value: f64) -> i16 {
 }
 
 /// Nanoseconds a packet of the caller, 20 ms of virtual time each.
-fn run(policy: Option<Policy>, agent: Codec, sound: &[Vec<u8>]) -> u128 {
+fn run(policy: Option<Policy>, codecs: [Codec; 2], sound: &[Vec<u8>]) -> u128 {
     let start = Instant::now();
     let mut now = start;
     let mut session = Session::new(now, Config { seed: [1; 32], record: false, hold: media::Hold::default() });
-    for (side, codec, port) in [(Side::Caller, Codec::Pcmu, 4000), (Side::Agent, agent, 5000)] {
+    let recoded;
+    let (sound, payload_type) = match codecs {
+        [Codec::G722, _] => {
+            recoded = wide(sound);
+            (recoded.as_slice(), 9)
+        }
+        [Codec::G711(_), _] => (sound, 0),
+    };
+    for ((side, port), codec) in [(Side::Caller, 4000), (Side::Agent, 5000)].into_iter().zip(codecs) {
         let address = ([192, 0, 2, 1], port).into();
-        let remote = Remote { telephone_event: Some(101), ..Remote::g711(address, codec) };
+        let remote = Remote { telephone_event: Some(101), ..Remote::of(address, codec) };
         session.handle_command(now, Command::Connect { side, remote });
     }
     if let Some(policy) = policy {
@@ -152,7 +196,7 @@ fn run(policy: Option<Policy>, agent: Codec, sound: &[Vec<u8>]) -> u128 {
     let began = spent_ns();
     for ((n, sequence), codes) in (0..PACKETS).zip((0..=u16::MAX).cycle()).zip(sound.iter().cycle()) {
         now += Duration::from_millis(20);
-        let header = Header { payload_type: 0, marker: false, sequence, timestamp: n.wrapping_mul(160), ssrc: 1 };
+        let header = Header { payload_type, marker: false, sequence, timestamp: n.wrapping_mul(160), ssrc: 1 };
         let packet = Packet::new(&header, codes).unwrap();
         session.handle_packet(now, Side::Caller, source, packet.as_bytes());
         if session.poll_timeout().is_some_and(|at| at <= now) {

@@ -1,40 +1,47 @@
 //! G.711: both laws, exact by the recommendation's segments, and the way from one to the other.
 
-use crate::Codec;
+/// The two laws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Law {
+    /// µ-law.
+    Mu,
+    /// A-law.
+    A,
+}
 
 /// Added to a µ-law magnitude so that every segment starts at a power of two.
 const MU_BIAS: u16 = 0x84;
 /// The largest magnitude that µ-law can say, before the bias.
 const MU_CLIP: u16 = 32_635;
 
-static MU_LINEAR: [i16; 256] = linear(Codec::Pcmu);
-static A_LINEAR: [i16; 256] = linear(Codec::Pcma);
-static MU_TO_A: [u8; 256] = crossing(Codec::Pcmu, Codec::Pcma);
-static A_TO_MU: [u8; 256] = crossing(Codec::Pcma, Codec::Pcmu);
+static MU_LINEAR: [i16; 256] = linear(Law::Mu);
+static A_LINEAR: [i16; 256] = linear(Law::A);
+static MU_TO_A: [u8; 256] = crossing(Law::Mu, Law::A);
+static A_TO_MU: [u8; 256] = crossing(Law::A, Law::Mu);
 
 /// The sample of a code.
-pub fn decode(codec: Codec, code: u8) -> i16 {
-    let table = match codec {
-        Codec::Pcmu => &MU_LINEAR,
-        Codec::Pcma => &A_LINEAR,
+pub fn decode(law: Law, code: u8) -> i16 {
+    let table = match law {
+        Law::Mu => &MU_LINEAR,
+        Law::A => &A_LINEAR,
     };
     *at(table, code)
 }
 
 /// The code of a sample, by the recommendation's decision values.
-pub const fn encode(codec: Codec, sample: i16) -> u8 {
-    match codec {
-        Codec::Pcmu => linear_to_mu(sample),
-        Codec::Pcma => linear_to_a(sample),
+pub const fn encode(law: Law, sample: i16) -> u8 {
+    match law {
+        Law::Mu => linear_to_mu(sample),
+        Law::A => linear_to_a(sample),
     }
 }
 
 /// The same code in another law; unchanged in the same law.
-pub fn transcode(from: Codec, to: Codec, code: u8) -> u8 {
+pub fn transcode(from: Law, to: Law, code: u8) -> u8 {
     match (from, to) {
-        (Codec::Pcmu, Codec::Pcma) => *at(&MU_TO_A, code),
-        (Codec::Pcma, Codec::Pcmu) => *at(&A_TO_MU, code),
-        (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => code,
+        (Law::Mu, Law::A) => *at(&MU_TO_A, code),
+        (Law::A, Law::Mu) => *at(&A_TO_MU, code),
+        (Law::Mu, Law::Mu) | (Law::A, Law::A) => code,
     }
 }
 
@@ -87,10 +94,10 @@ const fn a_to_linear(code: u8) -> i16 {
     if code & 0x80 == 0 { -magnitude } else { magnitude }
 }
 
-const fn code_to_linear(codec: Codec, code: u8) -> i16 {
-    match codec {
-        Codec::Pcmu => mu_to_linear(code),
-        Codec::Pcma => a_to_linear(code),
+const fn code_to_linear(law: Law, code: u8) -> i16 {
+    match law {
+        Law::Mu => mu_to_linear(code),
+        Law::A => a_to_linear(code),
     }
 }
 
@@ -99,11 +106,11 @@ const fn code_to_linear(codec: Codec, code: u8) -> i16 {
     clippy::indexing_slicing,
     reason = "runs at compile time, where both would fail the build"
 )]
-const fn linear(codec: Codec) -> [i16; 256] {
+const fn linear(law: Law) -> [i16; 256] {
     let mut table = [0; 256];
     let mut code = 0;
     while code < 256 {
-        table[code] = code_to_linear(codec, code as u8);
+        table[code] = code_to_linear(law, code as u8);
         code += 1;
     }
     table
@@ -114,7 +121,7 @@ const fn linear(codec: Codec) -> [i16; 256] {
     clippy::indexing_slicing,
     reason = "runs at compile time, where both would fail the build"
 )]
-const fn crossing(from: Codec, to: Codec) -> [u8; 256] {
+const fn crossing(from: Law, to: Law) -> [u8; 256] {
     let mut table = [0; 256];
     let mut code = 0;
     while code < 256 {
@@ -130,41 +137,41 @@ mod tests {
 
     #[test]
     fn known_codes_of_the_recommendation() {
-        assert_eq!([0xff, 0x80, 0x00, 0xf0].map(|code| decode(Codec::Pcmu, code)), [0, 32_124, -32_124, 120]);
-        assert_eq!([0xd5, 0xaa, 0x2a, 0x55].map(|code| decode(Codec::Pcma, code)), [8, 32_256, -32_256, -8]);
-        assert_eq!((encode(Codec::Pcmu, 0), encode(Codec::Pcma, 0)), (0xff, 0xd5));
+        assert_eq!([0xff, 0x80, 0x00, 0xf0].map(|code| decode(Law::Mu, code)), [0, 32_124, -32_124, 120]);
+        assert_eq!([0xd5, 0xaa, 0x2a, 0x55].map(|code| decode(Law::A, code)), [8, 32_256, -32_256, -8]);
+        assert_eq!((encode(Law::Mu, 0), encode(Law::A, 0)), (0xff, 0xd5));
     }
 
     #[test]
     fn every_code_survives_the_round_trip() {
         for code in 0..=255 {
-            assert_eq!(encode(Codec::Pcma, decode(Codec::Pcma, code)), code);
+            assert_eq!(encode(Law::A, decode(Law::A, code)), code);
             // µ-law has two zeros; the negative one is never written.
             let expected = if code == 0x7f { 0xff } else { code };
-            assert_eq!(encode(Codec::Pcmu, decode(Codec::Pcmu, code)), expected);
+            assert_eq!(encode(Law::Mu, decode(Law::Mu, code)), expected);
         }
     }
 
     #[test]
     fn segments_end_at_the_decision_values_of_the_recommendation() {
-        let borders = |codec, values: [i16; 7], unit: i16| {
+        let borders = |law, values: [i16; 7], unit: i16| {
             for value in values.map(|value| value * unit) {
-                assert_ne!(encode(codec, value) & 0x70, encode(codec, value - 1) & 0x70, "{codec:?} {value}");
+                assert_ne!(encode(law, value) & 0x70, encode(law, value - 1) & 0x70, "{law:?} {value}");
             }
         };
-        borders(Codec::Pcmu, [31, 95, 223, 479, 991, 2015, 4063], 4);
-        borders(Codec::Pcma, [32, 64, 128, 256, 512, 1024, 2048].map(|value| value / 2), 16);
+        borders(Law::Mu, [31, 95, 223, 479, 991, 2015, 4063], 4);
+        borders(Law::A, [32, 64, 128, 256, 512, 1024, 2048].map(|value| value / 2), 16);
     }
 
     #[test]
     fn no_sample_is_further_from_its_code_than_half_an_interval() {
-        for codec in [Codec::Pcmu, Codec::Pcma] {
-            let mut levels: Vec<i32> = (0..=255).map(|code| i32::from(decode(codec, code))).collect();
+        for law in [Law::Mu, Law::A] {
+            let mut levels: Vec<i32> = (0..=255).map(|code| i32::from(decode(law, code))).collect();
             levels.sort_unstable();
             for sample in (-32_635..=32_635i16).step_by(7) {
-                let level = i32::from(decode(codec, encode(codec, sample)));
+                let level = i32::from(decode(law, encode(law, sample)));
                 let steps = levels.windows(2).filter(|pair| pair.contains(&level)).map(|pair| pair[1] - pair[0]);
-                assert!((level - i32::from(sample)).abs() <= steps.max().unwrap() / 2, "{codec:?} {sample}");
+                assert!((level - i32::from(sample)).abs() <= steps.max().unwrap() / 2, "{law:?} {sample}");
             }
         }
     }
@@ -172,9 +179,9 @@ mod tests {
     #[test]
     fn the_other_law_is_as_near_as_it_can_be() {
         for code in 0..=255 {
-            assert_eq!(transcode(Codec::Pcmu, Codec::Pcmu, code), code);
-            let there = transcode(Codec::Pcmu, Codec::Pcma, code);
-            assert_eq!(there, encode(Codec::Pcma, decode(Codec::Pcmu, code)));
+            assert_eq!(transcode(Law::Mu, Law::Mu, code), code);
+            let there = transcode(Law::Mu, Law::A, code);
+            assert_eq!(there, encode(Law::A, decode(Law::Mu, code)));
         }
     }
 }

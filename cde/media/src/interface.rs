@@ -1,6 +1,7 @@
 //! What goes in and out of a session. Nothing that may hold a key has `Debug`.
 
 use crate::FRAME_SAMPLES;
+use crate::g711::Law;
 use crate::natural::Hold;
 use crate::rtcp::Compound;
 use crate::rtp::Packet;
@@ -21,10 +22,10 @@ pub enum Side {
 /// The codec of a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
-    /// G.711 µ-law, static payload type 0.
-    Pcmu,
-    /// G.711 A-law, static payload type 8.
-    Pcma,
+    /// G.711; the static payload type is 0 for µ-law and 8 for A-law.
+    G711(Law),
+    /// G.722 at 64 kbit/s, static payload type 9. Its timestamps count 8 kHz (RFC 3551 section 4.5.2).
+    G722,
 }
 
 /// How a line is masked.
@@ -77,12 +78,18 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// A peer of G.711 under its static payload type (RFC 3551), both ways and without telephone-event, and with one port
-    /// for RTP and RTCP.
-    pub fn g711(address: SocketAddr, codec: Codec) -> Self {
+    /// A peer of G.711, as [`Remote::of`].
+    pub fn g711(address: SocketAddr, law: Law) -> Self {
+        Self::of(address, Codec::G711(law))
+    }
+
+    /// A peer of this codec under its static payload type (RFC 3551), both ways and without telephone-event, and with one
+    /// port for RTP and RTCP.
+    pub fn of(address: SocketAddr, codec: Codec) -> Self {
         let payload_type = match codec {
-            Codec::Pcmu => 0,
-            Codec::Pcma => 8,
+            Codec::G711(Law::Mu) => 0,
+            Codec::G711(Law::A) => 8,
+            Codec::G722 => 9,
         };
         let event_clock = EventClock::default();
         Self {

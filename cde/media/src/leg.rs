@@ -1,8 +1,9 @@
 //! What comes in on a leg: only from its peer's address, and only of the first SSRC.
 
+use crate::coding::{Coding, Samples};
 use crate::event::KeyEvent;
-use crate::g711;
-use crate::interface::{EventClock, LegStats, Remote};
+use crate::g711::Law;
+use crate::interface::{Codec, EventClock, LegStats, Remote};
 use crate::number::{ahead, ahead16};
 use crate::reports::Reports;
 use crate::rtp::{self, Header, PAYLOAD_MAX};
@@ -26,6 +27,8 @@ pub(crate) struct Leg {
     remote: Option<Remote>,
     lock: Option<Lock>,
     packet_samples: u32,
+    /// How what comes is coded.
+    coding: Coding,
     pub(crate) reports: Reports,
     /// On a protected leg only. It outlives a hold, or what the peer sends after it would not be understood.
     srtp: Option<Box<Inbound>>,
@@ -59,18 +62,6 @@ pub(crate) enum Media<'a> {
     Event(KeyEvent),
 }
 
-impl<'a> Arrived<'a> {
-    /// The same packet with this silence for its sound.
-    pub(crate) fn silenced(self, silence: &'a [u8]) -> Self {
-        match self.media {
-            Media::Audio(payload) => {
-                Self { media: Media::Audio(silence.get(..payload.len()).unwrap_or(silence)), ..self }
-            }
-            Media::Event(_) => self,
-        }
-    }
-}
-
 /// How a packet stands to those before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -85,7 +76,8 @@ pub(crate) enum Order {
 impl Leg {
     pub(crate) fn new(reports: Reports) -> Self {
         let stats = LegStats::default();
-        Self { remote: None, lock: None, packet_samples: PACKET_SAMPLES, reports, srtp: None, stats }
+        let coding = Coding::new(Codec::G711(Law::Mu));
+        Self { remote: None, lock: None, packet_samples: PACKET_SAMPLES, coding, reports, srtp: None, stats }
     }
 
     pub(crate) fn remote(&self) -> Option<&Remote> {
@@ -112,17 +104,22 @@ impl Leg {
     }
 
     /// Takes a new peer. The lock is kept unless the stream must be, or after a hold may be, another one: a PBX that
-    /// sends again often does so under a new SSRC.
-    pub(crate) fn connect(&mut self, now: Instant, remote: Option<Remote>) {
+    /// sends again often does so under a new SSRC. True if the streams, both ways, are others than before.
+    pub(crate) fn connect(&mut self, now: Instant, remote: Option<Remote>) -> bool {
         let stream = |remote: &Remote| {
             (remote.address, remote.codec, remote.payload_type, remote.telephone_event, remote.event_clock)
         };
         let sends_again = !self.may_be_heard() && remote.is_some_and(|remote| remote.sends);
-        if sends_again || self.remote.as_ref().map(stream) != remote.as_ref().map(stream) {
+        let changed = self.remote.as_ref().map(stream) != remote.as_ref().map(stream);
+        if sends_again || changed {
             self.lock = None;
+        }
+        if let Some(remote) = remote.filter(|_| changed) {
+            self.coding = Coding::new(remote.codec);
         }
         self.remote = remote;
         self.reports.connect(now, remote.as_ref());
+        changed
     }
 
     /// RTCP, whichever port it came on. It is read for the figures alone; the stream and the lock are RTP's.
@@ -248,6 +245,20 @@ impl Leg {
         Some(Arrived { header, media, order, in_other_clock })
     }
 
+    /// What a packet sounds like. One that is late says nothing where each goes on from the one before.
+    pub(crate) fn hear(&mut self, arrived: &Arrived<'_>) -> Option<Samples> {
+        let Media::Audio(payload) = arrived.media else { return None };
+        if arrived.order == Order::Late && self.coding.keeps_state() {
+            return None;
+        }
+        Some(Samples::decode(&mut self.coding, payload))
+    }
+
+    /// Must every packet be heard, whoever listens?
+    pub(crate) fn keeps_state(&self) -> bool {
+        self.coding.keeps_state()
+    }
+
     fn media<'a>(&mut self, remote: &Remote, header: &Header, payload: &'a [u8]) -> Option<Media<'a>> {
         let media = if header.payload_type == remote.payload_type {
             PAYLOAD.contains(&payload.len()).then_some(Media::Audio(payload))
@@ -264,6 +275,9 @@ impl Leg {
     /// None for a packet that has come already.
     fn order(&mut self, now: Instant, header: &Header, is_sound: bool) -> Option<Order> {
         let locked = self.lock.is_some();
+        if !locked {
+            self.coding.start_anew();
+        }
         let lock = self.lock.get_or_insert(Lock {
             ssrc: header.ssrc,
             newest_sequence: header.sequence.wrapping_sub(1),
@@ -283,6 +297,7 @@ impl Leg {
         }
         lock.newest_sequence = header.sequence;
         if !(1..=DROPOUT_MAX).contains(&distance) {
+            self.coding.start_anew();
             return Some(Order::Anew);
         }
         let lost = distance.unsigned_abs() - 1;
@@ -309,22 +324,4 @@ impl Leg {
 /// A peer that counts in 8 kHz for all that was agreed on is heard to press its keys shorter than it does.
 fn in_samples(event: KeyEvent, clock: EventClock) -> KeyEvent {
     KeyEvent { duration: event.duration / clock.per_sample(), ..event }
-}
-
-/// The samples of a payload.
-pub(crate) struct Samples {
-    samples: [i16; PAYLOAD_MAX],
-    length: usize,
-}
-
-impl Samples {
-    pub(crate) fn decode(remote: &Remote, payload: &[u8]) -> Self {
-        let mut samples = [0; PAYLOAD_MAX];
-        samples.iter_mut().zip(payload).for_each(|(sample, code)| *sample = g711::decode(remote.codec, *code));
-        Self { samples, length: payload.len() }
-    }
-
-    pub(crate) fn as_slice(&self) -> &[i16] {
-        self.samples.get(..self.length).unwrap_or(&self.samples)
-    }
 }

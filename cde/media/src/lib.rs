@@ -17,6 +17,8 @@
 //! - On a protected leg nothing is known of a packet before it is authentic, and none leaves in the clear. What the witness
 //!   hears and what is recorded is what is encrypted then.
 //! - Both outgoing streams are ours from the first packet to the last: SSRC, sequence and timestamps never start anew.
+//! - A packet of the caller that was coded by anybody but us reaches the agent on an open line only: what passes a mask was
+//!   decoded, and coded again.
 //! - The recording is made of what the agent was sent, after the mask.
 //! - Arbitrary bytes never panic, and nothing that may hold a digit can be printed.
 //!
@@ -26,6 +28,7 @@
 //! | `session` | the machine: commands, packets, ticks; `session/` has its parts |
 //! | `leg` | what comes in: address and SSRC lock, sequence |
 //! | `stream` | what goes out: our own numbering, continuous over every change |
+//! | `coding` | how a direction of a leg is coded, and the state of it |
 //! | `reports`, `reception` | RTCP of a leg: when it is due, what it says, and what it may not say to an agent |
 //! | [`srtp`] | protection of a leg: the first thing that is done with what comes, the last with what goes |
 //! | `mask`, `beeps` | a masked line: policy, pace, proofs; a beep a key on a grid |
@@ -48,6 +51,7 @@ compile_error!("masking-off-control is for debug builds only");
 mod agenttones;
 mod beeps;
 mod bins;
+mod coding;
 mod conceal;
 pub mod detector;
 pub mod dtmf;

@@ -7,11 +7,13 @@
 use crate::FRAME_SAMPLES;
 use crate::agenttones::AgentTones;
 use crate::beeps::Beeps;
+use crate::coding::Coding;
 use crate::interface::{Policy, Witnessed};
 use crate::natural::{Frame, GRAIN, Hold, Natural};
 use crate::number::ahead;
 use crate::quiet::Quiet;
 use crate::sound::Sound;
+use crate::stages::{Stage, works};
 use crate::witness::Witness;
 use std::time::{Duration, Instant};
 
@@ -66,6 +68,8 @@ pub(crate) struct Mask {
     /// Listens to the agent.
     pub(crate) agent_tones: AgentTones,
     witness: Witness,
+    /// What the witness hears with: it decodes what is sent as the agent's phone does, and knows nothing of how it was coded.
+    pub(crate) ear: Coding,
     /// Something was sent that the witness has not heard.
     pub(crate) unheard: bool,
     pub(crate) witnessed: Witnessed,
@@ -92,8 +96,8 @@ pub(crate) enum Gap {
 }
 
 impl Mask {
-    /// `last` is the sample with which the sound broke off that the agent heard before.
-    pub(crate) fn new(now: Instant, policy: Policy, hold: Hold, last: i16, before: Witnessed) -> Self {
+    /// `last` is the sample with which the sound broke off that the agent heard before, and `ear` has heard all of that.
+    pub(crate) fn new(now: Instant, policy: Policy, hold: Hold, last: i16, before: Witnessed, ear: Coding) -> Self {
         let mut natural = Natural::new(hold);
         natural.goes_on_from(last);
         Self {
@@ -115,6 +119,7 @@ impl Mask {
             quiet: Quiet::new(now),
             agent_tones: AgentTones::default(),
             witness: Witness::new(),
+            ear,
             unheard: false,
             witnessed: before,
             masked_frames: 0,
@@ -293,8 +298,30 @@ impl Mask {
         leaks
     }
 
+    /// Codes a frame, or silence in its place if the agent is mute or the witness suspects it. Also what it sounds like, and
+    /// whether it was suspected.
+    pub(crate) fn code(
+        &mut self,
+        coding: &mut Coding,
+        frame: [i16; FRAME_SAMPLES],
+    ) -> ([u8; FRAME_SAMPLES], [i16; FRAME_SAMPLES], bool) {
+        const SILENCE: [i16; FRAME_SAMPLES] = [0; FRAME_SAMPLES];
+        let before = (coding.kept(), self.ear.kept());
+        let (mut codes, mut heard) = ([0; FRAME_SAMPLES], SILENCE);
+        coding.encode(if self.muted { &SILENCE } else { &frame }, &mut codes);
+        self.ear.decode(&codes, &mut heard);
+        let leaks = works(Stage::Witness) && self.witness(&heard);
+        if leaks {
+            coding.restore(before.0);
+            self.ear.restore(before.1);
+            coding.encode(&SILENCE, &mut codes);
+            self.ear.decode(&codes, &mut heard);
+        }
+        (codes, heard, leaks)
+    }
+
     /// The witness hears what was encoded. True if it is suspicious, and was not before.
-    pub(crate) fn witness(&mut self, heard: &[i16; FRAME_SAMPLES]) -> bool {
+    fn witness(&mut self, heard: &[i16; FRAME_SAMPLES]) -> bool {
         let heard = self.witness.push(heard);
         self.witnessed.add(heard);
         if heard.suspicious {

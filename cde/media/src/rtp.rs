@@ -133,11 +133,6 @@ impl Packet {
         self.bytes.get(HEADER_LENGTH..self.length - self.tag).unwrap_or_default()
     }
 
-    /// The same, to be changed.
-    pub(crate) fn payload_mut(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(HEADER_LENGTH..self.length).unwrap_or_default()
-    }
-
     /// Lets SRTP have its way with the bytes; false if it could not.
     pub(crate) fn protect(&mut self, protect: impl FnOnce(&mut [u8], usize) -> Option<usize>) -> bool {
         let Some(length) = protect(&mut self.bytes, self.length) else { return false };

@@ -3,10 +3,11 @@
 mod caller;
 mod masked;
 
+use crate::coding::{Coding, Samples};
 use crate::inband::InBand;
 use crate::interface::{Command, Config, Event, Output, Remote, Side, Stats, Witnessed};
 use crate::keys::Keys;
-use crate::leg::{Arrived, Leg, Media, Samples};
+use crate::leg::{Arrived, Leg, Media, Order};
 use crate::mask::Mask;
 use crate::masking_enabled;
 use crate::natural::Hold;
@@ -18,7 +19,7 @@ use crate::reports::Reports;
 use crate::rtp::{PAYLOAD_MAX, Packet};
 use crate::srtp;
 use crate::stream::{Length, Stream};
-use crate::{event, g711, rtcp};
+use crate::{event, rtcp};
 use caller::{Barrier, Habits};
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
@@ -48,6 +49,8 @@ pub struct Session {
     last_heard: i16,
     /// The next packet on the open line is the first one: it comes in softly.
     fade_in: bool,
+    /// The line has been masked before.
+    was_masked: bool,
     /// Of the masks that have been lifted.
     witnessed: Witnessed,
 }
@@ -77,6 +80,7 @@ impl Session {
             skipped: 0,
             last_heard: 0,
             fade_in: false,
+            was_masked: false,
             witnessed: Witnessed::default(),
         }
     }
@@ -204,9 +208,15 @@ impl Session {
         match side {
             Side::Caller => {
                 self.keys.set_clock(remote.map(|remote| remote.event_clock).unwrap_or_default());
-                self.caller.connect(now, remote);
+                if let (true, Some(remote)) = (self.caller.connect(now, remote), remote) {
+                    self.to_caller.coding = Coding::new(remote.codec);
+                }
             }
-            Side::Agent => self.agent.connect(now, remote),
+            Side::Agent => {
+                if let (true, Some(remote)) = (self.agent.connect(now, remote), remote) {
+                    self.speak_anew(Coding::new(remote.codec));
+                }
+            }
         }
         if let Some(mask) = self.mask.as_mut().filter(|_| !was_heard && self.caller.may_be_heard()) {
             mask.quiet.heard_again(now);
@@ -217,44 +227,45 @@ impl Session {
         }
     }
 
+    /// The agent's peer is another one from here on: it has heard nothing of us, and the witness as little.
+    fn speak_anew(&mut self, coding: Coding) {
+        if let Some(mask) = &mut self.mask {
+            mask.ear = coding.clone();
+        }
+        self.to_agent.coding = coding;
+    }
+
     /// The agent is heard by the caller always, but an agent's keys and key tones are not while the line is masked.
     fn handle_agent(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
         let Some(arrived) = self.agent.accept(now, source, bytes) else { return };
-        let from = self.agent.remote().copied();
+        let Some(from) = self.agent.remote().copied() else { return };
         let masked = self.mask.is_some() && masking_enabled();
         let passes = !masked || matches!(arrived.media, Media::Audio(_));
-        let silence;
-        let arrived = match from.filter(|from| self.listen_to_agent(now, from, &arrived.media)) {
-            Some(from) => {
-                silence = [g711::encode(from.codec, 0); PAYLOAD_MAX];
-                arrived.silenced(&silence)
-            }
-            None => arrived,
-        };
-        let to = self.caller.receiver().zip(from);
-        let packet = to.and_then(|(to, from)| relay(&mut self.to_caller, now, &arrived, &from, to, passes));
-        match (packet, self.caller.receiver()) {
-            (Some(packet), Some(to)) => {
-                self.agent.stats.relayed += 1;
-                self.outputs.send(Side::Caller, to.address, packet);
-            }
-            (_, None) => self.to_caller.detach(),
-            (None, Some(_)) => {}
+        let sound = self.sound_of_agent(now, &from, &arrived);
+        let Some(to) = self.caller.receiver().copied() else { return self.to_caller.detach() };
+        let stream = &mut self.to_caller;
+        if let Some(packet) = relay(stream, now, &arrived, &from, &to, sound.as_ref(), passes) {
+            self.agent.stats.relayed += 1;
+            self.outputs.send(Side::Caller, to.address, packet);
         }
     }
 
-    /// Records the agent; true if there is a key's tone which the caller must not hear.
-    fn listen_to_agent(&mut self, now: Instant, from: &Remote, media: &Media<'_>) -> bool {
-        let Media::Audio(payload) = media else { return false };
+    /// What the caller is to hear instead of the packet as it came, if anything: silence in the place of a key's tone, or
+    /// samples for another codec.
+    fn sound_of_agent(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>) -> Option<Samples> {
+        let crosses = !self.to_caller.coding.takes(from.codec);
         let mask = self.mask.as_mut().filter(|_| masking_enabled());
-        if mask.is_none() && self.recorder.is_none() {
-            return false;
+        if mask.is_none() && self.recorder.is_none() && !crosses && !self.agent.keeps_state() {
+            return None;
         }
-        let samples = Samples::decode(from, payload);
+        let sound = self.agent.hear(arrived)?;
         if let Some(recorder) = &mut self.recorder {
-            recorder.said.push(samples.as_slice());
+            recorder.said.push(sound.as_slice());
         }
-        mask.is_some_and(|mask| mask.agent_tones.hear(now, samples.as_slice()))
+        if mask.is_some_and(|mask| mask.agent_tones.hear(now, sound.as_slice())) {
+            return Some(Samples::silence(sound.as_slice().len()));
+        }
+        Some(sound).filter(|_| crosses)
     }
 
     fn event(&mut self, event: Event) {
@@ -262,13 +273,15 @@ impl Session {
     }
 }
 
-/// A packet as it goes out on the other leg; none if it must not, or that leg has no word for it.
+/// A packet as it goes out on the other leg, with this sound if it is not to be the packet's own codes; none if it must not,
+/// or that leg has no word for it.
 fn relay(
     stream: &mut Stream,
     now: Instant,
     arrived: &Arrived<'_>,
     from: &Remote,
     to: &Remote,
+    sound: Option<&Samples>,
     passes: bool,
 ) -> Option<Packet> {
     let payload_type = match arrived.media {
@@ -281,17 +294,36 @@ fn relay(
         return None;
     };
     match arrived.media {
-        Media::Audio(payload) => {
-            let mut codes = [0; PAYLOAD_MAX];
-            let codes = codes.get_mut(..payload.len())?;
-            codes.iter_mut().zip(payload).for_each(|(to_, code)| *to_ = g711::transcode(from.codec, to.codec, *code));
-            let length = Length::Audio(u32::try_from(payload.len()).ok()?);
-            Packet::new(&stream.relay(now, &arrived.header, length, payload_type)?, codes)
-        }
+        Media::Audio(payload) => relay_sound(stream, now, arrived, from, payload, sound, payload_type),
         Media::Event(key) => {
             let length = Length::Event(u32::from(key.duration));
             let payload: [u8; event::LENGTH] = key.bytes();
             Packet::new(&stream.relay(now, &arrived.header, length, payload_type)?, &payload)
         }
     }
+}
+
+fn relay_sound(
+    stream: &mut Stream,
+    now: Instant,
+    arrived: &Arrived<'_>,
+    from: &Remote,
+    payload: &[u8],
+    sound: Option<&Samples>,
+    payload_type: u8,
+) -> Option<Packet> {
+    let late = arrived.order == Order::Late;
+    let has_place = match sound {
+        Some(_) => !late || !stream.coding.keeps_state(),
+        None => stream.coding.takes(from.codec),
+    };
+    let mut codes = [0; PAYLOAD_MAX];
+    let codes = codes.get_mut(..payload.len()).filter(|_| has_place)?;
+    let length = Length::Audio(u32::try_from(payload.len()).ok()?);
+    let header = stream.relay(now, &arrived.header, length, payload_type)?;
+    match sound {
+        Some(sound) => stream.coding.encode(sound.as_slice(), codes),
+        None => stream.coding.pass(from.codec, payload, late, codes),
+    }
+    Packet::new(&header, codes)
 }

@@ -32,14 +32,15 @@ pub(crate) use tests::works;
 #[cfg(test)]
 mod tests {
     use super::Stage;
+    use crate::FRAME_SAMPLES;
     use crate::dtmf::{Shape, tone};
-    use crate::interface::{Codec, Command, Config, Event, Output, Policy, Remote, Side, Witnessed};
+    use crate::g711::{self, Law};
+    use crate::interface::{Command, Config, Event, Output, Policy, Remote, Side, Witnessed};
     use crate::keys::tests::start;
     use crate::natural::Hold;
     use crate::rtp::{self, Header, Packet};
     use crate::session::Session;
     use crate::tone::decode;
-    use crate::{FRAME_SAMPLES, g711};
     use std::cell::Cell;
     use std::time::{Duration, Instant};
 
@@ -89,7 +90,7 @@ mod tests {
 
         fn says(&mut self, samples: &[i16]) {
             for frame in samples.as_chunks::<FRAME_SAMPLES>().0 {
-                let codes = frame.map(|sample| g711::encode(Codec::Pcmu, sample));
+                let codes = frame.map(|sample| g711::encode(Law::Mu, sample));
                 let timestamp = 160 * u32::from(self.sequence);
                 let header = Header { payload_type: 0, marker: false, sequence: self.sequence, timestamp, ssrc: 7 };
                 self.sequence += 1;
@@ -115,7 +116,7 @@ mod tests {
                 match output {
                     Output::Send { side: Side::Agent, packet, .. } => {
                         let read = rtp::parse(packet.as_bytes()).unwrap();
-                        self.heard.extend(read.payload.iter().map(|code| g711::decode(Codec::Pcmu, *code)));
+                        self.heard.extend(read.payload.iter().map(|code| g711::decode(Law::Mu, *code)));
                     }
                     Output::Event(Event::Key(_)) => self.keys += 1,
                     Output::Event(Event::LeakSuspected) => self.leaks += 1,
@@ -128,7 +129,7 @@ mod tests {
     }
 
     fn remote(host: u8) -> Remote {
-        Remote { telephone_event: Some(101), ..Remote::g711(([192, 0, 2, host], 4000).into(), Codec::Pcmu) }
+        Remote { telephone_event: Some(101), ..Remote::g711(([192, 0, 2, host], 4000).into(), Law::Mu) }
     }
 
     /// Every key alone and as the first one, wherever in a packet it begins, while these stages fail.

@@ -1,6 +1,9 @@
 //! What goes out on a leg: a stream of our own, with one SSRC and one run of sequence numbers and timestamps, whatever
 //! it is made of.
 
+use crate::coding::Coding;
+use crate::g711::Law;
+use crate::interface::Codec;
 use crate::number::{RATE, ahead, ahead16, samples};
 use crate::rtp::Header;
 use rand_chacha::ChaCha12Rng;
@@ -26,6 +29,8 @@ pub(crate) struct Stream {
     first_timestamp: u32,
     last: Option<Sent>,
     source: Option<Source>,
+    /// As the peer decodes what it has got of us.
+    pub(crate) coding: Coding,
 }
 
 /// The newest sound that went out.
@@ -65,6 +70,7 @@ impl Stream {
             first_timestamp: random.next_u32(),
             last: None,
             source: None,
+            coding: Coding::new(Codec::G711(Law::Mu)),
         }
     }
 

@@ -463,8 +463,8 @@ impl Mul for Lanes {
 mod tests {
     use super::*;
     use crate::dtmf::{Shape, tone};
+    use crate::g711::{self, Law};
     use crate::number::{peak, sample};
-    use crate::{Codec, g711};
 
     const KEYS: &[u8; 16] = b"0123456789*#ABCD";
 
@@ -485,9 +485,9 @@ mod tests {
         })
     }
 
-    fn hear(codec: Codec, sound: &[i16]) -> Heard {
+    fn hear(law: Law, sound: &[i16]) -> Heard {
         let mut witness = Witness::new();
-        let coded: Vec<i16> = sound.iter().map(|sample| g711::decode(codec, g711::encode(codec, *sample))).collect();
+        let coded: Vec<i16> = sound.iter().map(|sample| g711::decode(law, g711::encode(law, *sample))).collect();
         coded.chunks(160).map(|frame| witness.push(frame)).fold(Heard::default(), |all, heard| Heard {
             suspicious: all.suspicious | heard.suspicious,
             explained: all.explained.max(heard.explained),
@@ -506,7 +506,7 @@ mod tests {
                     .iter()
                     .map(|at| sample(f32::from(*at) + noise()))
                     .collect();
-                let codec = if lead % 2 == 0 { Codec::Pcmu } else { Codec::Pcma };
+                let codec = if lead % 2 == 0 { Law::Mu } else { Law::A };
                 heard.push((shape, key, hear(codec, &sound)));
             }
         }
@@ -582,7 +582,7 @@ mod tests {
             &[700.0, 1100.0],
             &[900.0, 1700.0],
         ];
-        for (signal, codec) in signals.iter().flat_map(|signal| [(signal, Codec::Pcmu), (signal, Codec::Pcma)]) {
+        for (signal, codec) in signals.iter().flat_map(|signal| [(signal, Law::Mu), (signal, Law::A)]) {
             assert_eq!(hear(codec, &chord(signal, -12.0)), Heard::default(), "{signal:?}");
         }
     }
@@ -591,7 +591,7 @@ mod tests {
     fn two_tones_that_are_four_percent_off_are_no_key() {
         for (low, high) in LOW.iter().flat_map(|low| HIGH.map(|high| (f32::from(*low), f32::from(high)))) {
             for off in [[0.96, 1.0], [1.0, 0.96], [1.04, 1.0], [1.0, 1.04]] {
-                let heard = hear(Codec::Pcmu, &chord(&[low * off[0], high * off[1]], -12.0));
+                let heard = hear(Law::Mu, &chord(&[low * off[0], high * off[1]], -12.0));
                 assert!(!heard.suspicious, "{low} {high} {off:?}");
             }
         }
@@ -601,9 +601,9 @@ mod tests {
     fn silence_noise_and_humming_are_no_keys() {
         let mut dice = Dice(2);
         let white: Vec<i16> = (0..800_000).map(|_| sample(8000.0 * dice.roll())).collect();
-        assert!(!hear(Codec::Pcmu, &white).suspicious);
-        assert_eq!(hear(Codec::Pcma, &[0; 8000]), Heard::default());
-        assert_eq!(hear(Codec::Pcma, &[i16::MIN; 8000]), Heard::default());
+        assert!(!hear(Law::Mu, &white).suspicious);
+        assert_eq!(hear(Law::A, &[0; 8000]), Heard::default());
+        assert_eq!(hear(Law::A, &[i16::MIN; 8000]), Heard::default());
         // Voices that glide from 90 to 400 Hz, all harmonics alike.
         let mut phase = 0.0_f32;
         let hum: Vec<i16> = (0..400_000_u32)
@@ -613,7 +613,7 @@ mod tests {
                 sample((1..9_u8).map(|harmonic| 2000.0 * (TAU * phase * f32::from(harmonic)).sin()).sum())
             })
             .collect();
-        assert!(!hear(Codec::Pcmu, &hum).suspicious);
+        assert!(!hear(Law::Mu, &hum).suspicious);
     }
 
     #[test]

@@ -12,8 +12,8 @@
 
 use card::Key;
 use media::detector::Detector;
+use media::g711::{self, Law};
 use media::sound::Sound;
-use media::{Codec, g711};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use std::f64::consts::TAU;
@@ -115,10 +115,10 @@ fn read(samples: &[i16]) -> Vec<u8> {
 }
 
 /// Through the line: noise, clipping, a codec.
-fn line(dice: &mut Dice, sound: &[f64], noise_peak: f64, codec: Option<Codec>) -> Vec<i16> {
+fn line(dice: &mut Dice, sound: &[f64], noise_peak: f64, law: Option<Law>) -> Vec<i16> {
     let clip = |value: f64| value.round().clamp(-32_768.0, 32_767.0) as i16;
     let sampled = sound.iter().map(|value| clip(value + noise_peak * dice.noise()));
-    sampled.map(|sample| codec.map_or(sample, |codec| g711::decode(codec, g711::encode(codec, sample)))).collect()
+    sampled.map(|sample| law.map_or(sample, |law| g711::decode(law, g711::encode(law, sample)))).collect()
 }
 
 /// Presses one at a time; says which were not read, exactly once each.
@@ -138,8 +138,8 @@ fn missed(
         sound.extend([0.0; 480]);
         let power = PEAK * PEAK / 2.0 * 10_f64.powf(press.level_dbm0 / 10.0);
         let noise = snr_db.map_or(0.0, |(from, to)| (power * 10_f64.powf(-dice.between(from, to) / 10.0)).sqrt());
-        let codec = [None, Some(Codec::Pcmu), Some(Codec::Pcma)][number % 3];
-        let keys = read(&line(&mut dice, &sound, noise, codec));
+        let law = [None, Some(Law::Mu), Some(Law::A)][number % 3];
+        let keys = read(&line(&mut dice, &sound, noise, law));
         if keys != [KEYS[press.key]] {
             missed.push((press, keys));
         }
@@ -242,7 +242,7 @@ fn keys_in_a_row_are_told_apart_also_with_an_echo_and_over_a_dial_tone() {
             if dial {
                 row.dial_tone();
             }
-            let sound = line(dice, &row.sound, 0.0, Some(Codec::Pcmu));
+            let sound = line(dice, &row.sound, 0.0, Some(Law::Mu));
             (row, sound)
         });
         assert_eq!(missed, [], "echo: {echo}, dial tone: {dial}");
@@ -255,7 +255,7 @@ fn clipping_and_an_offset_hide_no_key() {
         let mut row = Row::new(dice, 50.0, 50.0);
         let loud = 10_f64.powf((3.0 - row.level_dbm0) / 20.0);
         row.sound.iter_mut().for_each(|sample| *sample = *sample * loud + 900.0);
-        let sound = line(dice, &row.sound, 0.0, Some(Codec::Pcma));
+        let sound = line(dice, &row.sound, 0.0, Some(Law::A));
         (row, sound)
     });
     assert_eq!(missed, []);
@@ -273,7 +273,7 @@ fn a_sample_that_slips_in_each_key_hides_and_doubles_none() {
                 row.sound.insert(at, row.sound[at]);
             }
         }
-        let sound = line(dice, &row.sound, 0.0, Some(Codec::Pcmu));
+        let sound = line(dice, &row.sound, 0.0, Some(Law::Mu));
         (row, sound)
     });
     assert_eq!(missed, []);
@@ -286,7 +286,7 @@ fn clipping_of_the_shortest_keys_hides_none() {
         let mut row = Row::new(dice, 40.0, 40.0);
         let loud = 10_f64.powf((6.0 - row.level_dbm0) / 20.0);
         row.sound.iter_mut().for_each(|sample| *sample = *sample * loud + 900.0);
-        let sound = line(dice, &row.sound, 0.0, Some(Codec::Pcma));
+        let sound = line(dice, &row.sound, 0.0, Some(Law::A));
         (row, sound)
     });
     assert_eq!(missed, []);
@@ -299,7 +299,7 @@ fn a_lost_packet_neither_hides_nor_doubles_a_key() {
     for percent in [1.0, 2.0, 3.0] {
         let missed = rows_missed(40, 150, |dice| {
             let row = Row::new(dice, 80.0, 80.0);
-            let mut sound = line(dice, &row.sound, 0.0, Some(Codec::Pcmu));
+            let mut sound = line(dice, &row.sound, 0.0, Some(Law::Mu));
             let mut next = 0;
             for (at, packet) in sound.chunks_mut(160).enumerate() {
                 if at >= next && dice.between(0.0, 100.0) < percent {
@@ -320,7 +320,7 @@ fn silence_noise_and_single_tones_are_no_keys() {
     assert_eq!(read(&line(&mut dice, &noise, 0.0, None)), b"");
     for hertz in LOW.iter().chain(&HIGH) {
         let tone: Vec<f64> = (0..8_000).map(|at| 8_000.0 * (TAU * hertz / 8000.0 * f64::from(at)).sin()).collect();
-        assert_eq!(read(&line(&mut dice, &tone, 0.0, Some(Codec::Pcmu))), b"", "{hertz} Hz");
+        assert_eq!(read(&line(&mut dice, &tone, 0.0, Some(Law::Mu))), b"", "{hertz} Hz");
     }
     assert_eq!(read(&[0; 8_000]), b"");
     assert_eq!(read(&[i16::MIN; 8_000]), b"");

@@ -79,7 +79,8 @@ impl MediaPlane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use media::{Codec, Command, Event, Remote, Side};
+    use media::g711::Law;
+    use media::{Command, Event, Remote, Side};
     use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
     use std::time::Duration;
 
@@ -102,7 +103,7 @@ mod tests {
         {
         }
         for (side, port) in [(Side::Caller, port + 10), (Side::Agent, port + 12)] {
-            let remote = Remote::g711(local(port), Codec::Pcmu);
+            let remote = Remote::g711(local(port), Law::Mu);
             order(plane, number, MediaOrder::Command(Command::Connect { side, remote }));
         }
     }
@@ -156,7 +157,7 @@ mod tests {
         let sockets = [30_550, 30_551, 30_552, 30_553].map(|port| UdpSocket::bind(local(port)).unwrap());
         let [caller, caller_rtcp, agent, agent_rtcp] = &sockets;
         sockets.iter().for_each(|socket| socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap());
-        let apart = Remote { rtcp: local(30_553), ..Remote::g711(local(30_552), Codec::Pcmu) };
+        let apart = Remote { rtcp: local(30_553), ..Remote::g711(local(30_552), Law::Mu) };
         order(&plane, 1, MediaOrder::Command(Command::Connect { side: Side::Agent, remote: apart }));
         assert_eq!((told(caller).0, told(agent_rtcp).0), (30_540, 30_543));
         order(&plane, 1, MediaOrder::Close);

@@ -5,7 +5,8 @@ use crate::recorder::Recorder;
 use crate::seeds::Seeds;
 use crate::{NodeError, io};
 use call::{MediaOrder, MediaReport};
-use media::{Codec, Command, Event, Policy, Remote, Side};
+use media::g711::Law;
+use media::{Command, Event, Policy, Remote, Side};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use tokio::sync::{mpsc, watch};
@@ -182,7 +183,7 @@ fn local(port: u16) -> SocketAddr {
 }
 
 fn remote(port: u16) -> Remote {
-    Remote { telephone_event: Some(101), ..Remote::g711(local(port), Codec::Pcmu) }
+    Remote { telephone_event: Some(101), ..Remote::g711(local(port), Law::Mu) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Offers and answers for one G.711 audio stream with telephone-event (RFC 3264, RFC 4733).
+//! Offers and answers for one audio stream of G.711 or G.722 with telephone-event (RFC 3264, RFC 4733).
 //!
 //! A B2BUA reads a peer's body as an [`Offer`] or [`Answer`], learns what is [`Agreed`], and writes bodies of its own
 //! that name its relay instead.
@@ -18,6 +18,9 @@ mod protected;
 
 pub use protected::{Protection, Srtp};
 
+/// The clock of all our sound, in hertz.
+pub(crate) const CLOCK: u32 = 8000;
+
 /// An audio codec that can be masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Codec {
@@ -25,10 +28,13 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, payload type 8.
     Pcma,
+    /// G.722 at 64 kbit/s, payload type 9. Its clock is called 8000 though it samples at 16 kHz (RFC 3551 §4.5.2).
+    G722,
 }
 
 impl Codec {
-    const ALL: [Self; 2] = [Self::Pcmu, Self::Pcma];
+    /// All of them, as we offer them to a peer of whom nothing is known.
+    pub const ALL: [Self; 3] = [Self::Pcmu, Self::Pcma, Self::G722];
 
     /// The payload type that needs no rtpmap (RFC 3551 §6).
     #[must_use]
@@ -36,13 +42,15 @@ impl Codec {
         match self {
             Self::Pcmu => 0,
             Self::Pcma => 8,
+            Self::G722 => 9,
         }
     }
 
-    fn encoding(self) -> &'static str {
+    pub(crate) fn encoding(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::G722 => "G722",
         }
     }
 }
@@ -56,8 +64,10 @@ pub struct LocalMedia {
     pub rtcp_mux: bool,
     /// Codecs in order of preference with their payload types.
     pub codecs: Vec<(Codec, u8)>,
-    /// The payload type of telephone-event/8000, if offered.
+    /// The payload type of telephone-event, if offered.
     pub telephone_event: Option<u8>,
+    /// Its clock in hertz.
+    pub event_clock: u32,
     /// The direction as we see it.
     pub direction: Direction,
     /// Packet time in milliseconds.
@@ -65,14 +75,15 @@ pub struct LocalMedia {
 }
 
 impl LocalMedia {
-    /// PCMU and PCMA under their static types, telephone-event as 101, 20 ms, both ways, RTCP on the same port.
+    /// All codecs under their static types, telephone-event/8000 as 101, 20 ms, both ways, RTCP on the same port.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
             rtcp_mux: true,
-            codecs: vec![(Codec::Pcmu, 0), (Codec::Pcma, 8)],
+            codecs: Codec::ALL.map(|codec| (codec, codec.static_payload_type())).to_vec(),
             telephone_event: Some(101),
+            event_clock: CLOCK,
             direction: Direction::SendRecv,
             ptime: Some(20),
         }
@@ -92,8 +103,10 @@ pub struct Agreed {
     pub codec: Codec,
     /// The payload type the peer wants it sent with.
     pub payload_type: u8,
-    /// The payload type of telephone-event/8000 as the peer wants it, if both have it.
+    /// The payload type of telephone-event as the peer wants it, if both have it.
     pub telephone_event: Option<u8>,
+    /// Its clock in hertz: that of the sound where the peer has it, else the 16 kHz that some pair with G.722.
+    pub event_clock: u32,
     /// Where the peer wants its RTP; `None` while it holds with 0.0.0.0 or names a host that is no address.
     pub remote: Option<SocketAddr>,
     /// Where the peer wants its RTCP; the same as above if both sides let it share the port (RFC 5761 §5.1.1).
@@ -121,7 +134,7 @@ pub enum Refusal {
     /// The address is a name, which is not looked up here.
     #[error("the media address is not an IP address")]
     NoAddress,
-    /// None of the codecs is PCMU or PCMA as allowed.
+    /// None of the codecs is one that is allowed.
     #[error("no common codec")]
     NoCodec,
     /// It is protected by no key that can be used, or by another than was offered, and must be.
@@ -184,6 +197,7 @@ impl Offer {
             rtcp_mux: agreed.rtcp_mux,
             codecs: vec![(agreed.codec, agreed.payload_type)],
             telephone_event: agreed.telephone_event,
+            event_clock: agreed.event_clock,
             direction: direction.meet(agreed.direction),
             ptime: agreed.ptime,
         };
@@ -218,7 +232,9 @@ impl Answer {
 
     fn agreed_as_offered(&self, offered: &LocalMedia) -> Result<Agreed, Refusal> {
         let allowed: Vec<Codec> = offered.codecs.iter().map(|(codec, _)| *codec).collect();
-        let ours = Ours { keys: offered.telephone_event.is_some(), rtcp_mux: offered.rtcp_mux };
+        let event_clock = [offered.event_clock];
+        let event_clocks = offered.telephone_event.map_or(&[][..], |_| &event_clock);
+        let ours = Ours { event_clocks, rtcp_mux: offered.rtcp_mux };
         let agreed = agree(&self.0, 0, &allowed, ours)?;
         Ok(Agreed { direction: agreed.direction.meet(offered.direction), ..agreed })
     }
@@ -226,22 +242,27 @@ impl Answer {
 
 /// What we can do, or have offered to.
 #[derive(Clone, Copy)]
-struct Ours {
-    keys: bool,
+struct Ours<'a> {
+    /// Clocks of telephone-event, in order of preference.
+    event_clocks: &'a [u32],
     rtcp_mux: bool,
 }
 
 /// What we can do where the peer offers.
-const ALL: Ours = Ours { keys: true, rtcp_mux: true };
+const ALL: Ours<'_> = Ours { event_clocks: &[CLOCK, 2 * CLOCK], rtcp_mux: true };
 
-fn agree(description: &SessionDescription, at: usize, allowed: &[Codec], ours: Ours) -> Result<Agreed, Refusal> {
+fn agree(description: &SessionDescription, at: usize, allowed: &[Codec], ours: Ours<'_>) -> Result<Agreed, Refusal> {
     let media: &Media = description.media().get(at).ok_or(Refusal::NoAudio)?;
     let codec_of = |pt: u8| {
-        let is = |codec: &Codec| media.is_encoding(pt, codec.encoding(), Some(codec.static_payload_type()));
+        let is = |codec: &Codec| media.is_encoding(pt, codec.encoding(), CLOCK, Some(codec.static_payload_type()));
         Codec::ALL.into_iter().find(|codec| is(codec) && allowed.contains(codec)).map(|codec| (codec, pt))
     };
     let (codec, payload_type) = media.payload_types().find_map(codec_of).ok_or(Refusal::NoCodec)?;
-    let is_event = |pt: &u8| media.is_encoding(*pt, "telephone-event", None) && media.covers_keys(*pt);
+    let events = |clock| {
+        let is_event = |pt: &u8| media.is_encoding(*pt, "telephone-event", clock, None) && media.covers_keys(*pt);
+        media.payload_types().find(is_event).map(|pt| (pt, clock))
+    };
+    let event = ours.event_clocks.iter().find_map(|clock| events(*clock));
     let connection = description.connection_of(media);
     let remote = match connection {
         Some(Connection::Address(ip)) if !ip.is_unspecified() => Some(SocketAddr::new(ip, media.port)),
@@ -255,7 +276,8 @@ fn agree(description: &SessionDescription, at: usize, allowed: &[Codec], ours: O
     Ok(Agreed {
         codec,
         payload_type,
-        telephone_event: media.payload_types().find(is_event).filter(|_| ours.keys),
+        telephone_event: event.map(|(pt, _)| pt),
+        event_clock: event.map_or(CLOCK, |(_, clock)| clock),
         remote,
         rtcp: remote.map(|remote| if rtcp_mux { remote } else { rtcp_apart(remote, media.rtcp) }),
         rtcp_mux,

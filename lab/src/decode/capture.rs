@@ -2,6 +2,7 @@
 
 use super::{DecodeError, Read, character};
 use crate::decode::packets::{self, Datagram};
+use media::g711::Law;
 use media::{Codec, Command, Config, Event, EventClock, Output, Policy, Remote, Session, Side};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -80,8 +81,8 @@ impl Stream {
         let (pcmu, pcma) = (types.pcmu.unwrap_or(PCMU), types.pcma.unwrap_or(PCMA));
         let events = types.events.unwrap_or(TELEPHONE_EVENT);
         let (codec, payload_type) = match header.payload_type {
-            kind if kind == pcma => (Codec::Pcma, pcma),
-            kind if kind == pcmu || kind == events => (Codec::Pcmu, pcmu),
+            kind if kind == pcma => (Codec::G711(Law::A), pcma),
+            kind if kind == pcmu || kind == events => (Codec::G711(Law::Mu), pcmu),
             _ => return None,
         };
         let address = first.from;

@@ -1,6 +1,7 @@
 //! What the phone receives, kept for whoever judges it: the sound, and every other way a key could have come.
 
 use super::signal::{FRAME, from_alaw, from_ulaw};
+use media::g711::Law;
 use media::{Codec, Remote, rtcp};
 use sip::Body;
 
@@ -103,8 +104,9 @@ impl Ear {
 
     fn sound(&mut self, codec: Codec, payload: &[u8]) {
         let decode = match codec {
-            Codec::Pcmu => from_ulaw,
-            Codec::Pcma => from_alaw,
+            Codec::G711(Law::Mu) => from_ulaw,
+            Codec::G711(Law::A) => from_alaw,
+            Codec::G722 => return,
         };
         self.packets += 1;
         self.payload_sizes.insert(payload.len());
@@ -139,7 +141,7 @@ mod tests {
     #[test]
     fn rtcp_is_nothing_strange_unless_it_only_looks_so() {
         let mut ear = Ear::default();
-        let remote = Remote::g711(([127, 0, 0, 1], 9).into(), Codec::Pcmu);
+        let remote = Remote::g711(([127, 0, 0, 1], 9).into(), Law::Mu);
         ear.hear(&remote, &[0x80, 201, 0, 1, 0, 0, 0, 7]);
         assert_eq!((ear.reports(), ear.strange()), (1, 0));
         ear.hear(&remote, &[0x81, 201, 0, 1, 0, 0, 0, 7]);

@@ -1,6 +1,7 @@
 //! What the phone sends: voice, and keys by whatever way it is told.
 
 use super::signal::{FRAME, Tone, Voice, frame, to_alaw, to_ulaw};
+use media::g711::Law;
 use media::{Codec, Remote};
 use std::collections::VecDeque;
 
@@ -163,10 +164,8 @@ impl Mouth {
             (None, Some(voice)) => frame(|| voice.next_sample()),
             _ => [0; FRAME],
         };
-        let encode = match remote.codec {
-            Codec::Pcmu => to_ulaw,
-            Codec::Pcma => to_alaw,
-        };
+        // It speaks G.711 alone.
+        let encode = if remote.codec == Codec::G711(Law::A) { to_alaw } else { to_ulaw };
         self.rtp(remote.payload_type, false, self.timestamp, &samples.map(encode))
     }
 
@@ -194,7 +193,7 @@ type Timed<T> = Vec<(u32, T)>;
 #[cfg(test)]
 pub(crate) fn pressed(keys: &str, press: Press, events: u8) -> (Timed<Vec<u8>>, Timed<String>) {
     let address = ([10, 0, 0, 2], 10_000).into();
-    let remote = Remote { telephone_event: Some(events), ..Remote::g711(address, Codec::Pcmu) };
+    let remote = Remote { telephone_event: Some(events), ..Remote::g711(address, Law::Mu) };
     let mut mouth = Mouth::new(0x0102_0304, false);
     mouth.press(keys, press);
     let (mut packets, mut infos) = (Vec::new(), Vec::new());

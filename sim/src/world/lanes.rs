@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use crate::people::{self, Agent, Caller, Move};
 use crate::plan::{Level, Plan};
 use crate::sabotage::Sabotage;
-use lab::phone::{Codec, Config, Output, Phone, Press, Transport};
+use lab::phone::{Config, Law, Output, Phone, Press, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use wire::{CallSnapshot, CommandId, Extension, PaymentState};
@@ -47,14 +47,14 @@ impl Lane {
     pub(super) fn new(number: usize, calls: u32, level: Level, dice: &mut Dice) -> Self {
         let extension: Extension =
             format!("10{number:02}").parse().unwrap_or_else(|_| unreachable!("digits are an extension"));
-        let codec = if dice.per_mille(500) { Codec::Pcmu } else { Codec::Pcma };
+        let law = if dice.per_mille(500) { Law::Mu } else { Law::A };
         let mut phone = |agent: bool, answers_after| {
             let config = Config {
                 sip: address(number, agent, SIP_PORT),
                 rtp: address(number, agent, RTP_PORT),
                 user: if agent { extension.as_str().to_owned() } else { "447700900142".to_owned() },
                 answers_after,
-                codec,
+                law,
                 speaks: true,
             };
             let phone = Phone::new(config, dice.seed());

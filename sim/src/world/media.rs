@@ -5,7 +5,7 @@ use super::{Happening, World};
 use crate::sabotage::Sabotage;
 use ::call::{MediaOrder, MediaReport};
 use card::Key;
-use media::{Command, Event, Session, Side, g711};
+use media::{Codec, Command, Event, Session, Side, g711};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -282,7 +282,8 @@ impl World {
         let Some(remote) = remote else { return };
         let sound = bytes.get(RTP_HEADER_BYTES..).unwrap_or_default();
         let is_sound = payload_type(bytes) == Some(remote.payload_type) && sound.len() == SOUND_BYTES;
-        let samples = sound.iter().map(|code| g711::decode(remote.codec, *code));
+        let Codec::G711(law) = remote.codec else { unreachable!("phones speak G.711 here") };
+        let samples = sound.iter().map(|code| g711::decode(law, *code));
         self.oracle.agent_packet(call, bytes, is_sound, samples);
     }
 

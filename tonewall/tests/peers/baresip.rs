@@ -102,7 +102,7 @@ fn config(folder: &Path, stage: &Path, sip: SocketAddr, orders: SocketAddr, rtp_
     let stage_files = format!("sip_certificate {0}/both.pem\nsip_cafile {0}/ca.pem\n", stage.display());
     let files = if is_encrypted(stage) { stage_files } else { String::new() };
     // Accounts may name what the modules before have brought.
-    let modules = ["g711", "srtp", "account", "aufile", "aubridge", "menu", "uuid", "sndfile", "ctrl_tcp"];
+    let modules = ["g711", "g722", "srtp", "account", "aufile", "aubridge", "menu", "uuid", "sndfile", "ctrl_tcp"];
     let modules: String = modules.iter().map(|name| format!("module {name}.so\n")).collect();
     format!(
         "sip_listen {sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp_ports}\nmodule_path /usr/lib/baresip/modules\n\
@@ -114,13 +114,24 @@ fn config(folder: &Path, stage: &Path, sip: SocketAddr, orders: SocketAddr, rtp_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_baresip_caller_pays_a_baresip_agent() -> anyhow::Result<()> {
-    pays("baresip", "udp", (free_udp()?, free_udp()?), 3, ["10400-10449", "10450-10499"]).await
+    pays("baresip", "udp", (free_udp()?, free_udp()?), 3, ["10400-10449", "10450-10499"], ["pcmu", "pcmu"]).await
 }
 
 /// Each shows its certificate and asks for the other's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_baresip_caller_pays_a_baresip_agent_over_tls() -> anyhow::Result<()> {
-    pays("baresip-tls", "tls", (free_tcp()?, free_tcp()?), 30, ["13100-13149", "13150-13199"]).await
+    pays("baresip-tls", "tls", (free_tcp()?, free_tcp()?), 30, ["13100-13149", "13150-13199"], ["pcmu", "pcmu"]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_baresip_caller_pays_a_baresip_agent_in_g722() -> anyhow::Result<()> {
+    pays("baresip-g722", "udp", (free_udp()?, free_udp()?), 45, ["14600-14649", "14650-14699"], ["g722", "g722"]).await
+}
+
+/// Neither phone knows the other's codec.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_baresip_caller_in_g722_pays_an_agent_in_g711() -> anyhow::Result<()> {
+    pays("baresip-mixed", "udp", (free_udp()?, free_udp()?), 47, ["14800-14849", "14850-14899"], ["g722", "pcma"]).await
 }
 
 async fn pays(
@@ -129,6 +140,7 @@ async fn pays(
     (caller, agent): (SocketAddr, SocketAddr),
     slot: u16,
     sound: [&str; 2],
+    codecs: [&str; 2],
 ) -> anyhow::Result<()> {
     // Its TLS is at the port after the others'.
     let up = u16::from(transport == "tls");
@@ -136,8 +148,10 @@ async fn pays(
     let route = Route { extension: "1001".to_owned(), caller: trunk(caller), agent: trunk(agent) };
     let stage = Stage::start(name, Setting { transport, ..Setting::new(slot, vec![route]) }).await?;
     let folder = stage.folder.path();
-    let mut caller = Baresip::start(folder, "caller", caller, sound[0], ";dtmfmode=rtpevent").await?;
-    let mut agent = Baresip::start(folder, "1001", agent, sound[1], ";answermode=auto").await?;
+    let account = format!(";dtmfmode=rtpevent;audio_codecs={}", codecs[0]);
+    let mut caller = Baresip::start(folder, "caller", caller, sound[0], &account).await?;
+    let account = format!(";answermode=auto;audio_codecs={}", codecs[1]);
+    let mut agent = Baresip::start(folder, "1001", agent, sound[1], &account).await?;
     let desk = stage.desk("1001").await?;
 
     caller.order("dial", &format!("sip:02079460018@{};transport={transport}", stage.sip)).await?;
@@ -165,9 +179,25 @@ async fn pays(
     agent.order("quit", "").await?;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let nothing = Read { multimon: String::new(), spandsp: String::new() };
-    let heard = agent.heard()?;
-    assert!(std::fs::metadata(&heard)?.len() > 60_000, "the agent's phone heard too little to judge");
-    assert_eq!(decode(&heard).await?, nothing);
+    for (phone, codec) in [&caller, &agent].into_iter().zip(codecs) {
+        let log = phone.log()?.to_lowercase();
+        assert!(
+            log.contains(&format!("audio encoder: {codec}")) && log.contains(&format!("audio decoder: {codec}")),
+            "{log}"
+        );
+        let heard = phone.heard()?;
+        assert!(std::fs::metadata(&heard)?.len() > 60_000, "a phone heard too little to judge");
+        assert_eq!(decode(&heard).await?, nothing);
+        let hum = loud_ms(&heard.with_extension("8k.raw"))?;
+        assert!(hum > 3000, "{codec}: the other side's hum was heard for {hum} ms only");
+    }
     stage.passed();
     Ok(())
+}
+
+/// How many milliseconds of raw sound are as loud as the hum, or louder.
+fn loud_ms(raw: &Path) -> anyhow::Result<usize> {
+    let bytes = std::fs::read(raw)?;
+    let samples: Vec<i16> = bytes.as_chunks().0.iter().map(|bytes| i16::from_le_bytes(*bytes)).collect();
+    Ok(samples.chunks(160).filter(|frame| frame.iter().any(|sample| sample.abs() > 400)).count() * 20)
 }

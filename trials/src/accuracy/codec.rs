@@ -4,7 +4,7 @@ use super::decoders::{bytes, compiled, samples};
 use crate::level::RATE;
 use crate::speech::{piped, sox_raw};
 use anyhow::ensure;
-use media::g711;
+use media::g711::{self, Law};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -35,8 +35,8 @@ impl Codec {
         let wide = 2 * RATE;
         let decoded = match self {
             Self::Linear => return Ok(sound.to_vec()),
-            Self::Mulaw => return Ok(law(media::Codec::Pcmu, sound)),
-            Self::Alaw => return Ok(law(media::Codec::Pcma, sound)),
+            Self::Mulaw => return Ok(law(Law::Mu, sound)),
+            Self::Alaw => return Ok(law(Law::A, sound)),
             Self::G722(program) => {
                 let faster = sox_raw(&bytes(sound), RATE, wide)?;
                 sox_raw(&piped(&mut Command::new(program), &faster)?, wide, RATE)?
@@ -45,12 +45,12 @@ impl Codec {
             Self::Gsm => gsm(&bytes(sound))?,
         };
         ensure!(decoded.len() >= sound.len(), "{self:?} gave {} of {} bytes", decoded.len(), 2 * sound.len());
-        Ok(law(media::Codec::Pcmu, &samples(&decoded)))
+        Ok(law(Law::Mu, &samples(&decoded)))
     }
 }
 
-fn law(codec: media::Codec, sound: &[i16]) -> Vec<i16> {
-    sound.iter().map(|sample| g711::decode(codec, g711::encode(codec, *sample))).collect()
+fn law(law: Law, sound: &[i16]) -> Vec<i16> {
+    sound.iter().map(|sample| g711::decode(law, g711::encode(law, *sample))).collect()
 }
 
 /// opusenc counts the narrow band as 1101 and its choice as 4008 (opus_defines.h).

@@ -6,9 +6,10 @@ use crate::dice::Dice;
 use crate::keys::Press;
 use crate::level::samples;
 use anyhow::Context;
+use media::Packet;
 use media::event::KeyEvent;
+use media::g711::{self, Law};
 use media::rtp::{self, Header};
-use media::{Codec, Packet, g711};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ fn listen(agents: &UdpSocket, pairs: &[Pair], heard: &mut [Heard]) {
         if packet.header.payload_type == 101 {
             heard[call].events.insert(packet.header.timestamp);
         } else {
-            heard[call].sound.extend(packet.payload.iter().map(|code| g711::decode(Codec::Pcmu, *code)));
+            heard[call].sound.extend(packet.payload.iter().map(|code| g711::decode(Law::Mu, *code)));
         }
     }
 }
@@ -119,7 +120,7 @@ impl Caller {
             return packet(ssrc, frame, 101, first, &event.bytes(), timestamp);
         }
         let sound = &self.sound[frame * FRAME..(frame + 1) * FRAME];
-        let codes: Vec<u8> = sound.iter().map(|sample| g711::encode(Codec::Pcmu, *sample)).collect();
+        let codes: Vec<u8> = sound.iter().map(|sample| g711::encode(Law::Mu, *sample)).collect();
         packet(ssrc, frame, 0, frame == 0, &codes, (frame * FRAME) as u32)
     }
 }

@@ -6,9 +6,10 @@ use crate::level;
 use crate::line::{coded, pitched, telephone_band};
 use crate::noise::{Place, low_pass};
 use crate::voices::Talk;
+use media::Hold;
+use media::g711::Law;
 use media::gate::features::{Ears, Features, HOP};
 use media::sound::Sound;
-use media::{Codec, Hold};
 
 const PITCHES: [f64; 4] = [0.72, 0.82, 1.0, 1.12];
 /// Hours of noise, and how many keys in each kind of sound.
@@ -97,8 +98,8 @@ impl Lesson {
 
     /// Takes down every decision; with keys in the sound only those that must mask one.
     fn hear(&mut self, sound: &[f64], keys: &[(usize, usize)], dice: &mut Dice) {
-        let codec = *dice.of(&[Codec::Pcmu, Codec::Pcma]);
-        let samples = coded(&level::samples(sound), codec);
+        let law = *dice.of(&[Law::Mu, Law::A]);
+        let samples = coded(&level::samples(sound), law);
         let (mut caller, mut ears) = (Sound::new(), Ears::new());
         let mut keys_left = keys;
         for (hop, sound) in samples.as_chunks::<HOP>().0.iter().enumerate() {

@@ -7,7 +7,7 @@ use media::srtp::Keys;
 use payment::Rules;
 use sip::offer_answer::{Answer, Codec, Crypto, Direction, LocalMedia, Offer, Origin, Suite};
 use sip::{Body, DialogId, Endpoint, Event, Invite, Local, NameAddr, Uri};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,6 +60,8 @@ pub(crate) struct World {
     ending: Vec<&'static str>,
     /// How the media session was connected, leg by leg: with keys, without, or not at all any more.
     pub(crate) connects: Vec<(Side, Connected)>,
+    /// With which codec each leg was connected last.
+    pub(crate) codecs: BTreeMap<Side, media::Codec>,
 }
 
 pub(crate) enum Connected {
@@ -78,6 +80,8 @@ pub(crate) struct Peer {
     answers: Vec<u16>,
     last_offer: Option<Body>,
     answers_calls: bool,
+    /// The codecs that it takes.
+    takes: Vec<Codec>,
     /// What it offers, and what it takes.
     pub(crate) srtp: Srtp,
     /// With which byte its key is filled.
@@ -101,10 +105,17 @@ impl Peer {
             answers: Vec::new(),
             last_offer: None,
             answers_calls: true,
+            takes: vec![Codec::Pcmu],
             srtp: Srtp::Off,
             key: seed,
             taken: None,
         }
+    }
+
+    /// It knows these codecs and no other, and likes the first best.
+    pub(crate) fn speaks(&mut self, codecs: &[Codec]) {
+        self.takes = codecs.to_vec();
+        self.local.codecs = codecs.iter().map(|codec| (*codec, codec.static_payload_type())).collect();
     }
 
     fn origin(&mut self) -> Origin {
@@ -132,7 +143,7 @@ impl Peer {
 
     fn answer(&mut self, body: &Body) -> Body {
         let offer = Offer::parse(body).unwrap();
-        let agreed = offer.agree_under(self.srtp, &[Codec::Pcmu]).unwrap();
+        let agreed = offer.agree_under(self.srtp, &self.takes).unwrap();
         let origin = self.origin();
         self.take(offer.crypto(&agreed));
         match agreed.protection {
@@ -292,6 +303,7 @@ impl World {
             caller_login: None,
             ending: Vec::new(),
             connects: Vec::new(),
+            codecs: BTreeMap::new(),
         };
         (world.caller.srtp, world.agent.srtp) = (carrier, pbx);
         world
@@ -774,7 +786,8 @@ impl World {
                 self.info_keys.push(key);
                 None
             }
-            MediaOrder::Command(media::Command::Connect { side, .. }) => {
+            MediaOrder::Command(media::Command::Connect { side, remote }) => {
+                self.codecs.insert(side, remote.codec);
                 if side == Side::Agent {
                     self.orders.push("agent connected");
                 }

@@ -1,14 +1,16 @@
 //! What the caller sends: keys, and sound that passes on an open line only.
 
 use super::{Session, relay};
+use crate::coding::Samples;
+use crate::g711::decode;
 use crate::inband::Toned;
-use crate::interface::{Event, Remote, Side};
+use crate::interface::{Codec, Event, Remote, Side};
 use crate::keys::{Identity, Sighting};
-use crate::leg::{Arrived, Lock, Media, Order, Samples};
+use crate::leg::{Arrived, Lock, Media, Order};
+use crate::masking_enabled;
 use crate::number::{RATE, ahead, sample, samples};
 use crate::quiet::QUIET;
-use crate::rtp::{Header, Packet};
-use crate::{g711, masking_enabled};
+use crate::rtp::Header;
 use card::Key;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -86,8 +88,12 @@ impl Session {
             self.event_key(now, event.code);
         }
         self.tones_that_waited(now);
-        self.listen(now, &from, &arrived);
-        self.pass(now, &from, &arrived);
+        let mut sound = self.caller.hear(&arrived);
+        if let Some(sound) = sound.as_mut().filter(|_| self.may_remember_keys()) {
+            sound.without_traces();
+        }
+        self.listen(now, &arrived, sound.as_ref());
+        self.pass(now, &from, &arrived, sound);
         self.open_if_quiet(now);
     }
 
@@ -174,13 +180,9 @@ impl Session {
     }
 
     /// Is there a tone, and which? While masked also: is it suspicious, and is the caller still there?
-    fn listen(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>) {
-        let samples = match arrived.media {
-            Media::Audio(payload) => Some(Samples::decode(from, payload)),
-            Media::Event(_) => None,
-        };
+    fn listen(&mut self, now: Instant, arrived: &Arrived<'_>, sound: Option<&Samples>) {
         if self.mask.is_some() {
-            self.hear_masked(now, arrived, samples.as_ref());
+            self.hear_masked(now, arrived, sound);
         }
         let packet = usize::try_from(self.caller.packet_samples()).unwrap_or_default();
         match arrived.order {
@@ -189,9 +191,9 @@ impl Session {
             Order::Late => return,
             Order::Anew => self.inband.start_anew(),
         }
-        match samples {
+        match sound {
             None => self.inband.silence(packet),
-            Some(samples) => self.hear(now, samples.as_slice()),
+            Some(sound) => self.hear(now, sound.as_slice()),
         }
     }
 
@@ -248,7 +250,7 @@ impl Session {
     }
 
     /// Relays on an open line.
-    fn pass(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>) {
+    fn pass(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>, mut sound: Option<Samples>) {
         if self.mask.is_some() && masking_enabled() {
             return;
         }
@@ -261,29 +263,47 @@ impl Session {
             return;
         }
         let Some(to) = self.agent.receiver().copied() else { return self.to_agent.detach() };
-        let Some(mut packet) = relay(&mut self.to_agent, now, arrived, from, &to, true) else { return };
+        let in_place = sound.as_mut().filter(|_| matches!(arrived.order, Order::Next { .. }));
+        let faded = in_place.is_some_and(|sound| self.fade_in(sound));
+        let recoded = faded || self.may_remember_keys() || !self.to_agent.coding.takes(from.codec);
+        if recoded && sound.is_none() && matches!(arrived.media, Media::Audio(_)) {
+            return;
+        }
+        let made = sound.as_ref().filter(|_| recoded);
+        let Some(packet) = relay(&mut self.to_agent, now, arrived, from, &to, made, true) else { return };
         self.caller.stats.relayed += 1;
-        if let (Media::Audio(_), Order::Next { .. }) = (&arrived.media, arrived.order) {
-            self.hears_open(&to, &mut packet);
+        if let (Some(sound), Order::Next { .. }) = (&mut sound, arrived.order) {
+            if let Codec::G711(law) = to.codec {
+                sound.as_mut_slice().iter_mut().zip(packet.payload()).for_each(|(to, code)| *to = decode(law, *code));
+            }
+            self.hears_open(sound.as_slice());
         }
         self.outputs.send(Side::Agent, to.address, packet);
     }
 
-    /// The agent hears the caller as they are; only the first moment after a mask comes in softly.
-    fn hears_open(&mut self, to: &Remote, packet: &mut Packet) {
-        if std::mem::take(&mut self.fade_in) {
-            for (since, code) in (0_u8..FADE_IN).zip(packet.payload_mut()) {
+    /// A coder with a memory never quite forgets what it has coded, and its codes tell of it: if what follows is known, as
+    /// the silence of a phone is that mutes its microphone, a key could be guessed and the guess proved by them, however long
+    /// it was ago. So such codes are not passed on any more once the line was masked.
+    fn may_remember_keys(&self) -> bool {
+        self.caller.keeps_state() && (self.was_masked || self.mask.is_some()) && masking_enabled()
+    }
+
+    /// The agent hears the caller as they are; only the first moment after a mask comes in softly. True if this is it.
+    fn fade_in(&mut self, sound: &mut Samples) -> bool {
+        let fades = std::mem::take(&mut self.fade_in);
+        if fades {
+            for (since, to) in (0_u8..FADE_IN).zip(sound.as_mut_slice()) {
                 let part = f32::from(since) / f32::from(FADE_IN);
-                let from = f32::from(self.last_heard) * (1.0 - part);
-                let sample = sample(f32::from(g711::decode(to.codec, *code)) * part + from);
-                *code = g711::encode(to.codec, sample);
+                *to = sample(f32::from(*to) * part + f32::from(self.last_heard) * (1.0 - part));
             }
         }
-        if let Some(code) = packet.payload().last() {
-            self.last_heard = g711::decode(to.codec, *code);
-        }
+        fades
+    }
+
+    fn hears_open(&mut self, sound: &[i16]) {
+        self.last_heard = sound.last().copied().unwrap_or_default();
         if let Some(recorder) = &mut self.recorder {
-            recorder.heard.push(Samples::decode(to, packet.payload()).as_slice());
+            recorder.heard.push(sound);
         }
     }
 

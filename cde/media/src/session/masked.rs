@@ -2,12 +2,13 @@
 
 use super::Session;
 use super::caller::Barrier;
+use crate::coding::Samples;
 use crate::interface::{Event, Policy, Remote, Side};
-use crate::leg::{Arrived, Order, Samples};
+use crate::leg::{Arrived, Order};
 use crate::mask::{CATCH_UP_MAX, Gap, Mask, Proof};
 use crate::rtp::Packet;
 use crate::stages::{Stage, works};
-use crate::{FRAME_SAMPLES, g711, masking_enabled};
+use crate::{FRAME_SAMPLES, masking_enabled};
 use std::time::Instant;
 
 impl Session {
@@ -21,7 +22,8 @@ impl Session {
             }
             None => {
                 self.cut();
-                self.mask = Some(Box::new(Mask::new(now, policy, self.hold, self.last_heard, self.witnessed)));
+                let ear = self.to_agent.coding.clone();
+                self.mask = Some(Box::new(Mask::new(now, policy, self.hold, self.last_heard, self.witnessed, ear)));
                 self.inband.start_anew();
                 self.open_line.start_anew();
                 self.event(Event::Masking { policy });
@@ -44,6 +46,7 @@ impl Session {
             if recalled {
                 // It was not heard, so nothing goes on from it.
                 self.last_heard = 0;
+                self.to_agent.coding.start_anew();
                 if let Some(recorder) = &mut self.recorder {
                     recorder.heard.clear();
                 }
@@ -168,13 +171,9 @@ impl Session {
 
     fn send_frame(&mut self, at: Instant, remote: &Remote, frame: [i16; FRAME_SAMPLES]) {
         let Some(mask) = &mut self.mask else { return };
-        let silence = g711::encode(remote.codec, 0);
-        let mut codes = if mask.muted { [silence; _] } else { frame.map(|sample| g711::encode(remote.codec, sample)) };
-        let mut heard = codes.map(|code| g711::decode(remote.codec, code));
         let before = mask.witnessed.frames;
-        if works(Stage::Witness) && mask.witness(&heard) {
-            codes = [silence; _];
-            heard = [0; _];
+        let (codes, heard, leaks) = mask.code(&mut self.to_agent.coding, frame);
+        if leaks {
             self.outputs.event(Event::LeakSuspected);
         }
         mask.unheard |= mask.witnessed.frames == before;
@@ -210,7 +209,7 @@ impl Session {
         self.witnessed = self.witnessed();
         self.mask = None;
         self.event(Event::Proof { witnessed: self.witnessed });
-        self.fade_in = true;
+        (self.fade_in, self.was_masked) = (true, true);
         self.barrier = Some(self.caller.lock().map_or(Barrier::Unheard, |lock| Barrier::new(now, lock)));
         self.event(Event::Opened);
     }
@@ -220,6 +219,8 @@ impl Session {
 mod tests {
     use super::*;
     use crate::dtmf::{Shape, tone};
+    use crate::g711::Law;
+    use crate::g722::Coder;
     use crate::interface::{Codec, Command, Config, Output};
     use crate::keys::tests::start;
 
@@ -237,7 +238,7 @@ mod tests {
     fn a_frame_that_sounds_like_a_key_is_never_sent_and_mutes_the_agent_until_secured_again() {
         let mut session = Session::new(start(), Config { seed: [0; 32], record: false, hold: crate::Hold::default() });
         let address = ([192, 0, 2, 2], 5000).into();
-        let remote = Remote::g711(address, Codec::Pcmu);
+        let remote = Remote::g711(address, Law::Mu);
         session.handle_command(start(), Command::Connect { side: Side::Agent, remote });
         session.handle_command(start(), Command::Secure { policy: Policy::Strict });
         while session.poll_output().is_some() {}
@@ -253,5 +254,27 @@ mod tests {
         session.handle_command(start(), Command::Secure { policy: Policy::Strict });
         while session.poll_output().is_some() {}
         assert_eq!(put(&mut session, beep), (false, false));
+    }
+
+    /// What was coded of it before the witness heard it is forgotten: the agent's phone decodes silence as silence.
+    #[test]
+    fn a_frame_that_was_not_sent_leaves_nothing_behind_in_the_coder() {
+        let mut session = Session::new(start(), Config { seed: [0; 32], record: false, hold: crate::Hold::default() });
+        let remote = Remote::of(([192, 0, 2, 2], 5000).into(), Codec::G722);
+        session.handle_command(start(), Command::Connect { side: Side::Agent, remote });
+        session.handle_command(start(), Command::Secure { policy: Policy::Strict });
+        let key = tone(b'5', Shape::default()).unwrap();
+        key.as_chunks::<FRAME_SAMPLES>().0.iter().for_each(|frame| session.send_frame(start(), &remote, *frame));
+        let (mut phone, mut heard, mut alarms) = (Coder::default(), Vec::new(), 0);
+        while let Some(output) = session.poll_output() {
+            match output {
+                Output::Send { packet, .. } => heard.extend(packet.payload().iter().map(|code| phone.decode(*code))),
+                Output::Event(Event::LeakSuspected) => alarms += 1,
+                _ => {}
+            }
+        }
+        assert_eq!((alarms, heard.len() > 4 * FRAME_SAMPLES), (1, true));
+        // Of the first frame, which alone is no key yet, the state dies away.
+        assert!(heard[2 * FRAME_SAMPLES + 80..].iter().all(|sample| sample.abs() < 50), "{heard:?}");
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::harness::{Call, hum, ms};
 use media::dtmf::{Shape, tone};
-use media::{Codec, Command, Policy, Side, tone::decode};
+use media::g711::Law;
+use media::{Command, Policy, Side, tone::decode};
 
 fn secured() -> Call {
     let mut call = Call::new();
@@ -32,7 +33,7 @@ fn key(key: u8, level_dbm0: f32) -> Vec<i16> {
 }
 
 fn caller_heard(call: &Call) -> Vec<i16> {
-    call.caller.got.iter().flat_map(|got| got.samples(Codec::Pcmu)).collect()
+    call.caller.got.iter().flat_map(|got| got.samples(Law::Mu)).collect()
 }
 
 #[test]
@@ -55,11 +56,8 @@ fn an_agents_voice_and_on_an_open_line_a_tone_pass_as_they_are() {
     let mut open = Call::new();
     both_say(&mut open, &key(b'5', -8.0), &[]);
     assert_eq!(decode(&caller_heard(&open)), "5");
-    let sent: Vec<i16> = hum(1600)
-        .iter()
-        .map(|s| media::g711::encode(Codec::Pcmu, *s))
-        .map(|c| media::g711::decode(Codec::Pcmu, c))
-        .collect();
+    let sent: Vec<i16> =
+        hum(1600).iter().map(|s| media::g711::encode(Law::Mu, *s)).map(|c| media::g711::decode(Law::Mu, c)).collect();
     assert_eq!(caller_heard(&call), sent);
 }
 
@@ -102,7 +100,7 @@ fn echo_of(call: &mut Call, agent: &[i16], packets: usize, gain: f32) {
     for (n, frame) in agent.chunks_exact(160).enumerate() {
         let bytes = call.agent.audio(frame);
         call.give(Side::Agent, &bytes);
-        let heard = n.checked_sub(packets).map_or(vec![0; 160], |n| call.caller.got[from + n].samples(Codec::Pcmu));
+        let heard = n.checked_sub(packets).map_or(vec![0; 160], |n| call.caller.got[from + n].samples(Law::Mu));
         let echo: Vec<i16> = heard.iter().map(|sample| (f32::from(*sample) * gain) as i16).collect();
         let bytes = call.caller.audio(&echo);
         call.caller_sends(&bytes);

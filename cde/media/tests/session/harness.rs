@@ -3,9 +3,11 @@
 
 use card::Key;
 use media::event::EventSender;
+use media::g711::{self, Law};
+use media::g722::Coder;
 use media::rtp::{self, Header};
 use media::srtp::{Keys, Master, PACKET_MAX, Receiver, Sender, Suite};
-use media::{Codec, Command, Config, Event, Hold, Output, Packet, RecordFrame, Remote, Session, Side, Stats, g711};
+use media::{Codec, Command, Config, Event, Hold, Output, Packet, RecordFrame, Remote, Session, Side, Stats};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -17,9 +19,15 @@ pub(crate) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
+pub(crate) const MU: Codec = Codec::G711(Law::Mu);
+
 pub(crate) fn remote(side: Side) -> Remote {
+    remote_of(side, MU)
+}
+
+pub(crate) fn remote_of(side: Side, codec: Codec) -> Remote {
     let address = if side == Side::Caller { CALLER } else { AGENT }.parse().unwrap();
-    Remote { telephone_event: Some(EVENTS), ..Remote::g711(address, Codec::Pcmu) }
+    Remote { telephone_event: Some(EVENTS), ..Remote::of(address, codec) }
 }
 
 /// A packet that a leg got, with when.
@@ -31,8 +39,8 @@ pub(crate) struct Got {
 }
 
 impl Got {
-    pub(crate) fn samples(&self, codec: Codec) -> Vec<i16> {
-        self.payload.iter().map(|code| g711::decode(codec, *code)).collect()
+    pub(crate) fn samples(&self, law: Law) -> Vec<i16> {
+        self.payload.iter().map(|code| g711::decode(law, *code)).collect()
     }
 }
 
@@ -42,6 +50,9 @@ pub(crate) struct Peer {
     pub(crate) ssrc: u32,
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
+    pub(crate) codec: Codec,
+    /// With what it codes G.722.
+    pub(crate) coder: Coder,
     pub(crate) got: Vec<Got>,
     pub(crate) reports: Vec<Told>,
     /// Of a leg that is protected.
@@ -72,6 +83,8 @@ impl Peer {
             ssrc,
             sequence: 0xfff0,
             timestamp: 0xffff_f000,
+            codec: MU,
+            coder: Coder::default(),
             got: Vec::new(),
             reports: Vec::new(),
             srtp: None,
@@ -122,10 +135,31 @@ impl Peer {
     }
 
     pub(crate) fn audio(&mut self, samples: &[i16]) -> Vec<u8> {
-        let codes: Vec<u8> = samples.iter().map(|sample| g711::encode(Codec::Pcmu, *sample)).collect();
+        let code = |sample: &i16| match self.codec {
+            Codec::G711(law) => g711::encode(law, *sample),
+            Codec::G722 => self.coder.encode(*sample),
+        };
+        let codes: Vec<u8> = samples.iter().map(code).collect();
+        self.codes(&codes)
+    }
+
+    /// A packet of these codes.
+    pub(crate) fn codes(&mut self, codes: &[u8]) -> Vec<u8> {
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(codes.len() as u32);
-        self.packet(0, false, timestamp, &codes)
+        let remote = remote_of(Side::Caller, self.codec);
+        self.packet(remote.payload_type, false, timestamp, codes)
+    }
+
+    /// All sound that it got, from the first packet on.
+    pub(crate) fn hears(&self) -> Vec<i16> {
+        let mut ear = Coder::default();
+        let sound = self.got.iter().filter(|got| got.header.payload_type != EVENTS);
+        let decode = |code: &u8| match self.codec {
+            Codec::G711(law) => g711::decode(law, *code),
+            Codec::G722 => ear.decode(*code),
+        };
+        sound.flat_map(|got| &got.payload).map(decode).collect()
     }
 
     /// The packets of a key press that began now; time goes on by as much.
@@ -157,10 +191,20 @@ impl Call {
     }
 
     pub(crate) fn with_hold(hold: Hold) -> Self {
+        Self::coded(hold, [MU, MU])
+    }
+
+    /// The caller's codec, and the agent's.
+    pub(crate) fn coded(hold: Hold, [caller, agent]: [Codec; 2]) -> Self {
         let mut call = Self::of(hold);
-        call.command(Command::Connect { side: Side::Caller, remote: remote(Side::Caller) });
-        call.command(Command::Connect { side: Side::Agent, remote: remote(Side::Agent) });
+        (call.caller.codec, call.agent.codec) = (caller, agent);
+        call.command(Command::Connect { side: Side::Caller, remote: call.remote(Side::Caller) });
+        call.command(Command::Connect { side: Side::Agent, remote: call.remote(Side::Agent) });
         call
+    }
+
+    pub(crate) fn remote(&self, side: Side) -> Remote {
+        remote_of(side, if side == Side::Caller { self.caller.codec } else { self.agent.codec })
     }
 
     /// Both legs connected and protected, the line open.
@@ -271,12 +315,7 @@ impl Call {
     }
 
     pub(crate) fn agent_heard(&self) -> Vec<i16> {
-        self.agent
-            .got
-            .iter()
-            .filter(|got| got.header.payload_type == 0)
-            .flat_map(|got| got.samples(Codec::Pcmu))
-            .collect()
+        self.agent.got.iter().filter(|got| got.header.payload_type == 0).flat_map(|got| got.samples(Law::Mu)).collect()
     }
 
     pub(crate) fn stats(&self) -> Stats {

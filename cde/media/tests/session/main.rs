@@ -13,6 +13,8 @@
 mod agenttones;
 #[cfg(feature = "masking-off-control")]
 mod control;
+#[cfg(not(feature = "masking-off-control"))]
+mod g722;
 mod garbage;
 mod harness;
 #[cfg(not(feature = "masking-off-control"))]

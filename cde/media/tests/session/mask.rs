@@ -2,6 +2,7 @@
 
 use crate::harness::{Call, hum, ms, remote};
 use media::dtmf::{Shape, tone};
+use media::g711::Law;
 use media::{Codec, Command, Event, Output, Policy, Remote, Side, rtp, tone::decode};
 
 #[test]
@@ -24,8 +25,8 @@ fn the_sound_before_the_mask_fades_without_a_click() {
     call.caller_says(&hum(1600));
     let before = call.agent.got.len();
     call.command(Command::Secure { policy: Policy::Strict });
-    let last = *call.agent.got[before - 1].samples(Codec::Pcmu).last().unwrap();
-    let fade = call.agent.got[before].samples(Codec::Pcmu);
+    let last = *call.agent.got[before - 1].samples(Law::Mu).last().unwrap();
+    let fade = call.agent.got[before].samples(Law::Mu);
     assert!((fade[0] - last).abs() < 100 && fade[40..].iter().all(|sample| *sample == 0));
     assert!(fade[..40].windows(2).all(|pair| (pair[0] - pair[1]).abs() < 100), "{fade:?}");
 }
@@ -48,7 +49,7 @@ fn without_an_agent_the_mask_stands_and_a_joining_agent_starts_masked() {
     call.command(Command::Secure { policy: Policy::Strict });
     assert_eq!(call.times("Secured"), [0]);
     call.caller_says(&hum(1600));
-    let alaw = Remote { codec: Codec::Pcma, payload_type: 8, ..remote(Side::Agent) };
+    let alaw = Remote { codec: Codec::G711(Law::A), payload_type: 8, ..remote(Side::Agent) };
     call.command(Command::Connect { side: Side::Agent, remote: alaw });
     call.caller_says(&hum(1600));
     assert_eq!(call.agent.got.len(), 10);

@@ -2,6 +2,7 @@
 
 use crate::harness::{Call, Dice, EVENTS, ms, remote};
 use media::dtmf::{Shape, tone};
+use media::g711::Law;
 use media::witness::Witness;
 use media::{Codec, Command, Hold, Policy, Side, tone::decode};
 
@@ -28,7 +29,7 @@ fn natural(hold: Hold) -> Call {
 /// What the agent was sent since a time, as samples.
 fn heard_since(call: &Call, at: u64) -> Vec<i16> {
     let got = call.agent.got.iter().filter(|got| got.at >= at && got.header.payload_type == 0);
-    got.flat_map(|got| got.samples(Codec::Pcmu)).collect()
+    got.flat_map(|got| got.samples(Law::Mu)).collect()
 }
 
 fn is_silence(samples: &[i16]) -> bool {
@@ -53,7 +54,7 @@ fn the_voice_goes_through_bit_by_bit_and_as_late_as_it_is_held() {
 }
 
 fn coded(sample: i16) -> i16 {
-    media::g711::decode(Codec::Pcmu, media::g711::encode(Codec::Pcmu, sample))
+    media::g711::decode(Law::Mu, media::g711::encode(Law::Mu, sample))
 }
 
 #[test]
@@ -213,14 +214,17 @@ fn a_new_stream_of_the_caller_and_a_new_codec_let_nothing_of_a_key_through() {
             call.caller_says(&tone[..160]);
             let mut peer = remote(Side::Caller);
             if alaw {
-                (peer.codec, peer.payload_type) = (Codec::Pcma, 8);
+                (peer.codec, peer.payload_type) = (Codec::G711(Law::A), 8);
             } else {
                 peer.address = "192.0.2.9:4000".parse().unwrap();
             }
             call.command(Command::Connect { side: Side::Caller, remote: peer });
             (call.caller.address, call.caller.ssrc) = (peer.address, 77);
             for frame in tone[160..].chunks_exact(160) {
-                let codes: Vec<u8> = frame.iter().map(|sample| media::g711::encode(peer.codec, *sample)).collect();
+                let codes: Vec<u8> = frame
+                    .iter()
+                    .map(|sample| media::g711::encode(if alaw { Law::A } else { Law::Mu }, *sample))
+                    .collect();
                 let timestamp = call.caller.timestamp;
                 call.caller.timestamp = timestamp.wrapping_add(160);
                 let bytes = call.caller.packet(peer.payload_type, false, timestamp, &codes);

@@ -3,14 +3,15 @@
 //!
 //! A seed makes a card, another one with the same pattern of equal digits (pairing goes by key), and everything else.
 
-use crate::harness::{Call, Dice, Got, Told, ms, remote};
+use crate::harness::{Call, Dice, Got, MU, Told, ms, remote_of};
 use media::dtmf::{Shape, tone};
-use media::{Command, Hold, Policy, Remote, Side, tone::decode};
+use media::{Codec, Command, Hold, Policy, Remote, Side, tone::decode};
 use std::collections::BTreeMap;
 
 /// Ten thousand calls and their doubles for each mask: strict has five ways, natural three.
 const STRICT_SEEDS: u64 = 2_000;
 const NATURAL_SEEDS: u64 = 3_334;
+const WIDE_SEEDS: u64 = 300;
 
 /// How the line is masked, if it is, and how keys are sent.
 #[derive(Clone, Copy)]
@@ -21,13 +22,14 @@ struct Way {
     events: bool,
     info: bool,
     sound: bool,
+    codecs: [Codec; 2],
 }
 
 impl Way {
     /// `e` for events, `i` for INFO, `s` for sound.
     fn new(mask: impl Into<Option<Policy>>, by: &str) -> Self {
         let [events, info, sound] = ['e', 'i', 's'].map(|way| by.contains(way));
-        Self { mask: mask.into(), faults: true, events, info, sound }
+        Self { mask: mask.into(), faults: true, events, info, sound, codecs: [MU, MU] }
     }
 }
 
@@ -57,7 +59,8 @@ impl Seen {
 /// A call in which these digits are keyed; all else comes from the seed.
 fn play(digits: &str, way: Way, seed: u64) -> Seen {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let mut call = Call::with_hold(if (seed / 2).is_multiple_of(2) { Hold::Ms20 } else { Hold::Ms12 });
+    let hold = if (seed / 2).is_multiple_of(2) { Hold::Ms20 } else { Hold::Ms12 };
+    let mut call = Call::coded(hold, way.codecs);
     call.caller_says(&voice(0, 1600));
     if let Some(policy) = way.mask {
         call.command(Command::Secure { policy });
@@ -160,8 +163,9 @@ impl Script {
 
     /// Somebody is put on hold for a while, and the field wants another mask and the first one again.
     fn disturb(&mut self, dice: &mut Dice) {
-        let connect =
-            |side, sends, receives| Command::Connect { side, remote: Remote { sends, receives, ..remote(side) } };
+        let [caller, agent] = self.way.codecs;
+        let of = |side| remote_of(side, if side == Side::Caller { caller } else { agent });
+        let connect = |side, sends, receives| Command::Connect { side, remote: Remote { sends, receives, ..of(side) } };
         let side = if dice.roll(2) == 0 { Side::Caller } else { Side::Agent };
         let held =
             if dice.roll(3) == 0 { Command::Disconnect { side } } else { connect(side, false, dice.roll(2) == 0) };
@@ -246,6 +250,26 @@ fn a_damaged_tone_tells_at_most_whether_it_was_understood() {
         let frame = |seen: &Seen| seen.packets.iter().map(|got| (got.at, got.header)).collect::<Vec<_>>();
         assert!(frame(&a) == frame(&b), "seed {seed}");
         assert!(a.keys().abs_diff(b.keys()) <= 1, "seed {seed}");
+    }
+}
+
+/// The codecs of which at least one is G.722: caller's, agent's.
+const WIDE: [[Codec; 2]; 3] = [[Codec::G722, Codec::G722], [Codec::G722, MU], [MU, Codec::G722]];
+
+#[test]
+fn strict_hides_as_much_in_g722() {
+    for codecs in WIDE {
+        for way in [Way::new(Policy::Strict, "eis"), Way { faults: false, ..Way::new(Policy::Strict, "s") }] {
+            assert_eq!(told_apart(Way { codecs, ..way }, WIDE_SEEDS), [0; 0], "seeds, {codecs:?}");
+        }
+    }
+}
+
+#[test]
+fn natural_hides_as_much_in_g722() {
+    for codecs in WIDE {
+        let way = Way { codecs, ..Way::new(Policy::Natural, "ei") };
+        assert_eq!(told_apart(way, WIDE_SEEDS), [0; 0], "seeds, {codecs:?}");
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::harness::{Call, EVENTS, Peer, hum, ms, remote};
 use media::dtmf::{Shape, tone};
-use media::{Codec, Command, Policy, Remote, Side, g711};
+use media::g711::{self, Law};
+use media::{Codec, Command, Policy, Remote, Side};
 
 #[test]
 fn sound_passes_packet_by_packet_in_our_own_numbers() {
@@ -12,7 +13,7 @@ fn sound_passes_packet_by_packet_in_our_own_numbers() {
     assert_eq!(got.len(), 10);
     assert_eq!(
         call.agent_heard(),
-        hum(1600).iter().map(|s| g711::decode(Codec::Pcmu, g711::encode(Codec::Pcmu, *s))).collect::<Vec<_>>()
+        hum(1600).iter().map(|s| g711::decode(Law::Mu, g711::encode(Law::Mu, *s))).collect::<Vec<_>>()
     );
     assert!(got.iter().all(|got| got.header.ssrc != call.caller.ssrc));
     for pair in got.windows(2) {
@@ -25,11 +26,11 @@ fn sound_passes_packet_by_packet_in_our_own_numbers() {
 fn legs_of_different_laws_understand_each_other() {
     let mut call = Call::new();
     let address = call.agent.address;
-    let alaw = Remote { codec: Codec::Pcma, payload_type: 8, address, ..remote(Side::Agent) };
+    let alaw = Remote { codec: Codec::G711(Law::A), payload_type: 8, address, ..remote(Side::Agent) };
     call.command(Command::Connect { side: Side::Agent, remote: alaw });
     call.caller_says(&hum(160));
     assert_eq!(call.agent.got[0].header.payload_type, 8);
-    let heard = call.agent.got[0].samples(Codec::Pcma);
+    let heard = call.agent.got[0].samples(Law::A);
     assert!(heard.iter().zip(hum(160)).all(|(heard, said)| (heard - said).abs() <= 64 + said.abs() / 16));
 }
 

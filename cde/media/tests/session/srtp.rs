@@ -1,9 +1,10 @@
 //! Legs that are protected by SRTP.
 
 use crate::harness::{AGENT, Call, Got, hum, master, ms, remote};
+use media::g711::{self, Law};
 use media::rtcp::{Compound, Report};
 use media::srtp::{Keys, Suite};
-use media::{Codec, Command, Policy, Remote, Side, g711};
+use media::{Command, Policy, Remote, Side};
 use std::net::SocketAddr;
 
 /// A payment with keys by events, and speech before and after it.
@@ -202,8 +203,7 @@ fn only_one_leg_may_be_protected() {
     call.protect(Side::Agent, Suite::Aes256Sha1Tag80, 3);
     talk(&mut call, 10);
     assert_eq!((call.caller.got.len(), call.agent.got.len()), (10, 10));
-    let expected: Vec<i16> =
-        hum(1600).iter().map(|s| g711::decode(Codec::Pcmu, g711::encode(Codec::Pcmu, *s))).collect();
+    let expected: Vec<i16> = hum(1600).iter().map(|s| g711::decode(Law::Mu, g711::encode(Law::Mu, *s))).collect();
     assert_eq!(call.agent_heard(), expected);
     // And its protection ends when the call says so.
     call.agent.srtp = None;

@@ -2,8 +2,9 @@
 
 use super::*;
 use media::event::KeyEvent;
+use media::g711::{self, Law};
 use media::rtp::{self, Header};
-use media::{Packet, dtmf, g711};
+use media::{Packet, dtmf};
 use std::time::Duration;
 
 #[test]
@@ -26,7 +27,7 @@ fn there_are_no_ports_beyond_the_last() {
 /// Half a second of a pressed key as sound, then the key as an event.
 fn pressed() -> Vec<Packet> {
     let key = dtmf::tone(b'5', dtmf::Shape { duration_ms: 500, ..dtmf::Shape::default() }).unwrap();
-    let codes: Vec<u8> = key.into_iter().map(|sample| g711::encode(Codec::Pcmu, sample)).collect();
+    let codes: Vec<u8> = key.into_iter().map(|sample| g711::encode(Law::Mu, sample)).collect();
     let packet = |sequence: u16, payload_type: u8, payload: &[u8]| {
         let timestamp = u32::from(sequence) * 160;
         Packet::new(&Header { payload_type, marker: false, sequence, timestamp, ssrc: 7 }, payload).unwrap()

@@ -72,6 +72,48 @@ fn dynamic_types_are_mapped_and_static_ones_can_be_remapped() {
 }
 
 #[test]
+fn g722_is_static_or_dynamic_and_its_clock_is_called_8000() {
+    let agreed = |lines: &[&str]| offer(lines).agree(&Codec::ALL).map(|agreed| (agreed.codec, agreed.payload_type));
+    assert_eq!(agreed(&["m=audio 4000 RTP/AVP 9 0 8"]), Ok((Codec::G722, 9)), "the peer's order");
+    assert_eq!(agreed(&["m=audio 4000 RTP/AVP 8 9"]), Ok((Codec::Pcma, 8)));
+    let dynamic = ["m=audio 4000 RTP/AVP 18 117 8", "a=rtpmap:117 G722/8000"];
+    assert_eq!(agreed(&dynamic), Ok((Codec::G722, 117)));
+    assert_eq!(agreed(&["m=audio 4000 RTP/AVP 9", "a=rtpmap:9 L16/8000"]), Err(Refusal::NoCodec));
+    let offer = offer(&dynamic);
+    let answer = offer.answer(
+        Origin { session_id: 1, version: 1 },
+        &offer.agree(&Codec::ALL).unwrap(),
+        RELAY.parse().unwrap(),
+        Direction::SendRecv,
+    );
+    assert!(text(&answer).contains("m=audio 10000 RTP/AVP 117\r\na=rtpmap:117 G722/8000\r\n"));
+    let ours = LocalMedia::new(RELAY.parse().unwrap()).offer(Origin { session_id: 1, version: 1 });
+    assert!(text(&ours).contains("m=audio 10000 RTP/AVP 0 8 9 101\r\n"));
+    assert!(text(&ours).contains("a=rtpmap:9 G722/8000\r\n"));
+}
+
+#[test]
+fn keys_have_the_clock_of_the_sound_where_the_peer_has_that_and_else_that_of_16_khz() {
+    let wide = "a=rtpmap:105 telephone-event/16000";
+    let narrow = "a=rtpmap:101 telephone-event/8000";
+    let agreed = |lines: &[&str]| {
+        let offer = offer(&[&["m=audio 4000 RTP/AVP 9 105 101"], lines].concat());
+        let agreed = offer.agree(&Codec::ALL).unwrap();
+        let answer =
+            offer.answer(Origin { session_id: 1, version: 1 }, &agreed, RELAY.parse().unwrap(), Direction::SendRecv);
+        assert_eq!(text(&answer).contains(wide), agreed.event_clock == 16_000);
+        (agreed.telephone_event, agreed.event_clock)
+    };
+    assert_eq!(agreed(&[wide, narrow]), (Some(101), 8000));
+    assert_eq!(agreed(&[wide]), (Some(105), 16_000));
+    assert_eq!(agreed(&["a=rtpmap:105 telephone-event/48000"]), (None, 8000));
+    // We offer the one, and nobody answers with the other.
+    let local = LocalMedia::new(RELAY.parse().unwrap());
+    let answer = Answer::parse(&body(&["m=audio 4000 RTP/AVP 9 105", wide])).unwrap();
+    assert_eq!(answer.agreed(&local).unwrap().telephone_event, None);
+}
+
+#[test]
 fn hold_is_seen_in_all_its_forms() {
     let held = |lines: &[&str]| offer(lines).agree(&[Codec::Pcmu]).unwrap();
     assert_eq!(held(&["m=audio 4000 RTP/AVP 0", "a=sendonly"]).direction, Direction::RecvOnly);
@@ -97,7 +139,7 @@ fn an_answer_must_keep_to_the_offer() {
     let local = LocalMedia { telephone_event: None, ..LocalMedia::new(RELAY.parse().unwrap()) };
     let agreed = |lines: &[&str]| Answer::parse(&body(lines)).unwrap().agreed(&local);
     assert_eq!(agreed(&["m=audio 0 RTP/AVP 0"]), Err(Refusal::NoAudio));
-    assert_eq!(agreed(&["m=audio 1 RTP/AVP 9"]), Err(Refusal::NoCodec));
+    assert_eq!(agreed(&["m=audio 1 RTP/AVP 18"]), Err(Refusal::NoCodec));
     assert_eq!(agreed(&["m=audio 1 RTP/AVP 0", "m=video 2 RTP/AVP 31"]), Err(Refusal::MediaLines));
     let keys = agreed(&["m=audio 1 RTP/AVP 0 96", "a=rtpmap:96 telephone-event/8000"]).unwrap();
     assert_eq!(keys.telephone_event, None, "what was not offered is not agreed");

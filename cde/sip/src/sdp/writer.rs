@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{
     message::Body,
-    offer_answer::{Codec, LocalMedia},
+    offer_answer::{CLOCK, LocalMedia},
 };
 
 use super::{Crypto, Media, Profile};
@@ -63,10 +63,11 @@ fn stream(text: &mut String, media: &LocalMedia, carried: Carried<'_>) {
     *text += &format!("m=audio {} {}{types}\r\n", media.address.port(), carried.profile.name());
     carried.cryptos.iter().for_each(|crypto| *text += crypto.write().as_str());
     for (codec, payload_type) in &media.codecs {
-        *text += &format!("a=rtpmap:{payload_type} {}/8000\r\n", name(*codec));
+        *text += &format!("a=rtpmap:{payload_type} {}/{CLOCK}\r\n", codec.encoding());
     }
     if let Some(payload_type) = media.telephone_event {
-        *text += &format!("a=rtpmap:{payload_type} telephone-event/8000\r\na=fmtp:{payload_type} 0-15\r\n");
+        let clock = media.event_clock;
+        *text += &format!("a=rtpmap:{payload_type} telephone-event/{clock}\r\na=fmtp:{payload_type} 0-15\r\n");
     }
     if let Some(ptime) = media.ptime {
         *text += &format!("a=ptime:{ptime}\r\n");
@@ -75,11 +76,4 @@ fn stream(text: &mut String, media: &LocalMedia, carried: Carried<'_>) {
         text.push_str("a=rtcp-mux\r\n");
     }
     *text += &format!("a={}\r\n", media.direction.attribute());
-}
-
-fn name(codec: Codec) -> &'static str {
-    match codec {
-        Codec::Pcmu => "PCMU",
-        Codec::Pcma => "PCMA",
-    }
 }

@@ -4,7 +4,7 @@ use super::{Route, Stage, free_udp};
 use anyhow::Context;
 use lab::desk::{Desk, text};
 use lab::line::{Line, random_seed};
-use lab::phone::{Codec, Config, Event, Phone, Press, Transport};
+use lab::phone::{Config, Event, Law, Phone, Press, Transport};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -80,6 +80,6 @@ pub async fn authorize(desk: &Desk, payment: &str) -> anyhow::Result<Value> {
 async fn phone(user: &str, rtp: SocketAddr, answers_after: Option<Duration>) -> anyhow::Result<Line> {
     let local = SocketAddr::from(([127, 0, 0, 1], 0));
     let user = user.to_owned();
-    let config = Config { sip: local, rtp, user, answers_after, codec: Codec::Pcmu, speaks: false };
+    let config = Config { sip: local, rtp, user, answers_after, law: Law::Mu, speaks: false };
     Ok(Line::start(config, random_seed()).await?)
 }
