@@ -2,7 +2,7 @@
 
 use super::{Session, relay};
 use crate::coding::Samples;
-use crate::g711::decode;
+use crate::g711;
 use crate::inband::Toned;
 use crate::interface::{Codec, Event, Remote, Side};
 use crate::keys::{Identity, Sighting};
@@ -93,7 +93,7 @@ impl Session {
             sound.without_traces();
         }
         self.listen(now, &arrived, sound.as_ref());
-        self.pass(now, &from, &arrived, sound);
+        self.pass(now, &from, &arrived, sound.as_mut());
         self.open_if_quiet(now);
     }
 
@@ -250,7 +250,7 @@ impl Session {
     }
 
     /// Relays on an open line.
-    fn pass(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>, mut sound: Option<Samples>) {
+    fn pass(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>, mut sound: Option<&mut Samples>) {
         if self.mask.is_some() && masking_enabled() {
             return;
         }
@@ -263,20 +263,17 @@ impl Session {
             return;
         }
         let Some(to) = self.agent.receiver().copied() else { return self.to_agent.detach() };
-        let in_place = sound.as_mut().filter(|_| matches!(arrived.order, Order::Next { .. }));
+        let in_place = sound.as_deref_mut().filter(|_| matches!(arrived.order, Order::Next { .. }));
         let faded = in_place.is_some_and(|sound| self.fade_in(sound));
         let recoded = faded || self.may_remember_keys() || !self.to_agent.coding.takes(from.codec);
         if recoded && sound.is_none() && matches!(arrived.media, Media::Audio(_)) {
             return;
         }
-        let made = sound.as_ref().filter(|_| recoded);
+        let made = sound.as_deref().filter(|_| recoded);
         let Some(packet) = relay(&mut self.to_agent, now, arrived, from, &to, made, true) else { return };
         self.caller.stats.relayed += 1;
-        if let (Some(sound), Order::Next { .. }) = (&mut sound, arrived.order) {
-            if let Codec::G711(law) = to.codec {
-                sound.as_mut_slice().iter_mut().zip(packet.payload()).for_each(|(to, code)| *to = decode(law, *code));
-            }
-            self.hears_open(sound.as_slice());
+        if let (Some(sound), Order::Next { .. }) = (sound, arrived.order) {
+            self.hears_open(to.codec, packet.payload(), sound);
         }
         self.outputs.send(Side::Agent, to.address, packet);
     }
@@ -300,10 +297,18 @@ impl Session {
         fades
     }
 
-    fn hears_open(&mut self, sound: &[i16]) {
-        self.last_heard = sound.last().copied().unwrap_or_default();
+    /// What was sent: by its codes where they are samples.
+    fn hears_open(&mut self, codec: Codec, codes: &[u8], sound: &mut Samples) {
+        let last = match codec {
+            Codec::G711(law) => codes.last().map(|code| g711::decode(law, *code)),
+            Codec::G722 => sound.as_slice().last().copied(),
+        };
+        self.last_heard = last.unwrap_or_default();
         if let Some(recorder) = &mut self.recorder {
-            recorder.heard.push(sound);
+            if let Codec::G711(law) = codec {
+                sound.as_mut_slice().iter_mut().zip(codes).for_each(|(to, code)| *to = g711::decode(law, *code));
+            }
+            recorder.heard.push(sound.as_slice());
         }
     }
 
