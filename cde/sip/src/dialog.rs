@@ -97,6 +97,8 @@ pub(crate) struct Dialog {
     peer: Peer,
     /// Whether requests that are too large for a datagram go over TCP.
     pub(crate) tcp_when_large: bool,
+    /// Its peer records a call of ours (RFC 7866).
+    pub(crate) is_recording: bool,
     /// Whether we made the Call-ID: it decides who waits longer after glare.
     pub(crate) is_caller: bool,
     /// A 2xx was sent or received.
@@ -141,6 +143,7 @@ impl Dialog {
             routes: outline.routes.clone(),
             peer,
             tcp_when_large: false,
+            is_recording: false,
             is_caller: true,
             is_established: false,
             is_confirmed: false,
@@ -181,6 +184,7 @@ impl Dialog {
             routes: record_routes(&request.headers),
             peer: from,
             tcp_when_large: false,
+            is_recording: false,
             is_caller: false,
             is_established: false,
             is_confirmed: false,
@@ -265,6 +269,11 @@ impl Dialog {
         is_newer
     }
 
+    /// What its Contact says of us, behind the address (RFC 7866 §11.2).
+    pub(crate) fn feature(&self) -> &'static str {
+        if self.is_recording { ";+sip.src" } else { "" }
+    }
+
     /// Whether an INVITE of ours may start now or after the queue.
     pub(crate) fn may_reinvite(&self) -> bool {
         let queued = self.queue.iter().any(|queued| matches!(queued, Queued::Reinvite { .. }));
@@ -328,7 +337,7 @@ impl Dialog {
     }
 }
 
-/// Ends an INVITE or its ACK, whose bodies are always SDP.
+/// Ends an answer to an INVITE, or its ACK, whose bodies are always SDP.
 pub(crate) fn finish(writer: Writer, body: Option<&Body>) -> Vec<u8> {
     writer.finish(body.map(|body| ("application/sdp", body)))
 }

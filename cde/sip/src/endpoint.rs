@@ -24,6 +24,7 @@ use crate::{
     digest::Guard,
     identifiers::Identifiers,
     message::{self, Body, Malformed, Message, writer::Writer},
+    siprec::Metadata,
     transaction::{ClientExpiry, Clients, Purpose, ServerExpiry, ServerId, Servers},
     transport::{Local, Peer, Transport},
 };
@@ -195,7 +196,16 @@ impl Endpoint {
     /// # Errors
     /// If there is no room, no address to send to, or the scheme is neither `sip` nor `tel`.
     pub fn invite(&mut self, now: Instant, invite: Invite) -> Result<DialogId, Error> {
-        self.start_call(now, &invite)
+        self.start_call(now, &invite, None)
+    }
+
+    /// Opens a recording session (RFC 7866): calls a recorder with the offer of [`siprec::offer`](crate::siprec::offer) and
+    /// what [`Metadata`] says of it. The same follows as after [`Self::invite`].
+    ///
+    /// # Errors
+    /// As [`Self::invite`]; without an offer there is no destination for anything.
+    pub fn record(&mut self, now: Instant, invite: Invite, metadata: &Metadata) -> Result<DialogId, Error> {
+        self.start_call(now, &invite, Some(metadata))
     }
 
     /// Acknowledges the 2xx to our INVITE (after `Answered`) or to our re-INVITE that carried no offer. `body` is the
@@ -307,7 +317,7 @@ impl Endpoint {
 fn identify(
     config: &Config,
     writer: &mut Writer,
-    (agent_header, supported): (&str, &str),
+    (agent_header, supported, feature): (&str, &str, &str),
     local: Local,
     is_sips: bool,
 ) {
@@ -317,7 +327,7 @@ fn identify(
         Transport::Wss if is_sips => format!("<sips:{address};transport=ws>"),
         _ => format!("<sip:{address}{}>", transport.parameter()),
     };
-    writer.header("Contact", contact.as_bytes());
+    writer.header("Contact", format!("{contact}{feature}").as_bytes());
     writer.header("Allow", message::ALLOW.as_bytes());
     writer.header("Supported", supported.as_bytes());
     if !config.user_agent.is_empty() {

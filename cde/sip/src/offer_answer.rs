@@ -227,15 +227,15 @@ impl Answer {
         if media.carries_audio() != Some(Profile::Avp) {
             return Err(Refusal::NoAudio);
         }
-        self.agreed_as_offered(offered)
+        self.agreed_as_offered(0, offered)
     }
 
-    fn agreed_as_offered(&self, offered: &LocalMedia) -> Result<Agreed, Refusal> {
+    fn agreed_as_offered(&self, at: usize, offered: &LocalMedia) -> Result<Agreed, Refusal> {
         let allowed: Vec<Codec> = offered.codecs.iter().map(|(codec, _)| *codec).collect();
         let event_clock = [offered.event_clock];
         let event_clocks = offered.telephone_event.map_or(&[][..], |_| &event_clock);
         let ours = Ours { event_clocks, rtcp_mux: offered.rtcp_mux };
-        let agreed = agree(&self.0, 0, &allowed, ours)?;
+        let agreed = agree(&self.0, at, &allowed, ours)?;
         Ok(Agreed { direction: agreed.direction.meet(offered.direction), ..agreed })
     }
 }

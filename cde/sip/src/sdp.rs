@@ -10,7 +10,9 @@ use std::{fmt, net::IpAddr};
 
 use thiserror::Error;
 
+pub(crate) use crypto::encode as base64;
 pub use crypto::{Crypto, Suite};
+pub(crate) use writer::write_labeled;
 pub use writer::{Carried, Origin, Rejected, write};
 
 /// The most media lines in a description.

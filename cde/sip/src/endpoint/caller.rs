@@ -3,15 +3,18 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    dialog::{Dialog, InviteState, OUTBOX_MAX, Queued, finish},
+    dialog::{Dialog, InviteState, OUTBOX_MAX, Queued},
     digest::Login,
     message::{self, Body, Method, Name, NameAddr, is_token_text, writer::Writer},
+    siprec::{self, Metadata},
     transaction::{Outline, Purpose, Start},
     transport::{Local, Peer, Transport},
 };
 
 use super::{
-    DialogId, Endpoint, Error, Event, Invite, RequestId, SUPPORTED, SUPPORTED_WITHOUT_100REL, identify,
+    DialogId, Endpoint, Error, Event, Invite, RequestId, SUPPORTED, SUPPORTED_WITHOUT_100REL,
+    content::SDP,
+    identify,
     requests::{MAX_FORWARDS, may_carry},
 };
 
@@ -22,7 +25,12 @@ const DATAGRAM_BYTES_MAX: usize = 1300;
 const CREDENTIALS_BYTES: usize = 500;
 
 impl Endpoint {
-    pub(super) fn start_call(&mut self, now: Instant, invite: &Invite) -> Result<DialogId, Error> {
+    pub(super) fn start_call(
+        &mut self,
+        now: Instant,
+        invite: &Invite,
+        metadata: Option<&Metadata>,
+    ) -> Result<DialogId, Error> {
         let to = invite.destination.or_else(|| Peer::of(&invite.target)).ok_or(Error::NoDestination)?;
         if !may_carry(to, &invite.target) {
             return Err(Error::Scheme);
@@ -35,8 +43,14 @@ impl Endpoint {
         let mut dialog = Dialog::calling(id, &outline, to, InviteState::Idle);
         dialog.tcp_when_large = invite.tcp_when_large;
         dialog.login = invite.credentials.as_ref().map(|credentials| Box::new(Login::new(Arc::clone(credentials))));
+        dialog.is_recording = metadata.is_some();
         let varying = dialog.session.ask();
-        let start = self.write_invite(&dialog, (outline, to), varying, &invite.headers, invite.body.as_ref());
+        let joined = invite.body.as_ref().zip(metadata).map(|(offer, metadata)| siprec::join(offer, &metadata.write()));
+        let content = match &joined {
+            Some((content_type, body)) => Some((content_type.as_str(), body)),
+            None => invite.body.as_ref().map(|body| (SDP, body)),
+        };
+        let start = self.write_invite(&dialog, (outline, to), varying, &invite.headers, content);
         let start = Start { purpose: Purpose::Invite(id), ..start };
         dialog.heard_from(start.to);
         let cseq = start.outline.cseq;
@@ -53,15 +67,19 @@ impl Endpoint {
         (mut outline, mut to): (Outline, Peer),
         varying: Vec<u8>,
         headers: &[(String, Vec<u8>)],
-        body: Option<&Body>,
+        content: Option<(&str, &Body)>,
     ) -> Start {
-        let may_ring_reliably = !dialog.is_established && body.is_some();
+        let may_ring_reliably = !dialog.is_established && content.is_some();
         let supported = if may_ring_reliably { SUPPORTED } else { SUPPORTED_WITHOUT_100REL };
         let write = |outline: &Outline| {
             let mut writer = Writer::fragment();
-            identify(&self.config, &mut writer, ("User-Agent", supported), outline.local, outline.uri.is_sips());
+            let names = ("User-Agent", supported, dialog.feature());
+            identify(&self.config, &mut writer, names, outline.local, outline.uri.is_sips());
+            if dialog.is_recording && !dialog.is_established {
+                writer.header("Require", b"siprec");
+            }
             add_headers(&mut writer, headers);
-            finish(writer, body)
+            writer.finish(content)
         };
         let mut rest = write(&outline);
         // It must not outgrow a datagram on its second way, when it shows who we are.
@@ -183,7 +201,8 @@ impl Endpoint {
         let Some((outline, to)) = self.next_outline(id) else { return };
         let varying = self.varying(id, &Method::Invite, outline.uri.as_str());
         let Some(dialog) = self.dialogs.peek(id) else { return };
-        let start = self.write_invite(dialog, (outline, to), varying, &[], body);
+        let content = body.map(|body| (SDP, body));
+        let start = self.write_invite(dialog, (outline, to), varying, &[], content);
         let cseq = start.outline.cseq;
         let client = self.clients.start(now, &mut self.out, start);
         if let Some(dialog) = self.dialogs.get(id) {

@@ -30,7 +30,7 @@ impl Endpoint {
             uri,
         };
         let mut writer = Writer::fragment();
-        identify(&self.config, &mut writer, ("User-Agent", SUPPORTED_WITHOUT_100REL), local, false);
+        identify(&self.config, &mut writer, ("User-Agent", SUPPORTED_WITHOUT_100REL, ""), local, false);
         let (request, rest) = (self.next_request(), writer.finish(None));
         let start = Start::new(Method::Options, (outline, to), Vec::new(), rest, Purpose::Probe(request));
         self.clients.start(now, &mut self.out, start);

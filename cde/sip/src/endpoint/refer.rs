@@ -60,7 +60,7 @@ impl Endpoint {
         super::identify(
             &self.config,
             &mut rest,
-            ("User-Agent", super::SUPPORTED_WITHOUT_100REL),
+            ("User-Agent", super::SUPPORTED_WITHOUT_100REL, ""),
             outline.local,
             outline.uri.is_sips(),
         );

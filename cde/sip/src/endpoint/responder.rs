@@ -124,7 +124,7 @@ impl Endpoint {
         let mut response = template.write(status, reason.unwrap_or(writer::reason(status)), tag, opens_dialog);
         if opens_dialog {
             let local = Local::toward(&self.config.local, template.peer);
-            identify(&self.config, &mut response, ("Server", SUPPORTED), local, template.is_sips);
+            identify(&self.config, &mut response, ("Server", SUPPORTED, ""), local, template.is_sips);
         }
         response.lines(lines);
         finish(response, body)

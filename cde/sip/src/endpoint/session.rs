@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::{
-    dialog::{Queued, Tick},
+    dialog::{Dialog, Queued, Tick},
     message::{Method, Response, writer::Writer},
     transaction::{Purpose, Start},
 };
@@ -37,7 +37,8 @@ impl Endpoint {
         let Some((outline, to)) = self.next_outline(id) else { return };
         let varying = self.varying(id, &Method::Update, outline.uri.as_str());
         let mut writer = Writer::fragment();
-        let names = ("User-Agent", SUPPORTED_WITHOUT_100REL);
+        let feature = self.dialogs.peek(id).map_or("", Dialog::feature);
+        let names = ("User-Agent", SUPPORTED_WITHOUT_100REL, feature);
         identify(&self.config, &mut writer, names, outline.local, outline.uri.is_sips());
         let (rest, purpose) = (writer.finish(None), Purpose::Update(id));
         let start = Start::new(Method::Update, (outline, to), varying, rest, purpose);

@@ -105,7 +105,22 @@ impl Answer {
         profile: Profile,
         ours: &[Crypto],
     ) -> Result<Agreed, Refusal> {
-        let [media] = self.0.media() else { return Err(Refusal::MediaLines) };
+        self.agreed_at((0, 1), srtp, offered, profile, ours)
+    }
+
+    /// The same for one of several streams: which, and of how many.
+    ///
+    /// # Errors
+    /// As [`Answer::agreed_under`].
+    pub fn agreed_at(
+        &self,
+        (at, of): (usize, usize),
+        srtp: Srtp,
+        offered: &LocalMedia,
+        profile: Profile,
+        ours: &[Crypto],
+    ) -> Result<Agreed, Refusal> {
+        let media = self.0.media().get(at).filter(|_| self.0.media().len() == of).ok_or(Refusal::MediaLines)?;
         if media.carries_audio() != Some(profile) {
             return Err(Refusal::NoAudio);
         }
@@ -118,13 +133,13 @@ impl Answer {
             }
             None => None,
         };
-        Ok(Agreed { protection, ..self.agreed_as_offered(offered)? })
+        Ok(Agreed { protection, ..self.agreed_as_offered(at, offered)? })
     }
 
     /// The peer's key, as agreed.
     #[must_use]
     pub fn crypto(&self, agreed: &Agreed) -> Option<&Crypto> {
-        chosen(self.0.media().first()?, agreed)
+        chosen(self.0.media().get(agreed.at)?, agreed)
     }
 }
 

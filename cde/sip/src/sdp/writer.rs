@@ -39,13 +39,27 @@ pub struct Carried<'a> {
 /// Writes a description whose only stream is `media`.
 #[must_use]
 pub fn write(origin: Origin, media: &LocalMedia, carried: Carried<'_>, rejected: Rejected<'_>) -> Body {
-    let address = connection(media.address);
-    let mut text =
-        format!("v=0\r\no=- {} {} {address}\r\ns=-\r\nc={address}\r\nt=0 0\r\n", origin.session_id, origin.version);
+    let mut text = session(origin, media.address);
     rejected.before.iter().for_each(|m| refuse(&mut text, m));
     stream(&mut text, media, carried);
     rejected.after.iter().for_each(|m| refuse(&mut text, m));
     Body::from(text.into_bytes())
+}
+
+/// Writes a description of two streams from one address, each with its label (RFC 4574).
+pub(crate) fn write_labeled(origin: Origin, streams: [(&str, (&LocalMedia, Carried<'_>)); 2]) -> Body {
+    let [(_, (first, _)), _] = streams;
+    let mut text = session(origin, first.address);
+    for (label, (media, carried)) in streams {
+        stream(&mut text, media, carried);
+        text += &format!("a=label:{label}\r\n");
+    }
+    Body::from(text.into_bytes())
+}
+
+fn session(origin: Origin, address: SocketAddr) -> String {
+    let address = connection(address);
+    format!("v=0\r\no=- {} {} {address}\r\ns=-\r\nc={address}\r\nt=0 0\r\n", origin.session_id, origin.version)
 }
 
 fn connection(address: SocketAddr) -> String {
