@@ -197,6 +197,11 @@ pub enum AuditAction {
         /// The largest part of 20 ms that the two tones of a key held, in thousandths, in the whole call.
         worst_permille: u16,
     },
+    /// The recorder that is to have the call.
+    Recording {
+        /// What became of it.
+        recording: RecordingState,
+    },
     /// A command was refused.
     Refused {
         /// Why.
@@ -214,4 +219,18 @@ pub enum AlarmKind {
     LeakSuspected,
     /// The caller pressed six keys in a row while the line was open.
     KeysOnOpenLine,
+    /// A call that must be recorded was not, and was ended.
+    NotRecorded,
+}
+
+/// What became of a recorder that is to have a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    /// It is sent what both sides are.
+    Started,
+    /// It is sent nothing any more, and is called again.
+    Lost,
+    /// It is not called any more.
+    Failed,
 }

@@ -8,11 +8,12 @@ mod end;
 mod handover;
 mod line;
 mod pay;
+mod recording;
 mod session;
 mod setup;
 
 use crate::leg::Leg;
-use crate::switchboard::{Commands, MediaOrder, MediaReport, Output};
+use crate::switchboard::{Commands, MediaOrder, MediaReport, Output, Ports};
 use crate::trunks::Trunks;
 use crate::wall::Wall;
 use crate::{Config, OpenLineKeys};
@@ -22,6 +23,7 @@ use line::Line;
 use media::Side;
 use pay::Till;
 use rand_chacha::ChaCha12Rng;
+use recording::Recording;
 use session::Relay;
 use setup::{Phase, Setup};
 use sip::{DialogId, Endpoint, Peer};
@@ -40,6 +42,7 @@ pub(crate) struct Context<'a> {
     pub(crate) endpoint: &'a mut Endpoint,
     pub(crate) rng: &'a mut ChaCha12Rng,
     pub(crate) trunks: &'a mut Trunks,
+    pub(crate) ports: &'a mut Ports,
     pub(crate) commands: &'a mut Commands,
     pub(crate) outputs: &'a mut VecDeque<Output>,
 }
@@ -80,6 +83,8 @@ pub(crate) struct Call {
     setup: Option<Setup>,
     relay: Option<Relay>,
     line: Line,
+    /// Where a recorder elsewhere is to have the call.
+    recording: Option<Box<Recording>>,
     till: Till,
     /// Something that the office sees has changed.
     changed: bool,
@@ -125,17 +130,20 @@ impl Call {
         self.line_timeout(context);
         self.till_timeout(context);
         self.handover_timeout(context);
+        self.recording_timeout(context);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let handover = self.handover.as_ref().map(Handover::poll_timeout);
-        [self.line.poll_timeout(), self.till.poll_timeout(), handover].into_iter().flatten().min()
+        let recording = self.recording.as_ref().and_then(|recording| recording.poll_timeout());
+        [self.line.poll_timeout(), self.till.poll_timeout(), handover, recording].into_iter().flatten().min()
     }
 
     /// After every input: what the payment wants done, and the office's picture if it changed.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
         self.drain_payment(context);
         self.mask_as_needed(context);
+        self.keep_recording(context);
         if std::mem::take(&mut self.changed)
             && let Some(call) = self.snapshot()
         {
@@ -166,12 +174,19 @@ impl Call {
         })
     }
 
-    pub(crate) fn dialogs(&self) -> [Option<DialogId>; 3] {
-        [self.caller.dialog, self.agent.dialog, self.handover.as_ref().and_then(Handover::dialog)]
+    pub(crate) fn dialogs(&self) -> [Option<DialogId>; 4] {
+        let new_leg = self.handover.as_ref().and_then(Handover::dialog);
+        [self.caller.dialog, self.agent.dialog, new_leg, self.recorder_dialog()]
     }
 
-    pub(crate) fn ports(&self) -> (u16, u16) {
-        (self.caller.address.port(), self.agent.address.port())
+    fn recorder_dialog(&self) -> Option<DialogId> {
+        self.recording.as_ref().and_then(|recording| recording.dialog())
+    }
+
+    /// Those of its legs, and those that a recorder is sent copies from.
+    pub(crate) fn ports(&self) -> [Option<(u16, u16)>; 2] {
+        let legs = (self.caller.address.port(), self.agent.address.port());
+        [Some(legs), self.recording.as_ref().map(|recording| recording.ports())]
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -18,7 +18,7 @@ pub struct Config {
     pub media: IpAddr,
     /// And the one of IPv6, where that is another.
     pub media_v6: Option<Ipv6Addr>,
-    /// First and last RTP port; a call uses two.
+    /// First and last RTP port; a call uses two, and two more where it is recorded elsewhere.
     pub ports: (u16, u16),
     /// Calls at once.
     pub calls_max: usize,
@@ -131,6 +131,17 @@ pub struct Route {
     pub open_line_keys: OpenLineKeys,
     /// The agent calls, and who is called is the one who pays.
     pub outbound: bool,
+    /// Who records its calls.
+    pub recorder: Option<Recorder>,
+}
+
+/// A recorder elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorder {
+    /// The trunk that it is, as its place in the list.
+    pub trunk: usize,
+    /// A call that it does not record is ended.
+    pub is_required: bool,
 }
 
 /// What is done when a caller presses six keys in a row on an open line.
@@ -154,6 +165,7 @@ pub(crate) struct Way {
     pub(crate) extension: Extension,
     pub(crate) open_line_keys: OpenLineKeys,
     pub(crate) outbound: bool,
+    pub(crate) recorder: Option<Recorder>,
     /// Whether the side that calls is protected, and the one that is called.
     pub(crate) srtp: (Srtp, Srtp),
 }
@@ -191,6 +203,7 @@ impl Config {
             extension,
             open_line_keys: route.open_line_keys,
             outbound: route.outbound,
+            recorder: route.recorder.clone(),
             srtp: (source.srtp, trunk.srtp),
         })
     }
@@ -242,6 +255,7 @@ mod tests {
             extension: extension.map(|text| text.parse().unwrap()),
             open_line_keys: OpenLineKeys::Ignore,
             outbound: false,
+            recorder: None,
         };
         Config {
             sip: vec![Local::udp(([127, 0, 0, 1], 5060).into())],

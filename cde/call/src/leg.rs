@@ -6,7 +6,9 @@ use keys::LegKeys;
 use media::g711::Law;
 use media::{EventClock, Remote};
 use rand_chacha::ChaCha12Rng;
-use sip::offer_answer::{Agreed, Answer, Codec, Direction, LocalMedia, Offer, Origin, Profile, Srtp};
+use sip::offer_answer::{Agreed, Answer, Codec, Direction, LocalMedia, Offer, Origin, Profile, Refusal, Srtp};
+use sip::sdp::Carried;
+use sip::siprec::Offered;
 use sip::{Body, DialogId};
 use std::net::SocketAddr;
 
@@ -62,6 +64,20 @@ impl Leg {
         body
     }
 
+    /// Our offer of a stream that is only sent, with nothing but this codec: one of several in a body.
+    pub(crate) fn offer_copies(&mut self, rng: &mut ChaCha12Rng, codec: Codec) -> Offered<'_> {
+        let local = LocalMedia {
+            codecs: vec![(codec, codec.static_payload_type())],
+            telephone_event: None,
+            direction: self.agreed.map_or(Direction::SendOnly, |agreed| agreed.direction.meet(Direction::SendOnly)),
+            ..LocalMedia::new(self.address)
+        };
+        let profile = self.agreed.map_or(self.srtp.profile(), |agreed| agreed.profile);
+        let (media, _) = self.offered.insert((local, profile));
+        let cryptos = self.keys.offer(rng, self.srtp, self.agreed.as_ref());
+        Offered { media, carried: Carried { profile, cryptos } }
+    }
+
     /// The answer to a peer's offer. The codec of the other leg is taken where possible, so that nothing is transcoded.
     pub(crate) fn answer(
         &mut self,
@@ -94,6 +110,19 @@ impl Leg {
             Srtp::Off => answer.agreed(offered),
             srtp => answer.agreed_under(srtp, offered, *profile, self.keys.offered()),
         };
+        self.take_agreed(&answer, agreed)
+    }
+
+    /// The same where our offer has several streams: which of how many.
+    pub(crate) fn take_answer_at(&mut self, answer: &Answer, place: (usize, usize)) -> Result<(), Unusable> {
+        let (offered, profile) = self.offered.as_ref().ok_or(Unusable::NotAcceptable)?;
+        // Who has paused may go on.
+        let offered = LocalMedia { direction: Direction::SendOnly, ..offered.clone() };
+        let agreed = answer.agreed_at(place, self.srtp, &offered, *profile, self.keys.offered());
+        self.take_agreed(answer, agreed)
+    }
+
+    fn take_agreed(&mut self, answer: &Answer, agreed: Result<Agreed, Refusal>) -> Result<(), Unusable> {
         let agreed = self.reachable(agreed.map_err(|_| Unusable::NotAcceptable)?)?;
         self.keys.answered(answer.crypto(&agreed));
         self.agreed = Some(agreed);
@@ -149,7 +178,7 @@ impl Leg {
         })
     }
 
-    fn next_origin(&mut self) -> Origin {
+    pub(crate) fn next_origin(&mut self) -> Origin {
         let origin = self.origin;
         self.origin.version += 1;
         origin

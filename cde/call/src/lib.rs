@@ -9,6 +9,7 @@
 //! - There is one way in which a call ends: the capture is wiped first, then media, then the record.
 //! - A command with a known id is answered again, never carried out again.
 //! - A side whose trunk requires protection is never connected without it.
+//! - A recorder is told nothing of a call but who speaks, and sent nothing but copies of what the sides are.
 //! - Nobody outside a configured route can make this dial anything.
 //! - Nothing of the caller's body, keys or card is printed, logged or put into an event.
 //!
@@ -16,7 +17,7 @@
 //! - [`config`]: trunks, routes, limits. [`switchboard`]: dispatch, commands, timers, ports.
 //! - `guard`: who is listened to.
 //!   `trunks`: where each trunk is reached. `call`: one call; `setup`, `dial`, `session` (hold, INFO), `handover`
-//!   (transfers), `line`, `pay` and `end` are its chapters. `leg`: one side, with its keys.
+//!   (transfers), `line`, `recording`, `pay` and `end` are its chapters. `leg`: one side, with its keys.
 
 pub mod config;
 pub mod switchboard;
@@ -28,5 +29,5 @@ mod leg;
 mod trunks;
 mod wall;
 
-pub use config::{Config, OpenLineKeys, Route, Srtp, Target, Trunk};
+pub use config::{Config, OpenLineKeys, Recorder, Route, Srtp, Target, Trunk};
 pub use switchboard::{Charge, MediaOrder, MediaReport, Output, Switchboard};

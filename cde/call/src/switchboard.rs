@@ -11,7 +11,7 @@ use crate::trunks::{Trunks, Turned};
 use crate::wall::Wall;
 pub(crate) use commands::Commands;
 use payment::Sending;
-use ports::Ports;
+pub(crate) use ports::Ports;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 use sip::message::Malformed;
@@ -85,7 +85,7 @@ pub struct Charge<'a> {
 
 /// What a media session is told.
 pub enum MediaOrder {
-    /// Open a session on these two ports and the ones above them, which are for RTCP; answered by `Opened` or `OpenFailed`.
+    /// Open a session on these ports and the ones above them, which are for RTCP; answered by `Opened` or `OpenFailed`.
     Open {
         /// For the caller leg.
         caller: SocketAddr,
@@ -93,6 +93,8 @@ pub enum MediaOrder {
         agent: SocketAddr,
         /// Record the agent side.
         record: bool,
+        /// Where a recorder's copies leave from: those of what the agent is sent, and of what the caller is.
+        copies: Option<[SocketAddr; 2]>,
     },
     /// A command of the session.
     Command(media::Command),
@@ -102,7 +104,7 @@ pub enum MediaOrder {
 
 /// What a media session reports.
 pub enum MediaReport {
-    /// Both ports are bound.
+    /// All ports are bound.
     Opened,
     /// They are not.
     OpenFailed,
@@ -142,7 +144,7 @@ impl Switchboard {
                 local: config.sip.clone(),
                 user_agent: concat!("Tonewall/", env!("CARGO_PKG_VERSION")).to_owned(),
                 transactions_max: config.calls_max.saturating_mul(8),
-                dialogs_max: config.calls_max.saturating_mul(3),
+                dialogs_max: config.calls_max.saturating_mul(4),
             },
             sip_seed,
         );
@@ -468,6 +470,7 @@ impl Switchboard {
             endpoint: &mut self.endpoint,
             rng: &mut self.rng,
             trunks: &mut self.trunks,
+            ports: &mut self.ports,
             commands: &mut self.commands,
             outputs: &mut self.outputs,
         };
@@ -484,20 +487,20 @@ impl Switchboard {
         call.settle(&mut context);
         let timer = call.poll_timeout();
         call.timer = timer;
-        let (dialogs, over, pair) = (call.dialogs(), call.is_over(), call.ports());
+        let (dialogs, over, ports) = (call.dialogs(), call.is_over(), call.ports());
         self.timers.extend(timer.map(|at| (at, id)));
         if let Some(at) = timer_before.filter(|at| timer != Some(*at)) {
             self.timers.remove(&(at, id));
         }
         self.note_dialogs(id, dialogs_before, dialogs);
         if over {
-            self.forget(id, pair);
+            self.forget(id, ports);
         }
         true
     }
 
     /// Whose the dialogs are now. One that another call took over is that call's.
-    fn note_dialogs(&mut self, id: CallId, before: [Option<DialogId>; 3], now: [Option<DialogId>; 3]) {
+    fn note_dialogs(&mut self, id: CallId, before: [Option<DialogId>; 4], now: [Option<DialogId>; 4]) {
         for gone in before.into_iter().flatten().filter(|dialog| !now.contains(&Some(*dialog))) {
             if self.dialogs.get(&gone) == Some(&id) {
                 self.dialogs.remove(&gone);
@@ -506,11 +509,11 @@ impl Switchboard {
         self.dialogs.extend(now.into_iter().flatten().map(|dialog| (dialog, id)));
     }
 
-    fn forget(&mut self, id: CallId, pair: (u16, u16)) {
+    fn forget(&mut self, id: CallId, ports: [Option<(u16, u16)>; 2]) {
         if let Some(at) = self.calls.remove(&id).and_then(|call| call.timer) {
             self.timers.remove(&(at, id));
         }
         self.dialogs.retain(|_, call| *call != id);
-        self.ports.give_back(pair);
+        ports.into_iter().flatten().for_each(|pair| self.ports.give_back(pair));
     }
 }

@@ -197,6 +197,19 @@ pub enum Command {
         /// How long it was pressed, if the INFO said so.
         duration_ms: Option<u32>,
     },
+    /// Copy what this leg is sent from here on, sound alone, to a recorder; again: to another place.
+    Copy {
+        /// Which leg's.
+        side: Side,
+        /// The recorder. Only sound of its codec is copied.
+        remote: Remote,
+        /// If the copies are protected.
+        keys: Option<Box<Keys>>,
+        /// From which SSRCs and first numbers of the first copies are drawn. Must be unpredictable in production.
+        seed: [u8; 32],
+    },
+    /// Copy nothing any more.
+    StopCopies,
     /// The call is over: both peers are told so by RTCP. Nothing comes after it.
     End,
 }
@@ -219,6 +232,26 @@ pub enum Output {
         /// The peer's address for RTCP.
         to: SocketAddr,
         /// It leaves by the leg's port for RTP, and not by the one above.
+        muxed: bool,
+        /// The packet.
+        packet: Compound,
+    },
+    /// A copy of a packet that this leg is sent, for the recorder.
+    Copy {
+        /// Which leg's.
+        side: Side,
+        /// The recorder's address for it.
+        to: SocketAddr,
+        /// The packet.
+        packet: Packet,
+    },
+    /// RTCP of the copies of this leg.
+    CopyControl {
+        /// Which leg's.
+        side: Side,
+        /// The recorder's address for it.
+        to: SocketAddr,
+        /// It leaves by the port of the copies, and not by the one above.
         muxed: bool,
         /// The packet.
         packet: Compound,

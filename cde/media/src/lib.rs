@@ -19,7 +19,8 @@
 //! - Both outgoing streams are ours from the first packet to the last: SSRC, sequence and timestamps never start anew.
 //! - A packet of the caller that was coded by anybody but us reaches the agent on an open line only: what passes a mask was
 //!   decoded, and coded again.
-//! - The recording is made of what the agent was sent, after the mask.
+//! - The recording is made of what the agent was sent, after the mask. What a recorder is sent is a copy of what the legs are
+//!   sent, made as it leaves.
 //! - Arbitrary bytes never panic, and nothing that may hold a digit can be printed.
 //!
 //! # Layout
@@ -43,6 +44,7 @@
 //! | `openline` | keys in a row on an open line |
 //! | `stages` | lets a test put a stage of the mask out of action |
 //! | `recorder` | frames of what was heard and said |
+//! | `fork` | copies of what the legs are sent, for a recorder elsewhere |
 //! | [`rtp`], [`rtcp`], [`event`], [`g711`], [`g722`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
 
 #[cfg(all(feature = "masking-off-control", not(debug_assertions)))]
@@ -56,6 +58,7 @@ mod conceal;
 pub mod detector;
 pub mod dtmf;
 pub mod event;
+mod fork;
 pub mod g711;
 pub mod g722;
 pub mod gate;

@@ -4,6 +4,7 @@ mod caller;
 mod masked;
 
 use crate::coding::{Coding, Samples};
+use crate::fork::Fork;
 use crate::inband::InBand;
 use crate::interface::{Command, Config, Event, Output, Remote, Side, Stats, Witnessed};
 use crate::keys::Keys;
@@ -42,6 +43,8 @@ pub struct Session {
     open_line: OpenLine,
     barrier: Option<Barrier>,
     recorder: Option<Recorder>,
+    /// While a recorder elsewhere is sent anything.
+    fork: Option<Box<Fork>>,
     outputs: Outputs,
     generated: u64,
     skipped: u64,
@@ -75,6 +78,7 @@ impl Session {
             open_line: OpenLine::default(),
             barrier: None,
             recorder: config.record.then(Recorder::new),
+            fork: None,
             outputs: Outputs::new(),
             generated: 0,
             skipped: 0,
@@ -131,7 +135,15 @@ impl Session {
             Command::Mask { policy } => self.ask_for(policy),
             Command::Release => self.release(),
             Command::InfoKey { key, duration_ms } => self.info_key(now, key, duration_ms),
-            Command::End => self.legs().for_each(|leg| leg.reports.end(now)),
+            Command::Copy { side, remote, keys, seed } => {
+                let fork = self.fork.get_or_insert_with(|| Box::new(Fork::new(now, seed)));
+                fork.connect(now, side, remote, keys.map(|keys| *keys));
+            }
+            Command::StopCopies => self.fork = None,
+            Command::End => {
+                self.legs().for_each(|leg| leg.reports.end(now));
+                self.fork.iter_mut().for_each(|fork| fork.end(now));
+            }
         }
     }
 
@@ -139,6 +151,7 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.tick(now);
         self.legs().for_each(|leg| leg.reports.handle_timeout(now));
+        self.fork.iter_mut().for_each(|fork| fork.handle_timeout(now));
         if let Some(recorder) = &mut self.recorder {
             recorder.handle_timeout(now);
         }
@@ -149,7 +162,8 @@ impl Session {
         let mask = self.mask.as_ref().map(|mask| mask.poll_timeout());
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
         let reports = [&self.caller, &self.agent].into_iter().filter_map(|leg| leg.reports.poll_timeout());
-        mask.into_iter().chain(recorder).chain(reports).min()
+        let fork = self.fork.as_ref().and_then(|fork| fork.poll_timeout());
+        mask.into_iter().chain(recorder).chain(fork).chain(reports).min()
     }
 
     /// The next output; to be asked until there is none.
@@ -164,6 +178,7 @@ impl Session {
         output
             .or_else(|| self.outputs.report(self.caller.poll_report(Side::Caller, &self.to_caller)?))
             .or_else(|| self.outputs.report(self.agent.poll_report(Side::Agent, &self.to_agent)?))
+            .or_else(|| self.fork.as_mut()?.poll())
             .or_else(|| self.recorder.as_mut()?.poll().map(Output::Recorded))
     }
 
@@ -246,7 +261,7 @@ impl Session {
         let stream = &mut self.to_caller;
         if let Some(packet) = relay(stream, now, &arrived, &from, &to, sound.as_ref(), passes) {
             self.agent.stats.relayed += 1;
-            self.outputs.send(Side::Caller, to.address, packet);
+            self.send(now, Side::Caller, &to, packet);
         }
     }
 
@@ -266,6 +281,14 @@ impl Session {
             return Some(Samples::silence(sound.as_slice().len()));
         }
         Some(sound).filter(|_| crosses)
+    }
+
+    /// The one way out for a packet of RTP, where it is copied too.
+    fn send(&mut self, now: Instant, side: Side, to: &Remote, packet: Packet) {
+        if let Some(fork) = &mut self.fork {
+            fork.copy(now, side, to, &packet);
+        }
+        self.outputs.send(side, to.address, packet);
     }
 
     fn event(&mut self, event: Event) {

@@ -113,6 +113,12 @@ pub struct Route {
     /// The agent calls, and who is called is the one who pays.
     #[serde(default)]
     pub outbound: bool,
+    /// The trunk that is a recorder and has these calls too (SIPREC).
+    #[serde(default)]
+    pub recorder: Option<String>,
+    /// A call that it cannot have is ended.
+    #[serde(default)]
+    pub recorder_required: bool,
 }
 
 /// `open_line_keys` of a `[[route]]`.

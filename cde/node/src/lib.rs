@@ -195,6 +195,7 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Optio
         srtp: trunk.srtp.sip(),
         login,
     };
+    let place = |name: &String| config.trunk.iter().position(|trunk| trunk.name == *name);
     let route = |route: &config::Route| calls::Route {
         from: route.from.clone(),
         to: route.to.clone(),
@@ -206,6 +207,11 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Optio
             config::OpenLineKeys::Alarm => calls::OpenLineKeys::Alarm,
             config::OpenLineKeys::Secure => calls::OpenLineKeys::Secure,
         },
+        recorder: route
+            .recorder
+            .as_ref()
+            .and_then(place)
+            .map(|trunk| calls::Recorder { trunk, is_required: route.recorder_required }),
     };
     calls::Config {
         sip,

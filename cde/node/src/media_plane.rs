@@ -98,7 +98,11 @@ mod tests {
 
     /// Opens a call on two ports, and those above them, and waits until it is open. Its peers are at the ports ten higher.
     fn open(plane: &MediaPlane, reports: &mut mpsc::Receiver<Report>, number: u128, port: u16) {
-        order(plane, number, MediaOrder::Open { caller: local(port), agent: local(port + 2), record: false });
+        order(
+            plane,
+            number,
+            MediaOrder::Open { caller: local(port), agent: local(port + 2), record: false, copies: None },
+        );
         while !matches!(reports.blocking_recv(), Some(Report { call: of, report: MediaReport::Opened }) if of == call(number))
         {
         }
@@ -170,15 +174,58 @@ mod tests {
     }
 
     #[test]
+    fn copies_leave_from_ports_of_their_own_and_what_comes_there_is_dropped() {
+        let recorder = Recorder::start(None).unwrap();
+        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
+        let copies = Some([local(30_584), local(30_586)]);
+        let open = MediaOrder::Open { caller: local(30_580), agent: local(30_582), record: false, copies };
+        order(&plane, 1, open);
+        assert!(matches!(reports.blocking_recv().unwrap().report, MediaReport::Opened));
+        for (side, port) in [(Side::Caller, 30_590), (Side::Agent, 30_592)] {
+            let remote = Remote::g711(local(port), Law::Mu);
+            order(&plane, 1, MediaOrder::Command(Command::Connect { side, remote }));
+        }
+        let srs = UdpSocket::bind(local(30_594)).unwrap();
+        srs.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let remote = Remote::g711(local(30_594), Law::Mu);
+        order(&plane, 1, MediaOrder::Command(Command::Copy { side: Side::Agent, remote, keys: None, seed: [2; 32] }));
+        let [caller, agent] = [30_590, 30_592].map(|port| UdpSocket::bind(local(port)).unwrap());
+        agent.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        thread::sleep(Duration::from_millis(100));
+        let packet = [&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7][..], &[0x55; 160]].concat();
+        srs.send_to(&packet, local(30_584)).unwrap();
+        caller.send_to(&packet, local(30_580)).unwrap();
+        let mut got = [[0; 2048]; 2];
+        let (to_agent, _) = agent.recv_from(&mut got[0]).unwrap();
+        let (to_srs, from) = srs.recv_from(&mut got[1]).unwrap();
+        assert_eq!((from.port(), &got[1][12..to_srs]), (30_584, &got[0][12..to_agent]));
+        order(&plane, 1, MediaOrder::Close);
+        while !media::rtcp::is_rtcp(&got[1]) {
+            srs.recv_from(&mut got[1]).unwrap();
+        }
+        thread::sleep(Duration::from_millis(100));
+        assert!((30_580..30_588).all(|port| UdpSocket::bind(local(port)).is_ok()), "the ports are free again");
+    }
+
+    #[test]
     fn a_port_that_is_taken_leaves_none_of_the_call_open() {
         let recorder = Recorder::start(None).unwrap();
         let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
         let taken = UdpSocket::bind(local(30_563)).unwrap();
-        let ports = || MediaOrder::Open { caller: local(30_560), agent: local(30_562), record: false };
+        let ports = || MediaOrder::Open { caller: local(30_560), agent: local(30_562), record: false, copies: None };
         order(&plane, 1, ports());
         assert!(matches!(reports.blocking_recv().unwrap().report, MediaReport::OpenFailed));
         drop(taken);
         order(&plane, 2, ports());
+        assert!(matches!(reports.blocking_recv().unwrap().report, MediaReport::Opened));
+        order(&plane, 2, MediaOrder::Close);
+        let taken = UdpSocket::bind(local(30_567)).unwrap();
+        let copies = Some([local(30_564), local(30_566)]);
+        let recorded = || MediaOrder::Open { caller: local(30_560), agent: local(30_562), record: false, copies };
+        order(&plane, 3, recorded());
+        assert!(matches!(reports.blocking_recv().unwrap().report, MediaReport::OpenFailed));
+        drop(taken);
+        order(&plane, 4, recorded());
         assert!(matches!(reports.blocking_recv().unwrap().report, MediaReport::Opened));
     }
 

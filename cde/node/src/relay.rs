@@ -112,7 +112,7 @@ impl Relay {
     async fn open_one(&mut self, pair: Pair, masked: bool, seed: [u8; 32]) -> Result<(), NodeError> {
         let call = CallId(uuid::Uuid::from_u128(u128::try_from(self.pairs.len()).unwrap_or_default()));
         let (caller, agent) = (local(pair.caller), local(pair.agent));
-        self.order(call, MediaOrder::Open { caller, agent, record: false }, seed)?;
+        self.order(call, MediaOrder::Open { caller, agent, record: false, copies: None }, seed)?;
         let opened =
             self.report(call, |report| matches!(report, MediaReport::Opened | MediaReport::OpenFailed)).await?;
         if let MediaReport::OpenFailed = opened {

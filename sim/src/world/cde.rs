@@ -78,6 +78,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
             extension: Some(lane.extension.clone()),
             open_line_keys,
             outbound: false,
+            recorder: None,
         }
     });
     Config {

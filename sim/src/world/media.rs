@@ -73,6 +73,8 @@ impl Model {
             | Command::ConnectProtected { .. }
             | Command::Disconnect { .. }
             | Command::Mask { .. }
+            | Command::Copy { .. }
+            | Command::StopCopies
             | Command::End => {}
         }
     }
@@ -261,7 +263,8 @@ impl World {
                     self.send_media(call, side, to, packet.as_bytes());
                 }
                 Some(media::Output::Send { side, to, packet }) => self.send_media(call, side, to, packet.as_bytes()),
-                Some(media::Output::Recorded(_)) => {}
+                // Nothing is recorded here, and there is no recorder.
+                Some(media::Output::Recorded(_) | media::Output::Copy { .. } | media::Output::CopyControl { .. }) => {}
             }
         }
     }

@@ -12,6 +12,7 @@ impl Call {
         self.hang_up_payment(context);
         self.hang_up_line(context);
         context.outputs.push_back(Output::Media { call: self.id, order: MediaOrder::Close });
+        self.end_recording(context);
         let new_leg = self.handover.take().and_then(|handover| handover.dialog());
         for dialog in [self.caller.dialog.take(), self.agent.dialog.take(), new_leg].into_iter().flatten() {
             context.endpoint.bye(context.now, dialog);

@@ -44,6 +44,9 @@ impl Call {
         if event.dialog().is_some() && event.dialog() == self.handover.as_ref().and_then(Handover::dialog) {
             return self.handover_event(context, event);
         }
+        if event.dialog().is_some() && event.dialog() == self.recorder_dialog() {
+            return self.recording_event(context, event);
+        }
         let Some(side) = event.dialog().and_then(|dialog| self.side_of(dialog)) else { return };
         match event {
             Event::Progress { status, body, .. } => self.called_progress(context, status, body.as_ref()),

@@ -5,6 +5,7 @@ use crate::Config;
 use crate::call::dial::Dial;
 use crate::call::line::Line;
 use crate::call::pay::Till;
+use crate::call::recording::Recording;
 use crate::config::NoWay;
 use crate::leg::{CODECS, Leg, Unusable};
 use crate::switchboard::{MediaOrder, Output, PAIRS_MAX};
@@ -65,6 +66,7 @@ impl Call {
             // An agent's phone that says no number is no agent's whom the desk knows; the call goes through all the same.
             Side::Agent => invite.from.uri.user().and_then(|user| user.parse().ok()).unwrap_or(way.extension.clone()),
         };
+        let recorder = way.recorder.clone();
         let dial = Dial::new(context, way, &invite.from, pass_on(invite, hops))?;
         let offer = match &invite.body {
             None => None,
@@ -97,6 +99,7 @@ impl Call {
             setup: Some(Setup { redirects: 0, offer, answer: None }),
             relay: None,
             line: Line::new(context.wall.unix_ms(context.now), context.config.masking),
+            recording: Recording::of(context.ports, recorder)?,
             till: Till::default(),
             changed: false,
             pairs_left: PAIRS_MAX - 1,
@@ -111,14 +114,19 @@ impl Call {
     }
 
     fn open(&self, context: &mut Context<'_>) {
-        let order =
-            MediaOrder::Open { caller: self.caller.address, agent: self.agent.address, record: context.config.record };
+        let order = MediaOrder::Open {
+            caller: self.caller.address,
+            agent: self.agent.address,
+            record: context.config.record,
+            copies: self.recording.as_ref().and_then(|recording| recording.addresses(context)),
+        };
         context.outputs.push_back(Output::Media { call: self.id, order });
     }
 
     /// The ports could not be bound: tries others, and gives back those.
     pub(crate) fn open_at(&mut self, context: &mut Context<'_>, pair: (u16, u16)) -> (u16, u16) {
-        let refused = self.ports();
+        let refused = (self.caller.address.port(), self.agent.address.port());
+        self.recording.iter_mut().for_each(|recording| recording.change_ports(context.ports));
         self.caller.address.set_port(pair.0);
         self.agent.address.set_port(pair.1);
         self.open(context);

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-pub(super) struct Ports {
+pub(crate) struct Ports {
     free: VecDeque<u16>,
 }
 
@@ -13,7 +13,7 @@ impl Ports {
         Self { free: (first..last).filter(|port| port.is_multiple_of(2)).collect() }
     }
 
-    pub(super) fn take(&mut self) -> Option<(u16, u16)> {
+    pub(crate) fn take(&mut self) -> Option<(u16, u16)> {
         if self.free.len() < 2 {
             return None;
         }
@@ -22,7 +22,7 @@ impl Ports {
         Some((caller, agent))
     }
 
-    pub(super) fn give_back(&mut self, (caller, agent): (u16, u16)) {
+    pub(crate) fn give_back(&mut self, (caller, agent): (u16, u16)) {
         self.free.extend([caller, agent]);
     }
 }

@@ -17,6 +17,7 @@ fn world() -> World {
             extension: None,
             open_line_keys: OpenLineKeys::Ignore,
             outbound: true,
+            recorder: None,
         });
     })
 }

@@ -20,6 +20,9 @@ pub(crate) const US: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST
 pub(crate) const CARRIER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5070);
 pub(crate) const AGENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5080);
 
+/// A recorder, and another place of it.
+pub(crate) const RECORDER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5090);
+
 /// A place of the PBX that nobody is at.
 pub(crate) const DEAD: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5089);
 
@@ -62,6 +65,12 @@ pub(crate) struct World {
     pub(crate) connects: Vec<(Side, Connected)>,
     /// With which codec each leg was connected last.
     pub(crate) codecs: BTreeMap<Side, media::Codec>,
+    /// What the recorder was sent by SIP; it answers only where a test has it do so.
+    pub(crate) to_recorder: Vec<String>,
+    /// What it is sent of the sound, and how protected.
+    pub(crate) copies: Vec<(Side, media::Remote, Option<Keys>)>,
+    /// From where.
+    pub(crate) copies_from: Option<[SocketAddr; 2]>,
 }
 
 pub(crate) enum Connected {
@@ -217,6 +226,12 @@ fn place(address: SocketAddr, priority: u16) -> Target {
     Target { ip: address.ip(), port: Some(address.port()), priority, weight: 0 }
 }
 
+/// From the carrier to the PBX.
+fn route(prefix: &str, open_line_keys: OpenLineKeys) -> Route {
+    let (from, to) = ("carrier".to_owned(), "pbx".to_owned());
+    Route { from, to, prefix: prefix.to_owned(), extension: None, open_line_keys, outbound: false, recorder: None }
+}
+
 pub(crate) fn order(call: CallId, action: Action) -> Command {
     Command { id: CommandId::from_random(77), call, origin: By::User { id: 1 }, action }
 }
@@ -251,10 +266,6 @@ impl World {
             keepalive: None,
             srtp,
             login: None,
-        };
-        let route = |prefix: &str, open_line_keys| {
-            let (from, to) = ("carrier".to_owned(), "pbx".to_owned());
-            Route { from, to, prefix: prefix.to_owned(), extension: None, open_line_keys, outbound: false }
         };
         let mut config = Config {
             sip: vec![Local::udp(US)],
@@ -304,6 +315,9 @@ impl World {
             ending: Vec::new(),
             connects: Vec::new(),
             codecs: BTreeMap::new(),
+            to_recorder: Vec::new(),
+            copies: Vec::new(),
+            copies_from: None,
         };
         (world.caller.srtp, world.agent.srtp) = (carrier, pbx);
         world
@@ -397,6 +411,12 @@ impl World {
 
     pub(crate) fn agent_holds(&mut self, hold: bool) {
         self.agent.local.direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
+        self.agent_offers();
+    }
+
+    /// Another codec from here on.
+    pub(crate) fn agent_offers_a_law(&mut self) {
+        self.agent.local.codecs.retain(|(codec, _)| *codec == Codec::Pcma);
         self.agent_offers();
     }
 
@@ -735,6 +755,8 @@ impl World {
             self.board.handle_message(self.now, sip::Peer::udp(from), bytes);
         } else if to == AGENT {
             self.agent.endpoint.handle_message(self.now, sip::Peer::udp(US), bytes);
+        } else if to == RECORDER {
+            self.to_recorder.push(String::from_utf8_lossy(bytes).into_owned());
         } else if to == self.caller_at {
             self.caller.endpoint.handle_message(self.now, sip::Peer::udp(US), bytes);
         }
@@ -764,7 +786,8 @@ impl World {
 
     fn handle_order(&mut self, call: CallId, order: MediaOrder) {
         let report = match order {
-            MediaOrder::Open { caller, .. } => {
+            MediaOrder::Open { caller, copies, .. } => {
+                self.copies_from = copies;
                 self.tried.push(caller.port());
                 let taken = self.tried.len() <= self.taken_pairs;
                 Some(if taken { MediaReport::OpenFailed } else { MediaReport::Opened })
@@ -801,6 +824,14 @@ impl World {
             }
             MediaOrder::Command(media::Command::Disconnect { side }) => {
                 self.connects.push((side, Connected::Not));
+                None
+            }
+            MediaOrder::Command(media::Command::Copy { side, remote, keys, .. }) => {
+                self.copies.push((side, remote, keys.map(|keys| *keys)));
+                None
+            }
+            MediaOrder::Command(media::Command::StopCopies) => {
+                self.copies.clear();
                 None
             }
             MediaOrder::Command(_) => None,

@@ -275,7 +275,7 @@ impl Session {
         if let (Some(sound), Order::Next { .. }) = (sound, arrived.order) {
             self.hears_open(to.codec, packet.payload(), sound);
         }
-        self.outputs.send(Side::Agent, to.address, packet);
+        self.send(now, Side::Agent, &to, packet);
     }
 
     /// A coder with a memory never quite forgets what it has coded, and its codes tell of it: if what follows is known, as

@@ -42,6 +42,7 @@ impl Session {
     fn cut(&mut self) {
         if masking_enabled() {
             self.to_agent.detach();
+            self.fork.iter_mut().for_each(|fork| fork.recall(Side::Agent));
             let recalled = self.outputs.recall(Side::Agent);
             if recalled {
                 // It was not heard, so nothing goes on from it.
@@ -185,7 +186,7 @@ impl Session {
             recorder.heard.push(&heard);
         }
         self.last_heard = heard.last().copied().unwrap_or_default();
-        self.outputs.send(Side::Agent, remote.address, packet);
+        self.send(at, Side::Agent, remote, packet);
     }
 
     /// Asked with each packet of the caller: only what is heard can be known to be quiet.

@@ -30,6 +30,15 @@ pub(crate) fn remote_of(side: Side, codec: Codec) -> Remote {
     Remote { telephone_event: Some(EVENTS), ..Remote::of(address, codec) }
 }
 
+/// Where the recorder takes the copies of a leg.
+pub(crate) fn copies_at(side: Side) -> Remote {
+    let (address, rtcp) = match side {
+        Side::Caller => ("192.0.2.3:6002", "192.0.2.3:6003"),
+        Side::Agent => ("192.0.2.3:6000", "192.0.2.3:6001"),
+    };
+    Remote { rtcp: rtcp.parse().unwrap(), sends: false, ..Remote::g711(address.parse().unwrap(), Law::Mu) }
+}
+
 /// A packet that a leg got, with when.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Got {
@@ -182,6 +191,9 @@ pub(crate) struct Call {
     pub(crate) agent: Peer,
     pub(crate) events: Vec<(u64, String)>,
     pub(crate) frames: Vec<RecordFrame>,
+    /// What the recorder got: of which leg.
+    pub(crate) copies: Vec<(Side, Vec<u8>)>,
+    pub(crate) copy_reports: Vec<(Side, Vec<u8>)>,
 }
 
 impl Call {
@@ -239,7 +251,8 @@ impl Call {
         let now = Instant::now();
         let session = Session::new(now, Config { seed: [7; 32], record: true, hold });
         let (caller, agent) = (Peer::new(Side::Caller), Peer::new(Side::Agent));
-        Self { session, start: now, now, caller, agent, events: Vec::new(), frames: Vec::new() }
+        let (events, frames, copies, copy_reports) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { session, start: now, now, caller, agent, events, frames, copies, copy_reports }
     }
 
     pub(crate) fn command(&mut self, command: Command) {
@@ -338,6 +351,14 @@ impl Call {
                     let peer = if side == Side::Caller { &mut self.caller } else { &mut self.agent };
                     let (packets, bytes) = (peer.got.len(), peer.received_report(packet.as_bytes()));
                     peer.reports.push(Told { at, packets, bytes });
+                }
+                Output::Copy { side, to, packet } => {
+                    assert_eq!(to, copies_at(side).address);
+                    self.copies.push((side, packet.as_bytes().to_vec()));
+                }
+                Output::CopyControl { side, to, muxed, packet } => {
+                    assert_eq!((to, muxed), (copies_at(side).rtcp, false));
+                    self.copy_reports.push((side, packet.as_bytes().to_vec()));
                 }
                 Output::Event(event) => self.events.push((at, name(event))),
                 Output::Recorded(frame) => self.frames.push(frame),

@@ -13,6 +13,7 @@
 mod agenttones;
 #[cfg(feature = "masking-off-control")]
 mod control;
+mod fork;
 #[cfg(not(feature = "masking-off-control"))]
 mod g722;
 mod garbage;

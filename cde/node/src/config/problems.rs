@@ -60,14 +60,17 @@ impl Config {
     fn ports_problem(&self) -> Option<Problem> {
         let (first, last) = (self.media.first_port, self.media.last_port);
         let key = if first < 1024 { "first_port" } else { "last_port" };
-        // A call takes two even ports, and the odd one above each.
-        let most_needed = first.checked_next_multiple_of(2).and_then(|even| even.checked_add(3));
+        // A call takes two even ports, and the odd one above each; as many again where a recorder has it.
+        let is_recorded = self.route.iter().any(|route| route.recorder.is_some());
+        let (words, above) =
+            if is_recorded { ("eight ports, as a [[route]] has a recorder,", 7) } else { ("four ports", 3) };
+        let most_needed = first.checked_next_multiple_of(2).and_then(|even| even.checked_add(above));
         (first < 1024 || most_needed.is_none_or(|needed| last < needed)).then(|| Problem {
             table: "media",
             index: 0,
             key,
             message: format!(
-                "[media] first_port = {first}, last_port = {last}: expected at least four ports from an even one up, none \
+                "[media] first_port = {first}, last_port = {last}: expected at least {words} from an even one up, none \
                  below 1024"
             ),
         })
@@ -75,9 +78,13 @@ impl Config {
 
     fn route_problem(&self, route: &Route) -> Option<(&'static str, String)> {
         let known = |name: &str| self.trunk.iter().any(|trunk| trunk.name == name);
-        let unknown = [("from", &route.from), ("to", &route.to)].into_iter().find(|(_, name)| !known(name));
+        let named = [("from", Some(&route.from)), ("to", Some(&route.to)), ("recorder", route.recorder.as_ref())];
+        let unknown = named.into_iter().filter_map(|(key, name)| Some((key, name?))).find(|(_, name)| !known(name));
         if let Some((key, name)) = unknown {
             return Some((key, format!("[[route]] names trunk \"{name}\", but no [[trunk]] has this name")));
+        }
+        if route.recorder_required && route.recorder.is_none() {
+            return Some(("recorder_required", "[[route]] recorder_required needs a recorder".to_owned()));
         }
         let extension = route.extension.as_ref().filter(|extension| extension.parse::<wire::Extension>().is_err())?;
         Some(("extension", format!("[[route]] extension = \"{extension}\": expected letters, digits and ._-+*#")))
@@ -183,6 +190,10 @@ mod tests {
         says(&format!("{TRUNK}{TRUNK}"), 5, "two [[trunk]]");
         says(&format!("{GATEWAY}\n[[merchant]]\nid = \"m\"\ngateway = \"h\"\n"), 8, "names gateway \"h\"");
         says(&GATEWAY.replace("127.0.0.1", "192.0.2.9"), 4, "https");
+        let route = format!("{TRUNK}[[route]]\nfrom = \"a\"\nto = \"a\"\n");
+        says(&format!("{route}recorder = \"c\"\n"), 7, "names trunk \"c\"");
+        says(&format!("{route}recorder_required = true\n"), 7, "needs a recorder");
+        assert!(Config::parse(&format!("{route}recorder = \"a\"\nrecorder_required = true\n"), Path::new("x")).is_ok());
         says(&format!("{GATEWAY}timeout_ms_max = 0\n"), 5, "timeout_ms_max");
     }
 
@@ -192,6 +203,10 @@ mod tests {
         says("[media]\nfirst_port = 20001\nlast_port = 20004\n", 3, "at least four ports");
         says("[media]\nfirst_port = 65535\nlast_port = 65535\n", 3, "at least four ports");
         says("[media]\nfirst_port = 80\n", 2, "at least four ports");
+        let recorded = format!("{TRUNK}[[route]]\nfrom = \"a\"\nto = \"a\"\nrecorder = \"a\"\n");
+        let ports = |last: u16| format!("[media]\nfirst_port = 20000\nlast_port = {last}\n{recorded}");
+        says(&ports(20_006), 3, "at least eight ports");
+        assert!(Config::parse(&ports(20_007), Path::new("x")).is_ok());
         says("\n[media]\nfirst_port = 20000\n", 3, "at least four ports");
     }
 

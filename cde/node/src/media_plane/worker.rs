@@ -51,10 +51,11 @@ struct Entry {
 }
 
 /// The ports of a call. Those for RTCP stay open where a peer has one port for both: it may want two by its next offer.
-#[derive(Clone, Copy)]
 struct Ports {
     caller: Pair,
     agent: Pair,
+    /// Those that a recorder is sent copies from: of the agent's leg and of the caller's. What comes there is dropped.
+    copies: Option<Box<[Pair; 2]>>,
 }
 
 #[derive(Clone, Copy)]
@@ -71,8 +72,14 @@ impl Ports {
         }
     }
 
-    fn all(&self) -> [(Port, Side); 4] {
-        let Self { caller, agent } = self;
+    fn copies_of(&self, side: Side) -> Option<Pair> {
+        let [of_agent, of_caller] = **self.copies.as_ref()?;
+        Some(if side == Side::Agent { of_agent } else { of_caller })
+    }
+
+    /// Those that are listened on.
+    fn legs(&self) -> [(Port, Side); 4] {
+        let Self { caller, agent, .. } = self;
         [(caller.rtp, Side::Caller), (caller.rtcp, Side::Caller), (agent.rtp, Side::Agent), (agent.rtcp, Side::Agent)]
     }
 }
@@ -128,12 +135,12 @@ impl Worker {
     fn handle_order(&mut self, order: Order) {
         let now = clock::now();
         match order.order {
-            MediaOrder::Open { caller, agent, record } => self.open(now, order.call, caller, agent, record, order.seed),
+            MediaOrder::Open { caller, agent, record, copies } => {
+                let bound = self.bind(caller, agent, copies);
+                self.open(now, order.call, bound, record, order.seed);
+            }
             MediaOrder::Command(command) => {
-                if let media::Command::Connect { side, remote } | media::Command::ConnectProtected { side, remote, .. } =
-                    &command
-                    && let Some(pair) = self.state.ports(order.call, *side)
-                {
+                if let Some((pair, remote)) = self.state.connects(order.call, &command) {
                     self.sockets.connect(pair.rtp, remote.address);
                     self.sockets.connect(pair.rtcp, remote.rtcp);
                 }
@@ -143,16 +150,8 @@ impl Worker {
         }
     }
 
-    fn open(
-        &mut self,
-        now: Instant,
-        call: CallId,
-        caller: SocketAddr,
-        agent: SocketAddr,
-        record: bool,
-        seed: [u8; 32],
-    ) {
-        let report = match self.bind(caller, agent) {
+    fn open(&mut self, now: Instant, call: CallId, bound: io::Result<Ports>, record: bool, seed: [u8; 32]) {
+        let report = match bound {
             Ok(ports) => {
                 let session = Session::new(now, media::Config { seed, record, hold: self.state.hold });
                 self.state.insert(Entry { call, session, ports, timer: None, record });
@@ -162,7 +161,7 @@ impl Worker {
                 MediaReport::Opened
             }
             Err(error) => {
-                tracing::warn!(%error, %caller, %agent, "media: ports could not be bound");
+                tracing::warn!(%error, "media: ports could not be bound");
                 MediaReport::OpenFailed
             }
         };
@@ -170,13 +169,28 @@ impl Worker {
     }
 
     /// All ports or none.
-    fn bind(&mut self, caller: SocketAddr, agent: SocketAddr) -> io::Result<Ports> {
-        let caller = self.bind_pair(caller)?;
-        let agent = self.bind_pair(agent).inspect_err(|_| {
-            self.sockets.close(caller.rtp);
-            self.sockets.close(caller.rtcp);
-        })?;
-        Ok(Ports { caller, agent })
+    fn bind(&mut self, caller: SocketAddr, agent: SocketAddr, copies: Option<[SocketAddr; 2]>) -> io::Result<Ports> {
+        let mut bound = Vec::new();
+        let addresses = [caller, agent].into_iter().chain(copies.into_iter().flatten());
+        let result = addresses.map(|address| self.bind_pair(address)).try_for_each(|pair| {
+            bound.push(pair?);
+            Ok(())
+        });
+        match (result, bound.as_slice()) {
+            (Ok(()), [caller, agent]) => Ok(Ports { caller: *caller, agent: *agent, copies: None }),
+            (Ok(()), [caller, agent, first, second]) => {
+                Ok(Ports { caller: *caller, agent: *agent, copies: Some(Box::new([*first, *second])) })
+            }
+            (result, bound) => {
+                bound.iter().for_each(|pair| self.close_pair(*pair));
+                Err(result.err().unwrap_or_else(|| io::Error::other("ports are missing")))
+            }
+        }
+    }
+
+    fn close_pair(&mut self, Pair { rtp, rtcp }: Pair) {
+        self.sockets.close(rtp);
+        self.sockets.close(rtcp);
     }
 
     fn bind_pair(&mut self, address: SocketAddr) -> io::Result<Pair> {
@@ -189,9 +203,11 @@ impl Worker {
     fn close(&mut self, now: Instant, call: CallId) {
         self.state.handle_command(&mut self.sockets, now, call, media::Command::End);
         let Some(entry) = self.state.remove(call) else { return };
-        for (port, _) in entry.ports.all() {
-            self.sockets.close(port);
-        }
+        let Ports { caller, agent, copies } = entry.ports;
+        [caller, agent]
+            .into_iter()
+            .chain(copies.into_iter().flat_map(|copies| *copies))
+            .for_each(|pair| self.close_pair(pair));
         if entry.record {
             self.state.recorder.end(call);
         }
@@ -213,7 +229,7 @@ impl State {
     fn insert(&mut self, entry: Entry) {
         let place = self.free.pop().unwrap_or(self.calls.len());
         self.places.insert(entry.call, place);
-        for (port, side) in entry.ports.all() {
+        for (port, side) in entry.ports.legs() {
             put(&mut self.ports, port.index(), (place, side));
         }
         put(&mut self.calls, place, Box::new(entry));
@@ -222,16 +238,23 @@ impl State {
     fn remove(&mut self, call: CallId) -> Option<Box<Entry>> {
         let place = self.places.remove(&call)?;
         let entry = self.calls.get_mut(place)?.take()?;
-        for (port, _) in entry.ports.all() {
+        for (port, _) in entry.ports.legs() {
             self.ports.get_mut(port.index()).into_iter().for_each(|of| *of = None);
         }
         self.free.push(place);
         Some(entry)
     }
 
-    fn ports(&self, call: CallId, side: Side) -> Option<Pair> {
-        let entry = self.calls.get(*self.places.get(&call)?)?.as_ref()?;
-        Some(entry.ports.of(side))
+    /// Which ports a command connects, and to whom.
+    fn connects(&self, call: CallId, command: &media::Command) -> Option<(Pair, media::Remote)> {
+        let ports = &self.calls.get(*self.places.get(&call)?)?.as_ref()?.ports;
+        match command {
+            media::Command::Connect { side, remote } | media::Command::ConnectProtected { side, remote, .. } => {
+                Some((ports.of(*side), *remote))
+            }
+            media::Command::Copy { side, remote, .. } => Some((ports.copies_of(*side)?, *remote)),
+            _ => None,
+        }
     }
 
     fn until_next_timer(&self, now: Instant) -> Duration {
@@ -288,6 +311,15 @@ impl State {
                 media::Output::Control { side, to, muxed, packet } => {
                     let Pair { rtp, rtcp } = entry.ports.of(side);
                     let _ = sockets.send(if muxed { rtp } else { rtcp }, to, packet.as_bytes());
+                }
+                media::Output::Copy { side, to, packet } => {
+                    let pair = entry.ports.copies_of(side);
+                    let _ = pair.map(|pair| sockets.send(pair.rtp, to, packet.as_bytes()));
+                }
+                media::Output::CopyControl { side, to, muxed, packet } => {
+                    let pair = entry.ports.copies_of(side);
+                    let _ = pair
+                        .map(|Pair { rtp, rtcp }| sockets.send(if muxed { rtp } else { rtcp }, to, packet.as_bytes()));
                 }
                 media::Output::Event(event) => {
                     self.backlog.push_back(Report { call: entry.call, report: MediaReport::Event(event) });

@@ -267,6 +267,7 @@ async fn audited(tx: &mut SqliteConnection, at: i64, event: &AuditEvent) -> Resu
             let worst = f64::from(*worst_permille) / 1000.0;
             ("witnessed", format!("{frames} frames, {suspicious} suspicious, worst ratio {worst:.3}"), None)
         }
+        AuditAction::Recording { recording } => ("recording", word(recording)?, None),
         AuditAction::Refused { reason } => ("refused", word(reason)?, None),
     };
     let row = Row { at, who: who(tx, &event.origin).await?, what, result };
