@@ -33,6 +33,7 @@ mod residue;
 mod rtcp;
 mod selftest;
 mod sipp;
+mod siprec;
 mod srtp;
 mod stage;
 mod stop;

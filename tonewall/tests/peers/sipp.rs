@@ -11,18 +11,18 @@ use std::time::Duration;
 const CALLS_A_SECOND: &str = "50";
 const ALL_CALLS_MAX: Duration = Duration::from_secs(90);
 
-struct Sipp<'a> {
-    folder: &'a Path,
-    name: &'a str,
-    at: SocketAddr,
+pub struct Sipp<'a> {
+    pub folder: &'a Path,
+    pub name: &'a str,
+    pub at: SocketAddr,
     /// SIPp's word for a transport.
-    transport: &'a str,
-    calls: u64,
-    extra: Vec<String>,
+    pub transport: &'a str,
+    pub calls: u64,
+    pub extra: Vec<String>,
 }
 
 impl Sipp<'_> {
-    fn start(&self) -> anyhow::Result<Background> {
+    pub fn start(&self) -> anyhow::Result<Background> {
         let scenario = format!("{}/tests/peers/sipp/{}.xml", env!("CARGO_MANIFEST_DIR"), self.name);
         let file = |kind: &str| self.folder.join(format!("sipp-{}.{kind}", self.name));
         // SIPp opens a port for sound although none is sent.
@@ -46,7 +46,7 @@ impl Sipp<'_> {
         Ok(last.split(';').nth(place).context("no such column")?.parse()?)
     }
 
-    fn errors(&self) -> String {
+    pub fn errors(&self) -> String {
         let text = std::fs::read_to_string(self.folder.join(format!("sipp-{}.err", self.name))).unwrap_or_default();
         text.lines().take(30).collect::<Vec<_>>().join("\n")
     }

@@ -52,6 +52,8 @@ pub struct Setting {
     pub transport: &'static str,
     /// `srtp` of the callers' trunks and of the agents'.
     pub srtp: (&'static str, &'static str),
+    /// Who records all calls.
+    pub recorder: Option<SocketAddr>,
 }
 
 impl Setting {
@@ -62,7 +64,19 @@ impl Setting {
         let (binary, gateway_timeout_ms) = (binary::normal(), 20_000);
         let (one_user, records, elsewhere, masking, transport) = (true, true, false, "natural", "udp");
         let srtp = ("off", "off");
-        Self { binary, ports, routes, gateway_timeout_ms, one_user, records, elsewhere, masking, transport, srtp }
+        Self {
+            binary,
+            ports,
+            routes,
+            gateway_timeout_ms,
+            one_user,
+            records,
+            elsewhere,
+            masking,
+            transport,
+            srtp,
+            recorder: None,
+        }
     }
 }
 
@@ -217,6 +231,9 @@ fn cde_toml(setting: &Setting, sip: SocketAddr, bank: SocketAddr, folder: &Folde
         "tls" => "transport = \"tls\"\nca = \"ca.pem\"\n".to_owned(),
         transport => format!("transport = \"{transport}\"\n"),
     };
+    if let Some(recorder) = setting.recorder {
+        write!(text, "\n[[trunk]]\nname = \"recorder\"\naddress = \"{recorder}\"\n{trunk}").unwrap();
+    }
     for Route { extension, caller, agent } in &setting.routes {
         write!(
             text,
@@ -226,6 +243,9 @@ fn cde_toml(setting: &Setting, sip: SocketAddr, bank: SocketAddr, folder: &Folde
             setting.srtp.0, setting.srtp.1
         )
         .unwrap();
+        if setting.recorder.is_some() {
+            text.push_str("recorder = \"recorder\"\nrecorder_required = true\n");
+        }
     }
     if setting.elsewhere {
         text.push_str(CDE_ELSEWHERE);
