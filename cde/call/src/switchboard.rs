@@ -1,6 +1,7 @@
 //! All calls of our SIP addresses as one machine: dispatch, commands, timers and ports.
 
 mod commands;
+mod orders;
 mod ports;
 
 use crate::Config;
@@ -10,6 +11,7 @@ use crate::guard::Guard;
 use crate::trunks::{Trunks, Turned};
 use crate::wall::Wall;
 pub(crate) use commands::Commands;
+pub use orders::{MediaOrder, MediaReport};
 use payment::Sending;
 pub(crate) use ports::Ports;
 use rand_chacha::ChaCha12Rng;
@@ -81,35 +83,6 @@ pub struct Charge<'a> {
     pub origin: &'a Origin,
     /// The card, the amount and for whom.
     pub sending: Sending<'a>,
-}
-
-/// What a media session is told.
-pub enum MediaOrder {
-    /// Open a session on these ports and the ones above them, which are for RTCP; answered by `Opened` or `OpenFailed`.
-    Open {
-        /// For the caller leg.
-        caller: SocketAddr,
-        /// For the agent leg.
-        agent: SocketAddr,
-        /// Record the agent side.
-        record: bool,
-        /// Where a recorder's copies leave from: those of what the agent is sent, and of what the caller is.
-        copies: Option<[SocketAddr; 2]>,
-    },
-    /// A command of the session.
-    Command(media::Command),
-    /// Close the session and give the ports back.
-    Close,
-}
-
-/// What a media session reports.
-pub enum MediaReport {
-    /// All ports are bound.
-    Opened,
-    /// They are not.
-    OpenFailed,
-    /// Something happened.
-    Event(media::Event),
 }
 
 /// The machine.
