@@ -181,3 +181,20 @@ fn protected_copies_are_opened_by_the_recorders_keys_alone_and_are_the_same_soun
         assert_eq!(plain.count(), 0, "{suite:?}");
     }
 }
+
+#[cfg(not(feature = "masking-off-control"))]
+#[test]
+fn copies_of_a_wide_leg_are_what_it_is_sent_too() {
+    let mut call = Call::new();
+    let wide = |at: &str| media::Remote::of(at.parse().unwrap(), media::Codec::G722);
+    call.command(Command::Connect { side: Side::Agent, remote: wide(AGENT) });
+    let remote = media::Remote { rtcp: copies_at(Side::Agent).rtcp, ..wide("192.0.2.3:6000") };
+    call.command(Command::Copy { side: Side::Agent, remote, keys: None, seed: [9; 32] });
+    call.caller_says(&hum(1600));
+    call.command(Command::Secure { policy: media::Policy::Natural });
+    call.caller_says(&hum(1600));
+    let sent: Vec<&[u8]> = call.agent.got.iter().map(|got| got.payload.as_slice()).collect();
+    let copies = call.copies.iter().map(|(_, bytes)| rtp::parse(bytes).unwrap());
+    assert!(sent.len() > 15 && copies.clone().all(|copy| copy.header.payload_type == 9));
+    assert!(copies.map(|copy| copy.payload).eq(sent.iter().copied()));
+}
