@@ -17,11 +17,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    // Before any thread and any secret, passwords in the configuration among them.
+    node::harden().context("hardening")?;
     let config = node::Config::load(&arguments.folder.path.join("cde.toml"));
     // The last thing that needs a right, if it was given one.
     let sockets = config.as_ref().map_or_else(|_| node::MediaSockets::own(1), node::MediaSockets::prepare);
-    // Before any thread and any secret.
-    node::harden().context("hardening")?;
+    node::drop_capabilities().context("hardening")?;
     log();
     crypto();
     let mut config = config?;

@@ -88,6 +88,8 @@ pub(crate) struct Call {
     till: Till,
     /// Something that the office sees has changed.
     changed: bool,
+    /// How often a lost agent was called again.
+    recalls: u8,
     /// How many more pairs of ports may be tried.
     pub(crate) pairs_left: u8,
     /// The timer that the switchboard knows of.

@@ -9,13 +9,15 @@ use rand_chacha::ChaCha12Rng;
 use sip::offer_answer::{Agreed, Answer, Codec, Direction, LocalMedia, Offer, Origin, Profile, Refusal, Srtp};
 use sip::sdp::Carried;
 use sip::siprec::Offered;
-use sip::{Body, DialogId};
+use sip::{Body, DialogId, Peer};
 use std::net::SocketAddr;
 
 pub(crate) const CODECS: [Codec; 3] = Codec::ALL;
 
 pub(crate) struct Leg {
     pub(crate) dialog: Option<DialogId>,
+    /// Where it was called, or calls from: what it may do is what that trunk may.
+    pub(crate) peer: Peer,
     pub(crate) address: SocketAddr,
     origin: Origin,
     /// What we offered last, and how carried.
@@ -44,11 +46,11 @@ impl Unusable {
 }
 
 impl Leg {
-    pub(crate) fn new(address: SocketAddr, session_id: u64, srtp: Srtp) -> Self {
+    pub(crate) fn new(address: SocketAddr, session_id: u64, srtp: Srtp, peer: Peer) -> Self {
         // RFC 3264 asks for 62 bits at most, so that no reader takes it for negative.
         let origin = Origin { session_id: session_id >> 2, version: 1 };
         let keys = LegKeys::default();
-        Self { dialog: None, address, origin, offered: None, agreed: None, srtp, keys, owed_answer: false }
+        Self { dialog: None, peer, address, origin, offered: None, agreed: None, srtp, keys, owed_answer: false }
     }
 
     /// Our offer, with the codecs that the other leg likes first. What was agreed on of its protection stays, with the same

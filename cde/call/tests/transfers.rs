@@ -155,6 +155,41 @@ fn the_callers_side_may_transfer_an_open_call_and_by_its_own_routes_only() {
 }
 
 #[test]
+fn a_transfer_that_was_asked_for_before_takes_no_caller_away_whose_keys_are_taken() {
+    let mut world = World::new();
+    world.talk();
+    assert_eq!(world.caller_refers("<sip:1002@127.0.0.1>"), "SIP/2.0 202");
+    world.start_payment(&[Field::Pan, Field::Expiry]);
+    world.command(Action::Secure);
+    world.keys("4242");
+    world.agent_picks_up();
+    assert!(!world.caller_saw(|event| matches!(event, Event::Ended { .. })), "the caller is who it was");
+    assert!(world.agent_got().last().unwrap().starts_with("BYE"), "who was called is let go");
+    finish(&mut world);
+}
+
+#[test]
+fn what_answers_for_an_agent_and_hangs_up_is_not_called_as_fast_as_it_does_that() {
+    let mut world = keyed();
+    let calls = |world: &World| world.agent_got().iter().filter(|line| line.starts_with("INVITE")).count();
+    for again in 0..3 {
+        world.agent_hangs_up();
+        let waits = if again == 0 { 0 } else { 5 };
+        assert_eq!(calls(&world), 1 + again + usize::from(again == 0), "at once only the first time");
+        world.pass(Duration::from_secs(waits));
+        world.agent_picks_up();
+        assert_eq!((calls(&world), world.snapshot().state), (2 + again, CallState::Talking));
+    }
+    for _ in 3..10 {
+        world.agent_hangs_up();
+        world.pass(Duration::from_secs(5));
+        world.agent_picks_up();
+    }
+    world.agent_hangs_up();
+    assert_eq!((calls(&world), world.board.calls()), (11, 0), "and not for ever");
+}
+
+#[test]
 fn another_agent_takes_the_place_by_replaces() {
     let mut world = keyed();
     let leg = world.agent_leg_name(|text| text.starts_with("ACK"));

@@ -17,6 +17,6 @@ mod user;
 pub mod wipe;
 
 pub use arena::{Exhausted, Protection, SLOT_BYTES, Slot, protection};
-pub use process::{HardenError, harden};
+pub use process::{HardenError, drop_capabilities, harden};
 pub use user::{Capability, User, run_as};
 pub use wipe::{WipingAllocator, wipe};

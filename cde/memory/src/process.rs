@@ -9,14 +9,14 @@ pub struct HardenError {
 }
 
 /// No core dumps, no reading by other processes of the same user, no file that another user may read unless it is
-/// given to them, no new privileges, no capability.
-/// Call it first thing, before any secret can be there and before any thread is started.
+/// given to them, no new privileges.
+/// Call it first thing, before any secret can be there and before any thread is started; and [`drop_capabilities`] as soon
+/// as nothing needs them any more.
 pub fn harden() -> Result<(), HardenError> {
     no_core_dumps()?;
     files_for_this_user_alone();
     prctl("PR_SET_DUMPABLE", libc::PR_SET_DUMPABLE, 0)?;
-    prctl("PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1)?;
-    drop_capabilities()
+    prctl("PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1)
 }
 
 fn check(step: &'static str, result: libc::c_int) -> Result<(), HardenError> {
@@ -58,7 +58,8 @@ struct CapWord {
 
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
-fn drop_capabilities() -> Result<(), HardenError> {
+/// No capability, for this process and for what it starts. Before any thread is started: each has its own.
+pub fn drop_capabilities() -> Result<(), HardenError> {
     // Those that other programs would begin with go with those that are held.
     set_capabilities(0).map_err(|source| HardenError { step: "capset", source })
 }
@@ -83,6 +84,7 @@ mod tests {
     #[test]
     fn a_hardened_process_has_no_capability_and_no_core() {
         harden().unwrap();
+        drop_capabilities().unwrap();
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         let line =
             |name: &str| status.lines().find(|l| l.starts_with(name)).unwrap().split_whitespace().nth(1).unwrap();

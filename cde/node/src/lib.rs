@@ -31,7 +31,7 @@ pub use charge::ChargerError;
 pub use config::{Config, ConfigError};
 pub use journal::JournalError;
 pub use media_plane::MediaSockets;
-pub use memory::{Capability, User, WipingAllocator, harden, run_as};
+pub use memory::{Capability, User, WipingAllocator, drop_capabilities, harden, run_as};
 pub use sip::Local;
 pub use transports::{TlsError, check};
 

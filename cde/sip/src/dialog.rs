@@ -231,6 +231,11 @@ impl Dialog {
         }
     }
 
+    /// A dialog over TLS is not gone on with over anything else: keys of SRTP, and of callers, are said in it.
+    pub(crate) fn may_come_by(&self, from: Peer) -> bool {
+        from.transport.is_secure() || !self.peer.transport.is_secure()
+    }
+
     /// Where the peer was heard last: used while its Contact names no address.
     pub(crate) fn heard_from(&mut self, from: Peer) {
         self.peer = from;

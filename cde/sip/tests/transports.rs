@@ -143,6 +143,14 @@ fn a_request_in_a_dialog_goes_over_the_peers_own_connection_and_never_in_clear_a
     let (_, ok) = sent(&mut ours).remove(0);
     assert_eq!(header(&ok, "Contact"), "<sip:192.0.2.9:5061;transport=tls>");
     let tag = header(&ok, "To").rsplit_once("tag=").unwrap().1.to_owned();
+    // Who knows its names and is not on TLS is not heard, and leads it nowhere.
+    let clear = over(Transport::Udp, 5060, 9);
+    for (method, cseq) in [("ACK", 1), ("OPTIONS", 2), ("INFO", 3), ("UPDATE", 4)] {
+        ours.handle_message(now, clear, request(method, &format!("c{cseq}"), &tag, cseq, "", "").as_bytes());
+        let answers: Vec<String> = sent(&mut ours).into_iter().map(|(_, text)| text).collect();
+        assert!(answers.iter().all(|text| text.starts_with("SIP/2.0 403 ")), "{answers:?}");
+        assert_eq!(answers.len(), usize::from(method != "ACK"));
+    }
     ours.handle_message(now, from, request("ACK", "a", &tag, 1, "", "").as_bytes());
     ours.bye(now, dialog.unwrap());
     let (to, bye) = sent(&mut ours).remove(0);

@@ -16,6 +16,12 @@ const RING: Duration = Duration::from_secs(60);
 /// Between two calls to an agent whose leg was lost.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// How often an agent is called again in one call.
+const RECALLS_MAX: u8 = 10;
+
+/// A leg that another call takes over: its dialog, how its sound is protected, and whose it is.
+pub(crate) type Across = (DialogId, Srtp, Peer);
+
 /// The leg that is to take a side's place.
 pub(crate) struct Handover {
     side: Side,
@@ -45,9 +51,10 @@ impl Call {
     pub(super) fn refer(&mut self, context: &mut Context<'_>, side: Side, request: RequestId, refer: Refer) {
         let planned = self.may_hand_over(side).and_then(|()| self.dial_for(context, side, &refer));
         let called = planned.and_then(|mut dial| {
-            let mut leg = self.new_leg(context, side, dial.srtp);
+            let mut leg = self.new_leg(context, side, &dial)?;
             let body = leg.offer(context.rng, self.side(other(side)).codec(), Direction::SendRecv);
             leg.dialog = Some(dial.call(context, body, refer.replaces.as_deref())?);
+            leg.peer = dial.destination;
             Ok((leg, dial))
         });
         match called {
@@ -64,11 +71,11 @@ impl Call {
         asker: DialogId,
         request: RequestId,
         refer: Refer,
-        (joining, srtp): (DialogId, Srtp),
+        (joining, srtp, peer): Across,
     ) -> bool {
         let Some(side) = self.side_of(asker) else { return false };
         let joined = self.may_hand_over(side).and_then(|()| {
-            let mut leg = self.new_leg(context, side, srtp);
+            let mut leg = self.leg_like(context, side, srtp, peer)?;
             let body = leg.offer(context.rng, self.side(other(side)).codec(), Direction::SendRecv);
             context.endpoint.reinvite(context.now, joining, Some(body)).map_err(|_| 491_u16)?;
             leg.dialog = Some(joining);
@@ -103,7 +110,7 @@ impl Call {
 
     /// The dialog of the side across and how its sound is protected, for a call that takes it over; none while it is not
     /// free to go.
-    pub(crate) fn leg_across(&self, dialog: DialogId) -> Option<(DialogId, Srtp)> {
+    pub(crate) fn leg_across(&self, dialog: DialogId) -> Option<Across> {
         let side = self.side_of(dialog)?;
         let is_free = matches!(self.phase, Phase::Talking)
             && self.relay.is_none()
@@ -111,7 +118,7 @@ impl Call {
             && self.line.state() == LineState::Open
             && !self.till.is_open();
         let leg = self.side(other(side));
-        leg.dialog.filter(|_| is_free).map(|dialog| (dialog, leg.srtp()))
+        leg.dialog.filter(|_| is_free).map(|dialog| (dialog, leg.srtp(), leg.peer))
     }
 
     /// Whether a peer's trunk is that of the side with this dialog: nobody else may give it away.
@@ -125,7 +132,7 @@ impl Call {
     }
 
     fn peer_of(&self, side: Side) -> Peer {
-        if side == self.calling { self.came_from } else { self.dial.destination }
+        self.side(side).peer
     }
 
     /// The leg across has gone to another call, and this one is over.
@@ -150,7 +157,7 @@ impl Call {
         };
         let is_theirs = self.is_trunk_of(context, replaced, from);
         let allowed = if is_theirs { self.may_hand_over(side) } else { Err(403) };
-        let answered = allowed.and_then(|()| self.answer_replacing(context, side, invite.body.as_ref()));
+        let answered = allowed.and_then(|()| self.answer_replacing(context, side, from, invite.body.as_ref()));
         match answered {
             Ok((mut leg, answer)) => {
                 leg.dialog = Some(dialog);
@@ -165,9 +172,16 @@ impl Call {
         }
     }
 
-    fn answer_replacing(&self, context: &mut Context<'_>, side: Side, body: Option<&Body>) -> Result<(Leg, Body), u16> {
+    fn answer_replacing(
+        &self,
+        context: &mut Context<'_>,
+        side: Side,
+        from: Peer,
+        body: Option<&Body>,
+    ) -> Result<(Leg, Body), u16> {
         let codec = self.side(other(side)).codec();
-        let mut leg = self.new_leg(context, side, self.side(side).srtp());
+        // It comes from the trunk of the leg whose place it takes.
+        let mut leg = self.leg_like(context, side, self.side(side).srtp(), from)?;
         let Some(body) = body else {
             leg.owed_answer = true;
             let offer = leg.offer(context.rng, codec, Direction::SendRecv);
@@ -184,8 +198,11 @@ impl Call {
         if !matches!(self.phase, Phase::Talking) || self.relay.is_some() || self.handover.is_some() {
             return Err(491);
         }
-        let is_capturing = self.line.state() != LineState::Open || self.till.is_open();
-        if side == Side::Caller && is_capturing { Err(603) } else { Ok(()) }
+        if side == Side::Caller && self.is_capturing() { Err(603) } else { Ok(()) }
+    }
+
+    fn is_capturing(&self) -> bool {
+        self.line.state() != LineState::Open || self.till.is_open()
     }
 
     fn dial_for(&self, context: &mut Context<'_>, side: Side, refer: &Refer) -> Result<Dial, u16> {
@@ -198,8 +215,17 @@ impl Call {
         self.dial.by(context, way.map_err(|_| 403_u16)?)
     }
 
-    fn new_leg(&self, context: &mut Context<'_>, side: Side, srtp: Srtp) -> Leg {
-        Leg::new(self.side(side).address, context.rng.next_u64(), srtp)
+    pub(super) fn new_leg(&self, context: &mut Context<'_>, side: Side, dial: &Dial) -> Result<Leg, u16> {
+        self.leg_like(context, side, dial.srtp, dial.destination)
+    }
+
+    /// A leg on the ports of this side, for a peer of the same family.
+    fn leg_like(&self, context: &mut Context<'_>, side: Side, srtp: Srtp, peer: Peer) -> Result<Leg, u16> {
+        let address = self.side(side).address;
+        if context.config.media_toward(peer.address.ip()) != address.ip() {
+            return Err(488);
+        }
+        Ok(Leg::new(address, context.rng.next_u64(), srtp, peer))
     }
 
     /// What the new leg's dialog reports.
@@ -232,10 +258,15 @@ impl Call {
 
     fn handover_answered(&mut self, context: &mut Context<'_>, body: Option<&Body>) {
         let Some(handover) = &mut self.handover else { return };
-        if body.is_some_and(|body| handover.leg.take_answer(body).is_ok()) {
-            self.take_over(context);
-        } else {
+        let usable = body.is_some_and(|body| handover.leg.take_answer(body).is_ok());
+        let side = handover.side;
+        if !usable {
             self.handover_failed(context, 488);
+        } else if side == Side::Caller && self.caller.dialog.is_some() && self.is_capturing() {
+            // It was asked for before the line was secured. What is keyed is keyed by one person.
+            self.handover_failed(context, 603);
+        } else {
+            self.take_over(context);
         }
     }
 
@@ -280,7 +311,10 @@ impl Call {
         if back.is_none() {
             return self.end(context, Origin::System, CallEnd::Failed);
         }
-        handover.dial = back;
+        // How its sound is protected is its own trunk's matter, not that of who did not answer.
+        let leg = back.as_ref().and_then(|dial| self.new_leg(context, Side::Agent, dial).ok());
+        let Some(leg) = leg else { return self.end(context, Origin::System, CallEnd::Failed) };
+        (handover.dial, handover.leg) = (back, leg);
         handover.asker = None;
         handover.again = Some(context.now + AGAIN);
         self.handover = Some(handover);
@@ -288,7 +322,8 @@ impl Call {
 
     /// A side has left; true if its place is being taken, so that the call goes on.
     pub(super) fn outlives(&mut self, context: &mut Context<'_>, side: Side, hung_up: bool) -> bool {
-        let is_being_taken = self.handover.as_ref().is_some_and(|handover| handover.side == side);
+        let is_being_taken = self.handover.as_ref().is_some_and(|handover| handover.side == side)
+            && (side == Side::Agent || !self.is_capturing());
         let is_recalled = side == Side::Agent && self.handover.is_none() && self.keeps_caller(hung_up);
         if !is_being_taken && !is_recalled {
             return false;
@@ -325,11 +360,17 @@ impl Call {
 
     /// False if there is no way to the agent.
     fn recall(&mut self, context: &mut Context<'_>) -> bool {
+        if self.recalls == RECALLS_MAX {
+            return false;
+        }
         let Some(dial) = self.dial_agent(context) else { return false };
-        let leg = self.new_leg(context, Side::Agent, dial.srtp);
+        let Ok(leg) = self.new_leg(context, Side::Agent, &dial) else { return false };
         let (dial, now) = (Some(dial), context.now);
+        // At once the first time. Something that answers and hangs up again is not called as fast as it does that.
+        let again = if self.recalls == 0 { now } else { now + AGAIN };
+        self.recalls += 1;
         self.handover =
-            Some(Handover { side: Side::Agent, leg, dial, asker: None, until: now + RING, again: Some(now) });
+            Some(Handover { side: Side::Agent, leg, dial, asker: None, until: now + RING, again: Some(again) });
         self.handover_timeout(context);
         true
     }
@@ -350,7 +391,10 @@ impl Call {
         let Some(dial) = &mut handover.dial else { return };
         let body = handover.leg.offer(context.rng, codec, Direction::SendRecv);
         match dial.call(context, body, None) {
-            Ok(dialog) => (handover.leg.dialog, handover.again) = (Some(dialog), None),
+            Ok(dialog) => {
+                (handover.leg.dialog, handover.again) = (Some(dialog), None);
+                handover.leg.peer = dial.destination;
+            }
             Err(_) => {
                 *dial = dial.anew(context);
                 handover.again = Some(context.now + AGAIN);

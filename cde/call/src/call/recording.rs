@@ -188,7 +188,7 @@ impl Call {
         recording.called = Some(destination);
         let trunk = context.config.trunks.get(recording.recorder.trunk)?;
         let [first, second] = recording.addresses(context)?;
-        let leg = |rng: &mut rand_chacha::ChaCha12Rng, at| Leg::new(at, rng.next_u64(), trunk.srtp);
+        let leg = |rng: &mut rand_chacha::ChaCha12Rng, at| Leg::new(at, rng.next_u64(), trunk.srtp, destination);
         recording.streams = Some([leg(context.rng, first), leg(context.rng, second)]);
         let body = recording.offer(context);
         let credentials = context.config.credentials(recording.recorder.trunk);

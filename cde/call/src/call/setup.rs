@@ -77,9 +77,9 @@ impl Call {
             context.config.media_toward(dial.destination.address.ip()),
         ];
         let ports = in_order(calling, ports);
-        let mut from_leg = Leg::new(SocketAddr::new(at[0], ports.0), session_ids.0, srtp.0);
+        let mut from_leg = Leg::new(SocketAddr::new(at[0], ports.0), session_ids.0, srtp.0, from);
         from_leg.dialog = Some(dialog);
-        let to_leg = Leg::new(SocketAddr::new(at[1], ports.1), session_ids.1, srtp.1);
+        let to_leg = Leg::new(SocketAddr::new(at[1], ports.1), session_ids.1, srtp.1, dial.destination);
         let (caller, agent) = in_order(calling, (from_leg, to_leg));
         let (caller_shown, called) = in_order(calling, (shown(&invite.from), printable(&called)));
         Ok(Self {
@@ -102,6 +102,7 @@ impl Call {
             recording: Recording::of(context.ports, recorder)?,
             till: Till::default(),
             changed: false,
+            recalls: 0,
             pairs_left: PAIRS_MAX - 1,
             timer: None,
         })
@@ -152,7 +153,10 @@ impl Call {
         let offer = self.setup.as_ref().and_then(|setup| setup.offer.as_ref());
         let preferred = offer.and_then(|offer| self.side(calling).agree(offer, None).ok()).map(|agreed| agreed.codec);
         let body = self.leg(called).offer(context.rng, preferred, Direction::SendRecv);
-        self.leg(called).dialog = Some(self.dial.call(context, body, None)?);
+        let dialog = self.dial.call(context, body, None)?;
+        let peer = self.dial.destination;
+        let leg = self.leg(called);
+        (leg.dialog, leg.peer) = (Some(dialog), peer);
         Ok(())
     }
 
@@ -233,21 +237,23 @@ impl Call {
         self.dial.heard(context);
     }
 
-    /// The called side is elsewhere: it is called there, if a route allows that, and not for ever (RFC 3261 §8.1.3.4).
+    /// The agent's side is elsewhere: it is called there, if a route allows that, and not for ever (RFC 3261 §8.1.3.4). Whom
+    /// an agent has called sends us nowhere.
     fn follow(&mut self, context: &mut Context<'_>, contacts: &[Uri]) -> bool {
-        let (Phase::Dialing, Some(setup)) = (&self.phase, &mut self.setup) else { return false };
+        let (Phase::Dialing, Side::Caller, Some(setup)) = (&self.phase, self.calling, &mut self.setup) else {
+            return false;
+        };
         let numbers = contacts.iter().filter_map(Uri::user);
         let mut ways = numbers.filter_map(|number| context.config.way(self.came_from, number).ok());
         let Some(way) = ways.next().filter(|_| setup.redirects < REDIRECTS_MAX) else { return false };
         setup.redirects += 1;
         let Ok(dial) = self.dial.by(context, way) else { return false };
+        // What was agreed on with the other trunk is not agreed on with this one, and what that one must protect may be more.
+        let Ok(leg) = self.new_leg(context, Side::Agent, &dial) else { return false };
         self.dial = dial;
-        let called = other(self.calling);
-        if called == Side::Agent {
-            self.extension = self.dial.extension.clone();
-        }
-        if self.leg(called).agreed.take().is_some() {
-            self.media(context, media::Command::Disconnect { side: called });
+        self.extension = self.dial.extension.clone();
+        if std::mem::replace(&mut self.agent, leg).agreed.is_some() {
+            self.media(context, media::Command::Disconnect { side: Side::Agent });
         }
         self.changed = true;
         self.call_other(context).is_ok()

@@ -84,3 +84,14 @@ fn an_agent_whose_leg_is_lost_while_a_card_is_keyed_is_called_back_by_their_exte
 fn the_carrier_cannot_call_out_through_us() {
     assert_eq!(world().refused_from(CARRIER, "447700900142"), 404);
 }
+
+#[test]
+fn whom_an_agent_has_called_sends_us_nowhere() {
+    let mut world = world();
+    world.peer(Side::Caller).answers_calls = false;
+    world.agent_calls("447700900142");
+    assert_eq!(world.board.calls(), 1);
+    world.caller_redirects("<sip:449001234@192.0.2.1>");
+    assert_eq!(world.board.calls(), 0, "the call fails instead");
+    assert_eq!(world.caller_invites(), 1);
+}

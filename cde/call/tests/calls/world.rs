@@ -88,7 +88,7 @@ pub(crate) struct Peer {
     infos: usize,
     answers: Vec<u16>,
     last_offer: Option<Body>,
-    answers_calls: bool,
+    pub(crate) answers_calls: bool,
     /// The codecs that it takes.
     takes: Vec<Codec>,
     /// What it offers, and what it takes.
@@ -530,14 +530,29 @@ impl World {
 
     /// The agent's side says that the call that rings there belongs elsewhere.
     pub(crate) fn agent_redirects(&mut self, contacts: &str) {
-        let invite = self.to_agent.iter().rfind(|text| text.starts_with("INVITE")).unwrap();
+        let invite = self.to_agent.iter().rfind(|text| text.starts_with("INVITE")).unwrap().clone();
+        self.redirect(&invite, AGENT, contacts);
+    }
+
+    /// Who was called by an agent says so.
+    pub(crate) fn caller_redirects(&mut self, contacts: &str) {
+        let invite = self.to_caller.iter().rfind(|text| text.starts_with("INVITE")).unwrap().clone();
+        self.redirect(&invite, self.caller_at, contacts);
+    }
+
+    /// The INVITEs that went to the caller's side.
+    pub(crate) fn caller_invites(&self) -> usize {
+        self.to_caller.iter().filter(|text| text.starts_with("INVITE")).count()
+    }
+
+    fn redirect(&mut self, invite: &str, from: SocketAddr, contacts: &str) {
         let lines: String = ["Via: ", "From: ", "Call-ID: ", "CSeq: "]
             .map(|name| format!("{}\r\n", invite.lines().find(|line| line.starts_with(name)).unwrap()))
             .concat();
         let to = invite.lines().find(|line| line.starts_with("To: ")).unwrap();
         let text =
             format!("SIP/2.0 302 Moved\r\n{lines}{to};tag=r\r\nContact: {contacts}\r\nContent-Length: 0\r\n\r\n");
-        self.carry(AGENT, US, text.as_bytes());
+        self.carry(from, US, text.as_bytes());
         self.settle();
     }
 

@@ -92,9 +92,11 @@ impl Guard {
             Fields::parse(value).is_some_and(|fields| fields.find("realm") == Some(REALM.as_bytes()))
         };
         let Some(value) = shown.authorizations.iter().find(ours) else { return Judgment::Unknown };
-        let judgment =
-            Fields::parse(value).map_or(Judgment::Unknown, |fields| self.check(now, credentials, shown, &fields));
-        if judgment == Judgment::Unknown {
+        let Some(fields) = Fields::parse(value) else { return Judgment::Unknown };
+        let judgment = self.check(now, credentials, shown, &fields);
+        // Who has no nonce of ours has not heard us at this address, and may be somebody else who writes it as theirs: that
+        // must not bar whose it is.
+        if judgment == Judgment::Unknown && self.text_of(now, fields.find("nonce").unwrap_or_default()).is_some() {
             self.failed(now, from);
         }
         judgment
@@ -300,6 +302,20 @@ mod tests {
         assert_eq!(door.judge(&shown), Judgment::Barred);
         assert_eq!(door.guard.judge(door.now, [10, 0, 0, 1].into(), &door.credentials, &shown), Judgment::Known);
         door.now += FAILURES_WINDOW;
+        let shown = door.show("44");
+        assert_eq!(door.judge(&shown), Judgment::Known);
+    }
+
+    #[test]
+    fn who_writes_a_trunks_address_without_having_heard_us_there_does_not_bar_it() {
+        let mut door = Door::new(credentials("secret", false), credentials("secret", false));
+        for _ in 0..=FAILURES_MAX {
+            let mut forged = door.show("44");
+            let text = String::from_utf8(forged.authorizations.remove(0)).unwrap();
+            let nonce = text.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+            forged.authorizations.push(text.replace(&nonce, &"a".repeat(nonce.len())).into_bytes());
+            assert_eq!(door.judge(&forged), Judgment::Unknown);
+        }
         let shown = door.show("44");
         assert_eq!(door.judge(&shown), Judgment::Known);
     }

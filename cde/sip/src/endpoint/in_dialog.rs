@@ -22,6 +22,9 @@ impl Endpoint {
         if dialog.is_ending && request.method != Method::Bye {
             return self.refuse(from, request, 481, &[]);
         }
+        if !dialog.may_come_by(from) {
+            return self.refuse(from, request, 403, &[]);
+        }
         if !dialog.take_cseq(request.core.cseq) {
             if request.method == Method::Info {
                 let id = dialog.id;

@@ -131,7 +131,7 @@ impl Endpoint {
         }
         let Some(dialog) = self.dialogs.of_request(request) else { return };
         let InviteState::Accepted { server, cseq } = dialog.invite else { return };
-        if cseq != request.core.cseq {
+        if cseq != request.core.cseq || !dialog.may_come_by(from) {
             return;
         }
         dialog.heard_from(from);
