@@ -77,6 +77,47 @@ fn the_leg_that_takes_over_is_protected_as_its_trunk_demands() {
     assert!(matches!(world.connects.last(), Some((media::Side::Agent, Connected::Protected(_)))));
 }
 
+/// A PBX that protects nothing, and a trunk at the same place, for 1009, that must.
+fn with_a_protected_trunk() -> World {
+    World::with(|config| {
+        let vault = call::Trunk { name: "vault".to_owned(), srtp: Srtp::Required, ..config.trunks[1].clone() };
+        config.trunks.push(vault);
+        let to_vault = call::Route { to: "vault".to_owned(), prefix: "1009".to_owned(), ..config.routes[0].clone() };
+        config.routes.push(to_vault);
+    })
+}
+
+fn offers_protection(world: &World) -> bool {
+    String::from_utf8_lossy(world.agent_offer().as_bytes()).contains("RTP/SAVP")
+}
+
+#[test]
+fn a_redirect_to_a_trunk_that_must_be_protected_offers_nothing_else() {
+    let mut world = with_a_protected_trunk();
+    world.ring();
+    assert!(!offers_protection(&world), "the control");
+    world.agent_redirects("<sip:1009@127.0.0.1>");
+    assert!(world.agent_got().contains(&"INVITE sip:1009@127.0.0.1:5080 SIP/2.0"));
+    assert!(offers_protection(&world));
+}
+
+#[test]
+fn an_agent_who_is_called_again_is_offered_what_their_own_trunk_demands() {
+    let mut world = with_a_protected_trunk();
+    world.talk();
+    world.start_payment(&[Field::Pan, Field::Expiry]);
+    world.command(Action::Secure);
+    world.keys("4242");
+    world.agent_says("REFER", "Refer-To: <sip:1009@127.0.0.1>\r\n", None);
+    assert!(offers_protection(&world));
+    world.agent_leg = Some(0);
+    world.agent_says("BYE", "", None);
+    world.agent_rejects(480);
+    world.pass(Duration::from_secs(6));
+    assert!(world.agent_got().iter().rfind(|line| line.starts_with("INVITE")).unwrap().contains("sip:1001@"));
+    assert!(!offers_protection(&world), "the PBX protects nothing");
+}
+
 #[test]
 fn the_agent_who_transferred_may_hang_up_before_the_other_answers() {
     let mut world = keyed();
