@@ -2,7 +2,7 @@
 
 use crate::decoders::{Read, decode, write_wav};
 use crate::stage::lane::authorize;
-use crate::stage::{Route, Setting, Stage, free_tcp, free_udp};
+use crate::stage::{Route, Setting, Stage, free_phone, free_tcp};
 use crate::tools::{Background, file_says};
 use anyhow::Context;
 use lab::desk::text;
@@ -117,7 +117,7 @@ async fn a_baresip_caller_pays_a_baresip_agent() -> anyhow::Result<()> {
     pays(
         "baresip",
         "udp",
-        (free_udp()?, free_udp()?),
+        (free_phone()?, free_phone()?),
         3,
         ["10400-10449", "10450-10499"],
         ["pcmu/8000/1", "pcmu/8000/1"],
@@ -131,7 +131,7 @@ async fn a_baresip_caller_pays_a_baresip_agent_over_tls() -> anyhow::Result<()> 
     pays(
         "baresip-tls",
         "tls",
-        (free_tcp()?, free_tcp()?),
+        (free_phone()?, free_phone()?),
         30,
         ["13100-13149", "13150-13199"],
         ["pcmu/8000/1", "pcmu/8000/1"],
@@ -144,7 +144,7 @@ async fn a_baresip_caller_pays_a_baresip_agent_in_g722() -> anyhow::Result<()> {
     pays(
         "baresip-g722",
         "udp",
-        (free_udp()?, free_udp()?),
+        (free_phone()?, free_phone()?),
         45,
         ["14600-14649", "14650-14699"],
         ["g722/16000/1", "g722/16000/1"],
@@ -158,7 +158,7 @@ async fn a_baresip_caller_in_g722_pays_an_agent_in_g711() -> anyhow::Result<()> 
     pays(
         "baresip-mixed",
         "udp",
-        (free_udp()?, free_udp()?),
+        (free_phone()?, free_phone()?),
         47,
         ["14800-14849", "14850-14899"],
         ["g722/16000/1", "pcma/8000/1"],

@@ -3,7 +3,7 @@
 
 use crate::baresip::Baresip;
 use crate::stage::lane::authorize;
-use crate::stage::{Route, Setting, Stage, free_tcp};
+use crate::stage::{Route, Setting, Stage, free_phone};
 use crate::tools::{Background, file_says, signal};
 use anyhow::Context;
 use lab::desk::text;
@@ -77,7 +77,7 @@ async fn a_payment_goes_through_a_proxy_and_registrar_over_tls() -> anyhow::Resu
 }
 
 async fn pays(hop: &'static str, slot: u16, sound: [&str; 2]) -> anyhow::Result<()> {
-    let (proxy, secured) = (free_tcp()?, free_tcp()?);
+    let (proxy, secured) = (free_phone()?, free_phone()?);
     let trunk = if hop == "tls" { secured } else { proxy };
     // One neighbor: calls come from it and go to it.
     let route = Route { extension: "1001".to_owned(), caller: trunk, agent: trunk };
@@ -87,9 +87,9 @@ async fn pays(hop: &'static str, slot: u16, sound: [&str; 2]) -> anyhow::Result<
     let folder = stage.folder.path();
     let line = |user: &str, more: &str| format!("<sip:{user}@{proxy}>;{more}");
     let caller = line("caller", &format!("regint=0;outbound=\"sip:{proxy}\";dtmfmode=rtpevent"));
-    let mut caller = Baresip::with(folder, "caller", free_tcp()?, sound[0], &caller).await?;
+    let mut caller = Baresip::with(folder, "caller", free_phone()?, sound[0], &caller).await?;
     let agent = line("1001", "regint=60;answermode=auto");
-    let agent = Baresip::with(folder, "1001", free_tcp()?, sound[1], &agent).await?;
+    let agent = Baresip::with(folder, "1001", free_phone()?, sound[1], &agent).await?;
     agent.says("200 OK").await.context("registering")?;
     let desk = stage.desk("1001").await?;
 

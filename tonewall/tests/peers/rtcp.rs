@@ -2,7 +2,7 @@
 
 use crate::baresip::Baresip;
 use crate::capture::{self, Capture, Report};
-use crate::stage::{Route, Setting, Stage, free_udp};
+use crate::stage::{Route, Setting, Stage, free_phone};
 use anyhow::Context;
 use lab::desk::text;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const PORTS: std::ops::Range<u16> = 11_500..11_700;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn baresip_and_we_report_to_each_other_on_one_port_and_on_two() -> anyhow::Result<()> {
-    let (caller, agent) = (free_udp()?, free_udp()?);
+    let (caller, agent) = (free_phone()?, free_phone()?);
     let route = Route { extension: "1001".to_owned(), caller, agent };
     let stage = Stage::start("rtcp", Setting::new(15, vec![route])).await?;
     let folder = stage.folder.path();

@@ -4,7 +4,7 @@ use crate::baresip::{Baresip, CARD, WAIT_MAX};
 use crate::capture::{self, Capture};
 use crate::decoders::{Read, decode};
 use crate::stage::lane::authorize;
-use crate::stage::{Route, Setting, Stage, free_udp};
+use crate::stage::{Route, Setting, Stage, free_phone};
 use anyhow::Context;
 use lab::desk::text;
 use std::ops::RangeInclusive;
@@ -38,7 +38,7 @@ async fn commonest(file: &Path, range: &RangeInclusive<u16>) -> anyhow::Result<(
 /// Keys by events and a payment, through two protected legs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_protected_caller_pays_a_protected_agent() -> anyhow::Result<()> {
-    let (caller, agent) = (free_udp()?, free_udp()?);
+    let (caller, agent) = (free_phone()?, free_phone()?);
     let route = Route { extension: "1001".to_owned(), caller, agent };
     let setting = Setting { srtp: ("required", "preferred"), ..Setting::new(18, vec![route]) };
     let stage = Stage::start("srtp", setting).await?;
@@ -103,7 +103,7 @@ async fn a_protected_caller_pays_a_protected_agent() -> anyhow::Result<()> {
 /// A known trap: after a hold one side begins anew, and everything it sends is a replay for the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_protected_phones_hear_each_other_again_after_a_hold() -> anyhow::Result<()> {
-    let (caller, agent) = (free_udp()?, free_udp()?);
+    let (caller, agent) = (free_phone()?, free_phone()?);
     let route = Route { extension: "1001".to_owned(), caller, agent };
     let setting = Setting { srtp: ("required", "required"), records: false, ..Setting::new(17, vec![route]) };
     let stage = Stage::start("srtp-hold", setting).await?;
@@ -143,7 +143,7 @@ async fn two_protected_phones_hear_each_other_again_after_a_hold() -> anyhow::Re
 async fn a_plain_caller_reaches_a_protected_agent_and_only_the_plain_leg_can_be_read() -> anyhow::Result<()> {
     const CALLER_PORTS: RangeInclusive<u16> = 12_200..=12_249;
     const AGENT_PORTS: RangeInclusive<u16> = 12_250..=12_299;
-    let (caller, agent) = (free_udp()?, free_udp()?);
+    let (caller, agent) = (free_phone()?, free_phone()?);
     let route = Route { extension: "1001".to_owned(), caller, agent };
     let setting = Setting { srtp: ("off", "required"), records: false, ..Setting::new(19, vec![route]) };
     let stage = Stage::start("srtp-half", setting).await?;

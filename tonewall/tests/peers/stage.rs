@@ -17,6 +17,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 pub const PASSWORD: &str = "correct horse battery";
@@ -193,6 +194,22 @@ pub fn free_udp() -> anyhow::Result<SocketAddr> {
 /// A TCP port that was free a moment ago.
 pub fn free_tcp() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// An address for the SIP of somebody else's program, which takes the port for UDP and TCP and the next one for TLS. Of a
+/// range that the system gives to nobody; each test, a process of its own, begins elsewhere in it.
+pub fn free_phone() -> anyhow::Result<SocketAddr> {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let first = 15_000 + u16::try_from(std::process::id() % 480)? * 10;
+    for _ in 0..1000 {
+        let port = 15_000 + (first - 15_000 + 2 * TAKEN.fetch_add(1, Ordering::Relaxed)) % 4_800;
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let (tcp, tls, udp) = (TcpListener::bind(at(port)), TcpListener::bind(at(port + 1)), UdpSocket::bind(at(port)));
+        if tcp.is_ok() && tls.is_ok() && udp.is_ok() {
+            return Ok(at(port));
+        }
+    }
+    anyhow::bail!("no two ports in a row are free")
 }
 
 async fn add_user(binary: &Path, folder: &Folder, extension: &str) -> anyhow::Result<()> {
