@@ -1,12 +1,17 @@
 //! A carrier, a PBX and a media session around one switchboard.
 
+#[path = "world/agent.rs"]
+mod agent;
+#[path = "world/peer.rs"]
+mod peer;
+
 use call::{Config, MediaOrder, MediaReport, OpenLineKeys, Output, Route, Srtp, Switchboard, Target, Trunk};
 use card::Key;
 use media::Side;
 use media::srtp::Keys;
 use payment::Rules;
-use sip::offer_answer::{Answer, Codec, Crypto, Direction, LocalMedia, Offer, Origin, Suite};
-use sip::{Body, DialogId, Endpoint, Event, Invite, Local, NameAddr, Uri};
+use sip::offer_answer::{Codec, Direction};
+use sip::{Body, Event, Invite, Local, NameAddr, Uri};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -15,6 +20,8 @@ use wire::{
     Action, AttemptId, AuditAction, CallEnd, CallId, CallSnapshot, Command, CommandId, CommandResult, Currency, Field,
     Money, Origin as By, PaymentId, PaymentOrder, Store,
 };
+
+pub(crate) use peer::Peer;
 
 pub(crate) const US: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
 pub(crate) const CARRIER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5070);
@@ -77,149 +84,6 @@ pub(crate) enum Connected {
     Plain,
     Protected(Box<Keys>),
     Not,
-}
-
-pub(crate) struct Peer {
-    endpoint: Endpoint,
-    local: LocalMedia,
-    version: u64,
-    dialog: Option<DialogId>,
-    events: Vec<Event>,
-    infos: usize,
-    answers: Vec<u16>,
-    last_offer: Option<Body>,
-    pub(crate) answers_calls: bool,
-    /// The codecs that it takes.
-    takes: Vec<Codec>,
-    /// What it offers, and what it takes.
-    pub(crate) srtp: Srtp,
-    /// With which byte its key is filled.
-    pub(crate) key: u8,
-    /// The last key of ours that it has taken.
-    pub(crate) taken: Option<(Vec<u8>, Suite)>,
-}
-
-impl Peer {
-    fn new(local: SocketAddr, rtp_port: u16, seed: u8) -> Self {
-        let (transactions_max, dialogs_max) = (100, 20);
-        let locals = vec![Local::udp(local)];
-        let config = sip::Config { local: locals, user_agent: String::new(), transactions_max, dialogs_max };
-        Self {
-            endpoint: Endpoint::new(config, [seed; 32]),
-            local: LocalMedia::new(SocketAddr::new(local.ip(), rtp_port)),
-            version: 1,
-            dialog: None,
-            events: Vec::new(),
-            infos: 0,
-            answers: Vec::new(),
-            last_offer: None,
-            answers_calls: true,
-            takes: vec![Codec::Pcmu],
-            srtp: Srtp::Off,
-            key: seed,
-            taken: None,
-        }
-    }
-
-    /// It knows these codecs and no other, and likes the first best.
-    pub(crate) fn speaks(&mut self, codecs: &[Codec]) {
-        self.takes = codecs.to_vec();
-        self.local.codecs = codecs.iter().map(|codec| (*codec, codec.static_payload_type())).collect();
-    }
-
-    fn origin(&mut self) -> Origin {
-        self.version += 1;
-        Origin { session_id: 7, version: self.version }
-    }
-
-    fn offer(&mut self) -> Body {
-        let origin = self.origin();
-        self.local.offer_protected(origin, self.srtp.profile(), &self.lines())
-    }
-
-    /// The key that is in use, or what it can.
-    fn lines(&self) -> Vec<Crypto> {
-        match (self.srtp, &self.taken) {
-            (Srtp::Off, _) => Vec::new(),
-            (_, Some((_, suite))) => vec![self.crypto(7, *suite)],
-            (_, None) => vec![self.crypto(5, Suite::Aes128Gcm), self.crypto(6, Suite::Aes128Sha1Tag80)],
-        }
-    }
-
-    fn crypto(&self, tag: u32, suite: Suite) -> Crypto {
-        Crypto::new(tag, suite, |key| key.fill(self.key))
-    }
-
-    fn answer(&mut self, body: &Body) -> Body {
-        let offer = Offer::parse(body).unwrap();
-        let agreed = offer.agree_under(self.srtp, &self.takes).unwrap();
-        let origin = self.origin();
-        self.take(offer.crypto(&agreed));
-        match agreed.protection {
-            Some(chosen) => {
-                let ours = self.crypto(chosen.tag, chosen.suite);
-                offer.answer_protected(origin, &agreed, self.local.address, Direction::SendRecv, &ours)
-            }
-            None => offer.answer(origin, &agreed, self.local.address, Direction::SendRecv),
-        }
-    }
-
-    fn take(&mut self, crypto: Option<&Crypto>) {
-        self.taken = crypto.map(|crypto| (crypto.key().to_vec(), crypto.suite));
-    }
-
-    /// Reads the answer to its offer.
-    fn take_answer(&mut self, body: Option<&Body>) {
-        let Some(answer) = body.and_then(|body| Answer::parse(body).ok()) else { return };
-        if let Ok(agreed) = answer.agreed_under(self.srtp, &self.local, self.srtp.profile(), &self.lines()) {
-            self.take(answer.crypto(&agreed));
-        }
-    }
-
-    fn handle(&mut self, now: Instant, event: Event) {
-        match &event {
-            Event::Incoming { dialog, invite, .. } => {
-                self.dialog = Some(*dialog);
-                self.last_offer = invite.body.clone();
-                self.endpoint.progress(now, *dialog, 180, None);
-                if self.answers_calls {
-                    self.pick_up(now);
-                }
-            }
-            Event::Answered { dialog, body } => {
-                let late = self.last_offer.is_none();
-                if !late {
-                    self.take_answer(body.as_ref());
-                }
-                let answer = if late { Some(self.answer(body.as_ref().unwrap())) } else { None };
-                self.endpoint.ack(now, *dialog, answer);
-            }
-            Event::ReinviteAnswered { dialog, body: Some(body) } if self.last_offer.is_none() => {
-                let answer = self.answer(body);
-                self.endpoint.ack(now, *dialog, Some(answer));
-            }
-            Event::ReinviteAnswered { body, .. } => self.take_answer(body.as_ref()),
-            Event::Reinvite { dialog, body } => {
-                self.last_offer = body.clone();
-                let answer = self.answer(body.as_ref().unwrap());
-                self.endpoint.accept(now, *dialog, Some(answer));
-            }
-            Event::Request { request, .. } => {
-                self.infos += 1;
-                self.endpoint.respond(now, *request, 200);
-            }
-            Event::RequestAnswered { status, .. } => self.answers.push(*status),
-            Event::Ended { .. } | Event::Cancelled { .. } | Event::Failed { .. } => self.dialog = None,
-            _ => {}
-        }
-        self.events.push(event);
-    }
-
-    fn pick_up(&mut self, now: Instant) {
-        let body = self.last_offer.clone().unwrap();
-        let answer = self.answer(&body);
-        self.endpoint.accept(now, self.dialog.unwrap(), Some(answer));
-    }
 }
 
 fn place(address: SocketAddr, priority: u16) -> Target {
@@ -381,56 +245,9 @@ impl World {
         self.settle();
     }
 
-    pub(crate) fn agent_answers_with(&mut self, body: Body) {
-        let dialog = self.agent.dialog.unwrap();
-        self.agent.endpoint.accept(self.now, dialog, Some(body));
-        self.settle();
-    }
-
-    pub(crate) fn agent_rejects(&mut self, status: u16) {
-        let dialog = self.agent.dialog.take().unwrap();
-        self.agent.endpoint.reject(self.now, dialog, status, None, Vec::new());
-        self.settle();
-    }
-
-    pub(crate) fn agent_rings(&self) -> bool {
-        self.agent.dialog.is_some()
-    }
-
     pub(crate) fn caller_hangs_up(&mut self) {
         let dialog = self.caller.dialog.take().unwrap();
         self.caller.endpoint.bye(self.now, dialog);
-        self.settle();
-    }
-
-    pub(crate) fn agent_hangs_up(&mut self) {
-        let dialog = self.agent.dialog.take().unwrap();
-        self.agent.endpoint.bye(self.now, dialog);
-        self.settle();
-    }
-
-    pub(crate) fn agent_holds(&mut self, hold: bool) {
-        self.agent.local.direction = if hold { Direction::SendOnly } else { Direction::SendRecv };
-        self.agent_offers();
-    }
-
-    /// Another codec from here on.
-    pub(crate) fn agent_offers_a_law(&mut self) {
-        self.agent.local.codecs.retain(|(codec, _)| *codec == Codec::Pcma);
-        self.agent_offers();
-    }
-
-    pub(crate) fn agent_offers(&mut self) {
-        let offer = self.agent.offer();
-        self.agent.endpoint.reinvite(self.now, self.agent.dialog.unwrap(), Some(offer)).unwrap();
-        self.settle();
-    }
-
-    /// Asks for an offer and takes what comes, both ways.
-    pub(crate) fn agent_resumes_without_offer(&mut self) {
-        self.agent.local.direction = Direction::SendRecv;
-        self.agent.last_offer = None;
-        self.agent.endpoint.reinvite(self.now, self.agent.dialog.unwrap(), None).unwrap();
         self.settle();
     }
 
@@ -438,29 +255,6 @@ impl World {
     pub(crate) fn caller_asks(&mut self) {
         let dialog = self.caller.dialog.unwrap();
         self.caller.endpoint.info(self.now, dialog, "", Body::default()).unwrap();
-        self.settle();
-    }
-
-    /// A request inside the agent's dialog, in its own words.
-    pub(crate) fn agent_says(&mut self, method: &str, lines: &str, body: Option<&Body>) {
-        let mut acks = self.to_agent.iter().filter(|text| text.starts_with("ACK"));
-        let invite = match self.agent_leg {
-            Some(number) => acks.nth(number).unwrap().clone(),
-            None => acks.next_back().unwrap().clone(),
-        };
-        let value = |name: &str| invite.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
-        let (from, to, call_id) = (value("To: "), value("From: "), value("Call-ID: "));
-        self.agent_cseq += 1;
-        let cseq = self.agent_cseq;
-        let body = body.map_or_else(String::new, |body| String::from_utf8_lossy(body.as_bytes()).into_owned());
-        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        let text = format!(
-            "{method} sip:{US} SIP/2.0\r\nVia: SIP/2.0/UDP {AGENT};branch=z9hG4bK{cseq}\r\nFrom: {from}\r\nTo: {to}\r\n\
-             Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:{AGENT}>\r\nMax-Forwards: 70\r\n\
-             {lines}{content}Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        self.carry(AGENT, US, text.as_bytes());
         self.settle();
     }
 
@@ -502,38 +296,6 @@ impl World {
         self.settle();
     }
 
-    /// The agent's side takes the call that rings there.
-    pub(crate) fn agent_picks_up(&mut self) {
-        self.agent.pick_up(self.now);
-        self.settle();
-    }
-
-    /// The agent's side calls a number through us.
-    pub(crate) fn agent_calls(&mut self, number: &str) {
-        let target = Uri::sip(Some(number), US).unwrap();
-        let origin = self.agent.origin();
-        let body = Some(self.agent.local.offer(origin));
-        self.agent.last_offer = body.clone();
-        let invite = Invite {
-            to: NameAddr::new(target.clone()),
-            target,
-            destination: Some(sip::Peer::udp(US)),
-            tcp_when_large: false,
-            from: NameAddr::new(Uri::sip(Some("1001"), AGENT).unwrap()),
-            headers: Vec::new(),
-            body,
-            credentials: None,
-        };
-        self.agent.dialog = Some(self.agent.endpoint.invite(self.now, invite).unwrap());
-        self.settle();
-    }
-
-    /// The agent's side says that the call that rings there belongs elsewhere.
-    pub(crate) fn agent_redirects(&mut self, contacts: &str) {
-        let invite = self.to_agent.iter().rfind(|text| text.starts_with("INVITE")).unwrap().clone();
-        self.redirect(&invite, AGENT, contacts);
-    }
-
     /// Who was called by an agent says so.
     pub(crate) fn caller_redirects(&mut self, contacts: &str) {
         let invite = self.to_caller.iter().rfind(|text| text.starts_with("INVITE")).unwrap().clone();
@@ -554,16 +316,6 @@ impl World {
             format!("SIP/2.0 302 Moved\r\n{lines}{to};tag=r\r\nContact: {contacts}\r\nContent-Length: 0\r\n\r\n");
         self.carry(from, US, text.as_bytes());
         self.settle();
-    }
-
-    /// What names a leg of the agent's side to whoever wants to take its place (RFC 3891): the last message to it that fits.
-    pub(crate) fn agent_leg_name(&self, fits: impl Fn(&str) -> bool) -> String {
-        let text = self.to_agent.iter().rfind(|text| fits(text)).unwrap();
-        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        let tag = |name: &str| value(name).rsplit_once("tag=").unwrap().1;
-        let (ours, theirs) =
-            if text.starts_with("SIP/2.0") { (tag("To: "), tag("From: ")) } else { (tag("From: "), tag("To: ")) };
-        format!("{};to-tag={ours};from-tag={theirs}", value("Call-ID: "))
     }
 
     /// An INVITE in somebody's own words; the status that it gets at last.
@@ -599,30 +351,6 @@ impl World {
     /// How often the media session was told to release, or to open ports.
     pub(crate) fn media_orders(&self, order: &str) -> usize {
         self.orders.iter().filter(|own| **own == order).count()
-    }
-
-    /// The statuses that the agent's side was told of its transfer.
-    pub(crate) fn agent_news(&self) -> Vec<&str> {
-        let notifies = self.to_agent.iter().filter(|text| text.starts_with("NOTIFY"));
-        notifies.filter_map(|text| text.split("\r\n\r\nSIP/2.0 ").nth(1)?.get(..3)).collect()
-    }
-
-    /// The start lines that the agent's side has got.
-    pub(crate) fn agent_got(&self) -> Vec<&str> {
-        self.to_agent.iter().filter_map(|text| text.lines().next()).collect()
-    }
-
-    /// The last response to such a request.
-    pub(crate) fn agent_heard(&self, method: &str) -> &str {
-        let ours = format!("CSeq: {} {method}", self.agent_cseq);
-        self.to_agent.iter().rfind(|text| text.contains(&ours)).expect("an answer")
-    }
-
-    /// What the agent's phone offers when it holds or resumes.
-    pub(crate) fn agents_offer(&mut self, direction: Direction) -> Body {
-        self.agent.local.direction = direction;
-        let origin = self.agent.origin();
-        self.agent.local.offer(origin)
     }
 
     pub(crate) fn order_of_the_end(&self) -> &[&'static str] {
@@ -899,20 +627,8 @@ impl World {
         self.caller.events.iter().any(is)
     }
 
-    pub(crate) fn agent_saw(&self, is: impl Fn(&Event) -> bool) -> bool {
-        self.agent.events.iter().any(is)
-    }
-
-    pub(crate) fn agent_infos(&self) -> usize {
-        self.agent.infos
-    }
-
     pub(crate) fn caller_answers(&self) -> &[u16] {
         &self.caller.answers
-    }
-
-    pub(crate) fn agent_offer(&self) -> Body {
-        self.agent.last_offer.clone().unwrap()
     }
 
     pub(crate) fn caller_last_offer(&self) -> Body {
