@@ -12,6 +12,9 @@ const PACKETS_MAX: usize = 8;
 /// Events; one call of a handler makes a handful.
 const EVENTS_MAX: usize = 32;
 
+/// Room for so many is kept: a mask proves itself twice a second, and should not allocate for that.
+const EVENTS_KEPT: usize = 1;
+
 /// Packets come out before events, so that what an event says of packets is true when it is read.
 pub(crate) struct Outputs {
     /// The oldest first.
@@ -116,8 +119,8 @@ impl Outputs {
         let Some(Waiting { side, to, start, length, tag }) = self.packets.pop_front() else {
             self.forget();
             let event = self.events.pop_front();
-            if self.events.is_empty() {
-                self.events = VecDeque::new();
+            if self.events.is_empty() && self.events.capacity() > EVENTS_KEPT {
+                self.events = VecDeque::with_capacity(EVENTS_KEPT);
             }
             return event.map(Output::Event);
         };
