@@ -70,8 +70,6 @@ pub(crate) struct Call {
     started_unix_ms: i64,
     /// Who called: the caller, or on an outbound route the agent. The other side is the one that we call.
     calling: Side,
-    /// Where its INVITE came from.
-    came_from: Peer,
     caller: Leg,
     agent: Leg,
     /// Whom we call.

@@ -90,7 +90,6 @@ impl Call {
             called,
             started_unix_ms: context.wall.unix_ms(context.now),
             calling,
-            came_from: from,
             caller,
             dial,
             handover: None,
@@ -244,7 +243,7 @@ impl Call {
             return false;
         };
         let numbers = contacts.iter().filter_map(Uri::user);
-        let mut ways = numbers.filter_map(|number| context.config.way(self.came_from, number).ok());
+        let mut ways = numbers.filter_map(|number| context.config.way(self.caller.peer, number).ok());
         let Some(way) = ways.next().filter(|_| setup.redirects < REDIRECTS_MAX) else { return false };
         setup.redirects += 1;
         let Ok(dial) = self.dial.by(context, way) else { return false };
