@@ -70,7 +70,7 @@ pub(crate) struct Mask {
     witness: Witness,
     /// What the witness hears with: it decodes what is sent as the agent's phone does, and knows nothing of how it was coded.
     pub(crate) ear: Coding,
-    /// Something was sent that the witness has not heard.
+    /// Something was sent that the witness has not heard, or it would not hear a key.
     pub(crate) unheard: bool,
     pub(crate) witnessed: Witnessed,
     /// Frames in which anything was replaced, and in which the caller was crossed with what was made up.
@@ -120,7 +120,7 @@ impl Mask {
             agent_tones: AgentTones::default(),
             witness: Witness::new(),
             ear,
-            unheard: false,
+            unheard: !Witness::can_hear(),
             witnessed: before,
             masked_frames: 0,
             filtered_frames: 0,
@@ -132,7 +132,7 @@ impl Mask {
         self.owes_secured = true;
         self.releasing = false;
         self.muted = false;
-        self.unheard = false;
+        self.unheard = !Witness::can_hear();
         self.ask_for(policy)
     }
 

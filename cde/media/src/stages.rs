@@ -18,6 +18,8 @@ pub(crate) enum Stage {
     Strict,
     /// The witness.
     Witness,
+    /// Its hearing: it counts what it was given, and suspects nothing.
+    Hearing,
 }
 
 /// Does this stage do its work?
@@ -197,6 +199,23 @@ mod tests {
     #[test]
     fn a_strict_mask_that_lets_the_caller_through_is_heard_by_the_witness() {
         each_key(Policy::Strict, &[Stage::Strict], is_muted);
+    }
+
+    #[test]
+    fn a_deaf_witness_lets_no_line_count_as_secured() {
+        for policy in [Policy::Natural, Policy::Strict] {
+            let mut call = Call::new(policy, Hold::default(), &[Stage::Hearing]);
+            call.says(&[0; 1600]);
+            let before = (call.proofs.len(), call.secured);
+            call.command(Command::Secure { policy });
+            call.says(&[0; 16_000]);
+            assert_eq!((call.proofs.len(), call.secured), before, "without proof the call makes it a fault");
+            BROKEN.set(&[]);
+            call.command(Command::Secure { policy });
+            call.says(&[0; 16_000]);
+            assert_eq!(call.secured, before.1 + 1);
+            assert!(call.proofs.len() > before.0);
+        }
     }
 
     #[test]

@@ -12,8 +12,9 @@
 //! and above (noise) says nothing of a key, and the two frequencies lie further apart then, where prediction is
 //! less disturbed by noise.
 
-use crate::dtmf::{HIGH, KEYPAD, LOW};
+use crate::dtmf::{HIGH, KEYPAD, LOW, Shape, tone};
 use crate::number::power;
+use crate::stages::{Stage, works};
 use card::Key;
 use std::f32::consts::TAU;
 use std::ops::{Add, Mul, Sub};
@@ -105,6 +106,11 @@ impl Witness {
         }
     }
 
+    /// Whether a new one hears at all: it is played a key.
+    pub(crate) fn can_hear() -> bool {
+        tone(b'5', Shape::default()).is_some_and(|key| Self::new().push(&key).suspicious)
+    }
+
     /// Hears samples, a frame or any number of them.
     pub fn push(&mut self, samples: &[i16]) -> Heard {
         let mut heard = Heard::default();
@@ -119,6 +125,7 @@ impl Witness {
         let (hops, rest) = others.as_chunks();
         hops.iter().for_each(|hop| self.hear(hop, &mut heard));
         self.rest.extend_from_slice(rest);
+        heard.suspicious &= works(Stage::Hearing);
         heard
     }
 
