@@ -9,7 +9,7 @@ mod attacker;
 use crate::dice::Dice;
 use crate::keys::{KEYS, Press};
 use crate::level;
-use crate::line::coded;
+use crate::line::{Phone, coded, coded_by_halves};
 use crate::mask::Mask;
 use crate::noise::Place;
 use crate::voices::{self, Talk};
@@ -138,12 +138,22 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 5_000)]
     keys: usize,
     #[command(flatten)]
-    mask: Mask,
+    line: Line,
     #[arg(long, default_value_t = SEED)]
     seed: u64,
     /// The voice on which the threshold is chosen talks instead of the judges.
     #[arg(long)]
     tuner: bool,
+}
+
+/// From whom to whom, and what is between.
+#[derive(clap::Args, Clone, Copy)]
+struct Line {
+    #[command(flatten)]
+    mask: Mask,
+    /// What the caller's phone speaks.
+    #[arg(long, value_enum, default_value_t)]
+    phone: Phone,
 }
 
 /// Runs all conditions; fails when a bar is missed.
@@ -157,7 +167,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     );
     for condition in &CONDITIONS {
         let keys = (options.keys as f64 * condition.share).ceil() as usize;
-        let sum = in_two(keys, options.seed, |keys, seed| alone(condition, keys, seed, &clips, options.mask));
+        let sum = in_two(keys, options.seed, |keys, seed| alone(condition, keys, seed, &clips, options.line));
         if !print(condition.name, &sum, condition.bar) {
             missed.push(condition.name.to_owned());
         }
@@ -165,7 +175,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     for (name, dbm0) in [("cards, talk -22", -22.0), ("cards, talk -16", -16.0)] {
         let cards = (options.keys / 2).div_ceil(16);
         let sums =
-            in_two(cards, options.seed ^ 0xca2d, |cards, seed| cards_of(cards, dbm0, seed, &clips, options.mask));
+            in_two(cards, options.seed ^ 0xca2d, |cards, seed| cards_of(cards, dbm0, seed, &clips, options.line));
         for (part, bar, sum) in
             [("first", 0.03, &sums.first), ("digits 2 to 16", 0.005, &sums.rest), ("middle six", 0.001, &sums.middle)]
         {
@@ -175,7 +185,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             }
         }
     }
-    anyhow::ensure!(missed.is_empty() || options.mask.threshold.is_some(), "over the bar: {}", missed.join("; "));
+    anyhow::ensure!(missed.is_empty() || options.line.mask.threshold.is_some(), "over the bar: {}", missed.join("; "));
     Ok(())
 }
 
@@ -220,7 +230,7 @@ fn in_two<T: Total>(count: usize, seed: u64, part: impl Fn(usize, u64) -> T + Sy
     })
 }
 
-fn alone(condition: &Condition, keys: usize, seed: u64, clips: &[Vec<f64>], mask: Mask) -> Sum {
+fn alone(condition: &Condition, keys: usize, seed: u64, clips: &[Vec<f64>], line: Line) -> Sum {
     let mut dice = Dice::new(seed);
     let mut sum = Sum::default();
     let attacker = Attacker::new();
@@ -233,7 +243,7 @@ fn alone(condition: &Condition, keys: usize, seed: u64, clips: &[Vec<f64>], mask
         let at = BEFORE + dice.pick(160);
         let mut sound = behind(condition.behind, at + press.samples() + AFTER, clips, &mut dice);
         press.add(&mut dice, &mut sound, at);
-        let heard = Heard::new(&sound, &mut dice, mask);
+        let heard = Heard::new(&sound, &mut dice, line);
         heard.judge(&press, at, &attacker, &mut sum);
     }
     sum
@@ -266,7 +276,7 @@ impl Total for Cards {
     }
 }
 
-fn cards_of(cards: usize, talk_dbm0: f64, seed: u64, clips: &[Vec<f64>], mask: Mask) -> Cards {
+fn cards_of(cards: usize, talk_dbm0: f64, seed: u64, clips: &[Vec<f64>], line: Line) -> Cards {
     let mut dice = Dice::new(seed);
     let mut sums = Cards::default();
     let attacker = Attacker::new();
@@ -280,7 +290,7 @@ fn cards_of(cards: usize, talk_dbm0: f64, seed: u64, clips: &[Vec<f64>], mask: M
         }
         let mut sound = behind(Behind::Talk(talk_dbm0), at + AFTER, clips, &mut dice);
         presses.iter().for_each(|(at, press)| press.add(&mut dice, &mut sound, *at));
-        let heard = Heard::new(&sound, &mut dice, mask);
+        let heard = Heard::new(&sound, &mut dice, line);
         for (digit, (at, press)) in presses.iter().enumerate() {
             let sum = if digit == 0 { &mut sums.first } else { &mut sums.rest };
             heard.judge(press, *at, &attacker, sum);
@@ -300,9 +310,13 @@ struct Heard {
 }
 
 impl Heard {
-    fn new(sound: &[f64], dice: &mut Dice, mask: Mask) -> Self {
+    fn new(sound: &[f64], dice: &mut Dice, line: Line) -> Self {
+        let Line { mask, phone } = line;
         let law = *dice.of(&[Law::Mu, Law::A]);
-        let samples = coded(&level::samples(sound), law);
+        let samples = match phone {
+            Phone::G711 => coded(&level::samples(sound), law),
+            Phone::G722 => coded_by_halves(&level::samples(sound)),
+        };
         let (mut caller, mut natural) = (Sound::new(), mask.natural());
         let mut heard = Self { samples: Vec::with_capacity(samples.len()), passed: Vec::new() };
         for packet in samples.chunks_exact(160) {

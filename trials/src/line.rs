@@ -2,11 +2,28 @@
 
 use crate::level;
 use media::g711::{self, Law};
+use media::g722;
 use std::f64::consts::{FRAC_1_SQRT_2, TAU};
+
+/// What a caller's phone speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Phone {
+    /// A-law or µ-law.
+    #[default]
+    G711,
+    /// The lower half of G.722, in which keys lie; a phone's filter between the halves is left out.
+    G722,
+}
 
 /// Through a codec and back.
 pub(crate) fn coded(samples: &[i16], law: Law) -> Vec<i16> {
     samples.iter().map(|sample| g711::decode(law, g711::encode(law, *sample))).collect()
+}
+
+/// Through G.722 and back. The receiver is a state of its own, as ours is of the caller's phone.
+pub(crate) fn coded_by_halves(samples: &[i16]) -> Vec<i16> {
+    let (mut phone, mut receiver) = (g722::Coder::default(), g722::Coder::default());
+    samples.iter().map(|sample| receiver.decode(phone.encode(*sample))).collect()
 }
 
 /// The band of an analog telephone, 300 to 3400 Hz: two filters of second order, of Butterworth's shape.

@@ -10,6 +10,7 @@ use crate::run::{Steps, Tool};
 const KEYS_OF_CI: &str = "5000";
 const KEYS: &str = "100000";
 const KEYS_AT_12_MS: &str = "20000";
+const KEYS_OF_G722: &str = "20000";
 const MUTANTS_OF_CI: &str = "100000";
 /// What the mean score of ITU-T P.862 must reach.
 const VOICE_MIN: &str = "4.2";
@@ -34,6 +35,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     steps.step("leaks: 100,000 keys", || trials(root).args(["leaks", "--keys", KEYS]).run())?;
     steps.step("leaks with a hold of 12 ms: 20,000 keys", || {
         trials(root).args(["leaks", "--hold", "12", "--keys", KEYS_AT_12_MS]).run()
+    })?;
+    steps.step("leaks of callers with G.722: 20,000 keys", || {
+        trials(root).args(["leaks", "--phone", "g722", "--keys", KEYS_OF_G722]).run()
     })?;
     steps.step("voice: how much is masked", || trials(root).args(["voice", "--wav", PAIRS]).run())?;
     steps.step("voice: ITU-T P.862", || score(root))?;
