@@ -73,6 +73,29 @@ fn news_have_the_form_that_transferors_read() {
     assert!(raw.last().starts_with("BYE"), "news that nobody takes end no call");
 }
 
+/// PJSIP's phone was never told that its transfer had succeeded: the colleague answered before it had answered the first
+/// news, and the call ended with the others waiting.
+#[test]
+fn how_a_transfer_ended_is_said_before_the_call_ends() {
+    let mut raw = Raw::new();
+    let (_, tag) = raw.take_call();
+    raw.receive(&refer("r1", &tag, 2, "Refer-To: <sip:bob@192.0.2.7>\r\n"));
+    let (id, number, asked_for) = asked(&raw);
+    raw.run(|endpoint, now| endpoint.respond(now, number, 202));
+    for status in [100, 180, 200] {
+        raw.run(|endpoint, now| endpoint.notify(now, id, &asked_for, status));
+    }
+    let first = raw.last().to_owned();
+    raw.starts();
+    raw.run(|endpoint, now| endpoint.bye(now, id));
+    let news = raw.sent.iter().rev().nth(1).unwrap();
+    assert!(news.1.ends_with("SIP/2.0 200 OK\r\n"), "{}", news.1);
+    let ends = ["NOTIFY sip:peer@192.0.2.1:5062".to_owned(), "BYE sip:peer@192.0.2.1:5062".to_owned()];
+    assert_eq!(raw.starts(), ends, "what it is not yet told of the way there is left out");
+    raw.receive(&response(&first, 200, "", ""));
+    assert!(raw.starts().is_empty());
+}
+
 #[test]
 fn who_wants_no_news_gets_none() {
     let mut raw = Raw::new();

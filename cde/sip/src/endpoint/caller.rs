@@ -236,6 +236,7 @@ impl Endpoint {
     /// Closes the INVITE that is open, sends BYE and forgets the dialog.
     pub(super) fn end(&mut self, now: Instant, id: DialogId) {
         self.acknowledge(id, None);
+        self.send_last_news(now, id);
         let Some(mut dialog) = self.dialogs.remove(id) else { return };
         match dialog.invite {
             InviteState::Received { server, .. } => self.send_response(now, server, 487, None, None, &[]),

@@ -81,6 +81,18 @@ impl Endpoint {
         }
     }
 
+    /// How a transfer ended is still said before the dialog ends, though news before it have not been answered.
+    pub(super) fn send_last_news(&mut self, now: Instant, id: DialogId) {
+        let is_last = |queued: &Queued| match queued {
+            Queued::Notify { news, status } if *status >= 200 => Some((*news, *status)),
+            _ => None,
+        };
+        let last = self.dialogs.get(id).and_then(|dialog| dialog.queue.iter().rev().find_map(is_last));
+        if let Some((news, status)) = last {
+            self.send_notify(now, id, news, status);
+        }
+    }
+
     /// Whatever is said to it: the news are for the peer, and the dialog does not hang on them.
     pub(super) fn notify_over(&mut self, now: Instant, id: DialogId) {
         if let Some(dialog) = self.dialogs.get(id) {
