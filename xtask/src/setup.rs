@@ -11,11 +11,13 @@ use crate::run::Tool;
 use crate::web;
 
 /// Other people's software that the proofs use. The demo needs none of it.
-const TEST_PACKAGES: [&str; 12] = [
+const TEST_PACKAGES: [&str; 14] = [
     "sip-tester",
     "baresip-core",
     "kamailio",
     "kamailio-tls-modules",
+    "linphone-cli",
+    "python3-venv",
     "multimon-ng",
     "libspandsp-dev",
     "pkg-config",
@@ -40,6 +42,10 @@ const SOAK_PACKAGES: [&str; 11] = [
     "flite",
     "opus-tools",
 ];
+/// Python's own, for the tests: a softphone of PJSIP, and scanners that guess names and passwords.
+const TEST_WHEELS: [&str; 2] = ["pjsua2-python==2.15.1.post1", "sipvicious==0.3.8"];
+/// Where they stand; `tonewall/tests/peers/tools.rs` finds them.
+const TEST_PYTHON: &str = "target/peers";
 /// The oldest Node the web desk is built with.
 const NODE_MAJOR_MIN: u32 = 20;
 /// Debian's switch against services that start by themselves when installed.
@@ -54,6 +60,7 @@ pub(crate) fn for_demo(root: &Path) -> Result<()> {
 pub(crate) fn for_test(root: &Path) -> Result<()> {
     node(root)?;
     debian(root, &TEST_PACKAGES)?;
+    python(root)?;
     web::install(root)
 }
 
@@ -90,6 +97,18 @@ fn debian(root: &Path, packages: &[&'static str]) -> Result<()> {
     let apt = || Tool::new("apt-get", root).env("DEBIAN_FRONTEND", "noninteractive");
     apt().args(["update", "-q"]).run()?;
     apt().args(["install", "-q", "-y", "--no-install-recommends"]).args(&missing).run()
+}
+
+/// An environment of its own, which is left alone when it has everything.
+fn python(root: &Path) -> Result<()> {
+    let pip = format!("{TEST_PYTHON}/bin/pip");
+    let listed = Tool::new(&pip, root).args(["list", "--format", "freeze"]).stdout().unwrap_or_default();
+    if TEST_WHEELS.iter().all(|wheel| listed.lines().any(|line| line == *wheel)) {
+        println!("Python packages: all there");
+        return Ok(());
+    }
+    Tool::new("python3", root).args(["-m", "venv", TEST_PYTHON]).run()?;
+    Tool::new(&pip, root).args(["install", "--quiet", "--disable-pip-version-check"]).args(TEST_WHEELS).run()
 }
 
 fn missing(root: &Path, packages: &[&'static str]) -> Result<Vec<&'static str>> {

@@ -229,7 +229,7 @@ async fn pays(
 }
 
 /// How many milliseconds of raw sound are as loud as the hum, or louder.
-fn loud_ms(raw: &Path) -> anyhow::Result<usize> {
+pub fn loud_ms(raw: &Path) -> anyhow::Result<usize> {
     let bytes = std::fs::read(raw)?;
     let samples: Vec<i16> = bytes.as_chunks().0.iter().map(|bytes| i16::from_le_bytes(*bytes)).collect();
     Ok(samples.chunks(160).filter(|frame| frame.iter().any(|sample| sample.abs() > 400)).count() * 20)

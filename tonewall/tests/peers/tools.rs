@@ -1,8 +1,8 @@
 //! Other people's programs: started, limited in time, and ended by their process id.
 
 use anyhow::{Context, bail};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What a program said before it ended.
@@ -56,9 +56,20 @@ pub struct Background {
 impl Background {
     /// Starts it; both its outputs go to a file.
     pub fn start(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
+        Self::spawn(command.stdin(Stdio::null()), log)
+    }
+
+    /// Starts one that is told what to do by lines.
+    pub fn start_told(command: &mut Command, log: &Path) -> anyhow::Result<(Self, ChildStdin)> {
+        let mut started = Self::spawn(command.stdin(Stdio::piped()), log)?;
+        let orders = started.child.stdin.take().context("no standard input")?;
+        Ok((started, orders))
+    }
+
+    fn spawn(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
         let shown = command.get_program().to_string_lossy().into_owned();
         let file = std::fs::File::create(log).with_context(|| log.display().to_string())?;
-        let command = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let command = command.stdout(file.try_clone()?).stderr(file);
         let child = command.spawn().with_context(|| format!("{shown} cannot be started; is it installed?"))?;
         Ok(Self { child, shown })
     }
@@ -114,6 +125,11 @@ pub async fn file_says(file: &Path, words: &str, most: Duration) -> anyhow::Resu
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A program of the Python environment that `cargo xtask test` makes.
+pub fn python(program: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers/bin")).join(program)
 }
 
 /// Are we root? Some promises can only be seen by root.
