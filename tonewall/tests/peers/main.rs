@@ -28,6 +28,7 @@ mod faults;
 mod flood;
 mod kamailio;
 mod kill;
+mod linphone;
 mod pjsip;
 mod relay;
 mod residue;
