@@ -36,6 +36,7 @@ mod rtcp;
 mod selftest;
 mod sipp;
 mod siprec;
+mod sipvicious;
 mod srtp;
 mod stage;
 mod stop;
