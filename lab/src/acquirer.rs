@@ -1,17 +1,19 @@
 //! The sandbox acquirer: a bank that charges published test cards, keeps a ledger, and breaks on demand.
 //!
-//! It speaks the JSON of the adapter `gateway::sandbox`: `POST /v1/charges`, `GET /v1/charges/by-reference/{reference}`,
-//! `GET /v1/ledger`, `POST /v1/faults`. The core below has no clock and no sockets; the feature `shell` adds a server.
+//! It speaks the JSON of the adapter `gateway::sandbox`: `POST /v1/…` for charges, captures, voids, refunds, tokens and
+//! deletions, `GET /v1/…/by-reference/{reference}`, and `GET /v1/ledger`, `POST /v1/faults`. The core below has no clock and no sockets; the feature `shell` adds a server.
 //!
 //! # Invariants
-//! - Idempotency is true: a key names one charge for [`KEY_HOURS`]; the same request again gets the same answer, a
+//! - Idempotency is true: a key names one operation for [`KEY_HOURS`]; the same request again gets the same answer, a
 //!   different one is refused, and one that is still being worked on is told so.
 //! - A charge is in the ledger if and only if it was executed, whatever happened to the answer.
-//! - Only published test cards are taken, and only test keys; of a card nothing but the last four digits is kept.
+//! - No more is captured than was approved, and no more refunded than was captured; what is voided is neither.
+//! - Only published test cards are taken, and only test keys; of a card nothing but the last four digits is kept, or,
+//!   under a token, which of the published ones it is.
 //! - With the same seed and requests, faults fall the same way.
 //!
 //! # Layout
-//! - `bank`: routes, idempotency, ledger. [`verdict`]: which card, date, code and amount give which response code.
+//! - `bank`: routes and idempotency; its `book`: what was executed, and what may be. [`verdict`]: which card, date, code and amount give which response code.
 //! - [`fault`]: what breaks when. [`server`]: axum, with connections that really break.
 
 mod bank;

@@ -11,7 +11,7 @@
 )]
 
 use card::{Card, Cvv, Digit, Expiry, Keyed, Pan, YearMonth};
-use gateway::{Adapter, HttpRequest, Operation, Request, Sandbox, Sent};
+use gateway::{Adapter, HttpRequest, Kind, Operation, Request, Sandbox, Sent, Terms};
 use lab::acquirer::{Bank, Delivery};
 use std::time::{Duration, Instant};
 use wire::{AttemptId, Currency, Money, Outcome};
@@ -61,9 +61,11 @@ fn every_published_card_gets_its_documented_outcome() {
             amount: AMOUNT,
             card: &card(pan),
             merchant: &"shop".parse().unwrap(),
+            terms: Terms::default(),
         });
         let sent = deliver(&mut bank, now, request);
-        match (code, adapter.parse(Operation::Authorize { attempt, amount: AMOUNT }, sent)) {
+        let operation = Operation::direct(Kind::Authorize, attempt, Some(AMOUNT));
+        match (code, adapter.parse(operation, sent).outcome(AMOUNT)) {
             (None, Outcome::Approved { amount, .. }) => assert_eq!(amount, AMOUNT),
             (Some(code), Outcome::Declined { class, network_code }) => {
                 assert_eq!(network_code.as_deref(), Some(*code));
@@ -102,15 +104,18 @@ fn the_adapters_last_word_is_what_the_ledger_shows() {
                 amount: AMOUNT,
                 card: &card,
                 merchant: &"shop".parse().unwrap(),
+                terms: Terms::default(),
             });
             let sent = deliver(&mut bank, now, request);
-            let mut outcome = adapter.parse(Operation::Authorize { attempt, amount: AMOUNT }, sent);
+            let operation = Operation::direct(Kind::Authorize, attempt, Some(AMOUNT));
+            let mut outcome = adapter.parse(operation, sent).outcome(AMOUNT);
             let sent_at = now;
             while outcome == Outcome::Unknown {
                 now += Duration::from_secs(5);
                 let settled = (now - sent_at).as_millis() as u64 >= adapter.caps().settle_ms;
-                let sent = deliver(&mut bank, now, adapter.build(&Request::Inquire { attempt }));
-                outcome = adapter.parse(Operation::Inquire { attempt, amount: AMOUNT, settled }, sent);
+                let (kind, merchant) = (Kind::Authorize, &"shop".parse().unwrap());
+                let inquiry = adapter.build(&Request::Inquire { kind, attempt, merchant, locator: None });
+                outcome = adapter.parse(operation.inquiry(settled), deliver(&mut bank, now, inquiry)).outcome(AMOUNT);
             }
             said.push((attempt.to_string(), outcome));
         }

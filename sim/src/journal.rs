@@ -10,6 +10,7 @@ use wire::{
 pub(crate) struct Row {
     pub(crate) payment: PaymentId,
     pub(crate) call: CallId,
+    pub(crate) merchant: MerchantId,
     pub(crate) amount: Money,
     pub(crate) sent_unix_ms: i64,
     /// None while it is in flight.
@@ -65,7 +66,8 @@ impl Journal {
         if self.attempts.values().any(|row| row.payment == payment && row.may_have_taken_money()) {
             return false;
         }
-        self.attempts.insert(attempt, Row { payment, call, amount, sent_unix_ms: unix_ms, outcome: None });
+        let row = Row { payment, call, merchant: merchant.clone(), amount, sent_unix_ms: unix_ms, outcome: None };
+        self.attempts.insert(attempt, row);
         let body = RecordBody::AttemptSent { attempt, payment, call, extension, origin, merchant, amount, card };
         self.record(unix_ms, body);
         true

@@ -120,6 +120,16 @@ pub enum Refusal {
     MediaFault,
     /// The cde could not write its journal; nothing was sent.
     JournalFault,
+    /// The authorization was given back whole.
+    Voided,
+    /// Its money was taken already, or what was left of it was given back.
+    NothingToCapture,
+    /// No more can be captured than was approved.
+    AboveApproved,
+    /// No more can be refunded than was captured.
+    AboveCaptured,
+    /// It can only be refunded: a part of it was captured later, or refunded.
+    NotVoidable,
     /// Too many at once; try again.
     Busy,
 }

@@ -11,11 +11,13 @@
 //! - Free text that people type passes [`pan_like`] before it may cross.
 //!
 //! # Layout
-//! - [`ids`], [`money`], [`card`]: small words. [`brand`]: the public brand table, Luhn and [`pan_like`].
+//! - [`ids`], [`money`], [`card`], [`address`], [`attempt`]: small words. [`brand`]: the public brand table, Luhn and [`pan_like`].
 //! - [`command`]: what the office asks. [`event`]: what the cde shows live (snapshots, never stored).
 //! - [`record`]: what must not be lost (outcomes, audit); it waits in the cde's journal until acknowledged.
 //! - [`frame`]: newline-delimited JSON, versioned, with sequence numbers.
 
+pub mod address;
+pub mod attempt;
 pub mod brand;
 pub mod card;
 pub mod command;
@@ -25,6 +27,8 @@ pub mod ids;
 pub mod money;
 pub mod record;
 
+pub use address::{Address, AddressError, Check, Checks};
+pub use attempt::AttemptKind;
 pub use brand::{Brand, luhn_valid, name_pan_like, pan_like};
 pub use card::{CardView, ExpiryView, Field, Last4};
 pub use command::{Action, Command, CommandResult, PaymentOrder, Refusal, Store};

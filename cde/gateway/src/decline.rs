@@ -1,5 +1,6 @@
 //! The card networks' response codes, as kinds of decline.
 
+use crate::answer::Advice;
 use wire::DeclineClass;
 
 /// What a response code means to the agent. Codes of ISO 8583 field 39 as Visa and Mastercard use them; a code that is
@@ -19,9 +20,44 @@ pub fn class(network_code: &str) -> DeclineClass {
     }
 }
 
+/// Whether a charge that was declined with this code may be tried again. Visa's categories of response codes: 1 is never,
+/// 2 later, 3 with other data, and the codes with which a cardholder has ended an agreement (R0, R1, R3). A code that is
+/// not listed says nothing.
+pub fn advice(network_code: &str) -> Option<Advice> {
+    match network_code {
+        "R0" | "R1" | "R3" => Some(Advice::EndAgreement),
+        "04" | "07" | "12" | "14" | "15" | "41" | "43" | "46" | "57" => Some(Advice::Never),
+        "54" | "55" | "82" | "N7" => Some(Advice::FixData),
+        "03" | "05" | "19" | "51" | "59" | "61" | "62" | "65" | "75" | "78" | "91" | "93" | "96" => Some(Advice::Later),
+        _ => None,
+    }
+}
+
+/// The same by Mastercard's merchant advice code, which goes before the response code where there is one: 01 and 02 (new
+/// data, later), 03 (never), 21 (the cardholder has ended the agreement), 24 to 30 (after so many hours or days).
+pub fn merchant_advice(code: &str) -> Option<Advice> {
+    match code {
+        "01" => Some(Advice::FixData),
+        "02" | "24" | "25" | "26" | "27" | "28" | "29" | "30" => Some(Advice::Later),
+        "03" => Some(Advice::Never),
+        "21" => Some(Advice::EndAgreement),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cardholder_who_ended_the_agreement_is_not_charged_again() {
+        assert_eq!([advice("R1"), merchant_advice("21")], [Some(Advice::EndAgreement); 2]);
+        assert_eq!(
+            [advice("41"), advice("51"), advice("54")],
+            [Advice::Never, Advice::Later, Advice::FixData].map(Some)
+        );
+        assert_eq!([advice("00"), advice(""), merchant_advice("99")], [None; 3]);
+    }
 
     #[test]
     fn a_code_that_nobody_knows_is_no_special_decline() {

@@ -1,18 +1,22 @@
 //! Following an attempt whose outcome is unknown: when to ask the gateway again, and what its answer means.
 
-use crate::adapter::{Adapter, Operation, Request};
+use crate::adapter::Adapter;
+use crate::answer::Answer;
 use crate::http::{HttpRequest, Sent};
-use wire::{AttemptId, Money, Outcome};
+use crate::request::{Operation, Request};
+use wire::MerchantId;
 
 /// How soon an unknown outcome is asked for again: quickly at first, then every ten seconds.
 const PAUSES_MS: [u64; 6] = [500, 1_000, 2_000, 3_000, 5_000, 10_000];
 
 /// One attempt that is followed for as long as it takes. Wait for [`pause_ms`](Self::pause_ms), send what
-/// [`ask`](Self::ask) builds, hand what came of it to [`answer`](Self::answer); and so on until that gives an outcome.
+/// [`ask`](Self::ask) builds, hand what came of it to [`answer`](Self::answer); and so on until that gives an answer that
+/// is final.
 #[derive(Clone, Debug)]
 pub struct Following {
-    attempt: AttemptId,
-    amount: Money,
+    operation: Operation,
+    merchant: MerchantId,
+    locator: Option<String>,
     /// Unix milliseconds.
     sent_unix_ms: i64,
     asked: usize,
@@ -20,9 +24,10 @@ pub struct Following {
 }
 
 impl Following {
-    /// Follows an attempt of this amount. `sent_unix_ms` is no earlier than its last byte may have left.
-    pub fn new(attempt: AttemptId, amount: Money, sent_unix_ms: i64) -> Self {
-        Self { attempt, amount, sent_unix_ms, asked: 0, window_over: false }
+    /// Follows an attempt. `locator` is the gateway's own name for it, as far as any answer gave one; `sent_unix_ms` is
+    /// no earlier than its last byte may have left.
+    pub fn new(operation: Operation, merchant: MerchantId, locator: Option<String>, sent_unix_ms: i64) -> Self {
+        Self { operation, merchant, locator, sent_unix_ms, asked: 0, window_over: false }
     }
 
     /// How long to wait before the next [`ask`](Self::ask), in milliseconds.
@@ -31,33 +36,44 @@ impl Following {
         PAUSES_MS.get(self.asked.min(last)).copied().unwrap_or_default()
     }
 
-    /// The next inquiry. What counts for its answer is the time at which it was asked: a charge may appear while an
-    /// answer that does not know it is still on its way.
-    pub fn ask(&mut self, now_unix_ms: i64, adapter: &dyn Adapter) -> HttpRequest {
+    /// The next inquiry; none where the gateway cannot be asked: then a webhook or people settle it. What counts for its
+    /// answer is the time at which it was asked: a charge may appear while an answer that does not know it is still on
+    /// its way.
+    pub fn ask(&mut self, now_unix_ms: i64, adapter: &dyn Adapter) -> Option<HttpRequest> {
+        let locator = self.locator.as_deref();
+        if !adapter.caps().inquiry.possible(locator) {
+            return None;
+        }
         let settle_ms = i64::try_from(adapter.caps().settle_ms).unwrap_or(i64::MAX);
         self.window_over = now_unix_ms.saturating_sub(self.sent_unix_ms) >= settle_ms;
         self.asked = self.asked.saturating_add(1);
-        adapter.build(&Request::Inquire { attempt: self.attempt })
+        let Operation { kind, attempt, .. } = self.operation;
+        Some(adapter.build(&Request::Inquire { kind, attempt, merchant: &self.merchant, locator }))
     }
 
     /// What became of the attempt, if this answer tells.
-    pub fn answer(&self, adapter: &dyn Adapter, sent: Sent) -> Option<Outcome> {
-        let settled = self.window_over;
-        let outcome = adapter.parse(Operation::Inquire { attempt: self.attempt, amount: self.amount, settled }, sent);
+    pub fn answer(&mut self, adapter: &dyn Adapter, sent: Sent) -> Option<Answer> {
+        let answer = adapter.parse(self.operation.inquiry(self.window_over), sent);
+        if let (false, Some(locator)) = (answer.is_final(), answer.locator()) {
+            self.locator = Some(locator.to_owned());
+        }
         // That the inquiry itself was not executed says nothing of the charge.
-        (!matches!(outcome, Outcome::Unknown | Outcome::Rejected)).then_some(outcome)
+        (answer.is_final() && answer != Answer::Rejected).then_some(answer)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Kind;
     use crate::sandbox::Sandbox;
-    use wire::Currency;
+    use wire::{AttemptId, Currency, Money};
 
     fn following() -> (Following, Sandbox) {
         let amount = Money { minor: 100, currency: Currency::GBP };
-        (Following::new(AttemptId::from_random(1), amount, 1_000), Sandbox::new(Sandbox::TEST_KEY.to_owned()))
+        let operation = Operation::direct(Kind::Authorize, AttemptId::from_random(1), Some(amount));
+        let following = Following::new(operation, "shop".parse().unwrap(), None, 1_000);
+        (following, Sandbox::new(Sandbox::TEST_KEY.to_owned()))
     }
 
     fn not_found() -> Sent {
@@ -70,7 +86,7 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..8 {
             pauses.push(following.pause_ms());
-            following.ask(1_000, &adapter);
+            assert!(following.ask(1_000, &adapter).is_some());
         }
         assert_eq!(pauses, [500, 1_000, 2_000, 3_000, 5_000, 10_000, 10_000, 10_000]);
     }
@@ -82,7 +98,7 @@ mod tests {
         following.ask(1_000 + window_ms - 1, &adapter);
         assert_eq!(following.answer(&adapter, not_found()), None);
         following.ask(1_000 + window_ms, &adapter);
-        assert_eq!(following.answer(&adapter, not_found()), Some(Outcome::Abandoned));
+        assert_eq!(following.answer(&adapter, not_found()), Some(Answer::Abandoned));
     }
 
     #[test]

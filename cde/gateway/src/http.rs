@@ -12,6 +12,8 @@ pub enum Method {
     Get,
     /// Moves money.
     Post,
+    /// Lets something be forgotten.
+    Delete,
 }
 
 impl Method {
@@ -20,6 +22,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Delete => "DELETE",
         }
     }
 }
@@ -32,14 +35,14 @@ pub struct HttpRequest {
     pub path: String,
     /// Names are lowercase.
     pub headers: Vec<(&'static str, String)>,
-    /// Empty for [`Method::Get`].
+    /// Empty for [`Method::Get`] and [`Method::Delete`].
     pub body: Body,
     /// What the request says, without card and key.
     pub(crate) summary: String,
 }
 
 impl HttpRequest {
-    /// Everything of the request but card and key: method, path, and, for a charge, attempt, amount and merchant.
+    /// Everything of the request but card and key: method, path, and, where money moves, attempt, amount and merchant.
     pub fn redacted(&self) -> Vec<u8> {
         format!("{} {}\n{}", self.method.as_str(), self.path, self.summary).into_bytes()
     }

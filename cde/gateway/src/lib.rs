@@ -12,17 +12,28 @@
 //!
 //! # Layout
 //! - [`adapter`]: what every gateway implements, and what it says of itself.
-//! - [`http`]: requests and answers as plain values. [`decline`]: the networks' response codes.
+//! - [`request`]: what may be asked. [`answer`]: what an answer means. [`webhook`]: what a gateway says unasked.
+//! - [`http`]: requests and answers as plain values. [`text`]: a gateway's text before it goes on.
+//! - [`decline`]: the networks' response codes.
 //! - [`follow`]: how an unknown outcome is asked for until it is known.
 //! - One file an adapter: [`sandbox`].
 
 pub mod adapter;
+pub mod answer;
 pub mod decline;
 pub mod follow;
 pub mod http;
+pub mod request;
 pub mod sandbox;
+pub mod text;
+pub mod webhook;
 
-pub use adapter::{Adapter, Caps, Idempotency, Inquiry, Moto, Operation, Request, StartupError, check_startup};
+pub use adapter::{
+    Adapter, Brands, Caps, Currencies, Idempotency, Inquiry, Moto, StartupError, Unsupported, check_startup,
+};
+pub use answer::{Advice, Answer, Approval};
 pub use follow::Following;
 pub use http::{ANSWER_BYTES_MAX, Body, HttpRequest, Method, Sent, digest_input};
+pub use request::{Agreement, Asked, CaptureTime, Initiator, Keep, Kind, Operation, Original, Reason, Request, Terms};
 pub use sandbox::Sandbox;
+pub use webhook::{GatewayEvent, Headers, Says, WEBHOOK_AGE_MS_MAX, WebhookError};

@@ -1,37 +1,59 @@
 //! The sandbox acquirer: our own test bank. It takes published test cards only.
 //!
-//! `POST /v1/charges` takes a charge, `GET /v1/charges/by-reference/{attempt}` finds one. Both answer with a charge,
-//! `{"id", "reference", "status": "approved" | "declined" | "pending", "amount", "currency", "auth_code"?,
-//! "network_code"?}`, with status 200 or 201, or 402 for a charge that was declined; or with
-//! `{"error": {"code"}}`. The codes in [`NOT_EXECUTED`] prove that nothing was charged.
+//! Every operation is a `POST` with an `idempotency-key` and our `reference`: `/v1/charges` (of a card or a token; its
+//! `capture` may be `later`), `/v1/captures`, `/v1/voids`, `/v1/refunds`, `/v1/tokens` and `/v1/deletions`. Each is found
+//! again by `GET /v1/…/by-reference/{reference}`. All answer `{"id", "reference", "status": "approved" | "declined" |
+//! "pending", "amount"?, "currency"?, "auth_code"?, "network_code"?, "network_transaction_id"?, "avs"?: {"address",
+//! "postcode"}, "cvv"?, "token"?}`, with status 200 or 201, or 402 for one that was declined; or with
+//! `{"error": {"code"}}`. The codes in [`NOT_EXECUTED`] prove that nothing was done.
 
-use crate::adapter::{Adapter, Caps, Idempotency, Inquiry, Moto, Operation, Request};
+mod body;
+
+use crate::adapter::{Adapter, Brands, Caps, Currencies, Idempotency, Inquiry, Moto};
+use crate::answer::{Answer, Approval};
 use crate::decline;
 use crate::http::{ANSWER_BYTES_MAX, Body, HttpRequest, Method, Sent};
-use card::Card;
+use crate::request::{Asked, Kind, Operation, Request};
+use crate::text;
 use serde::Deserialize;
-use wire::{AttemptId, Currency, MerchantId, Money, Outcome};
+use wire::{AttemptId, Check, Checks, Currency, DeclineClass, MerchantId, Money};
 use zeroize::Zeroizing;
 
 /// Status and error code of every answer that the sandbox documents as "not executed".
 pub const NOT_EXECUTED: &[(u16, &str)] = &[
     (400, "invalid_request"),
     (400, "not_a_test_card"),
+    (400, "merchant_charge_without_agreement"),
+    (400, "no_such_original"),
+    (400, "no_such_token"),
+    (400, "over_captured"),
+    (400, "over_refunded"),
+    (400, "not_voidable"),
     (401, "unauthorized"),
     (401, "live_key"),
     (429, "rate_limited"),
     (503, "not_executed"),
 ];
 
-/// The longest text of a gateway that goes on.
-const TEXT_BYTES_MAX: usize = 64;
-
 const CAPS: Caps = Caps {
     name: "sandbox",
     moto: Moto::Flag,
-    idempotency: Idempotency::Key,
+    idempotency: Idempotency::Key { hours: 24 },
     inquiry: Inquiry::ByReference,
     settle_ms: 35_000,
+    capture_later: true,
+    partial_capture: true,
+    captures_max: 16,
+    void: true,
+    refund: true,
+    partial_refund: true,
+    partial_approval: true,
+    avs: true,
+    cvv: true,
+    tokens: true,
+    mit: true,
+    currencies: Currencies::Any,
+    brands: Brands::Any,
     live: false,
     verified: false,
 };
@@ -54,23 +76,25 @@ impl Sandbox {
         vec![("authorization", format!("Bearer {}", *self.key)), ("accept", "application/json".to_owned())]
     }
 
-    fn authorize(&self, attempt: AttemptId, amount: Money, card: &Card, merchant: &MerchantId) -> HttpRequest {
+    fn post(&self, operation: Operation, merchant: &MerchantId, of: &str, body: Body) -> HttpRequest {
+        let Operation { kind, attempt, amount, .. } = operation;
         let mut headers = self.headers();
         headers.push(("content-type", "application/json".to_owned()));
         headers.push(("idempotency-key", attempt.to_string()));
+        let amount = amount.map(|amount| format!(" {} {}", amount.minor, amount.currency.code())).unwrap_or_default();
         HttpRequest {
             method: Method::Post,
-            path: "/v1/charges".to_owned(),
+            path: format!("/v1/{}", noun(kind)),
             headers,
-            body: charge_body(attempt, amount, card, merchant),
-            summary: format!("{attempt} {} {} {merchant}", amount.minor, amount.currency.code()),
+            body,
+            summary: format!("{attempt}{amount} {merchant}{of}"),
         }
     }
 
-    fn inquire(&self, attempt: AttemptId) -> HttpRequest {
+    fn inquire(&self, kind: Kind, attempt: AttemptId) -> HttpRequest {
         HttpRequest {
             method: Method::Get,
-            path: format!("/v1/charges/by-reference/{attempt}"),
+            path: format!("/v1/{}/by-reference/{attempt}", noun(kind)),
             headers: self.headers(),
             body: Body::empty(),
             summary: String::new(),
@@ -80,20 +104,45 @@ impl Sandbox {
 
 impl Adapter for Sandbox {
     fn build(&self, request: &Request<'_>) -> HttpRequest {
+        let operation = request.operation();
         match *request {
-            Request::Authorize { attempt, amount, card, merchant } => self.authorize(attempt, amount, card, merchant),
-            Request::Inquire { attempt } => self.inquire(attempt),
+            Request::Authorize { amount, card, merchant, terms, .. } => {
+                self.post(operation, merchant, "", body::charge(operation.attempt, amount, card, merchant, terms))
+            }
+            Request::ChargeStored { amount, token, merchant, terms, .. } => {
+                let body = body::charge_stored(operation.attempt, amount, token, merchant, terms);
+                self.post(operation, merchant, "", body)
+            }
+            Request::Store { card, merchant, terms, .. } => {
+                self.post(operation, merchant, "", body::store(operation.attempt, card, merchant, terms))
+            }
+            Request::Capture { amount, merchant, of, last, .. } => {
+                let body = body::follow_up(operation.attempt, Some(amount), merchant, &of, last.then_some(true));
+                self.post(operation, merchant, &format!(" of {}", of.attempt), body)
+            }
+            Request::Refund { amount, merchant, of, .. } => {
+                let body = body::follow_up(operation.attempt, Some(amount), merchant, &of, None);
+                self.post(operation, merchant, &format!(" of {}", of.attempt), body)
+            }
+            Request::Void { merchant, of, .. } => {
+                let body = body::follow_up(operation.attempt, None, merchant, &of, None);
+                self.post(operation, merchant, &format!(" of {}", of.attempt), body)
+            }
+            Request::DeleteStored { token, merchant, .. } => {
+                self.post(operation, merchant, "", body::delete_stored(operation.attempt, token, merchant))
+            }
+            Request::Inquire { kind, attempt, .. } => self.inquire(kind, attempt),
         }
     }
 
-    fn parse(&self, operation: Operation, sent: Sent) -> Outcome {
-        match (sent, operation) {
-            (Sent::NotSent, Operation::Authorize { .. }) => Outcome::Rejected,
+    fn parse(&self, operation: Operation, sent: Sent) -> Answer {
+        match sent {
             // An inquiry that was not sent says nothing of the charge.
-            (Sent::NotSent, Operation::Inquire { .. }) | (Sent::Broken, _) => Outcome::Unknown,
-            (Sent::Response { body, .. }, _) if body.len() > ANSWER_BYTES_MAX => Outcome::Unknown,
-            (Sent::Response { status: 200 | 201 | 402, body }, _) => charge_outcome(operation, &body),
-            (Sent::Response { status, body }, _) => error_outcome(operation, status, &body),
+            Sent::NotSent if !operation.is_inquiry() => Answer::Rejected,
+            Sent::NotSent | Sent::Broken => Answer::UNKNOWN,
+            Sent::Response { body, .. } if body.len() > ANSWER_BYTES_MAX => Answer::UNKNOWN,
+            Sent::Response { status: 200 | 201 | 402, body } => done(operation, &body),
+            Sent::Response { status, body } => refused(operation, status, &body),
         }
     }
 
@@ -102,56 +151,39 @@ impl Adapter for Sandbox {
     }
 }
 
-/// The fixed words of a charge and the longest of everything else: a code of three letters, a number of 19 digits, a
-/// date, a security code, a name of 64 characters, an id and an amount of 20 digits.
-const CHARGE_BYTES_MAX: usize = 512;
-
-/// Written straight into its last place: a serializer's buffers would keep copies of the card. No value needs an
-/// escape: digits, letters and the characters of names are all that occurs.
-fn charge_body(attempt: AttemptId, amount: Money, card: &Card, merchant: &MerchantId) -> Body {
-    let mut body = Body::with_room(CHARGE_BYTES_MAX);
-    let public = format!(
-        r#"{{"amount":{},"currency":"{}","merchant":"{merchant}","channel":"moto","reference":"{attempt}","card":{{"#,
-        amount.minor,
-        amount.currency.code(),
-    );
-    body.write(public.as_bytes());
-    body.write(br#""number":""#);
-    card.pan.expose(|digits| body.write(digits));
-    body.write(br#"","exp_month":"#);
-    card.expiry.expose(|date| {
-        write_number(&mut body, u16::from(date.month));
-        body.write(br#","exp_year":"#);
-        write_number(&mut body, date.year);
-    });
-    if let Some(cvv) = &card.cvv {
-        body.write(br#","cvv":""#);
-        cvv.expose(|digits| body.write(digits));
-        body.write(br#"""#);
-    }
-    body.write(b"}}");
-    body
-}
-
-/// A number without leading zeros and without a text in between that would stay behind.
-fn write_number(body: &mut Body, number: u16) {
-    let places = [10_000, 1_000, 100, 10, 1];
-    for place in places.into_iter().skip_while(|place| *place > number.max(1)) {
-        let digit = b"0123456789".get(usize::from(number / place % 10));
-        body.write(digit.map_or(b"", std::slice::from_ref));
+/// Where an operation is sent and found.
+fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Authorize | Kind::ChargeStored => "charges",
+        Kind::Capture => "captures",
+        Kind::Void => "voids",
+        Kind::Refund => "refunds",
+        Kind::Store => "tokens",
+        Kind::DeleteStored => "deletions",
     }
 }
 
-/// A charge as the sandbox answers it.
+/// An operation as the sandbox answers it.
 #[derive(Deserialize)]
-struct Charge {
+struct Done {
     id: String,
     reference: AttemptId,
     status: Status,
-    amount: i64,
-    currency: Currency,
+    amount: Option<i64>,
+    currency: Option<Currency>,
     auth_code: Option<String>,
     network_code: Option<String>,
+    network_transaction_id: Option<String>,
+    #[serde(default)]
+    avs: Avs,
+    cvv: Option<Check>,
+    token: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Avs {
+    address: Option<Check>,
+    postcode: Option<Check>,
 }
 
 #[derive(Deserialize)]
@@ -172,39 +204,44 @@ struct RefusedError {
     code: String,
 }
 
-fn charge_outcome(operation: Operation, body: &[u8]) -> Outcome {
-    let Ok(charge) = serde_json::from_slice::<Charge>(body) else { return Outcome::Unknown };
-    let amount = Money { minor: charge.amount, currency: charge.currency };
-    if !operation.agrees(charge.reference, amount) {
-        return Outcome::Unknown;
+fn done(operation: Operation, body: &[u8]) -> Answer {
+    let Ok(done) = serde_json::from_slice::<Done>(body) else { return Answer::UNKNOWN };
+    let amount = done.amount.zip(done.currency).map(|(minor, currency)| Money { minor, currency });
+    if !operation.agrees(done.reference, amount) {
+        return Answer::UNKNOWN;
     }
-    match charge.status {
-        Status::Approved => Outcome::Approved {
-            auth_code: charge.auth_code.as_deref().map(clean).unwrap_or_default(),
-            gateway_ref: clean(&charge.id),
-            amount,
+    match done.status {
+        Status::Approved => approved(operation, amount, &done),
+        Status::Declined => Answer::Declined {
+            class: done.network_code.as_deref().map_or(DeclineClass::Other, decline::class),
+            advice: done.network_code.as_deref().and_then(decline::advice),
+            network_code: done.network_code.as_deref().map(text::clean),
         },
-        Status::Declined => Outcome::Declined {
-            class: charge.network_code.as_deref().map_or(wire::DeclineClass::Other, decline::class),
-            network_code: charge.network_code.as_deref().map(clean),
-        },
-        Status::Pending => Outcome::Unknown,
+        Status::Pending => Answer::Pending { locator: text::name(&done.id) },
     }
 }
 
-fn error_outcome(operation: Operation, status: u16, body: &[u8]) -> Outcome {
-    let Ok(refused) = serde_json::from_slice::<Refused>(body) else { return Outcome::Unknown };
-    let code = refused.error.code.as_str();
-    match operation {
-        Operation::Authorize { .. } if NOT_EXECUTED.contains(&(status, code)) => Outcome::Rejected,
-        Operation::Inquire { settled: true, .. } if (status, code) == (404, "no_such_charge") => Outcome::Abandoned,
-        _ => Outcome::Unknown,
+fn approved(operation: Operation, amount: Option<Money>, done: &Done) -> Answer {
+    let token = done.token.as_deref().and_then(text::name);
+    if operation.kind == Kind::Store && token.is_none() {
+        return Answer::UNKNOWN;
     }
+    Answer::Approved(Approval {
+        auth_code: done.auth_code.as_deref().map(text::clean).unwrap_or_default(),
+        gateway_ref: text::name(&done.id).unwrap_or_default(),
+        amount: operation.amount.and(amount),
+        network_transaction_id: done.network_transaction_id.as_deref().and_then(text::name),
+        checks: Checks { address: done.avs.address, postcode: done.avs.postcode, cvv: done.cvv },
+        token,
+    })
 }
 
-/// A gateway's text, cut to the characters of names; nothing that could be a card number.
-fn clean(text: &str) -> String {
-    let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let cleaned: String = text.chars().filter(allowed).take(TEXT_BYTES_MAX).collect();
-    if wire::name_pan_like(&cleaned) { String::new() } else { cleaned }
+fn refused(operation: Operation, status: u16, body: &[u8]) -> Answer {
+    let Ok(refused) = serde_json::from_slice::<Refused>(body) else { return Answer::UNKNOWN };
+    let found = (status, refused.error.code.as_str());
+    match operation.asked {
+        Asked::Directly if NOT_EXECUTED.contains(&found) => Answer::Rejected,
+        Asked::ByInquiry { settled: true } if found == (404, "no_such_charge") => Answer::Abandoned,
+        _ => Answer::UNKNOWN,
+    }
 }

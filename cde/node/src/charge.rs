@@ -9,12 +9,12 @@
 use crate::clock;
 use crate::config::{self, Config};
 use crate::journal::{Journal, NewAttempt, OpenAttempt};
-use gateway::{Adapter, Following, HttpRequest, Operation, Request, Sent};
+use gateway::{Adapter, Answer, Following, HttpRequest, Operation, Request, Sent, Terms};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use wire::{AttemptId, CallId, MerchantId, Money, Outcome};
+use wire::{AttemptId, CallId, Currency, MerchantId, Money, Outcome};
 
 /// The outcome of an attempt, for the switchboard.
 pub(crate) struct Ended {
@@ -43,7 +43,8 @@ pub(crate) struct Charger {
 /// A request that is built and not yet sent. It holds the card in wiped memory.
 pub(crate) struct Built {
     pub(crate) gateway: String,
-    pub(crate) amount: Money,
+    pub(crate) merchant: MerchantId,
+    pub(crate) operation: Operation,
     /// Without an answer by then its outcome is unknown.
     pub(crate) deadline_ms: i64,
     pub(crate) request: HttpRequest,
@@ -91,15 +92,12 @@ impl Charger {
     ) -> Option<Built> {
         let gateway = self.merchants.get(merchant.as_str())?;
         let terminal = self.terminals.get(gateway)?;
-        let request = terminal.adapter.build(&Request::Authorize {
-            attempt,
-            amount: sending.amount,
-            card: sending.card,
-            merchant,
-        });
+        let (amount, card, terms) = (sending.amount, sending.card, Terms::default());
+        let asked = Request::Authorize { attempt, amount, card, merchant, terms };
+        let (operation, request) = (asked.operation(), terminal.adapter.build(&asked));
         let deadline_ms = i64::try_from(terminal.timeout.as_millis()).unwrap_or(i64::MAX);
-        let (amount, redacted) = (sending.amount, request.redacted());
-        Some(Built { gateway: gateway.clone(), amount, deadline_ms, redacted, request })
+        let (redacted, merchant) = (request.redacted(), merchant.clone());
+        Some(Built { gateway: gateway.clone(), merchant, operation, deadline_ms, redacted, request })
     }
 
     /// Puts the attempt on disk; `Ok` means that it may be sent.
@@ -111,12 +109,12 @@ impl Charger {
     pub(crate) async fn charge(&self, call: CallId, attempt: AttemptId, built: Built) {
         let Some(terminal) = self.terminals.get(&built.gateway) else { return };
         let sent = self.send(terminal, built.request).await;
-        let outcome = terminal.adapter.parse(Operation::Authorize { attempt, amount: built.amount }, sent);
-        let unknown = !outcome.is_known();
-        self.end(call, attempt, outcome).await;
-        if unknown {
-            let (amount, sent_unix_ms) = (built.amount, clock::unix_ms());
-            self.settle(OpenAttempt { attempt, call, gateway: built.gateway, amount, sent_unix_ms }).await;
+        let answer = terminal.adapter.parse(built.operation, sent);
+        self.end(call, attempt, outcome(&answer, built.operation)).await;
+        if !answer.is_final() {
+            let Built { gateway, merchant, operation, .. } = built;
+            let open = OpenAttempt { operation, call, gateway, merchant, sent_unix_ms: clock::unix_ms() };
+            self.settle(open, answer.locator().map(str::to_owned)).await;
         }
     }
 
@@ -127,26 +125,32 @@ impl Charger {
             Err(error) => return tracing::error!(%error, "the journal's open attempts could not be read"),
         };
         for attempt in open {
-            tracing::warn!(attempt = %attempt.attempt, "an attempt was in flight when this process ended: asking the gateway");
-            self.end(attempt.call, attempt.attempt, Outcome::Unknown).await;
+            let id = attempt.operation.attempt;
+            tracing::warn!(attempt = %id, "an attempt was in flight when this process ended: asking the gateway");
+            self.end(attempt.call, id, Outcome::Unknown).await;
             let charger = self.clone();
-            tokio::spawn(async move { charger.settle(attempt).await });
+            tokio::spawn(async move { charger.settle(attempt, None).await });
         }
     }
 
     /// Asks the gateway until it answers.
-    async fn settle(&self, open: OpenAttempt) {
-        let Some(terminal) = self.terminals.get(&open.gateway) else {
-            return tracing::error!(gateway = %open.gateway, attempt = %open.attempt,
+    async fn settle(&self, open: OpenAttempt, locator: Option<String>) {
+        let OpenAttempt { operation, call, gateway, merchant, sent_unix_ms } = open;
+        let attempt = operation.attempt;
+        let Some(terminal) = self.terminals.get(&gateway) else {
+            return tracing::error!(%gateway, %attempt,
                 "an attempt's gateway is no longer in cde.toml: its outcome stays unknown until it is there again");
         };
-        let mut following = Following::new(open.attempt, open.amount, open.sent_unix_ms);
+        let mut following = Following::new(operation, merchant, locator, sent_unix_ms);
         loop {
             tokio::time::sleep(Duration::from_millis(following.pause_ms())).await;
-            let request = following.ask(clock::unix_ms(), terminal.adapter.as_ref());
+            let Some(request) = following.ask(clock::unix_ms(), terminal.adapter.as_ref()) else {
+                return tracing::error!(%gateway, %attempt,
+                    "this gateway cannot be asked what became of the attempt: its outcome stays unknown");
+            };
             let sent = self.send(terminal, request).await;
-            if let Some(outcome) = following.answer(terminal.adapter.as_ref(), sent) {
-                return self.end(open.call, open.attempt, outcome).await;
+            if let Some(answer) = following.answer(terminal.adapter.as_ref(), sent) {
+                return self.end(call, attempt, outcome(&answer, operation)).await;
             }
         }
     }
@@ -165,6 +169,7 @@ impl Charger {
         let mut builder = match request.method {
             gateway::Method::Get => self.client.get(url),
             gateway::Method::Post => self.client.post(url),
+            gateway::Method::Delete => self.client.delete(url),
         };
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
@@ -185,6 +190,11 @@ impl Charger {
             }
         }
     }
+}
+
+/// What the switchboard and the office learn. Where no money moves there is none in an approval either.
+fn outcome(answer: &Answer, operation: Operation) -> Outcome {
+    answer.outcome(operation.amount.unwrap_or(Money { minor: 0, currency: Currency::GBP }))
 }
 
 fn terminal(configured: &config::Gateway) -> Result<Terminal, ChargerError> {

@@ -79,14 +79,14 @@ pub struct NewAttempt {
 /// An attempt whose outcome must still be learned from the gateway.
 #[derive(Clone, Debug)]
 pub struct OpenAttempt {
-    /// Which.
-    pub attempt: AttemptId,
+    /// Which, and how much was asked.
+    pub operation: gateway::Operation,
     /// Its call.
     pub call: CallId,
     /// Through which gateway.
     pub gateway: String,
-    /// How much was asked.
-    pub amount: Money,
+    /// For whom.
+    pub merchant: MerchantId,
     /// When it was sent, Unix milliseconds.
     pub sent_unix_ms: i64,
 }
@@ -213,8 +213,8 @@ impl Journal {
     /// Attempts without a known outcome, oldest first.
     pub async fn open_attempts(&self) -> Result<Vec<OpenAttempt>, JournalError> {
         let rows = sqlx::query(
-            "SELECT id, call, gateway, amount_minor, currency, sent_unix_ms FROM attempt WHERE state IN ('sent', 'unknown') \
-             ORDER BY sent_unix_ms LIMIT 1000",
+            "SELECT id, call, gateway, amount_minor, currency, sent_unix_ms, merchant FROM attempt \
+             WHERE state IN ('sent', 'unknown') ORDER BY sent_unix_ms LIMIT 1000",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -223,11 +223,13 @@ impl Journal {
 }
 
 fn open_attempt(row: &sqlx::sqlite::SqliteRow) -> Option<OpenAttempt> {
+    let amount = Money { minor: row.get(3), currency: row.get::<&str, _>(4).parse().ok()? };
+    let attempt = row.get::<&str, _>(0).parse().ok()?;
     Some(OpenAttempt {
-        attempt: row.get::<&str, _>(0).parse().ok()?,
+        operation: gateway::Operation::direct(gateway::Kind::Authorize, attempt, Some(amount)),
         call: row.get::<&str, _>(1).parse().ok()?,
         gateway: row.get(2),
-        amount: Money { minor: row.get(3), currency: row.get::<&str, _>(4).parse().ok()? },
+        merchant: row.get::<&str, _>(6).parse().ok()?,
         sent_unix_ms: row.get(5),
     })
 }

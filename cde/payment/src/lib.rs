@@ -9,11 +9,13 @@
 //!   nothing else of it; and what keys cause is shown on a grid of [`GRID_MS`], so that nobody learns their rhythm.
 //!
 //! # Layout
+//! - [`balance`]: what an approval allows afterwards.
 //! - [`payment`]: the machine from order to last outcome. [`rules`]: its times and counts.
 //! - `capture`: keys to fields (end keys, timers, tries). `authorization`: one attempt and the card that it owns.
 //!   `grid`: when keys are shown. `output`: what comes out.
 
 mod authorization;
+pub mod balance;
 mod capture;
 mod grid;
 mod output;
@@ -21,6 +23,7 @@ pub mod payment;
 pub mod rules;
 
 pub use authorization::Sending;
+pub use balance::{Balance, Standing};
 pub use grid::GRID_MS;
 pub use output::Output;
 pub use payment::Payment;

@@ -5,7 +5,7 @@ use crate::journal::NewRow;
 use crate::oracle::Promise;
 use crate::sabotage::Sabotage;
 use ::call::Charge;
-use gateway::{Adapter, HttpRequest, Operation, Sent};
+use gateway::{Adapter, HttpRequest, Kind, Operation, Sent, Terms};
 use lab::acquirer::{Delivery, Response};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -111,7 +111,8 @@ impl World {
             return cde.board.handle_journaled(now, call, attempt, Err(Refusal::CardGone));
         };
         let (amount, card, merchant) = (sending.amount, sending.card, sending.merchant);
-        let request = cde.adapter.build(&gateway::Request::Authorize { attempt, amount, card, merchant });
+        let terms = Terms::default();
+        let request = cde.adapter.build(&gateway::Request::Authorize { attempt, amount, card, merchant, terms });
         let (extension, origin, merchant) = (extension.clone(), origin.clone(), merchant.clone());
         let row = NewRow { attempt, payment, call, extension, origin, merchant, amount, card: card.view() };
         let exchange = Exchange { life: cde.life, call, attempt, amount, inquiry: false, request: plain(request) };
@@ -170,7 +171,8 @@ impl World {
         let believes = self.sabotaged(Sabotage::BelieveBroken) && matches!(sent, Sent::Broken);
         let &Exchange { call, attempt, amount, .. } = exchange;
         let Some(cde) = self.cde.as_mut().filter(|cde| cde.life == exchange.life) else { return };
-        let outcome = cde.adapter.parse(Operation::Authorize { attempt, amount }, sent);
+        let operation = Operation::direct(Kind::Authorize, attempt, Some(amount));
+        let outcome = cde.adapter.parse(operation, sent).outcome(amount);
         let outcome = if believes { Outcome::Rejected } else { outcome };
         if outcome == Outcome::Unknown && self.sabotaged(Sabotage::ChargeAgain) {
             self.charge_again(exchange);
@@ -208,7 +210,9 @@ impl World {
         // As in `node`: in the life that sent it, the time of the broken answer counts; afterwards what is on disk.
         let left_over = self.cde.as_ref().is_some_and(|cde| cde.life > 1);
         let from = if left_over { sent_unix_ms } else { self.unix_ms() };
-        let inquiries = gateway::Following::new(attempt, amount, from);
+        let operation = Operation::direct(Kind::Authorize, attempt, Some(amount));
+        let Some(merchant) = self.journal.attempts.get(&attempt).map(|row| row.merchant.clone()) else { return };
+        let inquiries = gateway::Following::new(operation, merchant, None, from);
         let pause = Duration::from_millis(inquiries.pause_ms());
         let Some(cde) = &mut self.cde else { return };
         cde.following.insert(attempt, Following { call, inquiries, amount });
@@ -220,7 +224,7 @@ impl World {
         let unix_ms = self.unix_ms();
         let Some(cde) = self.cde.as_mut().filter(|cde| cde.life == life) else { return };
         let Some(following) = cde.following.get_mut(&attempt) else { return };
-        let request = plain(following.inquiries.ask(unix_ms, &cde.adapter));
+        let Some(request) = following.inquiries.ask(unix_ms, &cde.adapter).map(plain) else { return };
         let (call, amount) = (following.call, following.amount);
         self.send_request(Box::new(Exchange { life, call, attempt, amount, inquiry: true, request }));
     }
@@ -228,9 +232,10 @@ impl World {
     fn inquiry_answered(&mut self, exchange: &Exchange, sent: Sent) {
         let &Exchange { life, call, attempt, amount, .. } = exchange;
         let Some(cde) = self.cde.as_mut().filter(|cde| cde.life == life) else { return };
-        let Some(following) = cde.following.get(&attempt) else { return };
+        let Some(following) = cde.following.get_mut(&attempt) else { return };
         match following.inquiries.answer(&cde.adapter, sent) {
-            Some(outcome) => {
+            Some(answer) => {
+                let outcome = answer.outcome(amount);
                 cde.following.remove(&attempt);
                 self.write(Write::End { call, attempt, amount, outcome });
             }

@@ -1,3 +1,5 @@
+mod follow_ups;
+
 use super::*;
 
 const TODAY: YearMonth = YearMonth { year: 2026, month: 11 };
@@ -38,7 +40,7 @@ impl Client {
 
     fn find(&mut self, reference: &str) -> (u16, Value, Delivery) {
         let headers = [("authorization", "Bearer tw_test_sandbox")];
-        self.send("GET", &format!("{REFERENCE_PATH}{reference}"), &headers, "")
+        self.send("GET", &format!("/v1/charges/by-reference/{reference}"), &headers, "")
     }
 
     fn ledger(&mut self) -> Vec<Value> {
@@ -66,7 +68,7 @@ fn the_same_request_again_gets_the_same_answer_and_one_charge() {
 #[test]
 fn the_adapters_own_words_are_taken() {
     let charge = r#"{"amount":4200,"currency":"GBP","merchant":"shop","channel":"moto","reference":"00000000-0000-4000-8000-000000000007","card":{"number":"378282246310005","exp_month":12,"exp_year":2030,"cvv":"1234"}}"#;
-    let answer = r#"{"amount":4200,"auth_code":"T00000","currency":"GBP","id":"ch_000000","reference":"00000000-0000-4000-8000-000000000007","status":"approved"}"#;
+    let answer = r#"{"amount":4200,"auth_code":"T00000","currency":"GBP","cvv":"match","id":"ch_000000","network_transaction_id":"nt000000","reference":"00000000-0000-4000-8000-000000000007","status":"approved"}"#;
     let mut client = Client::new("");
     let (status, body, _) = client.charge("k1", charge);
     assert_eq!((status, body), (201, serde_json::from_str(answer).unwrap()));

@@ -98,6 +98,11 @@ fn refusal_text(reason: Refusal) -> &'static str {
         Refusal::CardGone => "The card was wiped because its time was up. Ask for it again.",
         Refusal::MediaFault => "The line could not be proved to be secured in time. It stays as it was.",
         Refusal::JournalFault => "The card side could not write its journal. Nothing was sent.",
+        Refusal::Voided => "The whole payment was given back already.",
+        Refusal::NothingToCapture => "Nothing of this payment is left to be taken.",
+        Refusal::AboveApproved => "No more can be taken than was approved. Ask for less.",
+        Refusal::AboveCaptured => "No more can be refunded than was taken. Ask for less.",
+        Refusal::NotVoidable => "A part of this payment was taken later or refunded: refund the rest instead.",
         Refusal::Busy => "Too many things at once. Try again.",
     }
 }
