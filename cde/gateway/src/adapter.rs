@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use crate::http::{HttpRequest, Sent};
+use crate::plan::{Plan, Step};
 use crate::request::{CaptureTime, Initiator, Keep, Kind, Operation, Request, Terms};
 use crate::webhook::{GatewayEvent, Headers, WebhookError};
 use wire::{Brand, Currency};
@@ -14,6 +15,17 @@ pub trait Adapter: Send + Sync {
 
     /// What the answer to it means. Total: whatever a gateway sends has a meaning, by the outcome law.
     fn parse(&self, operation: Operation, sent: Sent) -> Answer;
+
+    /// What is to follow the request, where the operation takes more than one. The card is in none of it.
+    fn plan(&self, _request: &Request<'_>) -> Plan {
+        Plan::default()
+    }
+
+    /// What is to be done after an answer. Whoever sends requests goes by this, up to [`STEPS_MAX`](crate::plan::STEPS_MAX)
+    /// of them; `plan` is the operation's, or a fresh one for each inquiry.
+    fn step(&self, _plan: &mut Plan, operation: Operation, sent: Sent) -> Step {
+        Step::Done(self.parse(operation, sent))
+    }
 
     /// What the gateway can do.
     fn caps(&self) -> &Caps;

@@ -3,6 +3,7 @@
 use crate::adapter::Adapter;
 use crate::answer::Answer;
 use crate::http::{HttpRequest, Sent};
+use crate::plan::{Plan, Step};
 use crate::request::{Operation, Request};
 use wire::MerchantId;
 
@@ -10,8 +11,7 @@ use wire::MerchantId;
 const PAUSES_MS: [u64; 6] = [500, 1_000, 2_000, 3_000, 5_000, 10_000];
 
 /// One attempt that is followed for as long as it takes. Wait for [`pause_ms`](Self::pause_ms), send what
-/// [`ask`](Self::ask) builds, hand what came of it to [`answer`](Self::answer); and so on until that gives an answer that
-/// is final.
+/// [`ask`](Self::ask) builds, hand what came of it to [`hear`](Self::hear); and so on until that knows what became of it.
 #[derive(Clone, Debug)]
 pub struct Following {
     operation: Operation,
@@ -21,13 +21,25 @@ pub struct Following {
     sent_unix_ms: i64,
     asked: usize,
     window_over: bool,
+    plan: Plan,
+}
+
+/// What an answer to an inquiry brings.
+pub enum Heard {
+    /// This must be asked too.
+    Ask(HttpRequest),
+    /// What became of the attempt.
+    Known(Answer),
+    /// Nothing; it is asked again after a pause.
+    Nothing,
 }
 
 impl Following {
     /// Follows an attempt. `locator` is the gateway's own name for it, as far as any answer gave one; `sent_unix_ms` is
     /// no earlier than its last byte may have left.
     pub fn new(operation: Operation, merchant: MerchantId, locator: Option<String>, sent_unix_ms: i64) -> Self {
-        Self { operation, merchant, locator, sent_unix_ms, asked: 0, window_over: false }
+        let operation = Operation { sent_unix_ms: Some(sent_unix_ms), ..operation };
+        Self { operation, merchant, locator, sent_unix_ms, asked: 0, window_over: false, plan: Plan::default() }
     }
 
     /// How long to wait before the next [`ask`](Self::ask), in milliseconds.
@@ -47,18 +59,31 @@ impl Following {
         let settle_ms = i64::try_from(adapter.caps().settle_ms).unwrap_or(i64::MAX);
         self.window_over = now_unix_ms.saturating_sub(self.sent_unix_ms) >= settle_ms;
         self.asked = self.asked.saturating_add(1);
+        self.plan = Plan::default();
         let Operation { kind, attempt, .. } = self.operation;
         Some(adapter.build(&Request::Inquire { kind, attempt, merchant: &self.merchant, locator }))
     }
 
-    /// What became of the attempt, if this answer tells.
-    pub fn answer(&mut self, adapter: &dyn Adapter, sent: Sent) -> Option<Answer> {
-        let answer = adapter.parse(self.operation.inquiry(self.window_over), sent);
+    /// What an answer brings.
+    pub fn hear(&mut self, adapter: &dyn Adapter, sent: Sent) -> Heard {
+        let answer = match adapter.step(&mut self.plan, self.operation.inquiry(self.window_over), sent) {
+            Step::Next(request) => return Heard::Ask(request),
+            Step::Done(answer) => answer,
+        };
         if let (false, Some(locator)) = (answer.is_final(), answer.locator()) {
             self.locator = Some(locator.to_owned());
         }
         // That the inquiry itself was not executed says nothing of the charge.
-        (answer.is_final() && answer != Answer::Rejected).then_some(answer)
+        let is_known = answer.is_final() && answer != Answer::Rejected;
+        if is_known { Heard::Known(answer) } else { Heard::Nothing }
+    }
+
+    /// What became of the attempt, if this answer tells, at a gateway that is asked by one request.
+    pub fn answer(&mut self, adapter: &dyn Adapter, sent: Sent) -> Option<Answer> {
+        match self.hear(adapter, sent) {
+            Heard::Known(answer) => Some(answer),
+            Heard::Ask(_) | Heard::Nothing => None,
+        }
     }
 }
 

@@ -15,25 +15,41 @@
 //! - [`request`]: what may be asked. [`answer`]: what an answer means. [`webhook`]: what a gateway says unasked.
 //! - [`http`]: requests and answers as plain values. [`text`]: a gateway's text before it goes on.
 //! - [`decline`]: the networks' response codes.
-//! - [`follow`]: how an unknown outcome is asked for until it is known.
-//! - One file an adapter: [`sandbox`].
+//! - [`follow`]: how an unknown outcome is asked for until it is known. [`plan`]: operations of several requests.
+//! - `form`, `json`, `number`, `base64`, `hex`: how bodies and headers are written. [`key`]: a gateway's keys.
+//! - One file an adapter, with its rooms: [`sandbox`], [`stripe`], [`adyen`], [`pay_connector`].
 
 pub mod adapter;
+pub mod adyen;
 pub mod answer;
+mod base64;
 pub mod decline;
 pub mod follow;
+mod form;
+mod hex;
 pub mod http;
+mod json;
+pub mod key;
+mod number;
+pub mod pay_connector;
+pub mod plan;
 pub mod request;
 pub mod sandbox;
+pub mod stripe;
 pub mod text;
 pub mod webhook;
 
 pub use adapter::{
     Adapter, Brands, Caps, Currencies, Idempotency, Inquiry, Moto, StartupError, Unsupported, check_startup,
 };
+pub use adyen::Adyen;
 pub use answer::{Advice, Answer, Approval};
-pub use follow::Following;
+pub use follow::{Following, Heard};
 pub use http::{ANSWER_BYTES_MAX, Body, HttpRequest, Method, Sent, digest_input};
+pub use key::{KeyError, Mode};
+pub use pay_connector::PayConnector;
+pub use plan::{Plan, STEPS_MAX, Step};
 pub use request::{Agreement, Asked, CaptureTime, Initiator, Keep, Kind, Operation, Original, Reason, Request, Terms};
 pub use sandbox::Sandbox;
+pub use stripe::Stripe;
 pub use webhook::{GatewayEvent, Headers, Says, WEBHOOK_AGE_MS_MAX, WebhookError};

@@ -206,6 +206,9 @@ pub struct Operation {
     pub amount: Option<Money>,
     /// What the attempt itself got, or what an inquiry found.
     pub asked: Asked,
+    /// When the attempt was sent, Unix milliseconds, where that is known: what a gateway has from before it is not of
+    /// the attempt.
+    pub sent_unix_ms: Option<i64>,
 }
 
 /// Which question an answer is to.
@@ -223,7 +226,7 @@ pub enum Asked {
 impl Operation {
     /// What the answer to an attempt answers.
     pub fn direct(kind: Kind, attempt: AttemptId, amount: Option<Money>) -> Self {
-        Self { kind, attempt, amount, asked: Asked::Directly }
+        Self { kind, attempt, amount, asked: Asked::Directly, sent_unix_ms: None }
     }
 
     /// What the answer to an inquiry about it answers.

@@ -15,11 +15,28 @@ struct Subject {
 }
 
 fn subjects() -> Vec<Subject> {
-    vec![Subject {
-        adapter: Box::new(Sandbox::new(Sandbox::TEST_KEY.to_owned())),
-        not_executed: crate::sandbox::documented,
-        answers: crate::sandbox::answers,
-    }]
+    vec![
+        Subject {
+            adapter: Box::new(Sandbox::new(Sandbox::TEST_KEY.to_owned())),
+            not_executed: crate::sandbox::documented,
+            answers: crate::sandbox::answers,
+        },
+        Subject {
+            adapter: Box::new(crate::stripe::stripe()),
+            not_executed: crate::stripe::documented,
+            answers: crate::stripe::answers,
+        },
+        Subject {
+            adapter: Box::new(crate::pay_connector::connector()),
+            not_executed: crate::pay_connector::documented,
+            answers: crate::pay_connector::answers,
+        },
+        Subject {
+            adapter: Box::new(crate::adyen::adyen()),
+            not_executed: crate::adyen::documented,
+            answers: crate::adyen::answers,
+        },
+    ]
 }
 
 const STATUSES: [u16; 17] = [200, 201, 202, 204, 301, 400, 401, 402, 403, 404, 409, 422, 429, 500, 502, 503, 504];
@@ -58,7 +75,9 @@ fn mutated(words: Vec<(u16, String)>) -> impl Strategy<Value = (u16, Vec<u8>)> {
 
 fn broken_law(subject: &Subject, operation: Operation, status: u16, body: &[u8]) -> Option<&'static str> {
     let answer = subject.adapter.parse(operation, Sent::Response { status, body: body.to_vec() });
-    let readable = std::str::from_utf8(body).is_ok_and(|text| !text.is_empty());
+    // That something is gone may be said without a word.
+    let is_gone = operation.kind == Kind::DeleteStored && status == 204;
+    let readable = std::str::from_utf8(body).is_ok_and(|text| !text.is_empty() || is_gone);
     match (&answer, operation.asked) {
         (Answer::Rejected, Asked::ByInquiry { .. }) => Some("an inquiry never proves that nothing was executed"),
         (Answer::Rejected, Asked::Directly) if !(subject.not_executed)(status, body) => Some("an undocumented refusal"),

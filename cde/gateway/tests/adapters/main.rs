@@ -8,8 +8,11 @@
     reason = "test code"
 )]
 
+mod adyen;
 mod law;
+mod pay_connector;
 mod sandbox;
+mod stripe;
 
 use card::{Card, Cvv, Digit, Expiry, Keyed, Pan, YearMonth};
 use gateway::{HttpRequest, Original, Request, Terms};

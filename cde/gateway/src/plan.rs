@@ -1,0 +1,102 @@
+//! Operations that take several requests: what is still to be sent, and what the answers so far have named.
+
+use crate::answer::Answer;
+use crate::http::HttpRequest;
+use std::collections::VecDeque;
+
+/// The most requests that one operation or one inquiry takes; whoever sends them stops there with an unknown.
+pub const STEPS_MAX: usize = 12;
+
+/// What is to be done after an answer.
+pub enum Step {
+    /// It was the last one, and means this.
+    Done(Answer),
+    /// Send this, and bring its answer.
+    Next(HttpRequest),
+}
+
+/// The rest of an operation that takes several requests. It holds neither the card, which is in the first request, nor
+/// the gateway's key; an adapter that needs one request an operation leaves it empty.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    steps: VecDeque<Planned>,
+    names: Vec<String>,
+}
+
+/// A request with room for names that are not known yet: `{pm_}` stands for the name that begins so.
+#[derive(Clone, Debug)]
+pub(crate) struct Planned {
+    pub(crate) path: String,
+    pub(crate) form: String,
+    pub(crate) idempotency_key: String,
+}
+
+impl Plan {
+    /// These requests after the first.
+    pub(crate) fn of(steps: impl IntoIterator<Item = Planned>) -> Self {
+        Self { steps: steps.into_iter().collect(), names: Vec::new() }
+    }
+
+    /// Nothing is to follow, and this name is known already.
+    pub(crate) fn knowing(name: &str) -> Self {
+        Self { steps: VecDeque::new(), names: vec![name.to_owned()] }
+    }
+
+    /// Does nothing follow?
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Keeps a name that an answer gave.
+    pub(crate) fn learn(&mut self, name: String) {
+        if self.names.len() < STEPS_MAX {
+            self.names.push(name);
+        }
+    }
+
+    /// How many names answers gave.
+    pub(crate) fn learned(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The name that begins so, if an answer gave one.
+    pub(crate) fn name(&self, prefix: &str) -> Option<&str> {
+        self.names.iter().map(String::as_str).find(|name| name.starts_with(prefix))
+    }
+
+    /// Takes the next request, with its names filled in.
+    pub(crate) fn next(&mut self) -> Option<Planned> {
+        let Planned { path, form, idempotency_key } = self.steps.pop_front()?;
+        let fill = |text: String| {
+            self.names.iter().fold(text, |text, name| {
+                let prefix = name.split_inclusive('_').next().unwrap_or_default();
+                text.replace(&format!("{{{prefix}}}"), name)
+            })
+        };
+        Some(Planned { path: fill(path), form: fill(form), idempotency_key })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_answers_named_is_filled_into_what_follows() {
+        let planned = |path: &str, form: &str| Planned {
+            path: path.to_owned(),
+            form: form.to_owned(),
+            idempotency_key: String::new(),
+        };
+        let mut plan = Plan::of([planned("/a", "method={pm_}"), planned("/b/{pi_}", "method={pm_}")]);
+        plan.learn("pm_1".to_owned());
+        assert_eq!(plan.next().map(|next| next.form).as_deref(), Some("method=pm_1"));
+        plan.learn("pi_2".to_owned());
+        assert_eq!(
+            plan.next().map(|next| (next.path, next.form)),
+            Some(("/b/pi_2".to_owned(), "method=pm_1".to_owned()))
+        );
+        assert!(plan.is_at_end() && plan.next().is_none());
+        assert_eq!((plan.name("pi_"), plan.name("cus_")), (Some("pi_2"), None));
+    }
+}

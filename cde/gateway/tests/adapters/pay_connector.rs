@@ -1,0 +1,116 @@
+//! The pay connector outwards: goldens of what is sent, and what the answers mean.
+
+use crate::{AMOUNT, ID, attempt, card, header, shop};
+use gateway::{Adapter, Answer, Kind, Method, Operation, PayConnector, Request, Sent, Terms};
+use wire::{Address, DeclineClass, Money};
+
+pub(crate) fn connector() -> PayConnector {
+    PayConnector::new(Some("user:pass".to_owned())).ok().unwrap()
+}
+
+fn read(kind: Kind, status: u16, body: &str) -> Answer {
+    let operation = Operation::direct(kind, attempt(), (kind == Kind::Authorize).then_some(AMOUNT));
+    connector().parse(operation, Sent::Response { status, body: body.as_bytes().to_vec() })
+}
+
+const CHARGED: &str = r#"{"charge_id":"ch_7","error_code":null,"error_message":null,"parameters":{}}"#;
+
+fn failed(code: &str) -> String {
+    format!(r#"{{"charge_id":null,"error_code":{code},"error_message":"no"}}"#)
+}
+
+pub(crate) fn answers() -> Vec<(u16, String)> {
+    let mut all = vec![
+        (200, CHARGED.to_owned()),
+        (200, r#"{"charge_id":"4242424242424242","error_code":null}"#.to_owned()),
+        (200, r#"{"token_id":"tok_7","error_code":null}"#.to_owned()),
+        (200, r#"{"charge_id":"ch_7","error_code":"51"}"#.to_owned()),
+        (200, r#"{"charge_id":null,"error_code":null}"#.to_owned()),
+        (401, String::new()),
+        (503, CHARGED.to_owned()),
+    ];
+    let codes = ["\"insufficient_funds\"", "51", "\"processing\"", "\"duplicate_transaction\""];
+    all.extend(codes.map(|code| (200, failed(code))));
+    all.extend(codes.map(|code| (402, failed(code))));
+    all
+}
+
+pub(crate) fn documented(status: u16, _body: &[u8]) -> bool {
+    status == 401
+}
+
+#[test]
+fn a_charge_is_sent_as_the_contract_says() {
+    let (card, merchant, address) =
+        (card("4111111111111111", "0827", Some("123")), shop(), Address::new("1", "94111").unwrap());
+    let terms = Terms { avs: Some(&address), ..Terms::default() };
+    let request = Request::Authorize { attempt: attempt(), amount: AMOUNT, card: &card, merchant: &merchant, terms };
+    let built = connector().build(&request);
+    assert_eq!((built.method, built.path.as_str()), (Method::Post, ""));
+    assert_eq!(header(&built, "authorization"), Some("Basic dXNlcjpwYXNz"));
+    let golden = format!(
+        r#"{{"method":"charge","transaction_id":"{ID}","amount":"42.00","currency_code":"GBP","cardnumber":"4111111111111111","expiry_month":"08","expiry_year":"27","cvv":"123","postal_code":"94111","parameters":{{"merchant":"shop"}}}}"#
+    );
+    assert!(built.body.expose(|bytes| bytes == golden.as_bytes()));
+    assert_eq!(String::from_utf8(built.redacted()).unwrap(), format!("POST \nauthorize 4200 GBP {ID}"));
+}
+
+#[test]
+fn amounts_have_the_decimals_of_their_currency() {
+    let (card, merchant) = (card("4111111111111111", "0827", None), shop());
+    for (code, text) in [("JPY", r#""amount":"4200","#), ("BHD", r#""amount":"4.200","#)] {
+        let amount = Money { minor: 4200, currency: code.parse().unwrap() };
+        let terms = Terms::default();
+        let request = Request::Authorize { attempt: attempt(), amount, card: &card, merchant: &merchant, terms };
+        let said = connector().build(&request).body.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+        assert!(said.contains(text) && !said.contains("cvv"), "{said}");
+    }
+}
+
+#[test]
+fn a_card_may_be_tokenized() {
+    let (card, merchant, terms) = (card("4111111111111111", "0827", None), shop(), Terms::default());
+    let built = connector().build(&Request::Store { attempt: attempt(), card: &card, merchant: &merchant, terms });
+    let said = built.body.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+    assert!(said.starts_with(r#"{"method":"tokenize","#) && !said.contains("amount"), "{said}");
+    let Answer::Approved(approval) = read(Kind::Store, 200, r#"{"token_id":"tok_7"}"#) else { panic!("not stored") };
+    assert_eq!((approval.token.as_deref(), approval.amount), (Some("tok_7"), None));
+}
+
+#[test]
+fn a_charge_stands_only_by_its_name_and_without_an_error() {
+    let Answer::Approved(approval) = read(Kind::Authorize, 200, CHARGED) else { panic!("not approved") };
+    assert_eq!((approval.gateway_ref.as_str(), approval.amount), ("ch_7", Some(AMOUNT)));
+    for unclear in [
+        "",
+        "null",
+        "{}",
+        r#"{"charge_id":null}"#,
+        r#"{"charge_id":"","error_code":""}"#,
+        r#"{"charge_id":"ch_7","error_code":"51"}"#,
+        r#"{"token_id":"tok_7"}"#,
+    ] {
+        assert_eq!(read(Kind::Authorize, 200, unclear), Answer::UNKNOWN, "{unclear}");
+    }
+    assert_eq!(read(Kind::Authorize, 500, CHARGED), Answer::UNKNOWN);
+}
+
+#[test]
+fn an_error_is_a_decline_but_where_the_charge_may_stand() {
+    let class = |status, code: &str| match read(Kind::Authorize, status, &failed(code)) {
+        Answer::Declined { class, .. } => Some(class),
+        _ => None,
+    };
+    assert_eq!([class(200, "\"insufficient_funds\""), class(402, "51")], [Some(DeclineClass::InsufficientFunds); 2]);
+    assert_eq!(class(200, "\"processing_error\""), Some(DeclineClass::BankDown));
+    for unclear in ["\"processing\"", "\"payment_pending\"", "\"DUPLICATE_TRANSACTION\"", "\"gateway_timeout\""] {
+        assert_eq!(class(200, unclear), None, "{unclear}");
+    }
+    assert_eq!(read(Kind::Authorize, 401, "no"), Answer::Rejected);
+    assert_eq!(read(Kind::Authorize, 404, "no such page"), Answer::UNKNOWN);
+}
+
+#[test]
+fn a_login_has_a_name_and_a_password() {
+    assert!(PayConnector::new(Some("user".to_owned())).is_err() && PayConnector::new(None).is_ok());
+}

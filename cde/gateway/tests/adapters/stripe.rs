@@ -1,0 +1,410 @@
+//! Stripe: goldens of what is sent, what the answers mean, and how an attempt is asked for.
+
+use crate::{AMOUNT, ID, attempt, card, header, shop};
+use gateway::Adapter;
+use gateway::{
+    Advice, Agreement, Answer, Asked, CaptureTime, Following, Heard, HttpRequest, Initiator, Keep, KeyError, Kind,
+    Method, Mode, Operation, Original, Plan, Reason, Request, Sent, Step, Stripe, Terms, WebhookError,
+};
+use wire::{Address, AttemptId, Check, DeclineClass};
+
+pub(crate) fn stripe() -> Stripe {
+    Stripe::new("sk_test_x".to_owned(), Some("whsec_test".to_owned()), Mode::Test).ok().unwrap()
+}
+
+fn body(request: &HttpRequest) -> String {
+    request.body.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+fn response(status: u16, body: &str) -> Sent {
+    Sent::Response { status, body: body.as_bytes().to_vec() }
+}
+
+fn done(step: Step) -> Answer {
+    match step {
+        Step::Done(answer) => answer,
+        Step::Next(request) => panic!("asks for {}", request.path),
+    }
+}
+
+fn next(step: Step) -> HttpRequest {
+    match step {
+        Step::Done(answer) => panic!("ends with {answer:?}"),
+        Step::Next(request) => request,
+    }
+}
+
+fn authorize(terms: Terms<'_>, visit: impl FnOnce(&Request<'_>)) {
+    let (card, merchant) = (card("4242424242424242", "1230", Some("123")), shop());
+    visit(&Request::Authorize { attempt: attempt(), amount: AMOUNT, card: &card, merchant: &merchant, terms });
+}
+
+fn direct(kind: Kind) -> Operation {
+    Operation::direct(kind, attempt(), Some(AMOUNT))
+}
+
+/// A PaymentIntent as Stripe answers it, with more of its fields.
+fn intent(status: &str, more: &str) -> String {
+    format!(
+        r#"{{"id":"pi_7","object":"payment_intent","amount":4200,"currency":"gbp","status":"{status}",
+        "metadata":{{"tonewall_attempt":"{ID}","tonewall_merchant":"shop"}},"customer":null,"payment_method":"pm_7"{more}}}"#
+    )
+    // The law's mutations look for the currency as we write it.
+    .replace("\"gbp\"", "\"GBP\"")
+}
+
+const CHARGED: &str = r#","amount_received":4200,"latest_charge":{"id":"ch_7","payment_method_details":{"card":{
+    "authorization_code":"A1B2C3","network_transaction_id":"976910110049114",
+    "checks":{"address_line1_check":"pass","address_postal_code_check":"fail","cvc_check":"unchecked"}}}}"#;
+
+pub(crate) fn answers() -> Vec<(u16, String)> {
+    let error = |status, kind: &str, more: &str| (status, format!(r#"{{"error":{{"type":"{kind}"{more}}}}}"#));
+    vec![
+        (200, intent("succeeded", CHARGED)),
+        (200, intent("requires_capture", r#","amount_capturable":4200"#)),
+        (200, intent("processing", "")),
+        (200, intent("requires_action", "")),
+        (200, intent("requires_payment_method", r#","last_payment_error":{"decline_code":"lost_card"}"#)),
+        (200, intent("canceled", "")),
+        (
+            200,
+            format!(
+                r#"{{"object":"list","has_more":false,"data":[{{"id":"pi_7","metadata":{{"tonewall_attempt":"{ID}"}}}}]}}"#
+            ),
+        ),
+        (200, r#"{"object":"list","has_more":false,"data":[]}"#.to_owned()),
+        (200, r#"{"object":"search_result","has_more":false,"data":[]}"#.to_owned()),
+        (
+            200,
+            format!(
+                r#"{{"id":"re_7","object":"refund","amount":4200,"currency":"GBP","status":"succeeded","metadata":{{"tonewall_attempt":"{ID}"}}}}"#
+            ),
+        ),
+        (
+            200,
+            format!(
+                r#"{{"id":"seti_7","object":"setup_intent","status":"succeeded","customer":"cus_7","payment_method":"pm_7","metadata":{{"tonewall_attempt":"{ID}"}}}}"#
+            ),
+        ),
+        (200, r#"{"id":"pm_7","object":"payment_method","customer":null}"#.to_owned()),
+        error(402, "card_error", r#","code":"card_declined","decline_code":"insufficient_funds""#),
+        error(
+            402,
+            "card_error",
+            &format!(r#","code":"incorrect_cvc","payment_intent":{{"metadata":{{"tonewall_attempt":"{ID}"}}}}"#),
+        ),
+        error(400, "invalid_request_error", r#","code":"parameter_missing""#),
+        error(400, "idempotency_error", ""),
+        error(404, "invalid_request_error", r#","code":"resource_missing""#),
+        error(401, "invalid_request_error", ""),
+        error(429, "invalid_request_error", r#","code":"rate_limit""#),
+        error(429, "invalid_request_error", r#","code":"lock_timeout""#),
+        error(409, "idempotency_error", ""),
+        error(500, "api_error", ""),
+    ]
+}
+
+pub(crate) fn documented(status: u16, body: &[u8]) -> bool {
+    let error = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default()["error"].clone();
+    let (kind, code) = (error["type"].as_str(), error["code"].as_str().unwrap_or_default());
+    match status {
+        400 | 404 => kind == Some("invalid_request_error") && !code.starts_with("idempotency"),
+        401 | 403 => error.is_object(),
+        429 => error.is_object() && code != "lock_timeout",
+        _ => false,
+    }
+}
+
+#[test]
+fn the_card_is_in_the_first_request_and_money_moves_by_the_last() {
+    authorize(Terms::default(), |request| {
+        let (adapter, first, mut plan) = (stripe(), stripe().build(request), stripe().plan(request));
+        assert_eq!((first.method, first.path.as_str()), (Method::Post, "/v1/payment_methods"));
+        assert_eq!(
+            body(&first),
+            "type=card&card[number]=4242424242424242&card[exp_month]=12&card[exp_year]=2030&card[cvc]=123"
+        );
+        assert_eq!(header(&first, "authorization"), Some("Bearer sk_test_x"));
+        assert_eq!(header(&first, "stripe-version"), Some("2024-12-18.acacia"));
+        assert_eq!(header(&first, "content-type"), Some("application/x-www-form-urlencoded"));
+        assert_eq!(header(&first, "idempotency-key"), Some(format!("{ID}-method").as_str()));
+        let second = next(adapter.step(&mut plan, request.operation(), response(200, r#"{"id":"pm_7"}"#)));
+        assert_eq!(second.path, "/v1/payment_intents");
+        assert_eq!(header(&second, "idempotency-key"), Some(ID));
+        let golden = format!(
+            "amount=4200&currency=gbp&payment_method_types[0]=card&capture_method=automatic&confirm=true&\
+             payment_method=pm_7&metadata[tonewall_attempt]={ID}&metadata[tonewall_merchant]=shop&\
+             expand[0]=latest_charge&payment_method_options[card][moto]=true"
+        );
+        assert_eq!(body(&second), golden);
+        assert_eq!(second.redacted(), format!("POST /v1/payment_intents\n{golden}").into_bytes());
+        let Answer::Approved(approval) =
+            done(adapter.step(&mut plan, request.operation(), response(200, &intent("succeeded", CHARGED))))
+        else {
+            panic!("not approved");
+        };
+        assert_eq!((approval.auth_code.as_str(), approval.gateway_ref.as_str()), ("A1B2C3", "pi_7"));
+        assert_eq!((approval.amount, approval.token), (Some(AMOUNT), None));
+        assert_eq!(approval.network_transaction_id.as_deref(), Some("976910110049114"));
+        let checks = approval.checks;
+        let found = [checks.address, checks.postcode, checks.cvv];
+        assert_eq!(found, [Some(Check::Match), Some(Check::NoMatch), Some(Check::NotChecked)]);
+    });
+}
+
+#[test]
+fn nothing_of_the_card_is_told_of_the_requests() {
+    authorize(Terms::default(), |request| {
+        let told = String::from_utf8(stripe().build(request).redacted()).unwrap();
+        assert_eq!(told, format!("POST /v1/payment_methods\n{ID} 4200 GBP shop"));
+        assert!(!format!("{:?}", stripe().plan(request)).contains("4242"));
+    });
+}
+
+#[test]
+fn a_card_that_is_kept_gets_a_customer_and_money_that_is_reserved_is_not_taken() {
+    let address = Address::new("10a", "SW1A 2AA").unwrap();
+    let terms = Terms { capture: CaptureTime::Later, keep: Keep::Token, avs: Some(&address), ..Terms::default() };
+    authorize(terms, |request| {
+        let (adapter, mut plan) = (stripe(), stripe().plan(request));
+        let first = body(&adapter.build(request));
+        assert!(
+            first.ends_with("&billing_details[address][line1]=10a&billing_details[address][postal_code]=SW1A%202AA")
+        );
+        let second = next(adapter.step(&mut plan, request.operation(), response(200, r#"{"id":"pm_7"}"#)));
+        assert_eq!(second.path, "/v1/customers");
+        let third = next(adapter.step(&mut plan, request.operation(), response(200, r#"{"id":"cus_7"}"#)));
+        let form = body(&third);
+        for part in ["capture_method=manual", "payment_method=pm_7", "customer=cus_7", "setup_future_usage=off_session"]
+        {
+            assert!(form.split('&').any(|found| found == part), "{part}: {form}");
+        }
+        let kept = intent("requires_capture", r#","amount_capturable":4200,"setup_future_usage":"off_session""#)
+            .replace(r#""customer":null"#, r#""customer":"cus_7""#);
+        let Answer::Approved(approval) = done(adapter.step(&mut plan, request.operation(), response(200, &kept)))
+        else {
+            panic!("not approved");
+        };
+        assert_eq!(approval.token.as_deref(), Some("cus_7.pm_7"));
+    });
+}
+
+#[test]
+fn before_the_last_request_a_lost_answer_proves_that_nothing_was_charged() {
+    authorize(Terms::default(), |request| {
+        for sent in
+            [Sent::NotSent, Sent::Broken, response(500, "{}"), response(200, "{}"), response(200, r#"{"id":"a/b"}"#)]
+        {
+            let mut plan = stripe().plan(request);
+            assert_eq!(done(stripe().step(&mut plan, request.operation(), sent)), Answer::Rejected);
+        }
+        let refused = response(402, r#"{"error":{"type":"card_error","code":"incorrect_number"}}"#);
+        let answer = done(stripe().step(&mut stripe().plan(request), request.operation(), refused));
+        assert!(matches!(answer, Answer::Declined { class: DeclineClass::NoSuchCard, .. }));
+        let mut plan = stripe().plan(request);
+        next(stripe().step(&mut plan, request.operation(), response(200, r#"{"id":"pm_7"}"#)));
+        assert_eq!(done(stripe().step(&mut plan, request.operation(), Sent::Broken)), Answer::UNKNOWN);
+    });
+}
+
+#[test]
+fn declines_are_told_in_our_words() {
+    let read = |body: &str| stripe().parse(direct(Kind::Authorize), response(402, body));
+    let declined = read(
+        r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"insufficient_funds",
+            "network_decline_code":"51","advice_code":"try_again_later"}}"#,
+    );
+    let expected = Answer::Declined {
+        class: DeclineClass::InsufficientFunds,
+        network_code: Some("51".to_owned()),
+        advice: Some(Advice::Later),
+    };
+    assert_eq!(declined, expected);
+    let other = AttemptId::from_random(9);
+    let anothers = format!(
+        r#"{{"error":{{"type":"card_error","code":"card_declined","payment_intent":{{"metadata":{{"tonewall_attempt":"{other}"}}}}}}}}"#
+    );
+    assert_eq!(read(&anothers), Answer::UNKNOWN);
+}
+
+#[test]
+fn an_answer_about_another_charge_settles_nothing() {
+    let read = |body: &str| stripe().parse(direct(Kind::Authorize), response(200, body));
+    assert!(matches!(read(&intent("succeeded", "")), Answer::Approved(_)));
+    for (from, to) in [("4200", "4201"), ("GBP", "EUR"), ("000000000007", "000000000008"), ("pi_7", "../7")] {
+        assert_eq!(read(&intent("succeeded", "").replace(from, to)), Answer::UNKNOWN, "{to}");
+    }
+}
+
+#[test]
+fn changes_of_a_charge_are_sent_as_documented() {
+    let merchant = shop();
+    let of = Original { attempt: AttemptId::from_random(1), gateway_ref: "pi_1", approved: AMOUNT, capture_ref: None };
+    let golden = |request: Request<'_>| {
+        let built = stripe().build(&request);
+        (built.path.clone(), body(&built))
+    };
+    let (attempt, amount) = (attempt(), AMOUNT);
+    let capture = golden(Request::Capture { attempt, amount, merchant: &merchant, of, last: true });
+    assert_eq!(capture, ("/v1/payment_intents/pi_1/capture".to_owned(), "amount_to_capture=4200".to_owned()));
+    let void = golden(Request::Void { attempt, merchant: &merchant, of });
+    assert_eq!(void, ("/v1/payment_intents/pi_1/cancel".to_owned(), String::new()));
+    let refund = golden(Request::Refund { attempt, amount, merchant: &merchant, of });
+    let form = format!("payment_intent=pi_1&amount=4200&metadata[tonewall_attempt]={ID}");
+    assert_eq!(refund, ("/v1/refunds".to_owned(), form));
+    let forget = golden(Request::DeleteStored { attempt, token: "cus_1.pm_1", merchant: &merchant });
+    assert_eq!(forget, ("/v1/payment_methods/pm_1/detach".to_owned(), String::new()));
+    let of = Original { gateway_ref: "../x", ..of };
+    assert_eq!(golden(Request::Void { attempt, merchant: &merchant, of }).0, "/v1/payment_intents/-/cancel");
+}
+
+#[test]
+fn a_charge_that_the_merchant_starts_is_off_session_and_no_telephone_order() {
+    let merchant = shop();
+    let form = |initiator| {
+        let agreement =
+            Some(Agreement { initiator, reason: Reason::Recurring, first: false, network_transaction_id: Some("n") });
+        let terms = Terms { agreement, ..Terms::default() };
+        let (attempt, amount, token) = (attempt(), AMOUNT, "cus_1.pm_1");
+        body(&stripe().build(&Request::ChargeStored { attempt, amount, token, merchant: &merchant, terms }))
+    };
+    let merchants = form(Initiator::Merchant);
+    assert!(merchants.contains("payment_method=pm_1") && merchants.contains("customer=cus_1"));
+    assert!(merchants.contains("off_session=true") && !merchants.contains("[moto]"));
+    assert!(form(Initiator::Customer).contains("[moto]=true") && !form(Initiator::Customer).contains("off_session"));
+}
+
+fn listed(attempts: &[AttemptId], has_more: bool, created: i64) -> String {
+    let rows = attempts.iter().enumerate().map(|(index, attempt)| {
+        format!(r#"{{"id":"pi_{index}","created":{created},"metadata":{{"tonewall_attempt":"{attempt}"}}}}"#)
+    });
+    format!(r#"{{"object":"list","has_more":{has_more},"data":[{}]}}"#, rows.collect::<Vec<_>>().join(","))
+}
+
+const SENT_MS: i64 = 1_700_000_000_000;
+const LATER_MS: i64 = SENT_MS + 3_600_000;
+
+fn following(kind: Kind, locator: Option<&str>) -> Following {
+    Following::new(direct(kind), shop(), locator.map(str::to_owned), SENT_MS)
+}
+
+fn ask(heard: Heard) -> HttpRequest {
+    match heard {
+        Heard::Ask(request) => request,
+        Heard::Known(answer) => panic!("knows {answer:?}"),
+        Heard::Nothing => panic!("nothing"),
+    }
+}
+
+#[test]
+fn an_attempt_is_found_among_the_newest_and_then_asked_for_itself() {
+    let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+    let first = following.ask(SENT_MS, &adapter).unwrap();
+    assert_eq!((first.method, first.path.as_str()), (Method::Get, "/v1/payment_intents?limit=30"));
+    let page = listed(&[AttemptId::from_random(1), attempt()], true, 1_700_000_000);
+    let second = ask(following.hear(&adapter, response(200, &page)));
+    assert_eq!(second.path, "/v1/payment_intents/pi_1?expand[0]=latest_charge");
+    let Heard::Known(Answer::Approved(approval)) = following.hear(&adapter, response(200, &intent("succeeded", "")))
+    else {
+        panic!("not found");
+    };
+    assert_eq!(approval.gateway_ref, "pi_7");
+}
+
+#[test]
+fn only_a_list_that_reaches_back_proves_that_there_is_no_charge() {
+    let other = [AttemptId::from_random(1)];
+    let hear = |now_ms, page: String| {
+        let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+        following.ask(now_ms, &adapter);
+        following.hear(&adapter, response(200, &page))
+    };
+    let sent_s = SENT_MS / 1_000;
+    assert!(matches!(hear(LATER_MS, listed(&other, false, sent_s)), Heard::Known(Answer::Abandoned)));
+    assert!(matches!(hear(LATER_MS, listed(&other, true, sent_s - 3_600)), Heard::Known(Answer::Abandoned)));
+    assert!(matches!(hear(SENT_MS, listed(&other, false, sent_s)), Heard::Nothing), "it may still appear");
+    let older = ask(hear(LATER_MS, listed(&other, true, sent_s)));
+    assert_eq!(older.path, "/v1/payment_intents?limit=30&starting_after=pi_0");
+}
+
+#[test]
+fn the_search_finds_what_is_far_back_and_proves_nothing() {
+    let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+    let mut request = following.ask(LATER_MS, &adapter).unwrap();
+    let mut pages = 0;
+    while !request.path.contains("search") {
+        let page = listed(&[AttemptId::from_random(1)], true, SENT_MS / 1_000);
+        request = ask(following.hear(&adapter, response(200, &page)));
+        pages += 1;
+    }
+    assert!(pages < gateway::STEPS_MAX - 2, "the search, the object and a cancellation are still to come");
+    let query = format!("metadata%5B%27tonewall_attempt%27%5D%3A%27{ID}%27");
+    assert_eq!(request.path, format!("/v1/payment_intents/search?limit=2&query={query}"));
+    let nothing = r#"{"object":"search_result","has_more":false,"data":[]}"#;
+    assert!(matches!(following.hear(&adapter, response(200, nothing)), Heard::Nothing));
+}
+
+#[test]
+fn a_charge_that_was_never_confirmed_is_canceled_and_then_abandoned() {
+    let (adapter, mut following) = (stripe(), following(Kind::Authorize, Some("pi_7")));
+    let asked = following.ask(LATER_MS, &adapter).unwrap();
+    assert_eq!(asked.path, "/v1/payment_intents/pi_7?expand[0]=latest_charge");
+    let cancel = ask(following.hear(&adapter, response(200, &intent("requires_confirmation", ""))));
+    assert_eq!((cancel.method, cancel.path.as_str()), (Method::Post, "/v1/payment_intents/pi_7/cancel"));
+    let canceled = following.hear(&adapter, response(200, &intent("canceled", "")));
+    assert!(matches!(canceled, Heard::Known(Answer::Abandoned)));
+    following.ask(SENT_MS, &adapter);
+    let early = following.hear(&adapter, response(200, &intent("requires_confirmation", "")));
+    assert!(matches!(early, Heard::Nothing), "its confirmation may be on the way");
+}
+
+#[test]
+fn changes_are_asked_for_by_the_charge_that_they_change() {
+    let (adapter, mut capture) = (stripe(), following(Kind::Capture, Some("pi_7")));
+    capture.ask(LATER_MS, &adapter);
+    let taken = intent("succeeded", r#","amount_received":4200"#);
+    assert!(matches!(capture.hear(&adapter, response(200, &taken)), Heard::Known(Answer::Approved(_))));
+    let reserved = intent("requires_capture", r#","amount_capturable":4200"#);
+    assert!(matches!(capture.hear(&adapter, response(200, &reserved)), Heard::Known(Answer::Abandoned)));
+    let mut refund = following(Kind::Refund, Some("pi_7"));
+    let asked = refund.ask(LATER_MS, &adapter).unwrap();
+    assert_eq!(asked.path, "/v1/refunds?limit=30&payment_intent=pi_7");
+    let page = listed(&[attempt()], false, 0).replace("pi_", "re_");
+    assert_eq!(ask(refund.hear(&adapter, response(200, &page))).path, "/v1/refunds/re_0");
+}
+
+#[test]
+fn a_key_is_for_its_mode() {
+    let new = |key: &str, mode| Stripe::new(key.to_owned(), None, mode).map(|adapter| adapter.caps().live);
+    assert_eq!(new("sk_test_x", Mode::Test).ok(), Some(false));
+    assert_eq!(new("rk_live_x", Mode::Live).ok(), Some(true));
+    assert_eq!(new("sk_live_x", Mode::Test).err(), Some(KeyError::LiveKey));
+    assert_eq!(new("sk_test_x", Mode::Live).err(), Some(KeyError::TestKey));
+    assert!(matches!(new("pk_test_x", Mode::Test).err(), Some(KeyError::NotAKey { .. })));
+}
+
+#[test]
+fn a_webhook_names_what_has_changed_and_never_an_outcome() {
+    use aws_lc_rs::hmac;
+    let body = format!(
+        r#"{{"id":"evt_1","type":"payment_intent.succeeded","data":{{"object":{{"id":"pi_7","metadata":{{"tonewall_attempt":"{ID}"}}}}}}}}"#
+    );
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"whsec_test");
+    let tag = hmac::sign(&key, format!("{}.{body}", SENT_MS / 1_000).as_bytes());
+    let v1: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let signature = format!("t={},v1={v1}", SENT_MS / 1_000);
+    let headers = [("Stripe-Signature", signature.as_str())];
+    let events = stripe().verify_webhook(&headers, body.as_bytes(), SENT_MS).unwrap();
+    assert_eq!((events[0].attempt, events[0].locator.as_deref()), (Some(attempt()), Some("pi_7")));
+    assert_eq!(events[0].says, gateway::Says::Changed);
+    let none = Stripe::new("sk_test_x".to_owned(), None, Mode::Test).ok().unwrap();
+    assert_eq!(none.verify_webhook(&headers, body.as_bytes(), SENT_MS), Err(WebhookError::NoSecret));
+    assert_eq!(stripe().verify_webhook(&[], body.as_bytes(), SENT_MS), Err(WebhookError::Signature));
+}
+
+#[test]
+fn the_plan_of_an_inquiry_is_fresh_each_time() {
+    let operation = Operation { asked: Asked::ByInquiry { settled: true }, ..direct(Kind::Authorize) };
+    let page = listed(&[], false, 0);
+    assert_eq!(done(stripe().step(&mut Plan::default(), operation, response(200, &page))), Answer::Abandoned);
+}
