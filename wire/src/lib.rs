@@ -11,7 +11,8 @@
 //! - Free text that people type passes [`pan_like`] before it may cross.
 //!
 //! # Layout
-//! - [`ids`], [`money`], [`card`], [`address`], [`attempt`]: small words. [`brand`]: the public brand table, Luhn and [`pan_like`].
+//! - [`ids`], [`money`], [`card`], [`address`], [`attempt`], [`token`]: small words. [`brand`]: the public brand table, Luhn and
+//!   [`pan_like`].
 //! - [`command`]: what the office asks. [`event`]: what the cde shows live (snapshots, never stored).
 //! - [`record`]: what must not be lost (outcomes, audit); it waits in the cde's journal until acknowledged.
 //! - [`frame`]: newline-delimited JSON, versioned, with sequence numbers.
@@ -26,6 +27,7 @@ pub mod frame;
 pub mod ids;
 pub mod money;
 pub mod record;
+pub mod token;
 
 pub use address::{Address, AddressError, Check, Checks};
 pub use attempt::AttemptKind;
@@ -40,3 +42,4 @@ pub use frame::{FrameError, FromCde, FromOffice, LINE_BYTES_MAX, VERSION, decode
 pub use ids::{AttemptId, CallId, CommandId, Extension, JournalId, MerchantId, PaymentId};
 pub use money::{Currency, Money};
 pub use record::{AuditAction, AuditEvent, DeclineClass, Origin, Outcome, Record, RecordBody};
+pub use token::{Token, TokenError};

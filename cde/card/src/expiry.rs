@@ -68,10 +68,14 @@ impl Expiry {
 
     /// Reads MMYY. A card is good until the end of its month.
     pub fn parse(keyed: &Keyed, today: YearMonth) -> Result<Self, ExpiryError> {
-        let expiry = keyed.expose(|digits| read(digits, today)).map_err(ExpiryError::Rejected)?;
+        Ok(Self::stored(keyed.expose(|digits| read(digits, today)).map_err(ExpiryError::Rejected)?)?)
+    }
+
+    /// That of a stored card, which may have gone by since: a bank may know of a newer one.
+    pub fn stored(date: YearMonth) -> Result<Self, Exhausted> {
         let mut slot = Slot::take()?;
-        let [high, low] = expiry.year.to_be_bytes();
-        slot.expose_mut(|bytes| bytes.iter_mut().zip([expiry.month, high, low]).for_each(|(to, from)| *to = from));
+        let [high, low] = date.year.to_be_bytes();
+        slot.expose_mut(|bytes| bytes.iter_mut().zip([date.month, high, low]).for_each(|(to, from)| *to = from));
         Ok(Self(slot))
     }
 

@@ -31,7 +31,7 @@ pub(super) const TABLE: &[(&str, May)] = &[
     ("payment", May::Use(&["card", "wire"])),
     ("call", May::Use(&["sip", "media", "payment", "card", "wire"])),
     ("gateway", May::Use(&["card", "wire"])),
-    ("vault", May::Use(&["card", "wire"])),
+    ("vault", May::Use(&["memory", "card", "wire"])),
     ("node", May::Use(CDE_BELOW_NODE)),
     ("console", May::UseOffice),
     ("lab", May::Use(CDE)),
