@@ -74,6 +74,12 @@ impl Desk {
         self.post(&format!("/api/v1/calls/{call}/{what}"), &json!({})).await
     }
 
+    /// Asks for a code to transfer a caller to; `minor` of GBP is to be paid once they are here.
+    pub async fn transfer(&self, minor: i64) -> anyhow::Result<Value> {
+        let order = json!({"payment": {"amount": {"minor": minor, "currency": "GBP"}, "account": "NW-204417"}});
+        self.post("/api/v1/transfers", &order).await
+    }
+
     /// Starts taking a payment.
     pub async fn start_payment(&self, call: &str, minor: i64, currency: &str) -> anyhow::Result<String> {
         let order = json!({"amount": {"minor": minor, "currency": currency}, "account": "NW-204417"});

@@ -29,6 +29,7 @@ mod flood;
 mod kamailio;
 mod kill;
 mod linphone;
+mod on_demand;
 mod pjsip;
 mod relay;
 mod residue;

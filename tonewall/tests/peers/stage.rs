@@ -55,6 +55,8 @@ pub struct Setting {
     pub srtp: (&'static str, &'static str),
     /// Who records all calls.
     pub recorder: Option<SocketAddr>,
+    /// Further lines of `cde.toml`.
+    pub more: String,
 }
 
 impl Setting {
@@ -77,6 +79,7 @@ impl Setting {
             transport,
             srtp,
             recorder: None,
+            more: String::new(),
         }
     }
 }
@@ -264,6 +267,7 @@ fn cde_toml(setting: &Setting, sip: SocketAddr, bank: SocketAddr, folder: &Folde
             text.push_str("recorder = \"recorder\"\nrecorder_required = true\n");
         }
     }
+    text.push_str(&setting.more);
     if setting.elsewhere {
         text.push_str(CDE_ELSEWHERE);
     } else if setting.records {
