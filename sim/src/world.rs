@@ -30,8 +30,8 @@ use wire::{AttemptId, CallId, JournalId, Outcome, PaymentId};
 pub(crate) const US: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 9, 9)), 5060);
 /// Our media address.
 pub(crate) const MEDIA: std::net::Ipv4Addr = std::net::Ipv4Addr::new(10, 9, 9, 8);
-/// Unix time at the beginning of every world: November 2026.
-const BEGAN_UNIX_MS: i64 = 1_795_000_000_000;
+/// Unix time at the beginning of every world: November 2026. No round number: a card of many noughts would be found in it.
+const BEGAN_UNIX_MS: i64 = 1_795_038_271_946;
 const TODAY: YearMonth = YearMonth { year: 2026, month: 11 };
 /// No world takes longer; one that does has something in it that does not end.
 const WORLD_MAX: Duration = Duration::from_mins(40);

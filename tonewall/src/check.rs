@@ -59,6 +59,7 @@ fn warnings(cde: &node::Config) -> Vec<String> {
     let mut warnings = Vec::new();
     let is_far = |trunk: &&Trunk| trunk.address.iter().any(|place| !place.ip.is_loopback());
     warnings.extend(cde.trunk.iter().filter(is_far).flat_map(open_to_readers));
+    warnings.extend(cde.trunk.iter().filter_map(unwatched));
     if cde.route.is_empty() {
         warnings.push("there is no [[route]]: every call is refused with 404".to_owned());
     }
@@ -69,6 +70,19 @@ fn warnings(cde: &node::Config) -> Vec<String> {
         warnings.push(format!("gateway {} is the sandbox: it takes test cards only and moves no money", gateway.name));
     }
     warnings
+}
+
+/// A trunk that nobody asks whether it is there is found dead by a caller.
+fn unwatched(trunk: &Trunk) -> Option<String> {
+    let is_asked = trunk.keepalive_s.is_some() || trunk.register;
+    let what = if trunk.address.len() > 1 { "each call tries its places in turn" } else { "calls to it fail" };
+    (!is_asked).then(|| {
+        format!(
+            "trunk {}: nothing tells that it is down but a call that it does not answer, and until then {what}; set \
+             keepalive_s = 30",
+            trunk.name
+        )
+    })
 }
 
 /// What others on the way to a trunk can read.
@@ -106,9 +120,21 @@ mod tests {
         let text = "[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\n";
         let mut config = node::Config::parse(text, Path::new("cde.toml")).unwrap();
         for trunk in &mut config.trunk {
-            (trunk.srtp, trunk.transport) = (srtp, transport);
+            (trunk.srtp, trunk.transport, trunk.keepalive_s) = (srtp, transport, Some(30));
         }
         warnings(&config).join("\n")
+    }
+
+    #[test]
+    fn a_trunk_that_nobody_watches_is_named() {
+        let warned = |rest: &str| {
+            let text = format!("[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\n{rest}");
+            let config = node::Config::parse(&text, Path::new("cde.toml")).unwrap();
+            config.trunk.iter().filter_map(unwatched).count()
+        };
+        assert_eq!(warned(""), 1);
+        assert_eq!(warned("keepalive_s = 30\n"), 0);
+        assert_eq!(warned("username = \"a\"\npassword = \"b\"\nregister = true\n"), 0);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What the cde shows live. Each event is a whole snapshot that replaces the one before; none is ever stored.
 
-use crate::{Brand, CallId, CommandId, CommandResult, Extension, Field, Last4, Money, Outcome, PaymentId};
+use crate::{
+    Brand, CallFigures, CallId, CommandId, CommandResult, Extension, Field, Last4, Money, Outcome, PaymentId,
+    TrunkSnapshot,
+};
 use serde::{Deserialize, Serialize};
 
 /// One live event.
@@ -26,6 +29,18 @@ pub enum Event {
         call: CallId,
         /// When it was given, Unix milliseconds. It may have waited on its way.
         at_unix_ms: i64,
+    },
+    /// How the legs of a call fare; every few seconds while both are connected, and once more when it is over.
+    Figures {
+        /// Which call.
+        call: CallId,
+        /// Of its legs.
+        figures: CallFigures,
+    },
+    /// A trunk is there, or something about it has changed.
+    Trunk {
+        /// All of it.
+        trunk: TrunkSnapshot,
     },
     /// How a command ended.
     CommandEnded {

@@ -6,14 +6,15 @@
 //! # Invariants
 //! - No type can hold a card number or a security code. The most that is said of a card is [`CardView`]: brand, last
 //!   four digits and expiry.
-//! - No word names a host, a URL or a secret, and none weakens masking: the office refers to trunks, routes and
-//!   gateways by name only.
+//! - No command names a host or a URL, no word a secret, and none weakens masking: the office refers to trunks, routes
+//!   and gateways by name only. What is shown of trunks to an engineer has their addresses, and goes one way.
 //! - Free text that people type passes [`pan_like`] before it may cross.
 //!
 //! # Layout
 //! - [`ids`], [`money`], [`card`], [`address`], [`attempt`], [`token`]: small words. [`brand`]: the public brand table, Luhn and
 //!   [`pan_like`].
 //! - [`command`]: what the office asks. [`event`]: what the cde shows live (snapshots, never stored).
+//! - [`trunk`], [`figures`]: how the trunks and the legs of a call are, for engineers.
 //! - [`record`]: what must not be lost (outcomes, audit); it waits in the cde's journal until acknowledged.
 //! - [`frame`]: newline-delimited JSON, versioned, with sequence numbers.
 
@@ -23,11 +24,13 @@ pub mod brand;
 pub mod card;
 pub mod command;
 pub mod event;
+pub mod figures;
 pub mod frame;
 pub mod ids;
 pub mod money;
 pub mod record;
 pub mod token;
+pub mod trunk;
 
 pub use address::{Address, AddressError, Check, Checks};
 pub use attempt::AttemptKind;
@@ -38,8 +41,10 @@ pub use event::{
     CallEnd, CallSnapshot, CallState, Event, FieldProgress, FieldStatus, LineState, Masking, PaymentState, Progress,
     RejectReason,
 };
+pub use figures::{CallFigures, KeyTransport, LegFigures, PeerFigures};
 pub use frame::{FrameError, FromCde, FromOffice, LINE_BYTES_MAX, VERSION, decode, encode};
 pub use ids::{AttemptId, CallId, CommandId, Extension, JournalId, MerchantId, PaymentId};
 pub use money::{Currency, Money};
 pub use record::{AuditAction, AuditEvent, DeclineClass, Origin, Outcome, Record, RecordBody};
 pub use token::{Token, TokenError};
+pub use trunk::{PlaceSnapshot, PlaceState, RegistrationSnapshot, RegistrationState, TrunkSnapshot};

@@ -202,6 +202,11 @@ pub enum AuditAction {
         /// What became of it.
         recording: RecordingState,
     },
+    /// How the legs of a call have fared; when it is over.
+    Figures {
+        /// Of its legs.
+        figures: crate::CallFigures,
+    },
     /// A command was refused.
     Refused {
         /// Why.

@@ -5,6 +5,7 @@
 
 mod dial;
 mod end;
+mod figures;
 mod handover;
 mod line;
 mod pay;
@@ -18,6 +19,7 @@ use crate::trunks::Trunks;
 use crate::wall::Wall;
 use crate::{Config, OpenLineKeys};
 use dial::Dial;
+pub(crate) use figures::Parting;
 use handover::Handover;
 use line::Line;
 use media::Side;
@@ -84,6 +86,8 @@ pub(crate) struct Call {
     /// Where a recorder elsewhere is to have the call.
     recording: Option<Box<Recording>>,
     till: Till,
+    /// When the media session is asked how the legs fare.
+    figures_at: Option<Instant>,
     /// Something that the office sees has changed.
     changed: bool,
     /// How often a lost agent was called again.
@@ -120,6 +124,9 @@ impl Call {
         match report {
             MediaReport::Opened => self.dial(context),
             MediaReport::OpenFailed => self.fail_setup(context, 503),
+            MediaReport::Counted(stats) => self.counted(context, &stats),
+            // It answers the end of a call, which is gone by then.
+            MediaReport::Closed(_) => {}
             MediaReport::Event(media::Event::Key(key)) => self.key(context, key),
             MediaReport::Event(media::Event::KeyLost) => self.key_lost(context),
             MediaReport::Event(event) => self.line_event(context, &event),
@@ -131,12 +138,14 @@ impl Call {
         self.till_timeout(context);
         self.handover_timeout(context);
         self.recording_timeout(context);
+        self.figures_timeout(context);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let handover = self.handover.as_ref().map(Handover::poll_timeout);
         let recording = self.recording.as_ref().and_then(|recording| recording.poll_timeout());
-        [self.line.poll_timeout(), self.till.poll_timeout(), handover, recording].into_iter().flatten().min()
+        let own = [self.line.poll_timeout(), self.till.poll_timeout(), self.figures_at];
+        own.into_iter().chain([handover, recording]).flatten().min()
     }
 
     /// After every input: what the payment wants done, and the office's picture if it changed.
@@ -144,6 +153,7 @@ impl Call {
         self.drain_payment(context);
         self.mask_as_needed(context);
         self.keep_recording(context);
+        self.keep_figures(context.now);
         if std::mem::take(&mut self.changed)
             && let Some(call) = self.snapshot()
         {
@@ -177,6 +187,11 @@ impl Call {
     pub(crate) fn dialogs(&self) -> [Option<DialogId>; 4] {
         let new_leg = self.handover.as_ref().and_then(Handover::dialog);
         [self.caller.dialog, self.agent.dialog, new_leg, self.recorder_dialog()]
+    }
+
+    /// Who its sides are connected to, or called at.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = Peer> {
+        [&self.caller, &self.agent].into_iter().filter(|leg| leg.dialog.is_some()).map(|leg| leg.peer)
     }
 
     fn recorder_dialog(&self) -> Option<DialogId> {

@@ -103,6 +103,11 @@ impl Trunk {
         Peer::new(self.transport, SocketAddr::new(target.ip, port))
     }
 
+    /// Must its places know where we are?
+    pub(crate) fn registers(&self) -> bool {
+        self.login.as_ref().is_some_and(|login| login.registers)
+    }
+
     /// What to tell each of its places, if they must know where we are.
     pub(crate) fn registrations(&self) -> Vec<Registration> {
         let Some(login) = self.login.as_ref().filter(|login| login.registers) else { return Vec::new() };
@@ -218,6 +223,11 @@ impl Config {
             .collect();
         logins.sort_by_key(|login| !login.is_demanded);
         logins.first().copied()
+    }
+
+    /// Which trunk a peer is of, as its place in the list.
+    pub(crate) fn trunk_of(&self, peer: Peer) -> Option<usize> {
+        self.trunks.iter().position(|trunk| trunk.is(peer))
     }
 
     /// Whether two peers are of one trunk.

@@ -1,7 +1,9 @@
 //! All calls of our SIP addresses as one machine: dispatch, commands, timers and ports.
 
 mod commands;
+mod health;
 mod orders;
+mod partings;
 mod ports;
 
 use crate::Config;
@@ -55,6 +57,15 @@ pub enum Output {
         /// Does it answer?
         is_up: bool,
     },
+    /// A registrar says something else than before: worth a line in the log.
+    Registered {
+        /// Whose.
+        trunk: String,
+        /// Which.
+        address: SocketAddr,
+        /// Its status; 408 for no answer, 503 for no way there.
+        status: u16,
+    },
     /// Write to the journal.
     Audit(AuditEvent),
     /// Build the request from [`Switchboard::charge`] now, put the attempt on disk, report that, then send.
@@ -103,6 +114,8 @@ pub struct Switchboard {
     /// Where we register.
     registrars: BTreeMap<RegistrationId, Peer>,
     trunks: Trunks,
+    legs: health::Legs,
+    partings: partings::Partings,
     guard: Guard,
 }
 
@@ -141,6 +154,8 @@ impl Switchboard {
             friends,
             registrars: BTreeMap::new(),
             trunks,
+            legs: health::Legs::default(),
+            partings: partings::Partings::default(),
             guard: Guard::new(now),
         };
         for registration in registrations {
@@ -183,6 +198,10 @@ impl Switchboard {
 
     /// A call's media session reports.
     pub fn handle_media(&mut self, now: Instant, call: CallId, report: MediaReport) {
+        if let MediaReport::Closed(stats) = &report {
+            let parting = self.partings.take(call);
+            return self.outputs.extend(parting.into_iter().flat_map(|parting| parting.complete(stats)));
+        }
         let failed = matches!(report, MediaReport::OpenFailed);
         if !failed || !self.open_again(now, call) {
             self.with_call(now, call, |call, context| call.handle_media(context, report));
@@ -229,13 +248,15 @@ impl Switchboard {
             // Without room for it, it is due again later.
             let _ = self.endpoint.probe(now, peer).map(|request| self.trunks.probing(peer, request));
         }
+        self.count_legs(now);
         self.drain_endpoint(now);
     }
 
     /// When [`Self::handle_timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let call = self.timers.first().map(|(at, _)| *at);
-        [self.endpoint.poll_timeout(), call, self.trunks.poll_timeout()].into_iter().flatten().min()
+        let others = [self.trunks.poll_timeout(), self.legs.poll_timeout()];
+        [self.endpoint.poll_timeout(), call].into_iter().chain(others).flatten().min()
     }
 
     /// The next thing to do.
@@ -290,6 +311,7 @@ impl Switchboard {
                 sip::Output::Event(event) => self.handle_sip(now, event),
             }
         }
+        self.show_trunks();
     }
 
     fn handle_sip(&mut self, now: Instant, event: sip::Event) {
@@ -306,10 +328,9 @@ impl Switchboard {
             return self.handle_join(now, *dialog, *request, refer.clone(), ours);
         }
         match event {
-            sip::Event::Registered { registration } => return self.registrar_heard(now, registration, true),
-            // What it refuses for another reason shows that it is there.
+            sip::Event::Registered { registration } => return self.registrar_heard(now, registration, 200),
             sip::Event::RegistrationFailed { registration, status } => {
-                return self.registrar_heard(now, registration, !matches!(status, 408 | 503));
+                return self.registrar_heard(now, registration, status);
             }
             _ => {}
         }
@@ -320,13 +341,6 @@ impl Switchboard {
             }
             None => self.answer_orphan(now, &event),
         }
-    }
-
-    /// A registrar is a place of a trunk: what it says, or does not, is a sign of life like any other.
-    fn registrar_heard(&mut self, now: Instant, registration: RegistrationId, is_alive: bool) {
-        let peer = self.registrars.get(&registration).copied();
-        let turned = peer.and_then(|peer| self.trunks.called(now, peer, is_alive));
-        self.outputs.extend(turned.map(|turned| Output::turned(&self.config, &turned)));
     }
 
     /// A dialog without a call can only be one that is just ending.
@@ -461,6 +475,9 @@ impl Switchboard {
         let timer = call.poll_timeout();
         call.timer = timer;
         let (dialogs, over, ports) = (call.dialogs(), call.is_over(), call.ports());
+        if dialogs != dialogs_before {
+            self.legs.change(now);
+        }
         self.timers.extend(timer.map(|at| (at, id)));
         if let Some(at) = timer_before.filter(|at| timer != Some(*at)) {
             self.timers.remove(&(at, id));
@@ -483,8 +500,9 @@ impl Switchboard {
     }
 
     fn forget(&mut self, id: CallId, ports: [Option<(u16, u16)>; 2]) {
-        if let Some(at) = self.calls.remove(&id).and_then(|call| call.timer) {
-            self.timers.remove(&(at, id));
+        if let Some(call) = self.calls.remove(&id) {
+            call.timer.map(|at| self.timers.remove(&(at, id)));
+            call.parting().into_iter().for_each(|parting| self.partings.add(id, parting));
         }
         self.dialogs.retain(|_, call| *call != id);
         ports.into_iter().flatten().for_each(|pair| self.ports.give_back(pair));

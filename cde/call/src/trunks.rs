@@ -3,11 +3,14 @@
 //! A place is taken for down after [`STREAK`] failures in a row and for up again after as many signs of life: of probes by
 //! OPTIONS, where they are wanted, and of calls. Nothing is refused for it: a place that is down is tried last.
 
+mod health;
+
 use crate::{Config, Trunk};
+pub(crate) use health::Registering;
 use rand_chacha::ChaCha12Rng;
 use rand_core::Rng;
 use sip::{Peer, RequestId};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// So many in a row turn a place.
@@ -32,9 +35,16 @@ struct Place {
     weight: u16,
     keepalive: Option<Duration>,
     is_up: bool,
+    /// It has given a sign of life at least once.
+    is_heard: bool,
+    /// Since when it is as it is.
+    since: Instant,
     /// How often in a row it was not as it is taken for.
     streak: u8,
     last_failure: Option<Instant>,
+    failures: u64,
+    /// What came of registering there, if that is wanted.
+    registering: Option<Registering>,
     probe_at: Option<Instant>,
     probe: Option<RequestId>,
 }
@@ -49,11 +59,16 @@ impl Place {
     fn note(&mut self, now: Instant, is_alive: bool) -> bool {
         if !is_alive {
             self.last_failure = Some(now);
+            self.failures += 1;
+        }
+        if is_alive && !std::mem::replace(&mut self.is_heard, true) && self.is_up {
+            self.since = now;
         }
         self.streak = if is_alive == self.is_up { 0 } else { self.streak + 1 };
         let turns = self.streak >= STREAK;
         if turns {
             self.is_up = is_alive;
+            self.since = now;
             self.streak = 0;
         }
         turns
@@ -63,12 +78,14 @@ impl Place {
 /// All places of all trunks.
 pub(crate) struct Trunks {
     places: Vec<Place>,
+    /// Of which trunks there is something new to show.
+    news: BTreeSet<usize>,
 }
 
 impl Trunks {
     pub(crate) fn new(now: Instant, config: &Config) -> Self {
         let places = config.trunks.iter().enumerate().flat_map(|(trunk, one)| places(now, trunk, one));
-        Self { places: places.collect() }
+        Self { places: places.collect(), news: (0..config.trunks.len()).collect() }
     }
 
     /// Where to call, one after the other: those that are up first, by priority, among equals by weight (RFC 2782).
@@ -88,7 +105,11 @@ impl Trunks {
     /// What a call to a place has shown.
     pub(crate) fn called(&mut self, now: Instant, peer: Peer, is_alive: bool) -> Option<Turned> {
         let place = self.places.iter_mut().find(|place| place.peer == peer)?;
+        let before = place.seen();
         let turned = place.note(now, is_alive);
+        if place.seen() != before {
+            self.news.insert(place.trunk);
+        }
         turned.then_some(Turned { trunk: place.trunk, peer, is_up: is_alive })
     }
 
@@ -113,7 +134,11 @@ impl Trunks {
         place.probe = None;
         // Whoever refuses is there; but a 503 asks not to be called, and a 408 is nobody's word.
         let is_alive = !matches!(status, 408 | 503);
+        let before = place.seen();
         let turned = place.note(now, is_alive);
+        if place.seen() != before {
+            self.news.insert(place.trunk);
+        }
         let pause = if place.streak > 0 { Some(CONFIRM) } else { place.keepalive };
         place.probe_at = pause.map(|pause| now + pause);
         turned.then_some(Turned { trunk: place.trunk, peer: place.peer, is_up: is_alive })
@@ -133,8 +158,12 @@ fn places(now: Instant, trunk: usize, one: &Trunk) -> impl Iterator<Item = Place
         weight: target.weight,
         keepalive,
         is_up: true,
+        is_heard: false,
+        since: now,
         streak: 0,
         last_failure: None,
+        failures: 0,
+        registering: one.registers().then(|| Registering::new(now)),
         probe_at: keepalive.map(|_| now),
         probe: None,
     })
@@ -181,7 +210,7 @@ mod tests {
         let trunk =
             Trunk { name, targets, transport, tcp_when_large: false, keepalive, srtp: crate::Srtp::Off, login: None };
         let now = Instant::now();
-        (Trunks { places: places(now, 0, &trunk).collect() }, now)
+        (Trunks { places: places(now, 0, &trunk).collect(), news: BTreeSet::new() }, now)
     }
 
     fn order(trunks: &Trunks, now: Instant, seed: u64) -> Vec<u8> {

@@ -316,6 +316,32 @@ pub struct Stats {
     pub filtered_frames: u64,
     /// What the witness has heard.
     pub witnessed: Witnessed,
+    /// What goes out and comes in on the caller's leg.
+    pub caller_flow: Flow,
+    /// And on the agent's.
+    pub agent_flow: Flow,
+    /// By which ways the caller's keys have come.
+    pub key_ways: KeyWays,
+}
+
+/// The streams of a leg.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Packets sent to its peer.
+    pub sent: u32,
+    /// Interarrival jitter of what the peer sends, in samples of 8 kHz; none while it has sent nothing.
+    pub jitter: Option<u32>,
+}
+
+/// Ways in which keys come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyWays {
+    /// RFC 4733 events.
+    pub events: bool,
+    /// SIP INFO.
+    pub infos: bool,
+    /// Tones in the sound, where they came by none of those.
+    pub tones: bool,
 }
 
 /// Counters of packets that a leg got, and what became of them. A call must be small, and 2^32 packets are years.

@@ -89,8 +89,8 @@ mod waves;
 pub mod witness;
 
 pub use interface::{
-    Codec, Command, Config, Event, EventClock, LegStats, Output, PeerReport, Policy, RecordFrame, Remote, Side, Stats,
-    Witnessed,
+    Codec, Command, Config, Event, EventClock, Flow, KeyWays, LegStats, Output, PeerReport, Policy, RecordFrame,
+    Remote, Side, Stats, Witnessed,
 };
 pub use natural::Hold;
 pub use rtp::Packet;

@@ -54,6 +54,11 @@ impl Reception {
         }
     }
 
+    /// In samples of 8 kHz.
+    pub(crate) fn jitter(&self) -> u32 {
+        self.jitter >> 4
+    }
+
     /// The block of a report that is sent now. None if nothing has come since the last one.
     pub(crate) fn report(&mut self) -> Option<Block> {
         let expected = self.highest.wrapping_sub(self.first).wrapping_add(1);
@@ -69,7 +74,7 @@ impl Reception {
             fraction_lost: fraction(newly_expected.saturating_sub(received), newly_expected),
             lost: lost.clamp(-LOST_MAX - 1, LOST_MAX),
             highest: self.highest,
-            jitter: self.jitter >> 4,
+            jitter: self.jitter(),
             last_report: 0,
             since_last_report: 0,
         })

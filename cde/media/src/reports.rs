@@ -13,7 +13,7 @@ use crate::reception::Reception;
 use crate::rtcp::{Block, Compound, NAME_LENGTH, Received, Report, Sender, middle};
 use crate::rtp::Header;
 use crate::stream::Stream;
-use crate::{PeerReport, Remote};
+use crate::{Flow, PeerReport, Remote};
 use rand_chacha::ChaCha12Rng;
 use rand_core::Rng;
 use std::time::{Duration, Instant};
@@ -163,6 +163,10 @@ impl Reports {
         let (ntp, timestamp) = (self.ntp(now), stream.timestamp_to_report(now));
         let sender = Sender { ntp, timestamp, packets: self.packets, octets: self.octets };
         (self.packets != before).then_some(sender)
+    }
+
+    pub(crate) fn flow(&self) -> Flow {
+        Flow { sent: self.packets, jitter: self.heard.as_ref().map(Reception::jitter) }
     }
 
     fn block(&mut self, now: Instant) -> Option<Block> {

@@ -6,7 +6,7 @@ mod masked;
 use crate::coding::{Coding, Samples};
 use crate::fork::Fork;
 use crate::inband::InBand;
-use crate::interface::{Command, Config, Event, Output, Remote, Side, Stats, Witnessed};
+use crate::interface::{Command, Config, Event, KeyWays, Output, Remote, Side, Stats, Witnessed};
 use crate::keys::Keys;
 use crate::leg::{Arrived, Leg, Media, Order};
 use crate::mask::Mask;
@@ -21,7 +21,7 @@ use crate::rtp::{PAYLOAD_MAX, Packet};
 use crate::srtp;
 use crate::stream::{Length, Stream};
 use crate::{event, rtcp};
-use caller::{Barrier, Habits};
+use caller::Barrier;
 use rand_chacha::ChaCha12Rng;
 use rand_core::SeedableRng;
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ pub struct Session {
     keys: Keys,
     pairing: Pairing,
     inband: InBand,
-    habits: Habits,
+    habits: KeyWays,
     /// On a secured line only, so that an open one is small.
     mask: Option<Box<Mask>>,
     hold: Hold,
@@ -72,7 +72,7 @@ impl Session {
             keys: Keys::new(),
             pairing: Pairing::new(),
             inband: InBand::new(),
-            habits: Habits::default(),
+            habits: KeyWays::default(),
             mask: None,
             hold: config.hold,
             open_line: OpenLine::default(),
@@ -194,6 +194,9 @@ impl Session {
             masked_frames,
             filtered_frames,
             witnessed: self.witnessed(),
+            caller_flow: self.caller.reports.flow(),
+            agent_flow: self.agent.reports.flow(),
+            key_ways: self.habits,
         }
     }
 

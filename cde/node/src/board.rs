@@ -2,7 +2,7 @@
 
 use crate::charge::{Charger, Ended};
 use crate::clock;
-use crate::door::Ask;
+use crate::door::{Ask, Snapshot};
 use crate::journal::{Journal, JournalError, NewAttempt};
 use crate::media_plane::{MediaPlane, Report};
 use crate::transports::{Heard, Next, Transports};
@@ -12,7 +12,7 @@ use sip::Peer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
-use wire::{AttemptId, CallId, Event, Refusal};
+use wire::{AttemptId, CallId, Event, Refusal, RegistrationState};
 
 /// Datagrams read in a row before the other queues get their turn.
 const DATAGRAMS_IN_A_ROW: usize = 32;
@@ -153,7 +153,8 @@ fn handle_ask(board: &mut Switchboard, outbox: &Outbox, ask: Ask) {
         Ask::Command(command) => board.handle_command(clock::now(), &command),
         Ask::Snapshot(answer) => {
             // Nobody waits any more when the office has gone again meanwhile.
-            let _ = answer.send((board.snapshots(), outbox.events.subscribe()));
+            let (calls, trunks, events) = (board.snapshots(), board.trunks(), outbox.events.subscribe());
+            let _ = answer.send(Snapshot { calls, trunks, events });
         }
     }
 }
@@ -177,6 +178,7 @@ fn dispatch(
                 true => tracing::info!(%trunk, %address, "a trunk answers again"),
                 false => tracing::warn!(%trunk, %address, "a trunk does not answer; its other places are called first"),
             },
+            Output::Registered { trunk, address, status } => tell_registered(&trunk, address, status),
             Output::Wire(event) => {
                 // Without an office nobody listens; it gets a snapshot when it comes.
                 let _ = outbox.events.send(event);
@@ -187,6 +189,18 @@ fn dispatch(
             }
             Output::Send { call, attempt } => charge(board, outbox, journaled, call, attempt),
         }
+    }
+}
+
+/// A trunk that does not know where we are calls nobody here, and nobody would know why.
+fn tell_registered(trunk: &str, address: std::net::SocketAddr, status: u16) {
+    let advice = wire::trunk::registration_advice(status);
+    match RegistrationState::of(status) {
+        RegistrationState::Registered => tracing::info!(%trunk, %address, "registered"),
+        RegistrationState::Unanswered => {
+            tracing::warn!(%trunk, %address, status, advice, "no answer to a registration: no calls come from there");
+        }
+        _ => tracing::warn!(%trunk, %address, status, advice, "a registration is refused: no calls come from there"),
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufRead
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{interval, timeout};
-use wire::{CallSnapshot, Command, Event, FromCde, FromOffice, JournalId, LINE_BYTES_MAX};
+use wire::{CallSnapshot, Command, Event, FromCde, FromOffice, JournalId, LINE_BYTES_MAX, TrunkSnapshot};
 
 /// Live events that a slow office may fall behind by before it is cut off.
 pub(crate) const EVENTS_MAX: usize = 4096;
@@ -33,8 +33,15 @@ const CALLS_IN_HELLO_MAX: usize = 100;
 pub(crate) enum Ask {
     /// A command of the office.
     Command(Box<Command>),
-    /// An office has connected: all calls as they stand, and every event from exactly then on.
-    Snapshot(oneshot::Sender<(Vec<CallSnapshot>, broadcast::Receiver<Event>)>),
+    /// An office has connected.
+    Snapshot(oneshot::Sender<Snapshot>),
+}
+
+/// Everything as it stands, and every event from exactly then on.
+pub(crate) struct Snapshot {
+    pub(crate) calls: Vec<CallSnapshot>,
+    pub(crate) trunks: Vec<TrunkSnapshot>,
+    pub(crate) events: broadcast::Receiver<Event>,
 }
 
 /// Everything a connection needs.
@@ -232,8 +239,8 @@ impl Door {
     ) -> Result<Ended, Ended> {
         let (sender, snapshot) = oneshot::channel();
         self.asks.send(Ask::Snapshot(sender)).await.map_err(|_| Ended::Stopping)?;
-        let (calls, mut events) = snapshot.await.map_err(|_| Ended::Stopping)?;
-        self.greet(speaker, calls).await?;
+        let Snapshot { calls, trunks, mut events } = snapshot.await.map_err(|_| Ended::Stopping)?;
+        self.greet(speaker, calls, trunks).await?;
         let mut newest = self.journal.newest();
         let mut sent = self.send_records(speaker, known, &mut newest).await?;
         speaker.say(&FromCde::CaughtUp).await?;
@@ -259,18 +266,20 @@ impl Door {
         }
     }
 
-    /// The first line, and the calls that are too many for one line. Calls with a payment come first: the office looks
+    /// The first line, and after it the trunks and the calls that are too many for one line. Calls with a payment come first: the office looks
     /// up what it has stored for the calls of the first line.
     async fn greet(
         &self,
         speaker: &mut Speaker<impl tokio::io::AsyncWrite + Unpin>,
         mut calls: Vec<CallSnapshot>,
+        trunks: Vec<TrunkSnapshot>,
     ) -> Result<(), Ended> {
         calls.sort_by_key(|call| call.payment.is_none());
         let later = calls.split_off(calls.len().min(CALLS_IN_HELLO_MAX));
         speaker.say(&FromCde::Hello { journal: self.journal.id(), calls, warnings: self.warnings.clone() }).await?;
-        for call in later {
-            speaker.say(&FromCde::Event(Event::Call { call })).await?;
+        let later = later.into_iter().map(|call| Event::Call { call });
+        for event in later.chain(trunks.into_iter().map(|trunk| Event::Trunk { trunk })) {
+            speaker.say(&FromCde::Event(event)).await?;
         }
         Ok(())
     }

@@ -174,6 +174,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_session_has_counted_is_told_when_it_is_asked_and_when_it_is_closed() {
+        let recorder = Recorder::start(None).unwrap();
+        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
+        open(&plane, &mut reports, 1, 30_600);
+        assert_eq!(heard_by_agent(30_600), 1);
+        order(&plane, 1, MediaOrder::Count);
+        let MediaReport::Counted(stats) = reports.blocking_recv().unwrap().report else { panic!("no figures") };
+        assert_eq!((stats.caller.accepted, stats.agent_flow.sent, stats.agent.accepted), (1, 1, 0));
+        order(&plane, 2, MediaOrder::Count);
+        order(&plane, 2, MediaOrder::Close);
+        order(&plane, 1, MediaOrder::Close);
+        let last = reports.blocking_recv().unwrap();
+        assert!(
+            last.call == call(1) && matches!(last.report, MediaReport::Closed(_)),
+            "a call that is not there has none"
+        );
+    }
+
+    #[test]
     fn copies_leave_from_ports_of_their_own_and_what_comes_there_is_dropped() {
         let recorder = Recorder::start(None).unwrap();
         let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
@@ -219,6 +238,7 @@ mod tests {
         order(&plane, 2, ports());
         assert!(matches!(reports.blocking_recv().unwrap().report, MediaReport::Opened));
         order(&plane, 2, MediaOrder::Close);
+        assert!(matches!(reports.blocking_recv().unwrap().report, MediaReport::Closed(_)));
         let taken = UdpSocket::bind(local(30_567)).unwrap();
         let copies = Some([local(30_564), local(30_566)]);
         let recorded = || MediaOrder::Open { caller: local(30_560), agent: local(30_562), record: false, copies };

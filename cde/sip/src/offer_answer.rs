@@ -46,7 +46,9 @@ impl Codec {
         }
     }
 
-    pub(crate) fn encoding(self) -> &'static str {
+    /// Its name in rtpmap (RFC 3551 §6).
+    #[must_use]
+    pub fn encoding(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",

@@ -3,6 +3,7 @@
 mod calls;
 mod command;
 mod events;
+mod figures;
 mod health;
 mod openapi;
 mod payments;
@@ -10,6 +11,7 @@ mod principal;
 mod problem;
 mod request;
 mod session;
+mod trunks;
 mod web;
 
 use crate::app::App;
@@ -41,6 +43,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(calls::list))
         .routes(routes!(calls::secure))
         .routes(routes!(calls::release))
+        .routes(routes!(figures::of_call))
+        .routes(routes!(trunks::list))
         .routes(routes!(events::stream))
         .routes(routes!(payments::start))
         .routes(routes!(payments::list))

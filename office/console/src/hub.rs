@@ -11,11 +11,15 @@ use crate::{
 use ring::{Audience, Ring};
 pub(crate) use ring::{Resume, Sent};
 use serde_json::json;
-use std::collections::BTreeMap;
-use wire::{CallEnd, CallId, CallSnapshot, Extension, PaymentId, PaymentState};
+use std::collections::{BTreeMap, VecDeque};
+use wire::{CallEnd, CallFigures, CallId, CallSnapshot, Extension, PaymentId, PaymentState, TrunkSnapshot};
 
 /// The most calls that are shown at once; the cde's own limit is far below.
 pub(crate) const CALLS_MAX: usize = 10_000;
+/// The most trunks that are shown.
+const TRUNKS_MAX: usize = 1_000;
+/// Calls whose figures are kept.
+const FIGURES_MAX: usize = 2 * CALLS_MAX;
 
 /// The live state.
 #[derive(Debug, Default)]
@@ -27,6 +31,11 @@ pub(crate) struct Hub {
     caught_up: bool,
     /// Payments of calls that are over, with the number of an attempt whose record has not come yet.
     awaited: BTreeMap<PaymentId, u8>,
+    /// By name.
+    trunks: BTreeMap<String, TrunkSnapshot>,
+    figures: BTreeMap<CallId, CallFigures>,
+    /// Of which calls there are figures, the oldest first.
+    figured: VecDeque<CallId>,
     ring: Ring,
 }
 
@@ -50,6 +59,7 @@ impl Hub {
     pub(crate) fn hello(&mut self, now_ms: i64, calls: Vec<CallSnapshot>, payments: Vec<PaymentRow>) {
         let mut before = std::mem::take(&mut self.calls);
         self.payments.clear();
+        self.trunks.clear();
         for row in payments {
             let shown = PaymentView::join(&row, None);
             self.payments.insert(row.id, Payment { row, shown });
@@ -113,6 +123,34 @@ impl Hub {
             self.push_payment(payment);
         }
         self.push_call(id);
+    }
+
+    /// A trunk is there or has changed.
+    pub(crate) fn trunk(&mut self, trunk: TrunkSnapshot) {
+        if self.trunks.len() < TRUNKS_MAX || self.trunks.contains_key(&trunk.name) {
+            self.trunks.insert(trunk.name.clone(), trunk);
+        }
+    }
+
+    /// How the legs of a call fare. Those of calls that are over are kept until there are many others.
+    pub(crate) fn figures(&mut self, call: CallId, figures: CallFigures) {
+        if self.figures.insert(call, figures).is_none() {
+            self.figured.push_back(call);
+        }
+        while self.figured.len() > FIGURES_MAX {
+            let oldest = self.figured.pop_front();
+            oldest.and_then(|oldest| self.figures.remove(&oldest));
+        }
+    }
+
+    /// How the legs of a call fare, or have fared.
+    pub(crate) fn figures_of(&self, call: CallId) -> Option<&CallFigures> {
+        self.figures.get(&call)
+    }
+
+    /// Every trunk, as the cde has shown it last.
+    pub(crate) fn trunks(&self) -> impl Iterator<Item = &TrunkSnapshot> {
+        self.trunks.values()
     }
 
     /// A call is over; its payments leave with it.

@@ -1,6 +1,8 @@
 //! The shapes that the desk is shown, and the one rule that joins what is stored with what is live.
 
+pub(crate) mod figures;
 pub(crate) mod schema;
+pub(crate) mod trunk;
 
 use crate::clock::rfc3339;
 use schema::{Brand, CardView, FieldProgress, Money, Outcome, PaymentState, ProgressSchema};

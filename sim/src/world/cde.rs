@@ -126,7 +126,7 @@ impl World {
             match output {
                 Output::Sip { to, bytes } => self.board_sip(to.address, &bytes),
                 Output::Media { call, order } => self.media_order(call, order),
-                Output::Turned { .. } => {}
+                Output::Turned { .. } | Output::Registered { .. } => {}
                 Output::Wire(event) => self.show(event),
                 Output::Audit(event) => self.write(Write::Audit(Box::new(event))),
                 Output::Send { call, attempt } => self.charge(call, attempt),

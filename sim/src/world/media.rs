@@ -135,6 +135,13 @@ impl Media {
         }
     }
 
+    fn stats(&self) -> media::Stats {
+        match self {
+            Self::Model(_) => media::Stats::default(),
+            Self::Real(session) => session.stats(),
+        }
+    }
+
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self {
             Self::Model(model) => model.handle_timeout(now),
@@ -148,9 +155,17 @@ impl World {
         match order {
             MediaOrder::Open { caller, agent, .. } => self.open_media(call, caller, agent),
             MediaOrder::Command(command) => self.media_command(call, command),
+            MediaOrder::Count => {
+                if let Some(media) = self.cde.as_ref().and_then(|cde| cde.media.get(&call)) {
+                    let stats = Box::new(media.stats());
+                    self.report_media(call, MediaReport::Counted(stats));
+                }
+            }
             MediaOrder::Close => {
+                if let Some(media) = self.cde.as_mut().and_then(|cde| cde.media.remove(&call)) {
+                    self.report_media(call, MediaReport::Closed(Box::new(media.stats())));
+                }
                 if let Some(cde) = &mut self.cde {
-                    cde.media.remove(&call);
                     cde.ports.retain(|_, (owner, _)| *owner != call);
                 }
                 self.oracle.closed(call);

@@ -35,7 +35,7 @@ impl Office {
             Event::CallEnded { call, .. } => {
                 self.calls.remove(&call);
             }
-            Event::Proof { .. } | Event::CommandEnded { .. } => {}
+            Event::Proof { .. } | Event::Figures { .. } | Event::Trunk { .. } | Event::CommandEnded { .. } => {}
         }
     }
 

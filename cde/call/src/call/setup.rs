@@ -100,6 +100,7 @@ impl Call {
             line: Line::new(context.wall.unix_ms(context.now), context.config.masking),
             recording: Recording::of(context.ports, recorder)?,
             till: Till::default(),
+            figures_at: None,
             changed: false,
             recalls: 0,
             pairs_left: PAIRS_MAX - 1,

@@ -17,7 +17,9 @@ pub enum MediaOrder {
     },
     /// A command of the session.
     Command(media::Command),
-    /// Close the session and give the ports back.
+    /// Say what has been counted; answered by `Counted`.
+    Count,
+    /// Close the session and give the ports back; answered by `Closed` if there is one.
     Close,
 }
 
@@ -27,6 +29,10 @@ pub enum MediaReport {
     Opened,
     /// They are not.
     OpenFailed,
+    /// What has been counted up to now.
+    Counted(Box<media::Stats>),
+    /// The session is closed, and this is what it has counted.
+    Closed(Box<media::Stats>),
     /// Something happened.
     Event(media::Event),
 }

@@ -17,8 +17,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{
-    Action, AttemptId, AuditAction, CallEnd, CallId, CallSnapshot, Command, CommandId, CommandResult, Currency, Field,
-    Money, Origin as By, PaymentId, PaymentOrder, Store,
+    Action, AttemptId, AuditAction, CallEnd, CallFigures, CallId, CallSnapshot, Command, CommandId, CommandResult,
+    Currency, Field, Money, Origin as By, PaymentId, PaymentOrder, Store, TrunkSnapshot,
 };
 
 pub(crate) use peer::Peer;
@@ -62,6 +62,10 @@ pub(crate) struct World {
     agent_cseq: u32,
     /// How the places of trunks have turned.
     pub(crate) turned: Vec<bool>,
+    /// What the media session has counted.
+    pub(crate) counted: media::Stats,
+    /// What the registrars have said.
+    pub(crate) registered: Vec<u16>,
     /// Which of the agent's legs speaks; none: the one that was connected last.
     pub(crate) agent_leg: Option<usize>,
     /// What the caller's trunk shows when it is asked who it is.
@@ -174,6 +178,8 @@ impl World {
             to_caller: Vec::new(),
             agent_cseq: 900,
             turned: Vec::new(),
+            counted: media::Stats::default(),
+            registered: Vec::new(),
             agent_leg: None,
             caller_login: None,
             ending: Vec::new(),
@@ -516,6 +522,7 @@ impl World {
                 self.wires.push(event);
             }
             Output::Turned { is_up, .. } => self.turned.push(is_up),
+            Output::Registered { status, .. } => self.registered.push(status),
             Output::Audit(event) => {
                 if matches!(event.action, AuditAction::PaymentCancelled { .. }) {
                     self.ending.push("payment cancelled");
@@ -538,8 +545,9 @@ impl World {
             MediaOrder::Close => {
                 self.ending.push("close");
                 self.orders.push("close");
-                None
+                Some(MediaReport::Closed(Box::new(self.counted)))
             }
+            MediaOrder::Count => Some(MediaReport::Counted(Box::new(self.counted))),
             MediaOrder::Command(media::Command::Secure { .. }) => {
                 self.orders.push("secure");
                 self.media_answers.then_some(MediaReport::Event(media::Event::Secured))
@@ -590,6 +598,28 @@ impl World {
 
     pub(crate) fn snapshot(&self) -> CallSnapshot {
         self.board.snapshots().into_iter().next().expect("a call")
+    }
+
+    /// How the legs were shown to fare, and how they have fared by the audit trail.
+    pub(crate) fn figures(&self) -> (Vec<CallFigures>, Vec<CallFigures>) {
+        let shown = self.wires.iter().filter_map(|event| match event {
+            wire::Event::Figures { figures, .. } => Some(figures.clone()),
+            _ => None,
+        });
+        let audited = self.audits.iter().filter_map(|action| match action {
+            AuditAction::Figures { figures } => Some(figures.clone()),
+            _ => None,
+        });
+        (shown.collect(), audited.collect())
+    }
+
+    /// A trunk as it was shown last.
+    pub(crate) fn trunk(&self, name: &str) -> TrunkSnapshot {
+        let shown = self.wires.iter().rev().find_map(|event| match event {
+            wire::Event::Trunk { trunk } if trunk.name == name => Some(trunk.clone()),
+            _ => None,
+        });
+        shown.expect("a trunk")
     }
 
     pub(crate) fn ended(&self) -> Option<CallEnd> {

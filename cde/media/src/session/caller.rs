@@ -28,13 +28,6 @@ const CLOCK_SET_BACK: i32 = (60 * RATE).cast_signed();
 /// Samples in which the open line comes in after a mask.
 const FADE_IN: u8 = 80;
 
-/// By which ways this caller's keys have come.
-#[derive(Default)]
-pub(super) struct Habits {
-    events: bool,
-    infos: bool,
-}
-
 /// Nothing of the caller's stream that is older than this passes: it is of a time when the line was masked.
 #[derive(Clone, Copy)]
 pub(super) enum Barrier {
@@ -243,6 +236,7 @@ impl Session {
     fn tone_counts(&mut self, now: Instant, toned: Toned) {
         self.pairing.tone_counts(now, &toned.key);
         if !toned.doubtful {
+            self.habits.tones = true;
             self.press(now, Some(toned.key));
         } else if self.mask.is_some() {
             self.event(Event::KeyLost);

@@ -25,7 +25,8 @@ impl Office {
         let live = events.clone();
         tokio::spawn(async move {
             while let Some(Ask::Snapshot(answer)) = asked.recv().await {
-                let _ = answer.send((calls.clone(), live.subscribe()));
+                let (calls, events) = (calls.clone(), live.subscribe());
+                let _ = answer.send(Snapshot { calls, trunks: Vec::new(), events });
             }
         });
         let (reading, mut writing) = office.into_split();

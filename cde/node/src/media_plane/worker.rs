@@ -146,6 +146,10 @@ impl Worker {
                 }
                 self.state.handle_command(&mut self.sockets, now, order.call, command);
             }
+            MediaOrder::Count => {
+                let stats = self.state.stats(order.call);
+                stats.into_iter().for_each(|stats| self.state.report(order.call, MediaReport::Counted(stats)));
+            }
             MediaOrder::Close => self.close(now, order.call),
         }
     }
@@ -203,6 +207,7 @@ impl Worker {
     fn close(&mut self, now: Instant, call: CallId) {
         self.state.handle_command(&mut self.sockets, now, call, media::Command::End);
         let Some(entry) = self.state.remove(call) else { return };
+        self.state.report(call, MediaReport::Closed(Box::new(entry.session.stats())));
         let Ports { caller, agent, copies } = entry.ports;
         [caller, agent]
             .into_iter()
@@ -243,6 +248,11 @@ impl State {
         }
         self.free.push(place);
         Some(entry)
+    }
+
+    fn stats(&self, call: CallId) -> Option<Box<media::Stats>> {
+        let entry = self.calls.get(*self.places.get(&call)?)?.as_ref()?;
+        Some(Box::new(entry.session.stats()))
     }
 
     /// Which ports a command connects, and to whom.

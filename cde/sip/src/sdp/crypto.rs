@@ -40,7 +40,9 @@ impl Suite {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// As it stands in `a=crypto`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Aes128Sha1Tag80 => "AES_CM_128_HMAC_SHA1_80",
             Self::Aes128Sha1Tag32 => "AES_CM_128_HMAC_SHA1_32",

@@ -159,6 +159,8 @@ async fn said(app: &App, line: FromCde) -> Result<(), Ended> {
         FromCde::Hello { .. } => return Err(Ended::Greeting),
         FromCde::Record(_) | FromCde::Ping => {}
         FromCde::Event(Event::Call { call }) => app.hub(|hub| hub.call(now_ms(), call)),
+        FromCde::Event(Event::Figures { call, figures }) => app.hub(|hub| hub.figures(call, figures)),
+        FromCde::Event(Event::Trunk { trunk }) => app.hub(|hub| hub.trunk(trunk)),
         FromCde::Event(Event::Proof { call, at_unix_ms }) => app.hub(|hub| hub.proof(at_unix_ms, call)),
         FromCde::Event(Event::CommandEnded { id, result }) => app.door.answer(id, result),
         FromCde::Event(Event::CallEnded { call, end }) => {

@@ -16,6 +16,7 @@ use std::{
     },
 };
 use utoipa::ToSchema;
+use wire::{PlaceState, RegistrationState};
 
 /// Is the process alive?
 #[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses((status = 200, body = String)))]
@@ -63,11 +64,45 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let worst = app.counters.worst_permille.load(Ordering::Relaxed);
     let help = "The largest part of a masked frame that the two tones of a key held, in thousandths.";
     gauge(&mut text, "tonewall_office_witness_worst_permille", help, worst);
+    trunks(&mut text, &app);
     let by_state = app.store.payment_counts().await.unwrap_or_default();
     let by_state: Vec<_> =
         by_state.into_iter().map(|(state, count)| (format!("{{state=\"{state}\"}}"), count.to_string())).collect();
     write(&mut text, "tonewall_office_payments_open", "Stored payments that have no end yet.", "gauge", &by_state);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+/// How the trunks are. A place is told by its number among the trunk's own: nobody without a session learns its address.
+fn trunks(text: &mut String, app: &App) {
+    let (mut legs, mut up, mut failures, mut registered) = (vec![], vec![], vec![], vec![]);
+    app.hub(|hub| {
+        for trunk in hub.trunks() {
+            let name = label(&trunk.name);
+            legs.push((format!("{{trunk=\"{name}\"}}"), trunk.legs.to_string()));
+            for (number, place) in (1..).zip(&trunk.places) {
+                let of = format!("{{trunk=\"{name}\",place=\"{number}\"}}");
+                let is_up = u8::from(place.state != PlaceState::Down);
+                up.push((of.clone(), is_up.to_string()));
+                failures.push((of.clone(), place.failures.to_string()));
+                let state = place.registration.map(|registration| registration.state);
+                let is = state.map(|state| u8::from(state == RegistrationState::Registered).to_string());
+                registered.extend(is.map(|is| (of, is)));
+            }
+        }
+    });
+    let help = "Legs of calls to and from a trunk.";
+    write(text, "tonewall_trunk_legs", help, "gauge", &legs);
+    let help = "Whether a place of a trunk is taken for up; 0 after failures in a row.";
+    write(text, "tonewall_trunk_place_up", help, "gauge", &up);
+    let help = "Calls, probes and registrations that a place of a trunk has not answered.";
+    write(text, "tonewall_trunk_place_failures_total", help, "counter", &failures);
+    let help = "Whether a place of a trunk that is to know where this server is does.";
+    write(text, "tonewall_trunk_registered", help, "gauge", &registered);
+}
+
+/// A label's value, as the text format wants it.
+fn label(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn counters(counters: &Counters) -> [(&'static str, &'static str, &AtomicU64); 10] {

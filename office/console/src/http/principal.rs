@@ -1,7 +1,12 @@
 //! Who asks: a user by session cookie, or a program by API key, which acts as its user.
 
 use super::problem::Problem;
-use crate::{account::API_KEY_PREFIX, app::App, clock::now_ms, store::users::User};
+use crate::{
+    account::API_KEY_PREFIX,
+    app::App,
+    clock::now_ms,
+    store::users::{Role, User},
+};
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, Method, StatusCode, header, request::Parts},
@@ -35,6 +40,11 @@ impl Principal {
     /// Whose calls and payments they see.
     pub(crate) fn extension(&self) -> Option<&Extension> {
         self.user.extension.as_ref()
+    }
+
+    /// What concerns the installation and not one desk is for admins.
+    pub(crate) fn admin(&self) -> Result<(), Problem> {
+        if self.user.role == Role::Admin { Ok(()) } else { Err(Problem::FOR_ADMINS) }
     }
 
     /// Are they still who they were? Looking does not count as use of the session.

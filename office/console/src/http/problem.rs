@@ -35,6 +35,8 @@ pub(crate) struct ProblemBody<'a> {
 
 impl Problem {
     pub(crate) const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here for you.");
+    pub(crate) const FOR_ADMINS: Self =
+        Self::new(StatusCode::FORBIDDEN, "for_admins", "Only a user with the role `admin` may see this.");
     pub(crate) const METHOD_NOT_ALLOWED: Self =
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not know that method.");
     pub(crate) const INTERNAL: Self =

@@ -7,8 +7,8 @@ use super::{
 use sqlx::{Connection, SqliteConnection};
 use std::collections::BTreeSet;
 use wire::{
-    AttemptId, AuditAction, AuditEvent, CallId, CardView, Extension, JournalId, MerchantId, Money, Origin, Outcome,
-    PaymentId, PaymentState, Record, RecordBody,
+    AttemptId, AuditAction, AuditEvent, CallFigures, CallId, CardView, Extension, JournalId, LegFigures, MerchantId,
+    Money, Origin, Outcome, PaymentId, PaymentState, Record, RecordBody,
 };
 
 /// The most records that are stored in one transaction.
@@ -267,12 +267,25 @@ async fn audited(tx: &mut SqliteConnection, at: i64, event: &AuditEvent) -> Resu
             let worst = f64::from(*worst_permille) / 1000.0;
             ("witnessed", format!("{frames} frames, {suspicious} suspicious, worst ratio {worst:.3}"), None)
         }
+        AuditAction::Figures { figures } => ("figures", figures_text(figures), None),
         AuditAction::Recording { recording } => ("recording", word(recording)?, None),
         AuditAction::Refused { reason } => ("refused", word(reason)?, None),
     };
     let row = Row { at, who: who(tx, &event.origin).await?, what, result };
     row.store(tx, event.call.to_string(), payment, Some(&event.extension)).await?;
     Ok(payment)
+}
+
+/// How each leg has fared, in one line.
+fn figures_text(figures: &CallFigures) -> String {
+    let leg = |name: &str, leg: &LegFigures| {
+        let codec = leg.codec.as_deref().unwrap_or("no codec");
+        let srtp = leg.srtp.as_deref().unwrap_or("no SRTP");
+        let (received, lost, sent) = (leg.received, leg.lost, leg.sent);
+        let jitter = leg.jitter_us.map_or_else(String::new, |jitter| format!(", jitter {} us", jitter));
+        format!("{name}: {codec}, {srtp}, {received} packets received, {lost} lost{jitter}, {sent} sent")
+    };
+    format!("{}; {}", leg("caller", &figures.caller), leg("agent", &figures.agent))
 }
 
 async fn started(

@@ -32,6 +32,12 @@ words! {
     /// Where a line stands.
     LineState: "open" "securing" "secured" "releasing" "fault";
     Masking: "natural" "strict";
+    /// A way in which keys travel.
+    KeyTransport: "events" "info" "tones";
+    /// Is anybody at a place of a trunk?
+    PlaceState: "unknown" "up" "down";
+    /// What came of a registration.
+    RegistrationState: "asked" "registered" "refused" "unanswered";
     /// Where a payment stands.
     PaymentState: "waiting" "capturing" "ready" "authorizing" "approved" "declined" "not_sent" "unknown" "cancelled";
     /// A field that the caller keys.
@@ -141,6 +147,10 @@ mod tests {
         listed::<CallState, _>(&[C::Ringing, C::Talking, C::Held]);
         listed::<Masking, _>(&[wire::Masking::Natural, wire::Masking::Strict]);
         listed::<LineState, _>(&[L::Open, L::Securing, L::Secured, L::Releasing, L::Fault]);
+        listed::<PlaceState, _>(&[wire::PlaceState::Unknown, wire::PlaceState::Up, wire::PlaceState::Down]);
+        use wire::{KeyTransport as K, RegistrationState as R};
+        listed::<KeyTransport, _>(&[K::Events, K::Info, K::Tones]);
+        listed::<RegistrationState, _>(&[R::Asked, R::Registered, R::Refused, R::Unanswered]);
         listed::<Field, _>(&[F::Pan, F::Expiry, F::Cvv]);
         listed::<FieldStatus, _>(&[T::Wait, T::Live, T::Ok, T::Bad]);
         listed::<PaymentState, _>(&[

@@ -13,9 +13,11 @@ mod cde;
 mod client;
 mod desk;
 mod door;
+mod figures;
 mod money;
 mod problems;
 mod sign_in;
+mod trunks;
 
 use cde::{Cde, Link};
 use client::Client;

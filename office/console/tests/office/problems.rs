@@ -92,6 +92,8 @@ async fn no_endpoint_takes_or_gives_a_card_number_or_a_code() {
         "/api/v1/session/auto",
         "/api/v1/calls",
         "/api/v1/events",
+        "/api/v1/calls/{call}/figures",
+        "/api/v1/trunks",
         "/api/v1/calls/{call}/secure",
         "/api/v1/calls/{call}/release",
         "/api/v1/calls/{call}/payments",

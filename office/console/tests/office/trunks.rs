@@ -1,0 +1,73 @@
+use crate::{PASSWORD, World};
+use console::{NewUser, Role};
+use wire::{Event, FromCde, PlaceSnapshot, PlaceState, RegistrationSnapshot, RegistrationState, TrunkSnapshot};
+
+pub(crate) async fn admin(world: &World) -> crate::client::Client {
+    let (email, name) = ("ida@example.com".to_owned(), "Ida".to_owned());
+    let user = NewUser { email, name, extension: None, role: Role::Admin, password: PASSWORD.to_owned() };
+    console::user_add(world.config(), user).await.unwrap();
+    world.desk("ida").await
+}
+
+fn place(last: u8, state: PlaceState, registration: Option<RegistrationSnapshot>) -> PlaceSnapshot {
+    PlaceSnapshot {
+        address: ([192, 0, 2, last], 5060).into(),
+        priority: 0,
+        weight: 0,
+        state,
+        since_unix_ms: 1_000,
+        is_probed: true,
+        failures: 3,
+        registration,
+    }
+}
+
+fn trunk(registration: Option<RegistrationSnapshot>) -> FromCde {
+    let places = vec![place(1, PlaceState::Up, registration), place(2, PlaceState::Down, None)];
+    let trunk = TrunkSnapshot { name: "carrier".to_owned(), transport: "udp".to_owned(), legs: 7, places };
+    FromCde::Event(Event::Trunk { trunk })
+}
+
+#[tokio::test]
+async fn an_admin_sees_the_trunks_and_an_agent_does_not() {
+    let mut world = World::new().await;
+    let (agent, link) = world.with_call().await;
+    let (state, status, since_unix_ms) = (RegistrationState::Refused, Some(403), 2_000);
+    link.say(trunk(Some(RegistrationSnapshot { state, status, since_unix_ms }))).await;
+    let admin = admin(&world).await;
+    let seen = admin.until("/api/v1/trunks", |seen| seen["trunks"][0].is_object()).await;
+    let trunk = &seen["trunks"][0];
+    assert_eq!((&trunk["name"], &trunk["state"], &trunk["legs"]), (&"carrier".into(), &"partly".into(), &7.into()));
+    assert_eq!(trunk["places"][1]["address"], "192.0.2.2:5060");
+    let registration = &trunk["places"][0]["registration"];
+    assert_eq!((&registration["state"], &registration["status"]), (&"refused".into(), &403.into()));
+    assert!(registration["advice"].as_str().unwrap().contains("list"), "{registration}");
+    assert_eq!(agent.get("/api/v1/trunks").await.problem(), (403, "for_admins".to_owned()));
+    assert_eq!(world.client.get("/api/v1/trunks").await.status, 401);
+}
+
+#[tokio::test]
+async fn metrics_tell_how_the_trunks_are_and_no_address() {
+    let mut world = World::new().await;
+    let (agent, link) = world.with_call().await;
+    let (state, status, since_unix_ms) = (RegistrationState::Registered, Some(200), 2_000);
+    link.say(trunk(Some(RegistrationSnapshot { state, status, since_unix_ms }))).await;
+    let mut text = String::new();
+    for _ in 0..200 {
+        text = agent.get("/metrics").await.text;
+        if text.contains("tonewall_trunk_legs{") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for line in [
+        "tonewall_trunk_legs{trunk=\"carrier\"} 7",
+        "tonewall_trunk_place_up{trunk=\"carrier\",place=\"1\"} 1",
+        "tonewall_trunk_place_up{trunk=\"carrier\",place=\"2\"} 0",
+        "tonewall_trunk_place_failures_total{trunk=\"carrier\",place=\"2\"} 3",
+        "tonewall_trunk_registered{trunk=\"carrier\",place=\"1\"} 1",
+    ] {
+        assert!(text.contains(line), "{line} is missing in {text}");
+    }
+    assert!(!text.contains("192.0.2."), "whoever may read the figures need not know the network");
+}
