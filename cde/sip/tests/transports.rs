@@ -67,6 +67,24 @@ fn calls_as(
     endpoint.invite(Raw::new().now, invite).map(drop)
 }
 
+/// What broke: where nothing is repeated, a request was forgotten before its challenge could be answered.
+#[test]
+fn a_challenge_over_a_connection_is_answered_too() {
+    let login = Some(Arc::new(Credentials::new("us".to_owned(), "secret".to_owned(), false)));
+    let mut ours = endpoint();
+    let to = over(Transport::Tls, 5061, 3);
+    calls_as(login, &mut ours, to, "sip:b@192.0.2.1", false, Body::from(SDP.as_bytes())).unwrap();
+    let (_, first) = sent(&mut ours).remove(0);
+    let challenge = "WWW-Authenticate: Digest realm=\"pbx\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256\r\nContact:";
+    let refused = response(&first, 401, "t", "").replacen("Contact:", challenge, 1);
+    ours.handle_message(Raw::new().now, to, refused.as_bytes());
+    let again: Vec<String> = sent(&mut ours).into_iter().map(|(_, message)| message).collect();
+    assert_eq!(again.len(), 2, "an ACK, and the INVITE once more");
+    assert!(
+        again[1].starts_with("INVITE ") && header(&again[1], "Authorization").starts_with("Digest username=\"us\"")
+    );
+}
+
 #[test]
 fn an_invite_that_credentials_would_make_too_large_for_a_datagram_goes_over_tcp_at_once() {
     let login = || Some(Arc::new(Credentials::new("us".to_owned(), "secret".to_owned(), false)));

@@ -26,6 +26,17 @@ impl Endpoint {
             return;
         };
         let Some((client, purpose, verdict)) = handled else { return };
+        self.handle_answer(now, from, response, (client, purpose, verdict));
+        self.clients.forget_if_over(client);
+    }
+
+    fn handle_answer(
+        &mut self,
+        now: Instant,
+        from: Peer,
+        response: &Response,
+        (client, purpose, verdict): (ClientId, Purpose, Verdict),
+    ) {
         if verdict == Verdict::Final && self.try_again(now, client, response) {
             return;
         }

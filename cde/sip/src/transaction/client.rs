@@ -278,13 +278,18 @@ impl Clients {
         let client = self.by_id.get_mut(&id).filter(|client| client.is_open())?;
         client.state = State::Completed;
         // Timers D and K are zero where nothing is repeated (RFC 3261 §17.1.1.2, §17.1.2.2).
-        if client.to.transport.is_reliable() {
-            self.remove(id);
-        } else {
-            self.timers.cancel((id, Timer::Retransmit));
-            self.timers.set((id, Timer::Expire), now + linger);
-        }
+        let linger = if client.to.transport.is_reliable() { Duration::ZERO } else { linger };
+        self.timers.cancel((id, Timer::Retransmit));
+        self.timers.set((id, Timer::Expire), now + linger);
         Some(Verdict::Final)
+    }
+
+    /// Forgets one whose answer nobody repeats, once that was taken: until then the request may have to be sent once more.
+    pub(crate) fn forget_if_over(&mut self, id: ClientId) {
+        let client = self.by_id.get(&id);
+        if client.is_some_and(|client| client.state == State::Completed && client.to.transport.is_reliable()) {
+            self.remove(id);
+        }
     }
 
     /// Keeps the ACK of a 2xx and sends it, now and for every repetition. False beyond [`FORKS_MAX`] answers.
