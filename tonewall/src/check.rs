@@ -60,6 +60,17 @@ fn warnings(cde: &node::Config) -> Vec<String> {
     let is_far = |trunk: &&Trunk| trunk.address.iter().any(|place| !place.ip.is_loopback());
     warnings.extend(cde.trunk.iter().filter(is_far).flat_map(open_to_readers));
     warnings.extend(cde.trunk.iter().filter_map(unwatched));
+    let is_open = |address: &&std::net::SocketAddr| !address.ip().is_loopback();
+    if let Some(address) = cde.sip.listen_ws.iter().find(is_open) {
+        warnings.push(format!(
+            "listen_ws = \"{address}\" is not encrypted: who reads it knows who calls whom, and a page of https may not use \
+             it; use listen_wss, or listen at this machine behind a proxy that ends TLS"
+        ));
+    }
+    if cde.sip.ws_origins.is_empty() && cde.sip.listeners().any(|local| matches!(local.transport.name(), "WS" | "WSS"))
+    {
+        warnings.push("there is no ws_origins: every web page may try names and passwords of your phones".to_owned());
+    }
     if cde.route.is_empty() {
         warnings.push("there is no [[route]]: every call is refused with 404".to_owned());
     }
@@ -89,6 +100,9 @@ fn unwatched(trunk: &Trunk) -> Option<String> {
 fn open_to_readers(trunk: &Trunk) -> Vec<String> {
     let name = &trunk.name;
     let mut warnings = Vec::new();
+    if trunk.transport.is_web() {
+        return Vec::new();
+    }
     let is_plain = trunk.transport != TrunkTransport::Tls;
     if is_plain {
         warnings

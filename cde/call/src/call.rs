@@ -13,6 +13,7 @@ mod recording;
 mod session;
 mod setup;
 
+use crate::config::{NoWay, Way};
 use crate::leg::Leg;
 use crate::switchboard::{Commands, MediaOrder, MediaReport, Output, Ports};
 use crate::trunks::Trunks;
@@ -50,6 +51,11 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Where a call from there to this number goes.
+    pub(crate) fn way(&self, from: Peer, called: &str) -> Result<Way, NoWay> {
+        self.config.way(from, self.endpoint.user_at(from), called)
+    }
+
     /// Notes what a call to a place of a trunk has shown of it.
     pub(crate) fn called(&mut self, peer: Peer, is_alive: bool) {
         let turned = self.trunks.called(self.now, peer, is_alive);

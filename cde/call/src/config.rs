@@ -24,6 +24,8 @@ pub struct Config {
     pub calls_max: usize,
     /// Trunks.
     pub trunks: Vec<Trunk>,
+    /// Those who sign in by a web page.
+    pub phones: Vec<Phone>,
     /// Routes.
     pub routes: Vec<Route>,
     /// Merchants that have a gateway.
@@ -54,6 +56,17 @@ pub struct Trunk {
     pub srtp: Srtp,
     /// A name and a password that it and we share.
     pub login: Option<Login>,
+}
+
+/// A telephone in a web page. It has no address: it is where it has signed in.
+#[derive(Clone)]
+pub struct Phone {
+    /// The name that it signs in with, and the extension that it is called by.
+    pub name: String,
+    /// The trunk that it is of, as its place in the list.
+    pub trunk: usize,
+    /// The password.
+    pub credentials: Arc<Credentials>,
 }
 
 /// One place of a trunk.
@@ -186,9 +199,10 @@ pub(crate) enum NoWay {
 
 impl Config {
     /// Where a call from this address to this number goes, and under which extension.
-    pub(crate) fn way(&self, from: Peer, called: &str) -> Result<Way, NoWay> {
-        let sources: Vec<&str> =
-            self.trunks.iter().filter(|trunk| trunk.sends_from(from)).map(|trunk| trunk.name.as_str()).collect();
+    ///
+    /// `user`: whose phone it comes from, where it has signed in.
+    pub(crate) fn way(&self, from: Peer, user: Option<&str>, called: &str) -> Result<Way, NoWay> {
+        let sources: Vec<&str> = self.trunks_of(from, user).map(|trunk| trunk.name.as_str()).collect();
         if sources.is_empty() {
             return Err(NoWay::Stranger);
         }
@@ -213,6 +227,26 @@ impl Config {
         })
     }
 
+    /// Those that a peer may be of: by its address, or as a phone that has signed in.
+    fn trunks_of(&self, peer: Peer, user: Option<&str>) -> impl Iterator<Item = &Trunk> {
+        let phone = self.phones.iter().find(|phone| Some(phone.name.as_str()) == user);
+        let of_phone = phone.and_then(|phone| self.trunks.get(phone.trunk));
+        // A phone that comes by ws is none of a trunk that is encrypted.
+        let of_phone = of_phone.filter(move |trunk| trunk.transport == peer.transport);
+        let by_address = self.trunks.iter().filter(move |trunk| trunk.sends_from(peer));
+        by_address.filter(move |_| !is_web(peer.transport)).chain(of_phone.filter(|_| is_web(peer.transport)))
+    }
+
+    /// Whether a trunk's phones are web pages, which are called where they have signed in.
+    pub(crate) fn is_web(&self, trunk: usize) -> bool {
+        self.trunks.get(trunk).is_some_and(|trunk| is_web(trunk.transport))
+    }
+
+    /// Whether this is a phone of the trunk.
+    pub(crate) fn has_phone(&self, trunk: usize, name: &str) -> bool {
+        self.phones.iter().any(|phone| phone.trunk == trunk && phone.name == name)
+    }
+
     /// Who a caller from there must be, or is told to be: the strictest of the trunks that it may be of.
     pub(crate) fn login_of(&self, from: Peer) -> Option<&Login> {
         let mut logins: Vec<&Login> = self
@@ -225,14 +259,18 @@ impl Config {
         logins.first().copied()
     }
 
-    /// Which trunk a peer is of, as its place in the list.
+    /// Which trunk a peer is of, as its place in the list; a web page, whose place says nothing, is of none.
     pub(crate) fn trunk_of(&self, peer: Peer) -> Option<usize> {
-        self.trunks.iter().position(|trunk| trunk.is(peer))
+        self.trunks.iter().position(|trunk| trunk.is(peer)).filter(|_| !is_web(peer.transport))
     }
 
-    /// Whether two peers are of one trunk.
-    pub(crate) fn are_of_one_trunk(&self, one: Peer, other: Peer) -> bool {
-        self.trunks.iter().any(|trunk| trunk.is(one) && trunk.is(other))
+    /// Whether two peers are of one trunk; each with whose phone it is.
+    pub(crate) fn are_of_one_trunk(&self, one: (Peer, Option<&str>), other: (Peer, Option<&str>)) -> bool {
+        let is = |trunk: &Trunk, (peer, user): (Peer, Option<&str>)| {
+            trunk.is(peer) && !is_web(peer.transport)
+                || is_web(peer.transport) && self.trunks_of(peer, user).any(|own| own.name == trunk.name)
+        };
+        self.trunks.iter().any(|trunk| is(trunk, one) && is(trunk, other))
     }
 
     /// Who we are to a trunk.
@@ -245,6 +283,10 @@ impl Config {
         let v6 = self.media_v6.map(IpAddr::V6);
         [Some(self.media), v6].into_iter().flatten().find(|ip| ip.is_ipv4() == peer.is_ipv4()).unwrap_or(self.media)
     }
+}
+
+pub(crate) fn is_web(transport: Transport) -> bool {
+    matches!(transport, Transport::Ws | Transport::Wss)
 }
 
 #[cfg(test)]
@@ -274,6 +316,7 @@ mod tests {
             ports: (10_000, 10_100),
             calls_max: 10,
             trunks: vec![trunk("carrier", Some(5070), Transport::Udp), trunk("pbx", Some(5080), Transport::Udp)],
+            phones: Vec::new(),
             routes: vec![route("44", None), route("4420", Some("1001"))],
             merchants: BTreeSet::new(),
             rules: Rules::default(),
@@ -285,16 +328,16 @@ mod tests {
     #[test]
     fn the_longest_prefix_decides() {
         let carrier = Peer::udp(([127, 0, 0, 1], 5070).into());
-        let way = config().way(carrier, "442071").unwrap();
+        let way = config().way(carrier, None, "442071").unwrap();
         assert_eq!((way.trunk, way.extension.as_str()), (1, "1001"));
         assert_eq!(way.srtp, (Srtp::Off, Srtp::Required), "each side is protected as its own trunk says");
-        assert_eq!(config().way(carrier, "4477").unwrap().extension.as_str(), "4477");
-        assert_eq!(config().way(carrier, "1234"), Err(NoWay::NoRoute));
+        assert_eq!(config().way(carrier, None, "4477").unwrap().extension.as_str(), "4477");
+        assert_eq!(config().way(carrier, None, "1234"), Err(NoWay::NoRoute));
     }
 
     #[test]
     fn a_stranger_dials_nothing() {
-        let from = |ip: [u8; 4], port, transport| config().way(Peer::new(transport, (ip, port).into()), "442071");
+        let from = |ip: [u8; 4], port, transport| config().way(Peer::new(transport, (ip, port).into()), None, "442071");
         assert_eq!(from([127, 0, 0, 1], 5999, Transport::Udp), Err(NoWay::Stranger));
         assert_eq!(from([10, 0, 0, 1], 5070, Transport::Udp), Err(NoWay::Stranger));
         assert_eq!(from([10, 0, 0, 1], 5070, Transport::Tcp), Err(NoWay::Stranger));
@@ -309,7 +352,7 @@ mod tests {
             config.trunks[0].transport = transport;
             config.routes[0].to = "carrier".to_owned();
             config
-                .way(Peer::new(over, ([127, 0, 0, 1], 5070).into()), "4477")
+                .way(Peer::new(over, ([127, 0, 0, 1], 5070).into()), None, "4477")
                 .map(|way| config.trunks[way.trunk].transport)
         };
         let (udp, tcp, tls) = (Transport::Udp, Transport::Tcp, Transport::Tls);
@@ -326,9 +369,27 @@ mod tests {
         let mut config = config();
         config.trunks[0].transport = Transport::Tls;
         config.trunks[0].targets[0].port = None;
-        assert!(config.way(Peer::new(Transport::Tls, ([127, 0, 0, 1], 40_000).into()), "4477").is_ok());
+        assert!(config.way(Peer::new(Transport::Tls, ([127, 0, 0, 1], 40_000).into()), None, "4477").is_ok());
         let destination = config.trunks[0].destination(&config.trunks[0].targets[0]);
         assert_eq!(destination, Peer::new(Transport::Tls, ([127, 0, 0, 1], 5061).into()));
+    }
+
+    #[test]
+    fn a_phone_is_of_its_trunk_where_it_has_signed_in_and_by_that_trunks_transport_alone() {
+        let mut config = config();
+        config.trunks[0].transport = Transport::Wss;
+        config.trunks[0].targets.clear();
+        let credentials = Arc::new(Credentials::new("1001".to_owned(), "secret".to_owned(), false));
+        config.phones = vec![Phone { name: "1001".to_owned(), trunk: 0, credentials }];
+        let from = |transport| Peer::new(transport, ([127, 0, 0, 1], 5070).into());
+        let way = |transport, user| config.way(from(transport), user, "4477").map(|way| way.trunk);
+        assert_eq!(way(Transport::Wss, Some("1001")), Ok(1));
+        assert_eq!(way(Transport::Wss, None), Err(NoWay::Stranger), "it has not signed in");
+        assert_eq!(way(Transport::Wss, Some("1002")), Err(NoWay::Stranger));
+        assert_eq!(way(Transport::Ws, Some("1001")), Err(NoWay::Stranger), "in the clear");
+        assert_eq!(way(Transport::Udp, Some("1001")), Err(NoWay::Stranger));
+        let (phone, other) = ((from(Transport::Wss), Some("1001")), (from(Transport::Wss), None));
+        assert!(config.are_of_one_trunk(phone, phone) && !config.are_of_one_trunk(phone, other));
     }
 
     #[test]

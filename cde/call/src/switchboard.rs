@@ -8,7 +8,7 @@ mod ports;
 
 use crate::Config;
 use crate::call::{Call, Context};
-use crate::config::Trunk;
+use crate::config::{Trunk, is_web};
 use crate::guard::Guard;
 use crate::trunks::{Trunks, Turned};
 use crate::wall::Wall;
@@ -48,6 +48,13 @@ pub enum Output {
     },
     /// Show the office.
     Wire(Event),
+    /// A phone has signed in: its connection is no stranger's.
+    SignedIn {
+        /// Where it is.
+        peer: Peer,
+        /// The name of its account.
+        user: String,
+    },
     /// A place of a trunk answers no more, or again: worth a line in the log.
     Turned {
         /// Whose.
@@ -158,6 +165,10 @@ impl Switchboard {
             partings: partings::Partings::default(),
             guard: Guard::new(now),
         };
+        for phone in board.config.phones.clone() {
+            // There are more than it admits only by mistake.
+            let _ = board.endpoint.admit(phone.name, phone.credentials);
+        }
         for registration in registrations {
             let registrar = registration.destination;
             // There are more trunks than a switchboard can register at only by mistake.
@@ -177,7 +188,8 @@ impl Switchboard {
     /// A message came to one of our SIP addresses.
     pub fn handle_message(&mut self, now: Instant, from: Peer, bytes: &[u8]) {
         let source = from.address.ip();
-        if !self.friends.contains(&source) && !self.guard.admits(now, source) {
+        let is_friend = self.friends.contains(&source) || self.endpoint.user_at(from).is_some();
+        if !is_friend && !self.guard.admits(now, source) {
             return;
         }
         self.endpoint.handle_message(now, from, bytes);
@@ -328,6 +340,7 @@ impl Switchboard {
             return self.handle_join(now, *dialog, *request, refer.clone(), ours);
         }
         match event {
+            sip::Event::SignedIn { peer, user } => return self.outputs.push_back(Output::SignedIn { peer, user }),
             sip::Event::Registered { registration } => return self.registrar_heard(now, registration, 200),
             sip::Event::RegistrationFailed { registration, status } => {
                 return self.registrar_heard(now, registration, status);
@@ -361,6 +374,12 @@ impl Switchboard {
         if self.draining || self.calls.len() >= self.config.calls_max {
             let retry = vec![("Retry-After".to_owned(), b"10".to_vec())];
             return self.endpoint.reject(now, dialog, 503, None, retry);
+        }
+        if is_web(from.transport) {
+            let user = invite.from.uri.user().unwrap_or_default();
+            if !self.endpoint.authenticate_account(now, dialog, from, user) {
+                return;
+            }
         }
         if let Some(login) = self.config.login_of(from) {
             if login.is_demanded && !self.endpoint.authenticate(now, dialog, from, &login.credentials) {

@@ -130,7 +130,7 @@ fn hear(
     journaled: &mpsc::Sender<Journaled>,
 ) {
     match heard {
-        Heard::Opened(peer, queue) => transports.opened(peer, queue),
+        Heard::Opened(peer, queue, pass) => transports.opened(peer, queue, Some(pass)),
         Heard::Message(peer, bytes) => board.handle_message(clock::now(), peer, &bytes),
         Heard::Broken(peer, malformed) => {
             board.handle_broken(clock::now(), peer, &malformed);
@@ -174,6 +174,10 @@ fn dispatch(
                 }
             }
             Output::Media { call, order } => order_media(board, outbox, call, order),
+            Output::SignedIn { peer, user } => {
+                tracing::info!(%user, address = %peer.address, "a phone has signed in");
+                transports.befriend(peer);
+            }
             Output::Turned { trunk, address, is_up } => match is_up {
                 true => tracing::info!(%trunk, %address, "a trunk answers again"),
                 false => tracing::warn!(%trunk, %address, "a trunk does not answer; its other places are called first"),

@@ -4,7 +4,7 @@
 mod problems;
 mod signaling;
 
-pub use signaling::{Digest, Password, Place, Sip, Srtp, Trunk, TrunkTransport};
+pub use signaling::{Digest, Password, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub struct Config {
     pub media: Media,
     /// Where calls come from and go to.
     pub trunk: Vec<Trunk>,
+    /// Who signs in by a web page.
+    pub phone: Vec<Phone>,
     /// Which call goes where.
     pub route: Vec<Route>,
     /// Who charges.

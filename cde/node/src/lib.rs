@@ -149,7 +149,9 @@ pub async fn run(
     tokio::spawn(charger.clone().settle_left_over());
     let seeds = seeds::Seeds::new();
     let logins = logins::read(&config.trunk, &places.folder)?;
-    let calls = call_config(&config, locals.clone(), record, logins);
+    let phones = logins::phones(&config.phone, &places.folder)?;
+    let calls =
+        calls::Config { phones: self::phones(&config, phones), ..call_config(&config, locals.clone(), record, logins) };
     let board = Switchboard::new(clock::now(), clock::unix_ms(), calls, seeds.next());
     let digest_key = hmac::Key::new(hmac::HMAC_SHA256, &secret(&places.data.join("digest.key"), &seeds)?);
     // Kept here to the end: the last events wait in it for the door.
@@ -192,7 +194,8 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Optio
         transport: trunk.transport.sip(),
         tcp_when_large: trunk.tcp_when_large,
         keepalive: trunk.keepalive_s.map(|seconds| Duration::from_secs(seconds.into())),
-        srtp: trunk.srtp.sip(),
+        // A page's telephone knows nothing else.
+        srtp: if trunk.transport.is_web() { call::Srtp::Required } else { trunk.srtp.sip() },
         login,
     };
     let place = |name: &String| config.trunk.iter().position(|trunk| trunk.name == *name);
@@ -220,6 +223,7 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Optio
         ports: (config.media.first_port, config.media.last_port),
         calls_max: config.sip.calls_max,
         trunks: config.trunk.iter().zip(logins).map(trunk).collect(),
+        phones: Vec::new(),
         routes: config.route.iter().map(route).collect(),
         merchants: config.merchant.iter().filter_map(|merchant| merchant.id.parse().ok()).collect(),
         rules: payment::Rules::default(),
@@ -229,6 +233,15 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Optio
             config::Masking::Strict => media::Policy::Strict,
         },
     }
+}
+
+/// Each with its trunk; one without was refused with the configuration.
+fn phones(config: &Config, credentials: Vec<Arc<sip::Credentials>>) -> Vec<calls::Phone> {
+    let phone = |(phone, credentials): (&config::Phone, Arc<sip::Credentials>)| {
+        let trunk = config.trunk.iter().position(|trunk| trunk.name == phone.trunk)?;
+        Some(calls::Phone { name: phone.name.clone(), trunk, credentials })
+    };
+    config.phone.iter().zip(credentials).filter_map(phone).collect()
 }
 
 /// A folder for this user alone.

@@ -1,10 +1,10 @@
 //! Names and passwords of trunks, from the configuration and from files.
 
-use crate::config::{Digest, Trunk};
+use crate::config::{Digest, Password, Phone, Trunk};
 use crate::{NodeError, io};
 use call::config::Login;
 use sip::Credentials;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -15,10 +15,8 @@ pub(crate) fn read(trunks: &[Trunk], folder: &Path) -> Result<Vec<Option<Login>>
 
 fn login(trunk: &Trunk, folder: &Path) -> Result<Option<Login>, NodeError> {
     let Some(user) = &trunk.username else { return Ok(None) };
-    let password = match (&trunk.password, &trunk.password_file) {
-        (Some(password), _) => password.expose(str::to_owned),
-        (None, Some(file)) => from_file(&folder.join(file))?,
-        (None, None) => return Ok(None),
+    let Some(password) = password(trunk.password.as_ref(), trunk.password_file.as_ref(), folder)? else {
+        return Ok(None);
     };
     let credentials = Credentials::new(user.clone(), password, trunk.digest == Digest::Legacy);
     Ok(Some(Login {
@@ -27,6 +25,26 @@ fn login(trunk: &Trunk, folder: &Path) -> Result<Option<Login>, NodeError> {
         is_demanded: trunk.require_digest,
         registers: trunk.register,
     }))
+}
+
+/// Names and passwords of phones, in their order.
+pub(crate) fn phones(phones: &[Phone], folder: &Path) -> Result<Vec<Arc<Credentials>>, NodeError> {
+    phones.iter().map(|phone| of_phone(phone, folder)).collect()
+}
+
+fn of_phone(phone: &Phone, folder: &Path) -> Result<Arc<Credentials>, NodeError> {
+    // One without a password was refused with the configuration.
+    let password = password(phone.password.as_ref(), phone.password_file.as_ref(), folder)?.unwrap_or_default();
+    let credentials = Credentials::new(phone.name.clone(), password, false);
+    Ok(Arc::new(if phone.digest == Digest::Legacy { credentials.md5_alone() } else { credentials }))
+}
+
+fn password(written: Option<&Password>, file: Option<&PathBuf>, folder: &Path) -> Result<Option<String>, NodeError> {
+    match (written, file) {
+        (Some(password), _) => Ok(Some(password.expose(str::to_owned))),
+        (None, Some(file)) => from_file(&folder.join(file)).map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Without the end of its line, which most editors write.

@@ -8,17 +8,19 @@
 //! - What came is wiped from the buffers that live on.
 
 mod connection;
+mod cutter;
 mod gate;
 mod listener;
 mod renewal;
 mod tls;
+mod web;
 
 pub use tls::TlsError;
 
 use crate::NodeError;
 use crate::config::Config;
 use connection::Queue;
-use gate::Gate;
+use gate::{Gate, Pass};
 use sip::message::Malformed;
 use sip::{ConnectionId, Local, Peer, Transport};
 use std::collections::BTreeMap;
@@ -44,7 +46,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What a connection's task reports.
 pub(crate) enum Heard {
     /// Somebody has connected; its messages are written into this queue.
-    Opened(Peer, mpsc::Sender<Vec<u8>>),
+    Opened(Peer, mpsc::Sender<Vec<u8>>, Arc<Pass>),
     /// A whole message.
     Message(Peer, Vec<u8>),
     /// Something that is none; nothing follows but its end.
@@ -68,6 +70,8 @@ struct Hub {
     gate: Arc<Gate>,
     last_id: Arc<AtomicU64>,
     tls: watch::Receiver<Arc<Tls>>,
+    /// The pages that may connect; none: all.
+    origins: Arc<[String]>,
 }
 
 impl Hub {
@@ -85,6 +89,8 @@ impl Hub {
 struct Open {
     place: (Transport, SocketAddr),
     queue: mpsc::Sender<Vec<u8>>,
+    /// Of one that a peer has opened.
+    pass: Option<Arc<Pass>>,
     /// Something was sent over it.
     is_used: bool,
 }
@@ -116,7 +122,8 @@ impl Transports {
         let (sender, heard) = mpsc::channel(HEARD_MAX);
         let friends = config.trunk.iter().flat_map(|trunk| &trunk.address).map(|place| place.ip).collect();
         let (renewed, tls) = watch::channel(Arc::new(Tls::load(config, folder)?));
-        let hub = Hub { heard: sender, gate: Arc::new(Gate::new(friends)), last_id: Arc::default(), tls };
+        let origins = config.sip.ws_origins.as_slice().into();
+        let hub = Hub { heard: sender, gate: Arc::new(Gate::new(friends)), last_id: Arc::default(), tls, origins };
         let mut transports = Self {
             datagrams: Vec::new(),
             buffer: vec![0; DATAGRAM_BYTES_MAX],
@@ -177,12 +184,18 @@ impl Transports {
     }
 
     /// Somebody has connected.
-    pub(crate) fn opened(&mut self, peer: Peer, queue: mpsc::Sender<Vec<u8>>) {
+    pub(crate) fn opened(&mut self, peer: Peer, queue: mpsc::Sender<Vec<u8>>, pass: Option<Arc<Pass>>) {
         if let Some(id) = peer.connection {
             let place = (peer.transport, peer.address);
-            self.open.insert(id, Open { place, queue, is_used: false });
+            self.open.insert(id, Open { place, queue, pass, is_used: false });
             self.by_place.insert(place, id);
         }
+    }
+
+    /// A phone has signed in over its connection, which is a stranger's no more.
+    pub(crate) fn befriend(&self, peer: Peer) {
+        let open = peer.connection.and_then(|id| self.open.get(&id));
+        open.and_then(|open| open.pass.as_ref()).iter().for_each(|pass| pass.befriend());
     }
 
     /// Ends a connection after what is queued for it is sent; false if it has ended already, or if nothing was ever sent over
@@ -252,7 +265,7 @@ impl Transports {
         // An empty queue has room for the first.
         let _ = sender.try_send(bytes);
         tokio::spawn(connection::open(self.hub.clone(), peer, pass, queue));
-        self.opened(peer, sender);
+        self.opened(peer, sender, None);
         self.open.entry(id).and_modify(|open| open.is_used = true);
         Ok(())
     }

@@ -166,11 +166,7 @@ impl Dialog {
     /// Of an INVITE that came.
     pub(crate) fn called(id: DialogId, tag: &str, cseq: u32, request: &Request, from: Peer) -> Self {
         let core = &request.core;
-        let shown = Shown {
-            authorizations: request.headers.all(Name::Authorization).map(<[u8]>::to_vec).collect(),
-            method: request.method.clone(),
-            uri: request.uri.clone(),
-        };
+        let shown = Shown::of(request);
         let mut session = SessionTimer::new();
         session.propose(&request.headers);
         let mut dialog = Self {

@@ -17,6 +17,7 @@ pub struct Credentials {
     username: Zeroizing<Box<[u8]>>,
     password: Zeroizing<Box<[u8]>>,
     takes_md5: bool,
+    takes_only_md5: bool,
 }
 
 impl Credentials {
@@ -24,7 +25,28 @@ impl Credentials {
     #[must_use]
     pub fn new(username: String, password: String, takes_md5: bool) -> Self {
         let secret = |text: String| Zeroizing::new(text.into_bytes().into_boxed_slice());
-        Self { username: secret(username), password: secret(password), takes_md5 }
+        Self { username: secret(username), password: secret(password), takes_md5, takes_only_md5: false }
+    }
+
+    /// The same rules for a name that nobody can know the password of.
+    pub(crate) fn of_nobody(&self, password: String) -> Self {
+        Self { takes_only_md5: self.takes_only_md5, ..Self::new(String::new(), password, self.takes_md5) }
+    }
+
+    /// For what cannot choose among several challenges, as the telephones of web pages: MD5 is all that is offered to it.
+    #[must_use]
+    pub fn md5_alone(mut self) -> Self {
+        (self.takes_md5, self.takes_only_md5) = (true, true);
+        self
+    }
+
+    /// Whether it is asked for with this hash, and answered so.
+    fn takes(&self, algorithm: Algorithm) -> bool {
+        match algorithm {
+            Algorithm::Sha256 => !self.takes_only_md5,
+            Algorithm::Sha512Of256 => false,
+            Algorithm::Md5 => self.takes_md5,
+        }
     }
 
     /// The hash of name, realm and password (RFC 7616 §3.4.2).

@@ -9,6 +9,7 @@ mod probe;
 mod provisional;
 mod refer;
 mod refuse;
+mod registrar;
 mod registrations;
 mod requests;
 mod responder;
@@ -30,6 +31,7 @@ use crate::{
 };
 
 pub(crate) use outbox::Outbox;
+use registrar::Registrar;
 use registrations::Registrations;
 pub use registrations::{Registration, RegistrationId};
 pub use types::{Config, DialogId, EndReason, Error, Event, IncomingInvite, Invite, Output, Refer, RequestId, Stats};
@@ -65,6 +67,7 @@ pub struct Endpoint {
     dialogs: Dialogs,
     requests: BTreeMap<RequestId, Asked>,
     registrations: Registrations,
+    registrar: Registrar,
     guard: Guard,
     last_request: u64,
     out: Outbox,
@@ -80,6 +83,7 @@ impl Endpoint {
             config,
             guard: Guard::new(&identifiers.secret()),
             registrations: Registrations::new(),
+            registrar: Registrar::default(),
             identifiers,
             clients: Clients::new(),
             servers: Servers::new(),
@@ -114,6 +118,7 @@ impl Endpoint {
 
     /// A connection is closed, or could not be opened; `peer` is who was at its other end. What is in flight over it fails.
     pub fn handle_closed(&mut self, now: Instant, peer: Peer) {
+        self.registrar.closed(peer);
         for client in self.clients.cut_off(peer) {
             match self.clients.cut(now, &mut self.out, client) {
                 Some(Purpose::Invite(dialog)) => self.call_failed(dialog, 503, ""),

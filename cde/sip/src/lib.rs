@@ -19,6 +19,7 @@
 //! - `digest`: who we are, and who calls (RFC 7616).
 //! - `dialog`: the state of one peer relationship and the requests built from it (RFC 3261 §12).
 //! - [`sdp`] and [`offer_answer`]: session descriptions (RFC 8866) and what they agree on (RFC 3264).
+//! - [`websocket`]: the frames of a web page's telephone (RFC 6455, RFC 7118).
 //! - [`siprec`]: what a recorder is told of a call (RFC 7865, RFC 7866).
 //! - [`endpoint`]: the user agent core that ties them together.
 
@@ -28,6 +29,7 @@ pub mod offer_answer;
 pub mod sdp;
 pub mod siprec;
 pub mod transport;
+pub mod websocket;
 
 mod dialog;
 mod digest;

@@ -88,6 +88,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
         ports: PORTS,
         calls_max: CALLS_MAX,
         trunks: trunks.collect(),
+        phones: Vec::new(),
         routes: routes.collect(),
         merchants: "main".parse().into_iter().collect(),
         rules: Rules::default(),
@@ -126,7 +127,7 @@ impl World {
             match output {
                 Output::Sip { to, bytes } => self.board_sip(to.address, &bytes),
                 Output::Media { call, order } => self.media_order(call, order),
-                Output::Turned { .. } | Output::Registered { .. } => {}
+                Output::Turned { .. } | Output::Registered { .. } | Output::SignedIn { .. } => {}
                 Output::Wire(event) => self.show(event),
                 Output::Audit(event) => self.write(Write::Audit(Box::new(event))),
                 Output::Send { call, attempt } => self.charge(call, attempt),

@@ -15,7 +15,7 @@ pub(crate) struct Dial {
     /// Where it is called, or was called last.
     pub(super) destination: Peer,
     /// Where it is still to be called, one after the other.
-    places: VecDeque<Peer>,
+    places: VecDeque<Place>,
     /// Where it was called last, while nothing was heard from there.
     called: Option<Peer>,
     /// Whether its sound must be protected.
@@ -24,6 +24,29 @@ pub(crate) struct Dial {
     pub(super) extension: Extension,
     from: NameAddr,
     headers: Vec<(String, Vec<u8>)>,
+}
+
+/// Where somebody is called, and as whom if that is not the extension at this address.
+#[derive(Clone)]
+struct Place {
+    peer: Peer,
+    contact: Option<Uri>,
+}
+
+/// Where a trunk is called, one place after the other; a phone is called where it has signed in.
+fn places_of(context: &mut Context<'_>, trunk: usize, extension: &Extension) -> Result<VecDeque<Place>, u16> {
+    if !context.config.is_web(trunk) {
+        let order = context.trunks.order(context.now, trunk, context.rng);
+        return Ok(order.into_iter().map(|peer| Place { peer, contact: None }).collect());
+    }
+    if !context.config.has_phone(trunk, extension.as_str()) {
+        return Err(404);
+    }
+    let places = context.endpoint.places_of(context.now, extension.as_str());
+    if places.is_empty() {
+        return Err(480);
+    }
+    Ok(places.into_iter().map(|(peer, contact)| Place { peer, contact: Some(contact) }).collect())
 }
 
 impl Dial {
@@ -35,8 +58,8 @@ impl Dial {
         headers: Vec<(String, Vec<u8>)>,
     ) -> Result<Self, u16> {
         let Way { trunk, tcp_when_large, extension, srtp: (_, srtp), .. } = way;
-        let places = context.trunks.order(context.now, trunk, context.rng);
-        let destination = *places.front().ok_or(404_u16)?;
+        let places = places_of(context, trunk, &extension)?;
+        let destination = places.front().ok_or(404_u16)?.peer;
         let from = our_from(context, destination, caller);
         Ok(Self { trunk, destination, places, called: None, srtp, tcp_when_large, extension, from, headers })
     }
@@ -53,7 +76,7 @@ impl Dial {
 
     /// The same once more, from its first place on.
     pub(super) fn anew(&self, context: &mut Context<'_>) -> Self {
-        let places = context.trunks.order(context.now, self.trunk, context.rng);
+        let places = places_of(context, self.trunk, &self.extension).unwrap_or_default();
         Self { places, called: None, ..self.clone() }
     }
 
@@ -81,9 +104,13 @@ impl Dial {
         body: Body,
         replaces: Option<&str>,
     ) -> Result<DialogId, u16> {
-        self.destination = self.places.pop_front().ok_or(503_u16)?;
-        self.called = Some(self.destination);
-        let target = Uri::sip(Some(self.extension.as_str()), self.destination.address).map_err(|_| 404_u16)?;
+        let Place { peer, contact } = self.places.pop_front().ok_or(503_u16)?;
+        self.destination = peer;
+        self.called = Some(peer);
+        let target = match contact {
+            Some(contact) => contact,
+            None => Uri::sip(Some(self.extension.as_str()), peer.address).map_err(|_| 404_u16)?,
+        };
         let mut headers = self.headers.clone();
         headers.extend(replaces.map(|value| ("Replaces".to_owned(), value.as_bytes().to_vec())));
         let invite = Invite {

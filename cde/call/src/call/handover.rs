@@ -123,7 +123,8 @@ impl Call {
 
     /// Whether a peer's trunk is that of the side with this dialog: nobody else may give it away.
     pub(crate) fn is_trunk_of(&self, context: &Context<'_>, dialog: DialogId, peer: Peer) -> bool {
-        self.side_of(dialog).is_some_and(|side| context.config.are_of_one_trunk(self.peer_of(side), peer))
+        let who = |peer| (peer, context.endpoint.user_at(peer));
+        self.side_of(dialog).is_some_and(|side| context.config.are_of_one_trunk(who(self.peer_of(side)), who(peer)))
     }
 
     /// Where a side is called, or calls from.
@@ -207,10 +208,10 @@ impl Call {
 
     fn dial_for(&self, context: &mut Context<'_>, side: Side, refer: &Refer) -> Result<Dial, u16> {
         let number = refer.target.user().ok_or(404_u16)?;
-        let by_caller = context.config.way(self.peer_of(Side::Caller), number);
+        let by_caller = context.way(self.peer_of(Side::Caller), number);
         let way = match side {
             Side::Caller => by_caller,
-            Side::Agent => context.config.way(self.peer_of(Side::Agent), number).or(by_caller),
+            Side::Agent => context.way(self.peer_of(Side::Agent), number).or(by_caller),
         };
         self.dial.by(context, way.map_err(|_| 403_u16)?)
     }
@@ -345,7 +346,7 @@ impl Call {
         match self.calling {
             Side::Caller => Some(self.dial.anew(context)),
             Side::Agent => {
-                let way = context.config.way(self.peer_of(Side::Caller), self.extension.as_str()).ok()?;
+                let way = context.way(self.peer_of(Side::Caller), self.extension.as_str()).ok()?;
                 self.dial.by(context, way).ok()
             }
         }

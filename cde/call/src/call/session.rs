@@ -75,6 +75,7 @@ impl Call {
             | Event::RequestAnswered { .. }
             | Event::Probed { .. }
             | Event::Registered { .. }
+            | Event::SignedIn { .. }
             | Event::RegistrationFailed { .. } => {}
         }
     }

@@ -58,7 +58,7 @@ impl Call {
     ) -> Result<Self, u16> {
         let hops = invite.max_forwards.checked_sub(1).ok_or(483_u16)?;
         let called = invite.uri.user().unwrap_or_default().to_owned();
-        let way = context.config.way(from, &called).map_err(status_of)?;
+        let way = context.way(from, &called).map_err(status_of)?;
         let (open_line_keys, srtp) = (way.open_line_keys, way.srtp);
         let calling = if way.outbound { Side::Agent } else { Side::Caller };
         let extension = match calling {
@@ -244,7 +244,7 @@ impl Call {
             return false;
         };
         let numbers = contacts.iter().filter_map(Uri::user);
-        let mut ways = numbers.filter_map(|number| context.config.way(self.caller.peer, number).ok());
+        let mut ways = numbers.filter_map(|number| context.way(self.caller.peer, number).ok());
         let Some(way) = ways.next().filter(|_| setup.redirects < REDIRECTS_MAX) else { return false };
         setup.redirects += 1;
         let Ok(dial) = self.dial.by(context, way) else { return false };

@@ -142,6 +142,7 @@ impl World {
             ports: (10_000, 10_200),
             calls_max: 20,
             trunks: vec![trunk("carrier", vec![place(CARRIER, 0)], carrier), trunk("pbx", places, pbx)],
+            phones: Vec::new(),
             routes: vec![
                 route("10", OpenLineKeys::Ignore),
                 route("1002", OpenLineKeys::Alarm),
@@ -523,6 +524,7 @@ impl World {
             }
             Output::Turned { is_up, .. } => self.turned.push(is_up),
             Output::Registered { status, .. } => self.registered.push(status),
+            Output::SignedIn { .. } => {}
             Output::Audit(event) => {
                 if matches!(event.action, AuditAction::PaymentCancelled { .. }) {
                     self.ending.push("payment cancelled");

@@ -32,9 +32,11 @@ impl Config {
             .or_else(|| self.media_problem())
             .or_else(|| self.ports_problem())
             .or_else(|| first("route", &self.route, |route| self.route_problem(route)))
+            .or_else(|| first("phone", &self.phone, |phone| self.phone_problem(phone)))
             .or_else(|| first("gateway", &self.gateway, gateway_problem))
             .or_else(|| first("merchant", &self.merchant, |merchant| self.merchant_problem(merchant)))
             .or_else(|| duplicate("trunk", "name", self.trunk.iter().map(|trunk| trunk.name.as_str())))
+            .or_else(|| duplicate("phone", "name", self.phone.iter().map(|phone| phone.name.as_str())))
             .or_else(|| duplicate("gateway", "name", self.gateway.iter().map(|gateway| gateway.name.as_str())))
             .or_else(|| duplicate("merchant", "id", self.merchant.iter().map(|merchant| merchant.id.as_str())))
     }
@@ -82,6 +84,9 @@ impl Config {
         let unknown = named.into_iter().filter_map(|(key, name)| Some((key, name?))).find(|(_, name)| !known(name));
         if let Some((key, name)) = unknown {
             return Some((key, format!("[[route]] names trunk \"{name}\", but no [[trunk]] has this name")));
+        }
+        if self.trunk.iter().any(|trunk| trunk.transport.is_web() && Some(&trunk.name) == route.recorder.as_ref()) {
+            return Some(("recorder", "[[route]] recorder: a trunk of web pages is no recorder".to_owned()));
         }
         if route.recorder_required && route.recorder.is_none() {
             return Some(("recorder_required", "[[route]] recorder_required needs a recorder".to_owned()));
@@ -146,6 +151,7 @@ struct Tables {
     media: Keys,
     trunk: Vec<Keys>,
     route: Vec<Keys>,
+    phone: Vec<Keys>,
     gateway: Vec<Keys>,
     merchant: Vec<Keys>,
 }
@@ -158,6 +164,7 @@ fn line(text: &str, problem: &Problem) -> Option<usize> {
         "media" => Some(&tables.media),
         "trunk" => tables.trunk.get(problem.index),
         "route" => tables.route.get(problem.index),
+        "phone" => tables.phone.get(problem.index),
         "gateway" => tables.gateway.get(problem.index),
         "merchant" => tables.merchant.get(problem.index),
         _ => None,
@@ -259,5 +266,31 @@ mod tests {
         says(&format!("{tls_trunk}tls_name = \"a b\"\n"), 9, "expected the host name");
         says(&format!("{tls_trunk}tcp_when_large = true\n"), 9, "is for transport = \"udp\"");
         assert!(Config::parse(&format!("{tls_trunk}tls_name = \"pbx.example\"\n"), Path::new("x")).is_ok());
+    }
+
+    #[test]
+    fn pages_have_phones_and_phones_a_password_and_a_trunk_of_pages() {
+        const SIP: &str = "[sip]\nlisten_ws = \"127.0.0.1:8088\"\n";
+        const DESKS: &str = "[[trunk]]\nname = \"desks\"\ntransport = \"ws\"\n";
+        const PHONE: &str = "[[phone]]\nname = \"1001\"\ntrunk = \"desks\"\npassword = \"p\"\n";
+        let good = format!("{SIP}{DESKS}{PHONE}");
+        assert!(Config::parse(&good, Path::new("x")).is_ok());
+        says(&good.replace("listen_ws", "listen_wss"), 2, "needs certificate and private_key");
+        says(&good.replace(SIP, "[sip]\n"), 4, "no [sip] listen_ws");
+        says(&good.replace("\"ws\"\n", "\"ws\"\nsrtp = \"off\"\naddress = \"192.0.2.1\"\n"), 7, "means nothing here");
+        says(&good.replace("trunk = \"desks\"", "trunk = \"pbx\""), 8, "no [[trunk]] has this name");
+        says(&format!("{good}{TRUNK}").replace("trunk = \"desks\"", "trunk = \"a\""), 8, "is none of web pages");
+        says(&good.replace("password = \"p\"\n", ""), 7, "needs password");
+        says(&good.replace("1001", "a b"), 7, "expected letters");
+        says(&format!("{good}{PHONE}"), 11, "two [[phone]]");
+        says("[sip]\nws_origins = [\"https://a\"]\n", 2, "needs listen_ws");
+        for wrong in ["a.example", "https://a.example/", "https://", "*"] {
+            says(&format!("{SIP}ws_origins = [\"{wrong}\"]\n"), 3, "expected what a browser says");
+        }
+        says(
+            &format!("{good}{TRUNK}[[route]]\nfrom = \"a\"\nto = \"a\"\nrecorder = \"desks\"\n"),
+            16,
+            "is no recorder",
+        );
     }
 }

@@ -22,6 +22,14 @@ pub struct Sip {
     /// The same for TLS.
     #[serde(deserialize_with = "addresses")]
     pub listen_tls: Vec<SocketAddr>,
+    /// The same for telephones of web pages (RFC 7118): in the clear, for this machine or behind a proxy that ends TLS.
+    #[serde(deserialize_with = "addresses")]
+    pub listen_ws: Vec<SocketAddr>,
+    /// The same with TLS.
+    #[serde(deserialize_with = "addresses")]
+    pub listen_wss: Vec<SocketAddr>,
+    /// The pages that may connect by WebSocket, as `https://desk.example.com`; none: all.
+    pub ws_origins: Vec<String>,
     /// PEM: our certificate and those between it and the authority. It is shown to whoever connects, and to trunks that ask.
     pub certificate: Option<PathBuf>,
     /// PEM: its key.
@@ -38,6 +46,9 @@ impl Default for Sip {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 5060))],
             listen_tcp: Vec::new(),
             listen_tls: Vec::new(),
+            listen_ws: Vec::new(),
+            listen_wss: Vec::new(),
+            ws_origins: Vec::new(),
             certificate: None,
             private_key: None,
             client_ca: None,
@@ -48,11 +59,13 @@ impl Default for Sip {
 
 impl Sip {
     /// Each transport's key and addresses.
-    pub(super) fn lists(&self) -> [(&'static str, Transport, &[SocketAddr]); 3] {
+    pub(super) fn lists(&self) -> [(&'static str, Transport, &[SocketAddr]); 5] {
         [
             ("listen", Transport::Udp, &self.listen),
             ("listen_tcp", Transport::Tcp, &self.listen_tcp),
             ("listen_tls", Transport::Tls, &self.listen_tls),
+            ("listen_ws", Transport::Ws, &self.listen_ws),
+            ("listen_wss", Transport::Wss, &self.listen_wss),
         ]
     }
 
@@ -72,8 +85,8 @@ pub struct Trunk {
     /// Its name.
     pub name: String,
     /// One place or a list: each is called when those before it do not answer. `ADDRESS:PORT`: only datagrams from exactly
-    /// there are its; `ADDRESS`: any port, calls go to 5060, over TLS 5061.
-    #[serde(deserialize_with = "places")]
+    /// there are its; `ADDRESS`: any port, calls go to 5060, over TLS 5061. A trunk of web pages has none.
+    #[serde(default, deserialize_with = "places")]
     pub address: Vec<Place>,
     /// How it is called, and comes.
     #[serde(default)]
@@ -171,6 +184,31 @@ impl Srtp {
     }
 }
 
+/// `[[phone]]`: who signs in by a web page.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phone {
+    /// The name that it signs in with, and the extension that it is called by.
+    pub name: String,
+    /// The trunk that its calls come from, and those to it go to.
+    pub trunk: String,
+    /// Its password.
+    #[serde(default)]
+    pub password: Option<Password>,
+    /// A file with nothing but the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// What the password may be hashed with. "legacy" asks for MD5 alone: the libraries of web pages know nothing better.
+    #[serde(default)]
+    pub digest: Digest,
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Phone({})", self.name)
+    }
+}
+
 /// One place of a trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -195,6 +233,10 @@ pub enum TrunkTransport {
     Tcp,
     /// Encrypted connections, and nothing else either way.
     Tls,
+    /// The telephones of web pages that are signed in as its `[[phone]]`s (RFC 7118).
+    Ws,
+    /// The same with TLS, and nothing else.
+    Wss,
 }
 
 impl TrunkTransport {
@@ -204,7 +246,14 @@ impl TrunkTransport {
             Self::Udp => Transport::Udp,
             Self::Tcp => Transport::Tcp,
             Self::Tls => Transport::Tls,
+            Self::Ws => Transport::Ws,
+            Self::Wss => Transport::Wss,
         }
+    }
+
+    /// Whether its phones are web pages.
+    pub fn is_web(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
     }
 }
 

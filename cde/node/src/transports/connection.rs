@@ -1,20 +1,26 @@
 //! One connection, from its opening to its end.
 
+use super::cutter::{Coding, Cut, Cutter};
 use super::{Heard, Hub, gate::Pass};
-use sip::message::{Frame, Framer, PONG};
-use sip::{Peer, Transport};
+use sip::{Peer, Transport, websocket};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 use zeroize::Zeroize;
 
 /// Whoever connects says something whole within this time.
 pub(super) const FIRST_MESSAGE: Duration = Duration::from_secs(30);
+/// The same for a page, whose telephone may connect before there is anything to say.
+pub(super) const WEB_FIRST_MESSAGE: Duration = Duration::from_secs(120);
 /// After this long without a word it is closed. RFC 3261 §18 asks for 64·T1 at least; a call may be silent for long.
 const IDLE: Duration = Duration::from_secs(3600);
+/// So often a page's telephone is asked whether it is there, and after this long without a sign of it the connection is closed:
+/// what stands between us forgets connections that are silent (RFC 7118 §6).
+const WEB_PING: Duration = Duration::from_secs(25);
+const WEB_IDLE: Duration = Duration::from_secs(80);
 /// A message that has begun ends within this time.
 const MESSAGE: Duration = Duration::from_secs(10);
 /// A peer takes what is written within this time.
@@ -25,6 +31,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Messages that wait to be written.
 const QUEUE_MAX: usize = 512;
+/// Signs of life that wait to be answered; one more is not.
+const ANSWERS_MAX: usize = 4;
 /// Bytes read at once.
 const READ_BYTES_MAX: usize = 8 * 1024;
 
@@ -35,14 +43,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// What is to be written. It closes when nobody else can write into it.
 pub(super) struct Queue {
     messages: mpsc::Receiver<Vec<u8>>,
-    pongs: mpsc::WeakSender<Vec<u8>>,
 }
 
 impl Queue {
     pub(super) fn new() -> (mpsc::Sender<Vec<u8>>, Self) {
         let (sender, messages) = mpsc::channel(QUEUE_MAX);
-        let pongs = sender.downgrade();
-        (sender, Self { messages, pongs })
+        (sender, Self { messages })
     }
 }
 
@@ -51,6 +57,8 @@ enum Ended {
     Closed,
     /// What came cannot be cut; an answer may follow.
     Broken,
+    /// It said so, and this is the last word.
+    With(Vec<u8>),
 }
 
 /// Opens a connection to a peer and keeps it; its end, or that it never began, is reported.
@@ -85,18 +93,33 @@ async fn refused(hub: &Hub, peer: Peer, error: &io::Error) {
 }
 
 /// Reads and writes until either side ends it, and reports that.
-pub(super) async fn converse(stream: impl Stream, hub: &Hub, peer: Peer, mut queue: Queue, first: Duration) {
-    let (reading, mut writing) = tokio::io::split(stream);
-    let pongs = queue.pongs.clone();
-    let ended = tokio::select! {
-        ended = read(reading, hub, peer, &pongs, first) => ended,
-        () = write(&mut writing, &mut queue.messages) => Ended::Closed,
+pub(super) async fn converse(stream: impl Stream, hub: &Hub, peer: Peer, queue: Queue, first: Duration) {
+    let coding = match peer.transport {
+        Transport::Ws | Transport::Wss => Coding::Web,
+        Transport::Udp | Transport::Tcp | Transport::Tls => Coding::Stream,
     };
-    if matches!(ended, Ended::Broken) {
-        let _ = timeout(LAST_WORDS, write(&mut writing, &mut queue.messages)).await;
+    converse_as(coding, stream, hub, peer, queue, first).await;
+}
+
+async fn converse_as(coding: Coding, stream: impl Stream, hub: &Hub, peer: Peer, mut queue: Queue, first: Duration) {
+    let (reading, writing) = tokio::io::split(stream);
+    let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
+    let mut writer = Writer { writing, coding };
+    let ended = tokio::select! {
+        ended = read(reading, hub, peer, coding, &answers, first) => ended,
+        () = writer.write(&mut queue.messages, &mut answered) => Ended::Closed,
+    };
+    match ended {
+        Ended::Broken => {
+            let _ = timeout(LAST_WORDS, writer.write(&mut queue.messages, &mut answered)).await;
+        }
+        Ended::With(word) => {
+            let _ = timeout(LAST_WORDS, writer.put(&word)).await;
+        }
+        Ended::Closed => {}
     }
     // It is over either way.
-    let _ = timeout(LAST_WORDS, writing.shutdown()).await;
+    let _ = timeout(LAST_WORDS, writer.writing.shutdown()).await;
     let _ = hub.heard.send(Heard::Closed(peer)).await;
 }
 
@@ -104,29 +127,33 @@ async fn read(
     mut reading: impl AsyncRead + Unpin,
     hub: &Hub,
     peer: Peer,
-    pongs: &mpsc::WeakSender<Vec<u8>>,
+    coding: Coding,
+    answers: &mpsc::Sender<Vec<u8>>,
     first: Duration,
 ) -> Ended {
-    let (mut framer, mut buffer) = (Framer::default(), [0; READ_BYTES_MAX]);
+    let (mut cutter, mut buffer) = (Cutter::new(coding), [0; READ_BYTES_MAX]);
+    let idle = if coding == Coding::Web { WEB_IDLE } else { IDLE };
     let mut deadline = Instant::now() + first;
     let mut has_spoken = false;
     loop {
         let Ok(Ok(length @ 1..)) = timeout_at(deadline, reading.read(&mut buffer)).await else { return Ended::Closed };
-        let was_partial = framer.is_partial();
+        let was_partial = cutter.is_partial();
         let read = buffer.get_mut(..length).unwrap_or_default();
-        framer.push(read);
+        cutter.push(read);
         read.zeroize();
         let mut is_new = !was_partial;
-        while let Some(frame) = framer.next_frame() {
+        while let Some(cut) = cutter.next() {
             is_new = true;
-            let heard = match frame {
-                Frame::Message(bytes) => Heard::Message(peer, bytes),
-                Frame::Broken(malformed) => Heard::Broken(peer, malformed),
-                Frame::Ping => {
-                    // A queue that is full, or ending, needs no sign of life.
-                    pongs.upgrade().map(|queue| queue.try_send(PONG.to_vec()));
+            let heard = match cut {
+                Cut::Message(bytes) => Heard::Message(peer, bytes),
+                Cut::Broken(malformed) => Heard::Broken(peer, malformed),
+                Cut::Asked(answer) => {
+                    // A queue that is full needs no sign of life.
+                    let _ = answers.try_send(answer);
                     continue;
                 }
+                Cut::Alive => continue,
+                Cut::Ended(word) => return Ended::With(word),
             };
             has_spoken = true;
             let is_broken = matches!(heard, Heard::Broken(..));
@@ -137,23 +164,45 @@ async fn read(
                 return Ended::Broken;
             }
         }
-        deadline = match (framer.is_partial(), has_spoken) {
+        deadline = match (cutter.is_partial(), has_spoken) {
             (true, _) if is_new => Instant::now() + MESSAGE,
-            (false, true) => Instant::now() + IDLE,
+            (false, true) => Instant::now() + idle,
             _ => deadline,
         };
     }
 }
 
-/// Writes what is queued until the queue closes or the peer does not take it.
-async fn write(writing: &mut (impl AsyncWrite + Unpin), messages: &mut mpsc::Receiver<Vec<u8>>) {
-    while let Some(message) = messages.recv().await {
-        let written = timeout(WRITE, async {
-            writing.write_all(&message).await?;
-            writing.flush().await
-        });
-        if !matches!(written.await, Ok(Ok(()))) {
-            return;
+struct Writer<W> {
+    writing: W,
+    coding: Coding,
+}
+
+impl<W: AsyncWrite + Unpin> Writer<W> {
+    /// Writes what is queued until the queue closes or the peer does not take it.
+    async fn write(&mut self, messages: &mut mpsc::Receiver<Vec<u8>>, answers: &mut mpsc::Receiver<Vec<u8>>) {
+        let mut ping = interval_at(Instant::now() + WEB_PING, WEB_PING);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let coding = self.coding;
+        loop {
+            let bytes = tokio::select! {
+                message = messages.recv() => match message {
+                    Some(message) => coding.write(message),
+                    None => return,
+                },
+                Some(answer) = answers.recv() => answer,
+                _ = ping.tick(), if coding == Coding::Web => websocket::ping(),
+            };
+            if !self.put(&bytes).await {
+                return;
+            }
         }
+    }
+
+    async fn put(&mut self, bytes: &[u8]) -> bool {
+        let written = timeout(WRITE, async {
+            self.writing.write_all(bytes).await?;
+            self.writing.flush().await
+        });
+        matches!(written.await, Ok(Ok(())))
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 1024;
-/// Of one address of a trunk.
-const OF_TRUNK_MAX: usize = 128;
-/// Of all addresses that no trunk has. They can do nothing but be refused.
+/// Of one address of a trunk, or of phones that have signed in.
+const OF_FRIEND_MAX: usize = 128;
+/// Of all addresses that no trunk has, until their phones have signed in. They can do nothing but be refused.
 const STRANGERS_MAX: usize = 64;
 /// Of one such address.
 const OF_STRANGER_MAX: usize = 4;
@@ -23,13 +24,38 @@ pub(super) struct Gate {
 struct Inside {
     all: usize,
     strangers: usize,
-    by_source: BTreeMap<IpAddr, usize>,
+    /// By address, and whether they are friends.
+    by_source: BTreeMap<(IpAddr, bool), usize>,
+}
+
+impl Inside {
+    fn of(&self, source: IpAddr, is_friend: bool) -> usize {
+        self.by_source.get(&(source, is_friend)).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, source: IpAddr, is_friend: bool) {
+        self.all += 1;
+        self.strangers += usize::from(!is_friend);
+        *self.by_source.entry((source, is_friend)).or_default() += 1;
+    }
+
+    fn remove(&mut self, source: IpAddr, is_friend: bool) {
+        self.all -= 1;
+        self.strangers -= usize::from(!is_friend);
+        let left = self.of(source, is_friend).saturating_sub(1);
+        if left == 0 {
+            self.by_source.remove(&(source, is_friend));
+        } else {
+            self.by_source.insert((source, is_friend), left);
+        }
+    }
 }
 
 /// The right to one connection, given back when it is dropped.
-pub(super) struct Pass {
+pub(crate) struct Pass {
     gate: Arc<Gate>,
     source: IpAddr,
+    is_friend: AtomicBool,
 }
 
 impl Gate {
@@ -39,33 +65,33 @@ impl Gate {
 
     /// Lets one more in, if there is room.
     pub(super) fn enter(self: &Arc<Self>, source: IpAddr) -> Option<Pass> {
-        let is_stranger = !self.trunks.contains(&source);
+        let is_friend = self.trunks.contains(&source);
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_source = inside.by_source.get(&source).copied().unwrap_or_default();
-        let source_max = if is_stranger { OF_STRANGER_MAX } else { OF_TRUNK_MAX };
-        let is_full = inside.all >= CONNECTIONS_MAX || of_source >= source_max;
-        if is_full || is_stranger && inside.strangers >= STRANGERS_MAX {
+        let source_max = if is_friend { OF_FRIEND_MAX } else { OF_STRANGER_MAX };
+        let is_full = inside.all >= CONNECTIONS_MAX || inside.of(source, is_friend) >= source_max;
+        if is_full || !is_friend && inside.strangers >= STRANGERS_MAX {
             return None;
         }
-        inside.all += 1;
-        inside.strangers += usize::from(is_stranger);
-        inside.by_source.insert(source, of_source + 1);
-        Some(Pass { gate: Arc::clone(self), source })
+        inside.add(source, is_friend);
+        Some(Pass { gate: Arc::clone(self), source, is_friend: AtomicBool::new(is_friend) })
+    }
+}
+
+impl Pass {
+    /// Its phone has signed in: it leaves the strangers their place. Without room among the friends it stays one of them.
+    pub(super) fn befriend(&self) {
+        let mut inside = self.gate.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        if inside.of(self.source, true) < OF_FRIEND_MAX && !self.is_friend.swap(true, Ordering::Relaxed) {
+            inside.remove(self.source, false);
+            inside.add(self.source, true);
+        }
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let is_stranger = !self.gate.trunks.contains(&self.source);
         let mut inside = self.gate.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        inside.all -= 1;
-        inside.strangers -= usize::from(is_stranger);
-        let left = inside.by_source.get(&self.source).map_or(0, |count| count - 1);
-        if left == 0 {
-            inside.by_source.remove(&self.source);
-        } else {
-            inside.by_source.insert(self.source, left);
-        }
+        inside.remove(self.source, self.is_friend.load(Ordering::Relaxed));
     }
 }
 
@@ -85,7 +111,7 @@ mod tests {
             (0..200).flat_map(|n| [gate.enter(source(n)), gate.enter(source(n))]).flatten().collect();
         assert_eq!(strangers.len(), STRANGERS_MAX);
         let friends: Vec<Pass> = (0..200).filter_map(|_| gate.enter(trunk)).collect();
-        assert_eq!(friends.len(), OF_TRUNK_MAX);
+        assert_eq!(friends.len(), OF_FRIEND_MAX);
     }
 
     #[test]
@@ -97,5 +123,21 @@ mod tests {
         drop(all);
         assert!(gate.inside.lock().unwrap().by_source.is_empty());
         assert!(gate.enter(source(1)).is_some());
+    }
+
+    #[test]
+    fn an_office_of_phones_signs_in_behind_one_address() {
+        let gate = Arc::new(Gate::new(BTreeSet::new()));
+        let mut phones = Vec::new();
+        while let Some(pass) = gate.enter(source(1)) {
+            pass.befriend();
+            pass.befriend();
+            phones.push(pass);
+        }
+        assert_eq!(phones.len(), OF_FRIEND_MAX + OF_STRANGER_MAX, "as many as a trunk, and those that are signing in");
+        assert_eq!(gate.inside.lock().unwrap().strangers, OF_STRANGER_MAX);
+        drop(phones);
+        let inside = gate.inside.lock().unwrap();
+        assert!(inside.by_source.is_empty() && inside.all == 0 && inside.strangers == 0);
     }
 }

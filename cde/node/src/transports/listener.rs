@@ -1,8 +1,9 @@
 //! Who connects to us.
 
-use super::{Heard, Hub, connection, connection::Queue, gate::Pass};
+use super::{Heard, Hub, connection, connection::Queue, gate::Pass, web};
 use sip::{Peer, Transport};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -32,17 +33,29 @@ pub(super) async fn serve(listener: TcpListener, transport: Transport, hub: Hub)
 
 async fn accepted(stream: TcpStream, peer: Peer, hub: &Hub, pass: Pass) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    if peer.transport == Transport::Tls {
-        let stream = hub.tls().accept(stream, peer.address.ip()).await?;
-        return announced(stream, peer, hub, pass).await;
+    match peer.transport {
+        Transport::Tls => announced(hub.tls().accept(stream, peer.address.ip()).await?, peer, hub, pass).await,
+        Transport::Ws => {
+            let stream = web::open(stream, &hub.origins).await?;
+            announced(stream, peer, hub, pass).await
+        }
+        Transport::Wss => {
+            let stream = web::open(hub.tls().accept_web(stream).await?, &hub.origins).await?;
+            announced(stream, peer, hub, pass).await
+        }
+        Transport::Udp | Transport::Tcp => announced(stream, peer, hub, pass).await,
     }
-    announced(stream, peer, hub, pass).await
 }
 
 async fn announced(stream: impl connection::Stream, peer: Peer, hub: &Hub, pass: Pass) -> io::Result<()> {
     let (sender, queue) = Queue::new();
-    if hub.heard.send(Heard::Opened(peer, sender)).await.is_ok() {
-        connection::converse(stream, hub, peer, queue, connection::FIRST_MESSAGE).await;
+    let pass = Arc::new(pass);
+    let first = match peer.transport {
+        Transport::Ws | Transport::Wss => connection::WEB_FIRST_MESSAGE,
+        Transport::Udp | Transport::Tcp | Transport::Tls => connection::FIRST_MESSAGE,
+    };
+    if hub.heard.send(Heard::Opened(peer, sender, Arc::clone(&pass))).await.is_ok() {
+        connection::converse(stream, hub, peer, queue, first).await;
     }
     drop(pass);
     Ok(())

@@ -18,7 +18,8 @@ fn conversation(room: usize) -> Far {
     let (sender, heard) = mpsc::channel(HEARD_MAX);
     let tls = Tls::load(&Config::default(), Path::new("")).unwrap();
     let gate = Arc::new(Gate::new(std::collections::BTreeSet::new()));
-    let hub = Hub { heard: sender, gate, last_id: Arc::default(), tls: watch::channel(Arc::new(tls)).1 };
+    let hub =
+        Hub { heard: sender, gate, last_id: Arc::default(), tls: watch::channel(Arc::new(tls)).1, origins: [].into() };
     let peer = Peer { connection: Some(ConnectionId(1)), ..Peer::new(Transport::Tcp, ([127, 0, 0, 1], 9).into()) };
     let (queue, messages) = Queue::new();
     tokio::spawn(async move { connection::converse(ours, &hub, peer, messages, connection::FIRST_MESSAGE).await });
@@ -126,14 +127,14 @@ async fn the_end_of_a_connection_is_told_once_and_only_if_something_was_sent_ove
     let peer =
         |id| Peer { connection: Some(ConnectionId(id)), ..Peer::new(Transport::Tcp, ([127, 0, 0, 1], 9).into()) };
     let (first, _first) = Queue::new();
-    transports.opened(peer(1), first);
+    transports.opened(peer(1), first, None);
     assert!(!transports.finish(peer(1)), "nothing can have failed");
     let (second, _second) = Queue::new();
-    transports.opened(peer(2), second);
+    transports.opened(peer(2), second, None);
     assert!(transports.send(peer(2), OPTIONS.into()).is_ok());
     assert_eq!((transports.finish(peer(2)), transports.finish(peer(2))), (true, false));
     let (full, _full) = Queue::new();
-    transports.opened(peer(3), full);
+    transports.opened(peer(3), full, None);
     let failed = (0..10_000).find_map(|_| transports.send(peer(3), OPTIONS.into()).err());
     assert_eq!(failed, Some(peer(3)), "a full queue closes the connection");
 }

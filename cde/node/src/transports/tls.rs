@@ -45,6 +45,8 @@ struct TlsTrunk {
 /// Both ends of TLS.
 pub(super) struct Tls {
     acceptor: Option<TlsAcceptor>,
+    /// The same for web pages, which have no certificates to show.
+    web: Option<TlsAcceptor>,
     trunks: Vec<TlsTrunk>,
     /// Whoever connects must show a certificate, and it must be its trunk's.
     asks_for_certificates: bool,
@@ -64,12 +66,15 @@ impl Tls {
         for trunk in tls {
             trunks.extend(TlsTrunk::load(trunk, folder, &identity)?);
         }
-        let acceptor = match identity {
-            Some(_) if config.sip.listen_tls.is_empty() => None,
-            Some((chain, key)) => Some(acceptor(config, folder, client_ca.as_deref(), chain, key)?),
-            None => None,
+        let accept = |listen: &[SocketAddr], client_ca: Option<&Path>| match &identity {
+            Some((chain, key)) if !listen.is_empty() => {
+                acceptor(config, folder, client_ca, chain.clone(), key.clone_key()).map(Some)
+            }
+            _ => Ok(None),
         };
-        Ok(Self { acceptor, trunks, asks_for_certificates })
+        let acceptor = accept(&config.sip.listen_tls, client_ca.as_deref())?;
+        let web = accept(&config.sip.listen_wss, None)?;
+        Ok(Self { acceptor, web, trunks, asks_for_certificates })
     }
 
     /// Whether there is a trunk that is called there.
@@ -91,6 +96,11 @@ impl Tls {
             return Err(io::Error::other("its certificate is not the one of a trunk of this address"));
         }
         Ok(stream)
+    }
+
+    pub(super) async fn accept_web(&self, stream: TcpStream) -> io::Result<server::TlsStream<TcpStream>> {
+        let acceptor = self.web.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        timeout(HANDSHAKE, acceptor.accept(stream)).await?
     }
 
     /// Whether a certificate, which is known to be of our authority, is for the trunk that has this address.

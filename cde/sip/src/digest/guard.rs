@@ -9,7 +9,7 @@ use std::{
 use aws_lc_rs::{constant_time, hmac};
 
 use super::{Algorithm, Credentials, Fields, Proof, hex};
-use crate::message::{Method, Uri, writer::Writer};
+use crate::message::{Method, Name, Request, Uri, writer::Writer};
 
 /// The name of what is protected.
 const REALM: &str = "tonewall";
@@ -30,6 +30,16 @@ pub(crate) struct Shown {
     pub(crate) authorizations: Vec<Vec<u8>>,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
+}
+
+impl Shown {
+    pub(crate) fn of(request: &Request) -> Self {
+        Self {
+            authorizations: request.headers.all(Name::Authorization).map(<[u8]>::to_vec).collect(),
+            method: request.method.clone(),
+            uri: request.uri.clone(),
+        }
+    }
 }
 
 /// What is thought of that.
@@ -74,7 +84,7 @@ impl Guard {
         let stale = if is_stale { ", stale=true" } else { "" };
         let mut writer = Writer::fragment();
         for algorithm in [Algorithm::Sha256, Algorithm::Md5] {
-            if algorithm != Algorithm::Md5 || credentials.takes_md5 {
+            if credentials.takes(algorithm) {
                 let name = algorithm.name();
                 let value =
                     format!("Digest realm=\"{REALM}\", nonce=\"{nonce}\", qop=\"auth\", algorithm={name}{stale}");
@@ -169,7 +179,7 @@ impl Guard {
 /// What the response should prove; none where the fields do not fit what we asked for, or what is requested.
 fn proof<'a>(credentials: &Credentials, shown: &'a Shown, fields: &Fields<'a>) -> Option<(Algorithm, Proof<'a>)> {
     let algorithm = Algorithm::of(fields.find("algorithm"))?;
-    let is_offered = algorithm == Algorithm::Sha256 || algorithm == Algorithm::Md5 && credentials.takes_md5;
+    let is_offered = credentials.takes(algorithm);
     let uri = fields.find("uri")?;
     // A proxy may have changed the host on the way; nothing may change the number that is called.
     let meant: Uri = std::str::from_utf8(uri).ok()?.parse().ok()?;

@@ -83,7 +83,7 @@ impl Registrations {
 impl Binding {
     fn start(&mut self, id: RegistrationId, locals: &[Local], identifiers: &mut Identifiers) -> Start {
         self.cseq += 1;
-        let (to, method) = (self.registration.destination, Method::Other("REGISTER".to_owned()));
+        let (to, method) = (self.registration.destination, Method::Register);
         let uri = self.registration.registrar.clone();
         let varying = self.login.lines(&method, uri.as_str(), &identifiers.tag());
         let local = Local::toward(locals, to);

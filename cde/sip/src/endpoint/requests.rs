@@ -26,10 +26,12 @@ impl Endpoint {
             Method::Cancel => self.handle_cancel(now, from, request),
             // A transfer is asked for inside a dialog, or it is nobody's.
             Method::Other(_) | Method::Notify => self.refuse_method(from, request),
+            Method::Register if !self.is_registrar_of(from) => self.refuse_method(from, request),
             _ if !may_carry(from, &request.uri) => self.refuse(from, request, 416, &[]),
             _ if let Some(unknown) = unknown_extensions(&request.headers) => {
                 self.refuse(from, request, 420, &[("Unsupported", &unknown)]);
             }
+            Method::Register => self.handle_register(now, from, request),
             _ if request.core.to.tag().is_some() => self.handle_in_dialog(now, from, request),
             Method::Invite => self.handle_invite(now, from, request),
             Method::Options => self.tell_options(from, request),

@@ -237,6 +237,13 @@ pub enum Event {
         /// The final status.
         status: u16,
     },
+    /// A phone has shown whose it is, over a connection where that was not known.
+    SignedIn {
+        /// Where it is.
+        peer: Peer,
+        /// The name of the account.
+        user: String,
+    },
     /// A probe was answered, got no answer, as 408, or could not be sent, as 503.
     Probed {
         /// What `probe` returned.
@@ -330,6 +337,7 @@ impl Event {
             Self::RequestAnswered { .. }
             | Self::Probed { .. }
             | Self::Registered { .. }
+            | Self::SignedIn { .. }
             | Self::RegistrationFailed { .. } => None,
         }
     }
@@ -354,6 +362,7 @@ impl Event {
             Self::Probed { .. } => "Probed",
             Self::RefreshDue { .. } => "RefreshDue",
             Self::Registered { .. } => "Registered",
+            Self::SignedIn { .. } => "SignedIn",
             Self::RegistrationFailed { .. } => "RegistrationFailed",
             Self::Ended { .. } => "Ended",
         }

@@ -25,6 +25,8 @@ pub enum Method {
     Refer,
     /// NOTIFY (RFC 6665).
     Notify,
+    /// REGISTER.
+    Register,
     /// Any other token.
     Other(String),
 }
@@ -46,6 +48,7 @@ impl Method {
             "PRACK" => Self::Prack,
             "REFER" => Self::Refer,
             "NOTIFY" => Self::Notify,
+            "REGISTER" => Self::Register,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -73,6 +76,7 @@ impl Method {
             Self::Prack => "PRACK",
             Self::Refer => "REFER",
             Self::Notify => "NOTIFY",
+            Self::Register => "REGISTER",
             Self::Other(_) => "other",
         }
     }

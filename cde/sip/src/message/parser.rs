@@ -301,7 +301,7 @@ fn check_lists(headers: &Headers, core: &Core) -> Result<(), ParseError> {
     for value in headers.list(Name::Via).into_iter().skip(1) {
         Via::parse(value).ok_or(ParseError::Value("Via"))?;
     }
-    let is_register = core.cseq_method.as_str() == "REGISTER";
+    let is_register = core.cseq_method == Method::Register;
     check_addresses(headers, Name::Contact, "Contact", |value| is_register && value == b"*")?;
     check_addresses(headers, Name::Route, "Route", |_| false)?;
     check_addresses(headers, Name::RecordRoute, "Record-Route", |_| false)

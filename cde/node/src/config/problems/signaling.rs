@@ -1,7 +1,7 @@
 //! What cannot work of `[sip]` and `[[trunk]]`.
 
 use super::{Problem, first};
-use crate::config::{Config, Place, Trunk, TrunkTransport};
+use crate::config::{Config, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ impl Config {
     pub(super) fn sip_problem(&self) -> Option<Problem> {
         let lists = self.sip.lists();
         let found = lists.into_iter().find_map(|(key, _, addresses)| Some((key, list_problem(key, addresses)?)));
-        let found = found.or_else(|| self.tls_problem());
+        let found = found.or_else(|| self.tls_problem()).or_else(|| self.web_problem());
         let found = found.or_else(|| {
             let is_deaf = self.sip.listeners().next().is_none();
             is_deaf.then(|| ("listen", "[sip] listen = []: there is no other address to listen at".to_owned()))
@@ -29,6 +29,9 @@ impl Config {
             (None, None) if !sip.listen_tls.is_empty() => {
                 Some(("listen_tls", "[sip] listen_tls needs certificate and private_key, two files in PEM".to_owned()))
             }
+            (None, None) if !sip.listen_wss.is_empty() => {
+                Some(("listen_wss", "[sip] listen_wss needs certificate and private_key, two files in PEM".to_owned()))
+            }
             (Some(_), None) => Some(("certificate", "[sip] certificate needs its private_key".to_owned())),
             (None, Some(_)) => Some(("private_key", "[sip] private_key needs its certificate".to_owned())),
             _ if sip.client_ca.is_some() && sip.listen_tls.is_empty() => {
@@ -38,8 +41,59 @@ impl Config {
         }
     }
 
+    fn web_problem(&self) -> Option<(&'static str, String)> {
+        let Sip { listen_ws, listen_wss, ws_origins, .. } = &self.sip;
+        if !ws_origins.is_empty() && listen_ws.is_empty() && listen_wss.is_empty() {
+            return Some(("ws_origins", "[sip] ws_origins needs listen_ws or listen_wss".to_owned()));
+        }
+        let wrong = ws_origins.iter().find(|origin| !is_origin(origin))?;
+        let expected = "expected what a browser says of a page: \"https://desk.example.com\", with its port if that is not the \
+                        usual one, and no path";
+        Some(("ws_origins", format!("[sip] ws_origins: \"{wrong}\": {expected}")))
+    }
+
+    /// A phone that could not sign in, or could not be called.
+    pub(super) fn phone_problem(&self, phone: &Phone) -> Option<(&'static str, String)> {
+        let Phone { name, trunk, password, password_file, .. } = phone;
+        if name.parse::<wire::Extension>().is_err() || !name.chars().all(is_plain) {
+            return Some(("name", format!("[[phone]] name = \"{name}\": expected letters, digits and ._-+*#")));
+        }
+        let problem = |key, message: &str| Some((key, format!("[[phone]] {name}: {message}")));
+        match self.trunk.iter().find(|known| known.name == *trunk) {
+            None => return problem("trunk", &format!("names trunk \"{trunk}\", but no [[trunk]] has this name")),
+            Some(known) if !known.transport.is_web() => {
+                return problem(
+                    "trunk",
+                    &format!("trunk \"{trunk}\" is none of web pages: transport = \"ws\" or \"wss\""),
+                );
+            }
+            Some(_) => {}
+        }
+        match (password, password_file) {
+            (None, None) => problem("name", "a phone needs password or password_file"),
+            (Some(_), Some(_)) => problem("password_file", "expected password or password_file, not both"),
+            _ => None,
+        }
+    }
+
+    /// Its phones come from anywhere, sign in by themselves and always protect their sound.
+    fn web_trunk_problem(&self, trunk: &Trunk) -> Option<(&'static str, String)> {
+        let name = &trunk.name;
+        if let Some(key) = web_foreign_key(trunk) {
+            let why = "a trunk of web pages has phones that sign in, each a [[phone]], and always protects their sound";
+            return Some((key, format!("[[trunk]] {name}: {key} means nothing here: {why}")));
+        }
+        let (key, _, addresses) = self.sip.lists().into_iter().find(|(_, own, _)| *own == trunk.transport.sip())?;
+        addresses
+            .is_empty()
+            .then(|| ("transport", format!("[[trunk]] {name}: its phones have no [sip] {key} to come to")))
+    }
+
     fn trunk_problem(&self, trunk: &Trunk) -> Option<(&'static str, String)> {
         let Trunk { name, address, transport, .. } = trunk;
+        if transport.is_web() {
+            return self.web_trunk_problem(trunk);
+        }
         if let Some(problem) = places_problem(address) {
             return Some(("address", format!("[[trunk]] {name}: {problem}")));
         }
@@ -71,6 +125,33 @@ impl Config {
     }
 }
 
+/// Name and password of a phone that is no phone of a page have other keys.
+fn web_foreign_key(trunk: &Trunk) -> Option<&'static str> {
+    let Trunk { address, keepalive_s, username, .. } = trunk;
+    let has: [(&str, bool); 10] = [
+        ("address", !address.is_empty()),
+        ("keepalive_s", keepalive_s.is_some()),
+        ("srtp", trunk.srtp != Srtp::Off),
+        ("tls_name", trunk.tls_name.is_some()),
+        ("ca", trunk.ca.is_some()),
+        ("tcp_when_large", trunk.tcp_when_large),
+        ("username", username.is_some()),
+        ("password", trunk.password.is_some() || trunk.password_file.is_some()),
+        ("require_digest", trunk.require_digest),
+        ("register", trunk.register),
+    ];
+    has.into_iter().find(|(_, has)| *has).map(|(key, _)| key)
+}
+
+fn is_origin(origin: &str) -> bool {
+    let host = origin.strip_prefix("https://").or(origin.strip_prefix("http://")).unwrap_or_default();
+    !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '/' | '?' | '#' | '@' | '*'))
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '@' | ':' | '<' | '>')
+}
+
 fn places_problem(places: &[Place]) -> Option<String> {
     if places.is_empty() || places.len() > PLACES_MAX {
         return Some(format!("address: expected one to {PLACES_MAX} places"));
@@ -98,7 +179,6 @@ fn foreign_key(trunk: &Trunk) -> Option<(&'static str, &'static str)> {
 
 /// Name and password belong together, and the rest is of no use without them.
 fn login_problem(trunk: &Trunk) -> Option<(&'static str, &'static str)> {
-    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '@' | ':' | '<' | '>');
     match (&trunk.username, &trunk.password, &trunk.password_file) {
         (None, None, None) if trunk.require_digest => {
             Some(("require_digest", "require_digest needs a username and a password"))
