@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Command {
     /// Chosen by the office; repeating it repeats the answer, not the deed.
     pub id: CommandId,
-    /// The call that it is about.
+    /// The call that it is about; any for [`Action::Ladders`], which is about all.
     pub call: CallId,
     /// Who asked, for the audit trail.
     pub origin: Origin,
@@ -51,6 +51,10 @@ pub enum Action {
         /// Which payment.
         payment: PaymentId,
     },
+    /// Show the SIP messages of the call, which may be over: [`Event::Ladder`](crate::Event::Ladder) comes before the command has ended.
+    Ladder,
+    /// List the calls whose messages are kept: [`Event::Ladders`](crate::Event::Ladders) comes before the command has ended.
+    Ladders,
 }
 
 /// A payment to take.

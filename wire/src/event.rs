@@ -1,8 +1,8 @@
 //! What the cde shows live. Each event is a whole snapshot that replaces the one before; none is ever stored.
 
 use crate::{
-    Brand, CallFigures, CallId, CommandId, CommandResult, Extension, Field, Last4, Money, Outcome, PaymentId,
-    TrunkSnapshot,
+    Brand, CallFigures, CallId, CommandId, CommandResult, Extension, Field, Ladder, LadderSummary, Last4, Money,
+    Outcome, PaymentId, TrunkSnapshot,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,20 @@ pub enum Event {
     Trunk {
         /// All of it.
         trunk: TrunkSnapshot,
+    },
+    /// The SIP messages of a call, as a command has asked.
+    Ladder {
+        /// Which command.
+        command: CommandId,
+        /// They.
+        ladder: Ladder,
+    },
+    /// Calls whose SIP messages are kept, the newest first, as a command has asked.
+    Ladders {
+        /// Which command.
+        command: CommandId,
+        /// They.
+        ladders: Vec<LadderSummary>,
     },
     /// How a command ended.
     CommandEnded {

@@ -13,7 +13,7 @@ pub struct Ladder {
     pub call: CallId,
     /// They.
     pub messages: Vec<LadderMessage>,
-    /// How many more there were, for which there was no room.
+    /// How many more there were, for which there was no room: of the middle, if the call has many.
     pub left_out: u32,
 }
 

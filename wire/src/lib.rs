@@ -14,7 +14,7 @@
 //! - [`ids`], [`money`], [`card`], [`address`], [`attempt`], [`token`]: small words. [`brand`]: the public brand table, Luhn and
 //!   [`pan_like`].
 //! - [`command`]: what the office asks. [`event`]: what the cde shows live (snapshots, never stored).
-//! - [`trunk`], [`figures`]: how the trunks and the legs of a call are, for engineers.
+//! - [`trunk`], [`figures`], [`ladder`]: how trunks and legs are, and what was said by SIP, for engineers.
 //! - [`record`]: what must not be lost (outcomes, audit); it waits in the cde's journal until acknowledged.
 //! - [`frame`]: newline-delimited JSON, versioned, with sequence numbers.
 
@@ -27,6 +27,7 @@ pub mod event;
 pub mod figures;
 pub mod frame;
 pub mod ids;
+pub mod ladder;
 pub mod money;
 pub mod record;
 pub mod token;
@@ -44,6 +45,7 @@ pub use event::{
 pub use figures::{CallFigures, KeyTransport, LegFigures, PeerFigures};
 pub use frame::{FrameError, FromCde, FromOffice, LINE_BYTES_MAX, VERSION, decode, encode};
 pub use ids::{AttemptId, CallId, CommandId, Extension, JournalId, MerchantId, PaymentId};
+pub use ladder::{Ladder, LadderMessage, LadderSummary};
 pub use money::{Currency, Money};
 pub use record::{AuditAction, AuditEvent, DeclineClass, Origin, Outcome, Record, RecordBody};
 pub use token::{Token, TokenError};

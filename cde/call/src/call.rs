@@ -14,6 +14,7 @@ mod session;
 mod setup;
 
 use crate::config::{NoWay, Way};
+use crate::ladder::{Who, clean};
 use crate::leg::Leg;
 use crate::switchboard::{Commands, MediaOrder, MediaReport, Output, Ports};
 use crate::trunks::Trunks;
@@ -114,6 +115,8 @@ impl Call {
             Action::RequestField { payment, field } => self.request_field(context, *payment, *field),
             Action::ResetField { payment, field } => self.reset_field(context, *payment, *field),
             Action::Cancel { payment } => self.cancel_payment(context, command, *payment),
+            // The switchboard has answered these.
+            Action::Ladder | Action::Ladders => Ok(()),
         };
         self.finish(context, command, result);
     }
@@ -193,6 +196,15 @@ impl Call {
     pub(crate) fn dialogs(&self) -> [Option<DialogId>; 4] {
         let new_leg = self.handover.as_ref().and_then(Handover::dialog);
         [self.caller.dialog, self.agent.dialog, new_leg, self.recorder_dialog()]
+    }
+
+    /// Who calls whom, for those who read its messages.
+    pub(crate) fn who(&self) -> Who {
+        let (from, to) = match self.calling {
+            Side::Caller => (self.caller_shown.as_str(), self.called.as_str()),
+            Side::Agent => (self.extension.as_str(), self.caller_shown.as_str()),
+        };
+        Who { from: clean(from), to: clean(to) }
     }
 
     /// Who its sides are connected to, or called at.

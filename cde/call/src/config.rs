@@ -34,6 +34,8 @@ pub struct Config {
     pub rules: Rules,
     /// Record the agent side.
     pub record: bool,
+    /// Bytes of SIP messages that are kept for engineers, of all calls together; 0: none.
+    pub ladder_bytes_max: usize,
     /// How lines are masked while no security code is asked for. While one is, always strictly.
     pub masking: media::Policy,
 }
@@ -321,6 +323,7 @@ mod tests {
             merchants: BTreeSet::new(),
             rules: Rules::default(),
             record: false,
+            ladder_bytes_max: 1 << 20,
             masking: media::Policy::Natural,
         }
     }

@@ -16,7 +16,7 @@
 //! # Layout
 //! - [`config`]: trunks, routes, limits. [`switchboard`]: dispatch, commands, timers, ports.
 //! - `guard`: who is listened to.
-//!   `trunks`: where each trunk is reached. `call`: one call; `setup`, `dial`, `session` (hold, INFO), `handover`
+//!   `trunks`: where each trunk is reached. `ladder`: what is kept of SIP for engineers. `call`: one call; `setup`, `dial`, `session` (hold, INFO), `handover`
 //!   (transfers), `line`, `recording`, `pay` and `end` are its chapters. `leg`: one side, with its keys.
 
 pub mod config;
@@ -25,6 +25,7 @@ pub mod switchboard;
 mod call;
 mod guard;
 mod info;
+mod ladder;
 mod leg;
 mod trunks;
 mod wall;

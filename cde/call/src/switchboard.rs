@@ -2,6 +2,7 @@
 
 mod commands;
 mod health;
+mod ladders;
 mod orders;
 mod partings;
 mod ports;
@@ -10,6 +11,7 @@ use crate::Config;
 use crate::call::{Call, Context};
 use crate::config::{Trunk, is_web};
 use crate::guard::Guard;
+use crate::ladder::Ladders;
 use crate::trunks::{Trunks, Turned};
 use crate::wall::Wall;
 pub(crate) use commands::Commands;
@@ -123,6 +125,9 @@ pub struct Switchboard {
     trunks: Trunks,
     legs: health::Legs,
     partings: partings::Partings,
+    ladders: Ladders,
+    /// So many of the outputs were looked at for the ladders.
+    noted: usize,
     guard: Guard,
 }
 
@@ -141,7 +146,7 @@ impl Switchboard {
             },
             sip_seed,
         );
-        let ports = Ports::new(config.ports);
+        let (ports, ladders) = (Ports::new(config.ports), Ladders::new(config.ladder_bytes_max));
         let targets = config.trunks.iter().flat_map(|trunk| &trunk.targets);
         let friends = targets.map(|target| target.ip).collect();
         let trunks = Trunks::new(now, &config);
@@ -163,6 +168,8 @@ impl Switchboard {
             trunks,
             legs: health::Legs::default(),
             partings: partings::Partings::default(),
+            ladders,
+            noted: 0,
             guard: Guard::new(now),
         };
         for phone in board.config.phones.clone() {
@@ -193,6 +200,8 @@ impl Switchboard {
             return;
         }
         self.endpoint.handle_message(now, from, bytes);
+        self.drain_events(now);
+        self.note_received(now, from, bytes);
         self.drain_endpoint(now);
     }
 
@@ -223,6 +232,9 @@ impl Switchboard {
 
     /// The office commands. A repeated id gets its answer again.
     pub fn handle_command(&mut self, now: Instant, command: &Command) {
+        if self.answer_reader(command) {
+            return;
+        }
         if let Some(event) = self.commands.begin(command.id) {
             self.outputs.extend(event.map(Output::Wire));
             return;
@@ -273,6 +285,7 @@ impl Switchboard {
 
     /// The next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
+        self.noted = self.noted.saturating_sub(1);
         self.outputs.pop_front()
     }
 
@@ -317,13 +330,18 @@ impl Switchboard {
     }
 
     fn drain_endpoint(&mut self, now: Instant) {
+        self.drain_events(now);
+        self.note_sent(now);
+        self.show_trunks();
+    }
+
+    fn drain_events(&mut self, now: Instant) {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 sip::Output::Send { to, bytes } => self.outputs.push_back(Output::Sip { to, bytes }),
                 sip::Output::Event(event) => self.handle_sip(now, event),
             }
         }
-        self.show_trunks();
     }
 
     fn handle_sip(&mut self, now: Instant, event: sip::Event) {
@@ -371,6 +389,13 @@ impl Switchboard {
 
     fn handle_incoming(&mut self, now: Instant, dialog: DialogId, from: Peer, invite: &sip::IncomingInvite) {
         let id = CallId::from_random(self.random());
+        let is_friend = self.friends.contains(&from.address.ip());
+        let name = self.endpoint.call_id(dialog).filter(|_| is_friend).map(str::to_owned);
+        self.take_incoming(now, id, dialog, from, invite);
+        self.note_refused(id, name, invite);
+    }
+
+    fn take_incoming(&mut self, now: Instant, id: CallId, dialog: DialogId, from: Peer, invite: &sip::IncomingInvite) {
         if self.draining || self.calls.len() >= self.config.calls_max {
             let retry = vec![("Retry-After".to_owned(), b"10".to_vec())];
             return self.endpoint.reject(now, dialog, 503, None, retry);
@@ -399,6 +424,7 @@ impl Switchboard {
             Ok(call) => {
                 self.dialogs.insert(dialog, id);
                 self.calls.insert(id, call);
+                self.name_dialog(id, dialog);
                 self.with_call(now, id, Call::begin);
             }
             Err(status) => {
@@ -515,10 +541,14 @@ impl Switchboard {
                 self.dialogs.remove(&gone);
             }
         }
+        for new in now.into_iter().flatten().filter(|dialog| !before.contains(&Some(*dialog))) {
+            self.name_dialog(id, new);
+        }
         self.dialogs.extend(now.into_iter().flatten().map(|dialog| (dialog, id)));
     }
 
     fn forget(&mut self, id: CallId, ports: [Option<(u16, u16)>; 2]) {
+        self.ladders.end(id);
         if let Some(call) = self.calls.remove(&id) {
             call.timer.map(|at| self.timers.remove(&(at, id)));
             call.parting().into_iter().for_each(|parting| self.partings.add(id, parting));

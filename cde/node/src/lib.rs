@@ -228,6 +228,7 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Optio
         merchants: config.merchant.iter().filter_map(|merchant| merchant.id.parse().ok()).collect(),
         rules: payment::Rules::default(),
         record,
+        ladder_bytes_max: usize::from(config.sip.ladder_mib) << 20,
         masking: match config.media.masking {
             config::Masking::Natural => media::Policy::Natural,
             config::Masking::Strict => media::Policy::Strict,

@@ -184,6 +184,12 @@ impl Endpoint {
         self.out.stats
     }
 
+    /// What its messages have in common with no other dialog's: the Call-ID (RFC 3261 §8.1.1.4).
+    #[must_use]
+    pub fn call_id(&self, dialog: DialogId) -> Option<&str> {
+        self.dialogs.peek(dialog).map(|dialog| dialog.call_id.as_str())
+    }
+
     /// Dialogs at this moment, pending ones included.
     #[must_use]
     pub fn dialogs(&self) -> usize {

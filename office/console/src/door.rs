@@ -12,7 +12,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
-use wire::{Command, CommandId, CommandResult};
+use wire::{Command, CommandId, CommandResult, Ladder, LadderSummary};
 
 /// The most commands that wait for an answer at once.
 pub(crate) const PENDING_MAX: usize = 256;
@@ -51,7 +51,18 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     command: Command,
-    answer: oneshot::Sender<CommandResult>,
+    /// What the cde has told for it, before it says that the command has ended.
+    told: Option<Told>,
+    answer: oneshot::Sender<(CommandResult, Option<Told>)>,
+}
+
+/// What a command that only asks is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The SIP messages of a call.
+    Ladder(Ladder),
+    /// The calls whose messages are kept.
+    Ladders(Vec<LadderSummary>),
 }
 
 impl Door {
@@ -63,11 +74,11 @@ impl Door {
 
     /// Sends a command and waits for its answer. Should the connection break, it is sent again over the next one,
     /// where the cde knows it by its id.
-    pub(crate) async fn send(&self, command: Command) -> Result<CommandResult, DoorError> {
+    pub(crate) async fn send(&self, command: Command) -> Result<(CommandResult, Option<Told>), DoorError> {
         self.send_within(ANSWER_WAIT, command).await
     }
 
-    async fn send_within(&self, wait: Duration, command: Command) -> Result<CommandResult, DoorError> {
+    async fn send_within(&self, wait: Duration, command: Command) -> Result<(CommandResult, Option<Told>), DoorError> {
         let id = command.id;
         let (answer, answered) = oneshot::channel();
         {
@@ -78,7 +89,7 @@ impl Door {
             if state.pending.len() >= PENDING_MAX || self.queue.try_send(command.clone()).is_err() {
                 return Err(DoorError::Busy);
             }
-            state.pending.insert(id, Waiting { command, answer });
+            state.pending.insert(id, Waiting { command, told: None, answer });
         }
         let result = timeout(wait, answered).await;
         self.lock().pending.remove(&id);
@@ -92,7 +103,14 @@ impl Door {
     fn answer(&self, id: CommandId, result: CommandResult) {
         if let Some(waiting) = self.lock().pending.remove(&id) {
             // Whoever waited may be gone, and then nobody needs the answer.
-            let _ = waiting.answer.send(result);
+            let _ = waiting.answer.send((result, waiting.told));
+        }
+    }
+
+    /// The cde has told what a command asks for.
+    fn told(&self, id: CommandId, told: Told) {
+        if let Some(waiting) = self.lock().pending.get_mut(&id) {
+            waiting.told = Some(told);
         }
     }
 
@@ -174,6 +192,6 @@ mod tests {
         door.down("gone".into());
         assert_eq!(door.up(vec![]).len(), PENDING_MAX);
         door.answer(command(1).id, CommandResult::Done);
-        assert_eq!(first.await.unwrap(), Ok(CommandResult::Done));
+        assert_eq!(first.await.unwrap(), Ok((CommandResult::Done, None)));
     }
 }

@@ -5,6 +5,7 @@ mod command;
 mod events;
 mod figures;
 mod health;
+mod ladder;
 mod openapi;
 mod payments;
 mod principal;
@@ -45,6 +46,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(calls::release))
         .routes(routes!(figures::of_call))
         .routes(routes!(trunks::list))
+        .routes(routes!(ladder::list))
+        .routes(routes!(ladder::of_call))
+        .routes(routes!(ladder::as_text))
         .routes(routes!(events::stream))
         .routes(routes!(payments::start))
         .routes(routes!(payments::list))

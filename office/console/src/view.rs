@@ -1,6 +1,7 @@
 //! The shapes that the desk is shown, and the one rule that joins what is stored with what is live.
 
 pub(crate) mod figures;
+pub(crate) mod ladder;
 pub(crate) mod schema;
 pub(crate) mod trunk;
 

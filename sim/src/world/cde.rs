@@ -93,6 +93,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
         merchants: "main".parse().into_iter().collect(),
         rules: Rules::default(),
         record: false,
+        ladder_bytes_max: 1 << 20,
         masking: if natural { media::Policy::Natural } else { media::Policy::Strict },
     }
 }

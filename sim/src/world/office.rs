@@ -35,7 +35,12 @@ impl Office {
             Event::CallEnded { call, .. } => {
                 self.calls.remove(&call);
             }
-            Event::Proof { .. } | Event::Figures { .. } | Event::Trunk { .. } | Event::CommandEnded { .. } => {}
+            Event::Proof { .. }
+            | Event::Ladder { .. }
+            | Event::Ladders { .. }
+            | Event::Figures { .. }
+            | Event::Trunk { .. }
+            | Event::CommandEnded { .. } => {}
         }
     }
 

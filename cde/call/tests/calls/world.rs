@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{
     Action, AttemptId, AuditAction, CallEnd, CallFigures, CallId, CallSnapshot, Command, CommandId, CommandResult,
-    Currency, Field, Money, Origin as By, PaymentId, PaymentOrder, Store, TrunkSnapshot,
+    Currency, Field, Ladder, LadderSummary, Money, Origin as By, PaymentId, PaymentOrder, Store, TrunkSnapshot,
 };
 
 pub(crate) use peer::Peer;
@@ -152,6 +152,7 @@ impl World {
             merchants: ["main".parse().unwrap()].into(),
             rules: Rules::default(),
             record: false,
+            ladder_bytes_max: 1 << 20,
             masking: media::Policy::Natural,
         };
         change(&mut config);
@@ -600,6 +601,31 @@ impl World {
 
     pub(crate) fn snapshot(&self) -> CallSnapshot {
         self.board.snapshots().into_iter().next().expect("a call")
+    }
+
+    /// The SIP messages of a call, as they are told; or how that is refused.
+    pub(crate) fn ladder(&mut self, call: CallId) -> Result<Ladder, CommandResult> {
+        self.command_number += 1;
+        let id = CommandId::from_random(self.command_number);
+        self.send_command(&Command { id, ..order(call, Action::Ladder) });
+        let told = self.wires.iter().find_map(|event| match event {
+            wire::Event::Ladder { command, ladder } if *command == id => Some(ladder.clone()),
+            _ => None,
+        });
+        told.ok_or_else(|| self.result(id).unwrap())
+    }
+
+    /// The calls whose messages are kept.
+    pub(crate) fn ladders(&mut self) -> Vec<LadderSummary> {
+        self.command_number += 1;
+        let id = CommandId::from_random(self.command_number);
+        self.send_command(&Command { id, ..order(CallId::from_random(0), Action::Ladders) });
+        assert_eq!(self.result(id), Some(CommandResult::Done));
+        let told = self.wires.iter().find_map(|event| match event {
+            wire::Event::Ladders { command, ladders } if *command == id => Some(ladders.clone()),
+            _ => None,
+        });
+        told.unwrap()
     }
 
     /// How the legs were shown to fare, and how they have fared by the audit trail.

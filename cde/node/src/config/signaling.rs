@@ -38,6 +38,8 @@ pub struct Sip {
     pub client_ca: Option<PathBuf>,
     /// Calls at once; further ones get 503.
     pub calls_max: usize,
+    /// MiB of memory for the SIP messages of calls, without their secrets, for engineers to read; 0: none are kept.
+    pub ladder_mib: u8,
 }
 
 impl Default for Sip {
@@ -53,6 +55,7 @@ impl Default for Sip {
             private_key: None,
             client_ca: None,
             calls_max: 2_000,
+            ladder_mib: 16,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Keeps a connection to the cde: connects, checks who is there, follows what it says, and starts again.
 
+use super::Told;
 use super::lines::{LineError, Reader, Writer};
 use crate::{
     app::App,
@@ -160,6 +161,8 @@ async fn said(app: &App, line: FromCde) -> Result<(), Ended> {
         FromCde::Record(_) | FromCde::Ping => {}
         FromCde::Event(Event::Call { call }) => app.hub(|hub| hub.call(now_ms(), call)),
         FromCde::Event(Event::Figures { call, figures }) => app.hub(|hub| hub.figures(call, figures)),
+        FromCde::Event(Event::Ladder { command, ladder }) => app.door.told(command, Told::Ladder(ladder)),
+        FromCde::Event(Event::Ladders { command, ladders }) => app.door.told(command, Told::Ladders(ladders)),
         FromCde::Event(Event::Trunk { trunk }) => app.hub(|hub| hub.trunk(trunk)),
         FromCde::Event(Event::Proof { call, at_unix_ms }) => app.hub(|hub| hub.proof(at_unix_ms, call)),
         FromCde::Event(Event::CommandEnded { id, result }) => app.door.answer(id, result),

@@ -4,7 +4,7 @@ use super::{principal::Principal, problem::Problem, request::Posted};
 use crate::{
     app::App,
     clock::now_ms,
-    door::DoorError,
+    door::{DoorError, Told},
     secret::sha256,
     store::{
         audit::Entry,
@@ -108,13 +108,18 @@ pub(crate) struct Asked<'a> {
 
 /// Asks the cde and waits for its answer.
 pub(crate) async fn ask(app: &App, who: &Principal, asked: Asked<'_>) -> Result<(), Problem> {
+    ask_told(app, who, asked).await.map(drop)
+}
+
+/// The same, with what the cde has told before it answered.
+pub(crate) async fn ask_told(app: &App, who: &Principal, asked: Asked<'_>) -> Result<Option<Told>, Problem> {
     let id = CommandId(asked.seed);
     let origin = Origin::User { id: who.user.id };
     let result = app.door.send(Command { id, call: asked.call, origin, action: asked.action }).await;
-    let (counter, outcome) = match &result {
-        Ok(CommandResult::Done) => (&app.counters.commands_done, Ok(())),
-        Ok(CommandResult::Refused { reason }) => (&app.counters.commands_refused, Err(Problem::refused(*reason))),
-        Err(error) => (&app.counters.commands_failed, Err(undelivered(*error))),
+    let (counter, outcome) = match result {
+        Ok((CommandResult::Done, told)) => (&app.counters.commands_done, Ok(told)),
+        Ok((CommandResult::Refused { reason }, _)) => (&app.counters.commands_refused, Err(Problem::refused(reason))),
+        Err(error) => (&app.counters.commands_failed, Err(undelivered(error))),
     };
     counter.fetch_add(1, Ordering::Relaxed);
     let entry = Entry {

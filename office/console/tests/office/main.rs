@@ -14,6 +14,7 @@ mod client;
 mod desk;
 mod door;
 mod figures;
+mod ladder;
 mod money;
 mod problems;
 mod sign_in;
