@@ -26,6 +26,7 @@ pub(super) const TABLE: &[(&str, May)] = &[
     ("sip", May::Use(&[])),
     ("udp", May::Use(&[])),
     ("memory", May::Use(&[])),
+    ("webrtc", May::Use(&[])),
     ("card", May::Use(&["memory", "wire"])),
     ("media", May::Use(&["card"])),
     ("payment", May::Use(&["card", "wire"])),
