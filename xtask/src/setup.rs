@@ -11,12 +11,13 @@ use crate::run::Tool;
 use crate::web;
 
 /// Other people's software that the proofs use. The demo needs none of it.
-const TEST_PACKAGES: [&str; 14] = [
+const TEST_PACKAGES: [&str; 15] = [
     "sip-tester",
     "baresip-core",
     "kamailio",
     "kamailio-tls-modules",
     "linphone-cli",
+    "rtpengine-daemon",
     "python3-venv",
     "multimon-ng",
     "libspandsp-dev",

@@ -3,7 +3,7 @@
 
 use crate::baresip::Baresip;
 use crate::stage::lane::authorize;
-use crate::stage::{Route, Setting, Stage, free_phone};
+use crate::stage::{Route, Setting, Stage, free_phone, free_udp};
 use crate::tools::{Background, file_says, signal};
 use anyhow::Context;
 use lab::desk::text;
@@ -21,7 +21,13 @@ struct Kamailio(Background);
 
 impl Kamailio {
     /// `hop` is the transport between it and Tonewall; phones speak UDP to it.
-    async fn start(stage: &Stage, hop: &str, udp: SocketAddr, secured: SocketAddr) -> anyhow::Result<Self> {
+    async fn start(
+        stage: &Stage,
+        hop: &str,
+        udp: SocketAddr,
+        secured: SocketAddr,
+        rtpengine: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
         let folder = stage.folder.path();
         let define = |name: &str, value: &str| ["-A".to_owned(), format!("{name}={value}")];
         let mut command = Command::new("kamailio");
@@ -30,6 +36,9 @@ impl Kamailio {
         command.args(define("LISTEN_TCP", &format!("tcp:{udp}")));
         command.args(define("TONEWALL", &format!("\"sip:{};transport={hop}\"", stage.sip)));
         command.args(["TONEWALL_IP", "CARRIER_IP"].into_iter().flat_map(|name| define(name, "\"127.0.0.1\"")));
+        if let Some(rtpengine) = rtpengine {
+            command.args(define("RTPENGINE", &format!("\"udp:{rtpengine}\"")));
+        }
         if hop == "tls" {
             let file = folder.join("kamailio-tls.cfg");
             std::fs::write(&file, tls(folder))?;
@@ -63,27 +72,51 @@ fn tls(folder: &Path) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payment_goes_through_a_proxy_and_registrar_over_udp() -> anyhow::Result<()> {
-    pays("udp", 33, ["13400-13449", "13450-13499"]).await
+    pays("udp", 33, ["13400-13449", "13450-13499"], None).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payment_goes_through_a_proxy_and_registrar_over_tcp() -> anyhow::Result<()> {
-    pays("tcp", 35, ["13600-13649", "13650-13699"]).await
+    pays("tcp", 35, ["13600-13649", "13650-13699"], None).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payment_goes_through_a_proxy_and_registrar_over_tls() -> anyhow::Result<()> {
-    pays("tls", 37, ["13800-13849", "13850-13899"]).await
+    pays("tls", 37, ["13800-13849", "13850-13899"], None).await
 }
 
-async fn pays(hop: &'static str, slot: u16, sound: [&str; 2]) -> anyhow::Result<()> {
+/// Sound and keys of both legs go through rtpengine too: there is nothing between phone and Tonewall that has only signaling.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_goes_through_a_proxy_whose_sound_goes_through_rtpengine() -> anyhow::Result<()> {
+    pays("udp", 42, ["14300-14349", "14350-14399"], Some((21_100, 21_199))).await
+}
+
+/// A running rtpengine between these ports.
+async fn rtpengine(stage: &Stage, at: SocketAddr, ports: (u16, u16)) -> anyhow::Result<Background> {
+    let mut command = Command::new("rtpengine");
+    command.args(["--table=-1", "--foreground", "--log-stderr", "--no-log-timestamps", "--interface=127.0.0.1"]);
+    command.arg(format!("--listen-ng={at}"));
+    command.args([format!("--port-min={}", ports.0), format!("--port-max={}", ports.1)]);
+    let log = stage.folder.join("rtpengine.log");
+    let rtpengine = Background::start(&mut command, &log)?;
+    file_says(&log, "Startup complete", WAIT_MAX).await?;
+    Ok(rtpengine)
+}
+
+async fn pays(hop: &'static str, slot: u16, sound: [&str; 2], relay_ports: Option<(u16, u16)>) -> anyhow::Result<()> {
     let (proxy, secured) = (free_phone()?, free_phone()?);
     let trunk = if hop == "tls" { secured } else { proxy };
     // One neighbor: calls come from it and go to it.
     let route = Route { extension: "1001".to_owned(), caller: trunk, agent: trunk };
     let setting = Setting { transport: hop, ..Setting::new(slot, vec![route]) };
-    let stage = Stage::start(&format!("kamailio-{hop}"), setting).await?;
-    let _kamailio = Kamailio::start(&stage, hop, proxy, secured).await?;
+    let relay_at = relay_ports.map(|_| free_udp()).transpose()?;
+    let name = if relay_ports.is_some() { "kamailio-rtpengine" } else { hop };
+    let stage = Stage::start(&format!("kamailio-{name}"), setting).await?;
+    let _rtpengine = match relay_at.zip(relay_ports) {
+        Some((at, ports)) => Some(rtpengine(&stage, at, ports).await?),
+        None => None,
+    };
+    let _kamailio = Kamailio::start(&stage, hop, proxy, secured, relay_at).await?;
     let folder = stage.folder.path();
     let line = |user: &str, more: &str| format!("<sip:{user}@{proxy}>;{more}");
     let caller = line("caller", &format!("regint=0;outbound=\"sip:{proxy}\";dtmfmode=rtpevent"));
@@ -106,6 +139,10 @@ async fn pays(hop: &'static str, slot: u16, sound: [&str; 2]) -> anyhow::Result<
     let paid = authorize(&desk, &payment).await?;
     assert_eq!((text(&paid, "/state"), text(&paid, "/card/last4")), ("approved", "4242"));
 
+    if relay_ports.is_some() {
+        let log = std::fs::read_to_string(stage.folder.join("rtpengine.log"))?;
+        assert!(log.matches("Replying to 'answer'").count() >= 2, "rtpengine has not got both legs:\n{log}");
+    }
     // The hang-up finds its way along the route that the INVITE took.
     caller.order("hangup", "").await?;
     agent.says("session closed").await?;
