@@ -6,15 +6,17 @@
 #![expect(clippy::disallowed_methods, reason = "who measures time needs a clock")]
 
 mod mutants;
+mod stream;
 
 use crate::dice::Dice;
 use anyhow::{Context, bail, ensure};
 use mutants::Mutants;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use stream::{Authority, Stream};
 
 /// Between two OPTIONS.
 const MUTANTS_TOGETHER: usize = 40;
@@ -31,7 +33,7 @@ pub(crate) struct Options {
     /// How many messages.
     #[arg(long, default_value_t = 1_000_000)]
     mutants: usize,
-    /// By which way; both if none is named.
+    /// By which way; all if none is named.
     #[arg(long, value_enum)]
     over: Option<Over>,
     /// Where chance begins.
@@ -49,20 +51,22 @@ pub(crate) struct Options {
 enum Over {
     Udp,
     Tcp,
+    Tls,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    for over in options.over.map_or(vec![Over::Udp, Over::Tcp], |over| vec![over]) {
+    for over in options.over.map_or(vec![Over::Udp, Over::Tcp, Over::Tls], |over| vec![over]) {
         storm(options, over).with_context(|| format!("{over:?}, seed {}", options.seed))?;
     }
     Ok(())
 }
 
 fn storm(options: &Options, over: Over) -> anyhow::Result<()> {
-    let mut target = Target::start(&options.tonewall)?;
+    let authority = Authority::new()?;
+    let mut target = Target::start(&options.tonewall, &authority)?;
     let mut mutants = Mutants::new(Dice::new(options.seed))?;
     let mut asker = Asker::new(target.sip)?;
-    let mut sender = Sender::new(over, target.sip)?;
+    let mut sender = Sender::new(over, &target, authority)?;
     let (mut before, mut longest_us, began) = (target.memory()?, Vec::new(), Instant::now());
     let mut sent = 0;
     while sent < options.mutants {
@@ -102,20 +106,25 @@ fn storm(options: &Options, over: Over) -> anyhow::Result<()> {
 struct Target {
     process: Child,
     sip: SocketAddr,
+    tls: SocketAddr,
     folder: PathBuf,
 }
 
 impl Target {
-    fn start(program: &Path) -> anyhow::Result<Self> {
+    fn start(program: &Path, authority: &Authority) -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("tonewall-storm-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         // Free for both of them a moment ago.
-        let sip = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        let (sip, tls) = (free()?, free()?);
+        authority.write(&folder)?;
         std::fs::write(
             folder.join("cde.toml"),
             format!(
-                "[sip]\nlisten = \"{sip}\"\nlisten_tcp = \"{sip}\"\n[media]\nfirst_port = 16000\nlast_port = 19999\n\
+                "[sip]\nlisten = \"{sip}\"\nlisten_tcp = \"{sip}\"\nlisten_tls = \"{tls}\"\ncertificate = \"sip.pem\"\n\
+                 private_key = \"sip.key\"\n[media]\nfirst_port = 16000\nlast_port = 19999\n\
                  [[trunk]]\nname = \"storm\"\naddress = \"127.0.0.1\"\ntransport = \"udp\"\n\
+                 [[trunk]]\nname = \"storm-tls\"\naddress = \"127.0.0.1\"\ntransport = \"tls\"\nca = \"ca.pem\"\n\
                  [[trunk]]\nname = \"sink\"\naddress = \"127.0.0.2:9\"\n[[route]]\nfrom = \"storm\"\nto = \"sink\"\n"
             ),
         )?;
@@ -127,7 +136,7 @@ impl Target {
             .stderr(std::fs::File::create(folder.join("log"))?)
             .spawn()
             .with_context(|| format!("{} (cargo build --release -p tonewall)", program.display()))?;
-        let target = Self { process, sip, folder };
+        let target = Self { process, sip, tls, folder };
         let until = Instant::now() + READY_MAX;
         let mut asker = Asker::new(sip)?;
         while asker.ask().is_err() {
@@ -208,33 +217,35 @@ impl Asker {
 /// Where the messages leave from. What is answered is read and forgotten.
 struct Sender {
     over: Over,
-    sip: SocketAddr,
+    /// Of UDP and TCP, and of TLS.
+    to: [SocketAddr; 2],
+    authority: Authority,
     udp: UdpSocket,
-    tcp: Option<TcpStream>,
+    stream: Option<Stream>,
     connections: usize,
 }
 
 impl Sender {
-    fn new(over: Over, sip: SocketAddr) -> anyhow::Result<Self> {
+    fn new(over: Over, target: &Target, authority: Authority) -> anyhow::Result<Self> {
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         udp.set_nonblocking(true)?;
-        Ok(Self { over, sip, udp, tcp: None, connections: 0 })
+        Ok(Self { over, to: [target.sip, target.tls], authority, udp, stream: None, connections: 0 })
     }
 
     fn send(&mut self, message: &[u8]) {
         match self.over {
             Over::Udp => {
                 // One that is too long for a datagram is none.
-                let _ = self.udp.send_to(message, self.sip);
+                let _ = self.udp.send_to(message, self.to[0]);
                 while self.udp.recv(&mut [0; 65_535]).is_ok() {}
             }
-            Over::Tcp => self.write(message),
+            Over::Tcp | Over::Tls => self.write(message),
         }
     }
 
     /// A stream that cannot be cut into messages is closed by the other side: then there is a new one.
     fn write(&mut self, message: &[u8]) {
-        let mut stream = match self.tcp.take() {
+        let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => match self.connect() {
                 Ok(stream) => stream,
@@ -249,13 +260,14 @@ impl Sender {
                 Err(error) => break error.kind() == ErrorKind::WouldBlock,
             }
         };
-        self.tcp = (written && open).then_some(stream);
+        self.stream = (written && open).then_some(stream);
     }
 
-    fn connect(&mut self) -> std::io::Result<TcpStream> {
-        let stream = TcpStream::connect(self.sip)?;
-        stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
+    fn connect(&mut self) -> anyhow::Result<Stream> {
+        let stream = match self.over {
+            Over::Tls => self.authority.connect(self.to[1])?,
+            _ => Stream::plain(self.to[0])?,
+        };
         self.connections += 1;
         Ok(stream)
     }
