@@ -85,6 +85,10 @@ pub(crate) struct Call {
     dial: Dial,
     /// The leg that is to take one's place.
     handover: Option<Handover>,
+    /// A leg of its own that is asked to join another call.
+    lent: Option<DialogId>,
+    /// A side that must be offered again how things are.
+    again: session::Again,
     phase: Phase,
     /// Until who called is answered.
     setup: Option<Setup>,
@@ -148,12 +152,13 @@ impl Call {
         self.handover_timeout(context);
         self.recording_timeout(context);
         self.figures_timeout(context);
+        self.again_timeout(context);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let handover = self.handover.as_ref().map(Handover::poll_timeout);
         let recording = self.recording.as_ref().and_then(|recording| recording.poll_timeout());
-        let own = [self.line.poll_timeout(), self.till.poll_timeout(), self.figures_at];
+        let own = [self.line.poll_timeout(), self.till.poll_timeout(), self.figures_at, self.again.poll_timeout()];
         own.into_iter().chain([handover, recording]).flatten().min()
     }
 

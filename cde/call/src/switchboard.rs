@@ -2,6 +2,7 @@
 
 mod commands;
 mod health;
+mod joins;
 mod ladders;
 mod orders;
 mod partings;
@@ -125,6 +126,7 @@ pub struct Switchboard {
     trunks: Trunks,
     legs: health::Legs,
     partings: partings::Partings,
+    joins: joins::Joins,
     ladders: Ladders,
     /// So many of the outputs were looked at for the ladders.
     noted: usize,
@@ -168,6 +170,7 @@ impl Switchboard {
             trunks,
             legs: health::Legs::default(),
             partings: partings::Partings::default(),
+            joins: joins::Joins::default(),
             ladders,
             noted: 0,
             guard: Guard::new(now),
@@ -367,9 +370,7 @@ impl Switchboard {
         }
         let call = event.dialog().and_then(|dialog| self.dialogs.get(&dialog)).copied();
         match call {
-            Some(call) => {
-                self.with_call(now, call, |call, context| call.handle_sip(context, event));
-            }
+            Some(call) => self.tell_call(now, call, event),
             None => self.answer_orphan(now, &event),
         }
     }
@@ -452,31 +453,6 @@ impl Switchboard {
         }
     }
 
-    /// One side of a call hands it to the other end of another call of ours that is its own (an attended transfer): that leg
-    /// changes calls, and what is left of its call is over.
-    fn handle_join(
-        &mut self,
-        now: Instant,
-        asker: DialogId,
-        request: sip::RequestId,
-        refer: sip::Refer,
-        ours: DialogId,
-    ) {
-        let (call, from) = (self.dialogs.get(&asker).copied(), self.dialogs.get(&ours).copied());
-        let joined = call.zip(from).filter(|(call, from)| call != from).and_then(|(call, from)| {
-            let asking = self.calls.get(&call)?.peer_at(asker)?;
-            let (context, calls) = self.context(now);
-            let other = calls.get(&from).filter(|other| other.is_trunk_of(&context, ours, asking))?;
-            Some((call, from, other.leg_across(ours)?))
-        });
-        let Some((call, from, leg)) = joined else { return self.endpoint.respond(now, request, 403) };
-        let mut is_joined = false;
-        self.with_call(now, call, |call, context| is_joined = call.join(context, asker, request, refer, leg));
-        if is_joined {
-            self.with_call(now, from, |call, context| call.give_up(context, leg.0));
-        }
-    }
-
     /// Tries another pair of ports. The one that could not be bound goes to the end of the pool.
     fn open_again(&mut self, now: Instant, call: CallId) -> bool {
         let Some(left) = self.calls.get_mut(&call).map(|call| &mut call.pairs_left).filter(|left| **left > 0) else {
@@ -531,6 +507,7 @@ impl Switchboard {
         if over {
             self.forget(id, ports);
         }
+        self.settle_join(now, id);
         true
     }
 
@@ -541,10 +518,11 @@ impl Switchboard {
                 self.dialogs.remove(&gone);
             }
         }
+        // Those that it had before may be lent to another call.
         for new in now.into_iter().flatten().filter(|dialog| !before.contains(&Some(*dialog))) {
             self.name_dialog(id, new);
+            self.dialogs.insert(new, id);
         }
-        self.dialogs.extend(now.into_iter().flatten().map(|dialog| (dialog, id)));
     }
 
     fn forget(&mut self, id: CallId, ports: [Option<(u16, u16)>; 2]) {

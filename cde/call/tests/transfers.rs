@@ -41,6 +41,12 @@ fn finish(world: &mut World) {
         (1, 0, 1),
         "the media session goes on"
     );
+    pay(world);
+}
+
+/// The rest is taken.
+#[track_caller]
+fn pay(world: &mut World) {
     world.keys("424242424242*1235");
     world.pass(Duration::from_millis(300));
     let payment = world.snapshot().payment.unwrap();
@@ -261,6 +267,116 @@ fn an_attended_transfer_joins_two_calls_of_ours() {
     assert_eq!(world.snapshot().payment.unwrap().state, PaymentState::Ready);
     world.caller_hangs_up();
     assert_eq!(world.board.calls(), 0);
+}
+
+/// A keyed call, and another in which its agent asks somebody; the REFER that is to join them.
+fn consulting() -> (World, String) {
+    let mut world = keyed();
+    world.agent_calls("2001");
+    world.agent_picks_up();
+    let consult = world.agent_leg_name(|text| text.starts_with("SIP/2.0 200") && text.contains("CSeq: 1 INVITE"));
+    let escaped = consult.replace(';', "%3B").replace('=', "%3D");
+    (world, format!("Refer-To: <sip:2001@127.0.0.1?Replaces={escaped}>\r\n"))
+}
+
+#[test]
+fn a_consultation_stands_if_who_was_asked_does_not_come_over() {
+    let (mut world, refer) = consulting();
+    world.agent_leg = Some(0);
+    world.peer(media::Side::Agent).refuses = vec![488];
+    world.agent_says("REFER", &refer, None);
+    assert_eq!(world.agent_news(), ["100", "488"]);
+    assert_eq!(world.board.calls(), 2, "both calls are as they were");
+    assert!(world.board.snapshots().iter().all(|call| call.state == CallState::Talking));
+    assert!(!world.agent_got().iter().any(|line| line.starts_with("BYE")), "nobody is hung up on");
+    // And the consultation is a whole call: what its leg says is heard there.
+    world.agent_leg = Some(1);
+    world.agent_says("BYE", "", None);
+    assert_eq!(world.board.calls(), 1);
+    world.agent_leg = Some(0);
+    pay(&mut world);
+}
+
+#[test]
+fn who_is_busy_with_an_offer_of_their_own_is_asked_again_to_come_over() {
+    let (mut world, refer) = consulting();
+    world.agent_leg = Some(0);
+    world.peer(media::Side::Agent).refuses = vec![491, 491];
+    world.agent_says("REFER", &refer, None);
+    assert_eq!((world.agent_news(), world.board.calls()), (vec!["100"], 2), "it waits");
+    world.proofs = false;
+    world.pass(Duration::from_secs(9));
+    assert_eq!((world.agent_news(), world.board.calls()), (vec!["100", "200"], 1));
+    let (mut world, refer) = consulting();
+    world.agent_leg = Some(0);
+    world.peer(media::Side::Agent).refuses = vec![491; 9];
+    world.agent_says("REFER", &refer, None);
+    world.proofs = false;
+    world.pass(Duration::from_secs(30));
+    assert_eq!((world.agent_news(), world.board.calls()), (vec!["100", "491"], 2), "and not for ever");
+}
+
+#[test]
+fn who_consults_may_hang_up_before_the_other_has_come_over() {
+    let (mut world, refer) = consulting();
+    world.agent_leg = Some(0);
+    world.peer(media::Side::Agent).refuses = vec![491];
+    world.agent_says("REFER", &refer, None);
+    let gone = world.agent_got().len();
+    world.agent_calls_hang_up();
+    assert!(!world.agent_got()[gone..].iter().any(|line| line.starts_with("BYE")), "the leg that was asked stays");
+    world.proofs = false;
+    world.pass(Duration::from_secs(5));
+    assert_eq!((world.agent_news(), world.board.calls()), (vec!["100", "200"], 1));
+}
+
+#[test]
+fn who_was_asked_and_hangs_up_is_gone_from_both_calls() {
+    let (mut world, refer) = consulting();
+    world.agent_leg = Some(0);
+    world.peer(media::Side::Agent).refuses = vec![491];
+    world.agent_says("REFER", &refer, None);
+    world.agent_leg = Some(1);
+    world.agent_says("BYE", "", None);
+    assert_eq!((world.agent_news(), world.board.calls()), (vec!["100", "487"], 1), "the consultation is over");
+    world.agent_leg = Some(0);
+    pay(&mut world);
+}
+
+#[test]
+fn a_leg_that_came_over_may_do_what_its_own_trunk_may() {
+    let (mut world, refer) = consulting();
+    world.agent_leg = Some(0);
+    world.agent_says("REFER", &refer, None);
+    assert_eq!(world.board.calls(), 1);
+    // It is of the PBX, which may call 2…, and not of the carrier, which may call 10…: it transfers by the routes of both, as an agent may.
+    world.agent_leg = Some(1);
+    world.agent_says("REFER", "Refer-To: <sip:2002@127.0.0.1>\r\n", None);
+    assert!(world.agent_heard("REFER").starts_with("SIP/2.0 202"), "{}", world.agent_heard("REFER"));
+    assert!(world.agent_got().contains(&"INVITE sip:2002@127.0.0.1:5080 SIP/2.0"));
+    world.agent_rejects(486);
+    world.agent_says("REFER", "Refer-To: <sip:0900123@127.0.0.1>\r\n", None);
+    assert!(world.agent_heard("REFER").starts_with("SIP/2.0 403"));
+    // The carrier cannot take its place, and the PBX can.
+    let leg = world.agent_leg_name(|text| text.starts_with("ACK") && text.contains("2001"));
+    assert_eq!(world.raw_invite(CARRIER, &format!("Replaces: {leg}\r\n")), "403");
+    assert_eq!(world.raw_invite(AGENT, &format!("Replaces: {leg}\r\n")), "200");
+}
+
+#[test]
+fn a_side_that_is_busy_with_an_offer_of_its_own_is_told_later_how_things_are() {
+    let mut world = World::new();
+    world.talk();
+    world.agent_holds(true);
+    assert_eq!(world.snapshot().state, CallState::Held);
+    world.peer(media::Side::Caller).refuses = vec![491, 491];
+    let invites = world.caller_invites();
+    // The leg that takes the place talks both ways; the caller, who was put on hold, must hear of it.
+    let leg = world.agent_leg_name(|text| text.starts_with("ACK"));
+    assert_eq!(world.raw_invite(AGENT, &format!("Replaces: {leg}\r\n")), "200");
+    assert_eq!((world.caller_invites(), world.snapshot().state), (invites + 1, CallState::Held));
+    world.pass(Duration::from_secs(10));
+    assert_eq!((world.caller_invites(), world.snapshot().state), (invites + 3, CallState::Talking));
 }
 
 #[test]

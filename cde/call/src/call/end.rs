@@ -1,6 +1,6 @@
 //! The one way in which a call ends: the capture is wiped first, then media, then the record.
 
-use super::{Call, Context, Phase};
+use super::{Call, Context, Handover, Phase};
 use crate::switchboard::{MediaOrder, Output};
 use wire::{AuditAction, CallEnd, Event, Origin};
 
@@ -13,8 +13,10 @@ impl Call {
         self.hang_up_line(context);
         context.outputs.push_back(Output::Media { call: self.id, order: MediaOrder::Close });
         self.end_recording(context);
-        let new_leg = self.handover.take().and_then(|handover| handover.dialog());
-        for dialog in [self.caller.dialog.take(), self.agent.dialog.take(), new_leg].into_iter().flatten() {
+        let new_leg = self.handover.take().and_then(Handover::own_dialog);
+        let lent = self.lent.take();
+        let legs = [self.caller.dialog.take(), self.agent.dialog.take(), new_leg];
+        for dialog in legs.into_iter().flatten().filter(|dialog| lent != Some(*dialog)) {
             context.endpoint.bye(context.now, dialog);
         }
         let shown = self.snapshot().is_some();

@@ -1,6 +1,8 @@
 //! Another leg takes a side's place: by a transfer (RFC 3515), by an INVITE that replaces it (RFC 3891), or because the agent's
 //! leg was lost while a card was being keyed. We never leave the path, and nothing of the line or the capture changes.
 
+mod join;
+
 use super::dial::Dial;
 use super::{Call, Context, Phase, other};
 use crate::leg::Leg;
@@ -19,9 +21,6 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// How often an agent is called again in one call.
 const RECALLS_MAX: u8 = 10;
 
-/// A leg that another call takes over: its dialog, how its sound is protected, and whose it is.
-pub(crate) type Across = (DialogId, Srtp, Peer);
-
 /// The leg that is to take a side's place.
 pub(crate) struct Handover {
     side: Side,
@@ -31,13 +30,20 @@ pub(crate) struct Handover {
     /// Who asked for it, and wants to know.
     asker: Option<(DialogId, Refer)>,
     until: Instant,
-    /// When it is called again.
+    /// When it is called again, or asked again.
     again: Option<Instant>,
+    /// It is another call's until its peer agrees: how often it may still be asked.
+    borrowed: Option<u8>,
 }
 
 impl Handover {
     pub(super) fn dialog(&self) -> Option<DialogId> {
         self.leg.dialog
+    }
+
+    /// None for a leg that goes back to another call.
+    pub(super) fn own_dialog(self) -> Option<DialogId> {
+        self.leg.dialog.filter(|_| self.borrowed.is_none())
     }
 
     pub(super) fn poll_timeout(&self) -> Instant {
@@ -63,36 +69,6 @@ impl Call {
         }
     }
 
-    /// The same with the other end of a call of ours: it stands, and is only told where its sound comes from now. False if
-    /// that could not be.
-    pub(crate) fn join(
-        &mut self,
-        context: &mut Context<'_>,
-        asker: DialogId,
-        request: RequestId,
-        refer: Refer,
-        (joining, srtp, peer): Across,
-    ) -> bool {
-        let Some(side) = self.side_of(asker) else { return false };
-        let joined = self.may_hand_over(side).and_then(|()| {
-            let mut leg = self.leg_like(context, side, srtp, peer)?;
-            let body = leg.offer(context.rng, self.side(other(side)).codec(), Direction::SendRecv);
-            context.endpoint.reinvite(context.now, joining, Some(body)).map_err(|_| 491_u16)?;
-            leg.dialog = Some(joining);
-            Ok(leg)
-        });
-        match joined {
-            Ok(leg) => {
-                self.begin_handover(context, side, leg, None, request, refer);
-                true
-            }
-            Err(status) => {
-                context.endpoint.respond(context.now, request, status);
-                false
-            }
-        }
-    }
-
     fn begin_handover(
         &mut self,
         context: &mut Context<'_>,
@@ -104,21 +80,9 @@ impl Call {
     ) {
         context.endpoint.respond(context.now, request, 202);
         let asker = self.side(side).dialog.map(|dialog| (dialog, refer));
-        self.handover = Some(Handover { side, leg, dial, asker, until: context.now + RING, again: None });
+        let (until, again, borrowed) = (context.now + RING, None, None);
+        self.handover = Some(Handover { side, leg, dial, asker, until, again, borrowed });
         self.tell_asker(context, 100);
-    }
-
-    /// The dialog of the side across and how its sound is protected, for a call that takes it over; none while it is not
-    /// free to go.
-    pub(crate) fn leg_across(&self, dialog: DialogId) -> Option<Across> {
-        let side = self.side_of(dialog)?;
-        let is_free = matches!(self.phase, Phase::Talking)
-            && self.relay.is_none()
-            && self.handover.is_none()
-            && self.line.state() == LineState::Open
-            && !self.till.is_open();
-        let leg = self.side(other(side));
-        leg.dialog.filter(|_| is_free).map(|dialog| (dialog, leg.srtp(), leg.peer))
     }
 
     /// Whether a peer's trunk is that of the side with this dialog: nobody else may give it away.
@@ -134,14 +98,6 @@ impl Call {
 
     fn peer_of(&self, side: Side) -> Peer {
         self.side(side).peer
-    }
-
-    /// The leg across has gone to another call, and this one is over.
-    pub(crate) fn give_up(&mut self, context: &mut Context<'_>, leg: DialogId) {
-        if let Some(side) = self.side_of(leg) {
-            self.leg(side).dialog = None;
-        }
-        self.end(context, Origin::AgentPhone, CallEnd::AgentHungUp);
     }
 
     /// An INVITE that takes the place of one of our legs.
@@ -166,7 +122,7 @@ impl Call {
                 let extension = invite.from.uri.user().and_then(|user| user.parse().ok());
                 let dial = extension.map(|extension| self.dial.under(extension));
                 let until = context.now + RING;
-                self.handover = Some(Handover { side, leg, dial, asker: None, until, again: None });
+                self.handover = Some(Handover { side, leg, dial, asker: None, until, again: None, borrowed: None });
                 self.take_over(context);
             }
             Err(status) => context.endpoint.reject(context.now, dialog, status, None, Vec::new()),
@@ -243,7 +199,12 @@ impl Call {
             }
             Event::ReinviteAnswered { body, .. } => self.handover_answered(context, body.as_ref()),
             Event::Failed { status, .. } => self.new_leg_failed(context, status),
-            Event::ReinviteFailed { status, .. } => self.handover_failed(context, status),
+            Event::ReinviteFailed { status, retry_after, .. } => {
+                let again = retry_after.filter(|_| status == 491);
+                if !again.is_some_and(|after| self.ask_later(context, after)) {
+                    self.handover_failed(context, status);
+                }
+            }
             Event::Ended { .. } => {
                 self.lose_new_leg();
                 self.handover_failed(context, 487);
@@ -300,7 +261,8 @@ impl Call {
     fn handover_failed(&mut self, context: &mut Context<'_>, status: u16) {
         self.tell_asker(context, status.max(300));
         let Some(mut handover) = self.handover.take() else { return };
-        if let Some(dialog) = handover.leg.dialog.take() {
+        let own = handover.leg.dialog.take().filter(|_| handover.borrowed.is_none());
+        if let Some(dialog) = own {
             context.endpoint.bye(context.now, dialog);
         }
         if self.side(handover.side).dialog.is_some() {
@@ -316,7 +278,7 @@ impl Call {
         let leg = back.as_ref().and_then(|dial| self.new_leg(context, Side::Agent, dial).ok());
         let Some(leg) = leg else { return self.end(context, Origin::System, CallEnd::Failed) };
         (handover.dial, handover.leg) = (back, leg);
-        handover.asker = None;
+        (handover.asker, handover.borrowed) = (None, None);
         handover.again = Some(context.now + AGAIN);
         self.handover = Some(handover);
     }
@@ -370,8 +332,8 @@ impl Call {
         // At once the first time. Something that answers and hangs up again is not called as fast as it does that.
         let again = if self.recalls == 0 { now } else { now + AGAIN };
         self.recalls += 1;
-        self.handover =
-            Some(Handover { side: Side::Agent, leg, dial, asker: None, until: now + RING, again: Some(again) });
+        let (side, until, again) = (Side::Agent, now + RING, Some(again));
+        self.handover = Some(Handover { side, leg, dial, asker: None, until, again, borrowed: None });
         self.handover_timeout(context);
         true
     }
@@ -388,6 +350,9 @@ impl Call {
 
     fn call_again(&mut self, context: &mut Context<'_>) {
         let codec = self.caller.codec();
+        if self.handover.as_ref().is_some_and(|handover| handover.borrowed.is_some()) {
+            return self.ask_again(context);
+        }
         let Some(handover) = &mut self.handover else { return };
         let Some(dial) = &mut handover.dial else { return };
         let body = handover.leg.offer(context.rng, codec, Direction::SendRecv);

@@ -5,6 +5,7 @@ use crate::info;
 use media::Side;
 use sip::offer_answer::{Direction, Offer};
 use sip::{Body, DialogId, Event, RequestId};
+use std::time::{Duration, Instant};
 use wire::{CallEnd, Origin};
 
 /// A change of one side's session that waits for the answer of the other.
@@ -14,6 +15,39 @@ pub(crate) struct Relay {
     asked: Asked,
     /// The offer to answer; none when the asker has withdrawn, and the other side must be brought back.
     offer: Option<Offer>,
+}
+
+/// How often a side is offered again how things are, should it be busy with an offer of its own.
+const AGAIN_MAX: u8 = 5;
+/// Before a side is asked again that could not be asked at all (RFC 3261 §14.1 has as much for glare).
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// What could not be offered yet.
+#[derive(Default)]
+pub(crate) struct Again {
+    caller: Option<Instant>,
+    agent: Option<Instant>,
+    tries: u8,
+}
+
+impl Again {
+    fn of(&mut self, side: Side) -> &mut Option<Instant> {
+        match side {
+            Side::Caller => &mut self.caller,
+            Side::Agent => &mut self.agent,
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.caller.into_iter().chain(self.agent).min()
+    }
+
+    fn later(&mut self, side: Side, at: Instant) {
+        if self.tries < AGAIN_MAX {
+            self.tries += 1;
+            *self.of(side) = Some(at);
+        }
+    }
 }
 
 /// What is to be answered.
@@ -67,7 +101,9 @@ impl Call {
             Event::ReinviteCancelled { .. } => self.withdraw(side),
             Event::RefreshDue { .. } => self.bring_back(context, side),
             Event::ReinviteAnswered { body, .. } => self.relay_answered(context, side, body.as_ref()),
-            Event::ReinviteFailed { status, .. } => self.relay_failed(context, status),
+            Event::ReinviteFailed { status, retry_after, .. } => {
+                self.relay_failed(context, side, status, retry_after);
+            }
             Event::Request { request, content_type, body, .. } => {
                 self.info(context, side, request, content_type.as_deref(), &body);
             }
@@ -198,6 +234,7 @@ impl Call {
         if usable {
             self.connect(context, side);
             self.changed = true;
+            self.again.tries = 0;
         }
         let Some(relay) = self.relay.take() else { return };
         match relay.offer {
@@ -214,9 +251,20 @@ impl Call {
         let leg = self.leg(side);
         let codec = leg.codec();
         let body = leg.offer(context.rng, codec, direction);
-        if let Some(dialog) = leg.dialog {
-            // If it refuses, it stays on hold until either side asks again; sound is cut by the asker's own leg.
-            let _ = context.endpoint.reinvite(context.now, dialog, Some(body));
+        // If it refuses, it stays on hold until either side asks again; sound is cut by the asker's own leg.
+        let asked = leg.dialog.map(|dialog| context.endpoint.reinvite(context.now, dialog, Some(body)));
+        if matches!(asked, Some(Err(sip::Error::NotReady))) {
+            self.again.later(side, context.now + ASK_AGAIN);
+        }
+    }
+
+    /// Offers how things are to a side that was busy with an offer of its own.
+    pub(super) fn again_timeout(&mut self, context: &mut Context<'_>) {
+        for side in [Side::Caller, Side::Agent] {
+            let is_due = self.again.of(side).take_if(|at| *at <= context.now).is_some();
+            if is_due && self.relay.is_none() {
+                self.bring_back(context, side);
+            }
         }
     }
 
@@ -227,8 +275,14 @@ impl Call {
         }
     }
 
-    fn relay_failed(&mut self, context: &mut Context<'_>, status: u16) {
-        let Some(relay) = self.relay.take() else { return };
+    fn relay_failed(&mut self, context: &mut Context<'_>, side: Side, status: u16, retry_after: Option<Duration>) {
+        let Some(relay) = self.relay.take() else {
+            // It was an offer of our own, and has met one of the peer's (RFC 3261 §14.1).
+            if let Some(after) = retry_after.filter(|_| status == 491) {
+                self.again.later(side, context.now + after);
+            }
+            return;
+        };
         if relay.offer.is_some() {
             relay.asked.refuse(context, status);
         }

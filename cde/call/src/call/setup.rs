@@ -6,6 +6,7 @@ use crate::call::dial::Dial;
 use crate::call::line::Line;
 use crate::call::pay::Till;
 use crate::call::recording::Recording;
+use crate::call::session::Again;
 use crate::config::NoWay;
 use crate::leg::{CODECS, Leg, Unusable};
 use crate::switchboard::{MediaOrder, Output, PAIRS_MAX};
@@ -93,6 +94,8 @@ impl Call {
             caller,
             dial,
             handover: None,
+            lent: None,
+            again: Again::default(),
             agent,
             phase: Phase::Opening,
             setup: Some(Setup { redirects: 0, offer, answer: None }),

@@ -96,6 +96,14 @@ impl World {
             credentials: None,
         };
         self.agent.dialog = Some(self.agent.endpoint.invite(self.now, invite).unwrap());
+        self.agent.called = self.agent.dialog;
+        self.settle();
+    }
+
+    /// The agent hangs up the call that they have made.
+    pub(crate) fn agent_calls_hang_up(&mut self) {
+        let dialog = self.agent.called.take().unwrap();
+        self.agent.endpoint.bye(self.now, dialog);
         self.settle();
     }
 

@@ -10,11 +10,15 @@ pub(crate) struct Peer {
     pub(super) local: LocalMedia,
     pub(super) version: u64,
     pub(super) dialog: Option<DialogId>,
+    /// Of the call that it has made.
+    pub(super) called: Option<DialogId>,
     pub(super) events: Vec<Event>,
     pub(super) infos: usize,
     pub(super) answers: Vec<u16>,
     pub(super) last_offer: Option<Body>,
     pub(crate) answers_calls: bool,
+    /// How it answers the next offers that come to its calls.
+    pub(crate) refuses: Vec<u16>,
     /// The codecs that it takes.
     pub(super) takes: Vec<Codec>,
     /// What it offers, and what it takes.
@@ -35,11 +39,13 @@ impl Peer {
             local: LocalMedia::new(SocketAddr::new(local.ip(), rtp_port)),
             version: 1,
             dialog: None,
+            called: None,
             events: Vec::new(),
             infos: 0,
             answers: Vec::new(),
             last_offer: None,
             answers_calls: true,
+            refuses: Vec::new(),
             takes: vec![Codec::Pcmu],
             srtp: Srtp::Off,
             key: seed,
@@ -125,6 +131,9 @@ impl Peer {
                 self.endpoint.ack(now, *dialog, Some(answer));
             }
             Event::ReinviteAnswered { body, .. } => self.take_answer(body.as_ref()),
+            Event::Reinvite { dialog, .. } if !self.refuses.is_empty() => {
+                self.endpoint.reject(now, *dialog, self.refuses.remove(0), None, Vec::new());
+            }
             Event::Reinvite { dialog, body } => {
                 self.last_offer = body.clone();
                 let answer = self.answer(body.as_ref().unwrap());
