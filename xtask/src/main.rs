@@ -96,7 +96,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         Chore::Deny => ci::deny(&root),
         Chore::Web => web::install(&root).and_then(|()| web::build(&root)),
         Chore::Setup => setup::for_test(&root),
-        Chore::Bench => bench::run(&root),
+        Chore::Bench => setup::for_build(&root).and_then(|()| bench::run(&root)),
         Chore::Soak => setup::for_soak(&root).and_then(|()| soak::run(&root)),
         Chore::TrainGate => setup::for_soak(&root).and_then(|()| soak::train_gate(&root)),
     }

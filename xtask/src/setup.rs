@@ -1,4 +1,5 @@
-//! What a fresh Debian 12 with Rust and Node 20 lacks: a few Debian packages, and only for the tests.
+//! What a fresh Debian 12 with Rust and Node 20 lacks: cmake, by which a library of C is built, and for the tests a few
+//! Debian packages more.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -10,6 +11,9 @@ use anyhow::{Context, Result, bail};
 use crate::run::Tool;
 use crate::web;
 
+/// What builds the codec of Opus, with what runs it.
+const BUILD_PACKAGES: [&str; 3] = ["cmake", "make", "gcc"];
+const BUILD_TOOLS: [&str; 3] = ["cmake", "make", "cc"];
 /// Other people's software that the proofs use. The demo needs none of it.
 const TEST_PACKAGES: [&str; 15] = [
     "sip-tester",
@@ -54,12 +58,22 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Everything that `cargo xtask demo` needs.
 pub(crate) fn for_demo(root: &Path) -> Result<()> {
-    node(root)
+    node(root)?;
+    for_build(root)
+}
+
+/// Everything that `cargo build` needs besides Rust. Where the tools are, however they came there, no package is asked for.
+pub(crate) fn for_build(root: &Path) -> Result<()> {
+    match BUILD_TOOLS.iter().all(|tool| Tool::new(tool, root).args(["--version"]).succeeds()) {
+        true => Ok(()),
+        false => debian(root, &BUILD_PACKAGES),
+    }
 }
 
 /// Everything that `cargo xtask test` needs.
 pub(crate) fn for_test(root: &Path) -> Result<()> {
     node(root)?;
+    for_build(root)?;
     debian(root, &TEST_PACKAGES)?;
     python(root)?;
     web::install(root)
@@ -67,6 +81,7 @@ pub(crate) fn for_test(root: &Path) -> Result<()> {
 
 /// Everything that `cargo xtask soak` and `train-gate` need.
 pub(crate) fn for_soak(root: &Path) -> Result<()> {
+    for_build(root)?;
     debian(root, &TEST_PACKAGES)?;
     debian(root, &SOAK_PACKAGES)
 }

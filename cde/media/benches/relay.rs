@@ -11,7 +11,8 @@ use media::dtmf::{Shape, tone};
 use media::g711::{self, Law};
 use media::g722::Coder;
 use media::natural::Natural;
-use media::rtp::{Header, Packet};
+use media::opus;
+use media::rtp::{Header, PAYLOAD_MAX, Packet};
 use media::sound::Sound;
 use media::srtp::{Master, PACKET_MAX, Receiver, Sender, Suite};
 use media::witness::Witness;
@@ -38,10 +39,16 @@ fn main() {
         ("G.711 to G.722", None, [MU, Codec::G722], &speech),
         ("strict, G.722", Some(Policy::Strict), [Codec::G722, Codec::G722], &speech),
         ("natural, G.722", Some(Policy::Natural), [Codec::G722, Codec::G722], &speech),
+        ("open, Opus", None, [Codec::Opus, Codec::Opus], &speech),
+        ("Opus to G.711", None, [Codec::Opus, MU], &speech),
+        ("G.711 to Opus", None, [MU, Codec::Opus], &speech),
+        ("strict, Opus", Some(Policy::Strict), [Codec::Opus, Codec::Opus], &speech),
+        ("natural, Opus", Some(Policy::Natural), [Codec::Opus, Codec::Opus], &speech),
     ] {
         println!("{name:<24} {:>6} ns/packet", run(policy, codecs, sound));
     }
     g722(&speech);
+    opus(&speech);
     listeners("speech", &speech);
     listeners("keys", &key);
     let (sender, receiver) = (size_of::<Sender>(), size_of::<Receiver>());
@@ -98,6 +105,41 @@ fn g722(sound: &[Vec<u8>]) {
     });
     each("G.722, encode", sound, &mut |codes| {
         black_box(codes.iter().fold(0, |sum, code| sum ^ encoder.encode(g711::decode(Law::Mu, *code))));
+    });
+}
+
+/// The same packets in Opus.
+fn in_opus(packets: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut encoder = opus::Encoder::new().unwrap();
+    let mut coded = |codes: &Vec<u8>| {
+        let mut packet = [0; PAYLOAD_MAX];
+        let length = encoder.encode(&linear(codes), &mut packet).unwrap();
+        packet.split_at(length).0.to_vec()
+    };
+    packets.iter().map(&mut coded).collect()
+}
+
+fn linear(codes: &[u8]) -> Vec<i16> {
+    codes.iter().map(|code| g711::decode(Law::Mu, *code)).collect()
+}
+
+/// What the codec costs by itself.
+fn opus(sound: &[Vec<u8>]) {
+    let coded = in_opus(sound);
+    let (mut encoder, mut decoder) = (opus::Encoder::new().unwrap(), opus::Decoder::new().unwrap());
+    let time = |name: &str, code: &mut dyn FnMut(usize)| {
+        let began = spent_ns();
+        (0..PACKETS).zip((0..sound.len()).cycle()).for_each(|(_, at)| code(at));
+        println!("{name:<24} {:>6} ns/packet", (spent_ns() - began) / u128::from(PACKETS));
+    };
+    let samples: Vec<Vec<i16>> = sound.iter().map(|codes| linear(codes)).collect();
+    time("Opus, encode", &mut |at| {
+        let mut packet = [0; PAYLOAD_MAX];
+        black_box(encoder.encode(samples.get(at).unwrap(), &mut packet));
+    });
+    time("Opus, decode", &mut |at| {
+        let mut samples = [0; PAYLOAD_MAX];
+        black_box(decoder.decode(coded.get(at).unwrap(), &mut samples));
     });
 }
 
@@ -177,12 +219,16 @@ fn run(policy: Option<Policy>, codecs: [Codec; 2], sound: &[Vec<u8>]) -> u128 {
     let mut now = start;
     let mut session = Session::new(now, Config { seed: [1; 32], record: false, hold: media::Hold::default() });
     let recoded;
-    let (sound, payload_type) = match codecs {
+    let (sound, payload_type, ticks) = match codecs {
         [Codec::G722, _] => {
             recoded = wide(sound);
-            (recoded.as_slice(), 9)
+            (recoded.as_slice(), 9, 160)
         }
-        [Codec::G711(_), _] => (sound, 0),
+        [Codec::Opus, _] => {
+            recoded = in_opus(sound);
+            (recoded.as_slice(), 111, 960)
+        }
+        [Codec::G711(_), _] => (sound, 0, 160),
     };
     for ((side, port), codec) in [(Side::Caller, 4000), (Side::Agent, 5000)].into_iter().zip(codecs) {
         let address = ([192, 0, 2, 1], port).into();
@@ -196,7 +242,7 @@ fn run(policy: Option<Policy>, codecs: [Codec; 2], sound: &[Vec<u8>]) -> u128 {
     let began = spent_ns();
     for ((n, sequence), codes) in (0..PACKETS).zip((0..=u16::MAX).cycle()).zip(sound.iter().cycle()) {
         now += Duration::from_millis(20);
-        let header = Header { payload_type, marker: false, sequence, timestamp: n.wrapping_mul(160), ssrc: 1 };
+        let header = Header { payload_type, marker: false, sequence, timestamp: n.wrapping_mul(ticks), ssrc: 1 };
         let packet = Packet::new(&header, codes).unwrap();
         session.handle_packet(now, Side::Caller, source, packet.as_bytes());
         if session.poll_timeout().is_some_and(|at| at <= now) {

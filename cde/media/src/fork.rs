@@ -2,12 +2,14 @@
 //!
 //! A packet is copied as it is about to leave, behind the mask, the witness and whatever else stands in its way, and its
 //! payload goes byte for byte. So the witness of the agent leg has heard the copy too, and where a leg is silent, its copy
-//! is. Keys that pass on an open line as events are not copied; those that pass as sound are sound.
+//! is. Recorders know no Opus: of such a leg they get in G.711 what its peer decodes, which is the payload and nothing else
+//! too. Keys that pass on an open line as events are not copied; those that pass as sound are sound.
 
-use crate::interface::{Output, Remote, Side};
+use crate::coding::{self, Coding, Samples};
+use crate::interface::{Codec, Output, Remote, Side};
 use crate::outputs::Outputs;
 use crate::reports::Reports;
-use crate::rtp::{self, Packet};
+use crate::rtp::{self, Header, PAYLOAD_MAX, Packet};
 use crate::srtp::Keys;
 use crate::stream::{Length, Stream};
 use rand_chacha::ChaCha12Rng;
@@ -26,12 +28,41 @@ struct Copies {
     remote: Option<Remote>,
     stream: Stream,
     reports: Reports,
+    source: Option<Source>,
+}
+
+/// The stream that is copied.
+struct Source {
+    codec: Codec,
+    /// It counts the stream's timestamps, and decodes it for a recorder that does not know the codec.
+    ear: Coding,
 }
 
 impl Copies {
     fn new(now: Instant, random: &mut ChaCha12Rng) -> Self {
-        Self { remote: None, stream: Stream::new(random), reports: Reports::new(now, random) }
+        Self { remote: None, stream: Stream::new(random), reports: Reports::new(now, random), source: None }
     }
+
+    /// The copy of a packet of sound.
+    fn of(&mut self, now: Instant, header: &Header, peer: &Remote, to: &Remote, payload: &[u8]) -> Option<Packet> {
+        let length = Length::Audio(u32::try_from(coding::samples(peer.codec, payload)?).ok()?);
+        self.source.take_if(|source| source.codec != peer.codec);
+        let source = self.source.get_or_insert_with(|| Source { codec: peer.codec, ear: Coding::new(peer.codec) });
+        let timestamp = source.ear.sample(header.timestamp);
+        let header = self.stream.relay(now, &Header { timestamp, ..*header }, length, to.payload_type)?;
+        if to.codec == peer.codec {
+            return Packet::new(&header, payload);
+        }
+        let sound = Samples::decode(&mut source.ear, payload);
+        let mut codes = [0; PAYLOAD_MAX];
+        let written = self.stream.coding.encode(sound.as_slice(), &mut codes)?;
+        Packet::new(&header, codes.get(..written)?)
+    }
+}
+
+/// Can a recorder of this codec hear what is coded so?
+fn hears(recorder: Codec, coded: Codec) -> bool {
+    recorder == coded || matches!((recorder, coded), (Codec::G711(_), Codec::Opus))
 }
 
 impl Fork {
@@ -46,6 +77,7 @@ impl Fork {
         let protected = self.outputs.protect(side, keys.map(|keys| keys.outbound));
         let copies = self.copies(side);
         copies.remote = Some(remote).filter(|_| protected);
+        copies.stream.code_as(remote.codec);
         copies.reports.connect(now, copies.remote.as_ref());
     }
 
@@ -53,15 +85,13 @@ impl Fork {
     pub(crate) fn copy(&mut self, now: Instant, side: Side, peer: &Remote, packet: &Packet) {
         let copies = self.copies(side);
         let Ok((header, _)) = rtp::split(packet.as_bytes()) else { return };
-        let Some(to) = copies.remote.filter(|to| to.receives && to.codec == peer.codec) else {
+        let Some(to) = copies.remote.filter(|to| to.receives && hears(to.codec, peer.codec)) else {
             return copies.stream.detach();
         };
         if header.payload_type != peer.payload_type {
             return copies.stream.leave_out(&header);
         }
-        let length = Length::Audio(u32::try_from(packet.payload().len()).unwrap_or_default());
-        let header = copies.stream.relay(now, &header, length, to.payload_type);
-        if let Some(copy) = header.and_then(|header| Packet::new(&header, packet.payload())) {
+        if let Some(copy) = copies.of(now, &header, peer, &to, packet.payload()) {
             self.outputs.send(side, to.address, copy);
         }
     }

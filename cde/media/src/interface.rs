@@ -1,8 +1,10 @@
 //! What goes in and out of a session. Nothing that may hold a key has `Debug`.
 
 use crate::FRAME_SAMPLES;
+use crate::event::KeyEvent;
 use crate::g711::Law;
 use crate::natural::Hold;
+use crate::opus;
 use crate::rtcp::Compound;
 use crate::rtp::Packet;
 use crate::srtp::Keys;
@@ -26,6 +28,18 @@ pub enum Codec {
     G711(Law),
     /// G.722 at 64 kbit/s, static payload type 9. Its timestamps count 8 kHz (RFC 3551 section 4.5.2).
     G722,
+    /// Opus, heard and spoken at 8 kHz. It has no static payload type, and its timestamps count 48 kHz (RFC 7587 section 4.1).
+    Opus,
+}
+
+impl Codec {
+    /// By how much its timestamps are faster than our samples.
+    pub(crate) fn ticks_per_sample(self) -> u16 {
+        match self {
+            Self::G711(_) | Self::G722 => 1,
+            Self::Opus => opus::TICKS_PER_SAMPLE,
+        }
+    }
 }
 
 /// How a line is masked.
@@ -83,15 +97,16 @@ impl Remote {
         Self::of(address, Codec::G711(law))
     }
 
-    /// A peer of this codec under its static payload type (RFC 3551), both ways and without telephone-event, and with one
-    /// port for RTP and RTCP.
+    /// A peer of this codec under its static payload type (RFC 3551), Opus under 111, both ways and without telephone-event,
+    /// and with one port for RTP and RTCP.
     pub fn of(address: SocketAddr, codec: Codec) -> Self {
         let payload_type = match codec {
             Codec::G711(Law::Mu) => 0,
             Codec::G711(Law::A) => 8,
             Codec::G722 => 9,
+            Codec::Opus => 111,
         };
-        let event_clock = EventClock::default();
+        let event_clock = EventClock { per_sample: codec.ticks_per_sample() };
         Self {
             address,
             rtcp: address,
@@ -103,6 +118,11 @@ impl Remote {
             receives: true,
         }
     }
+
+    /// Can the timestamps of its events be compared with those of its sound?
+    pub(crate) fn counts_alike(&self) -> bool {
+        self.event_clock.per_sample == self.codec.ticks_per_sample()
+    }
 }
 
 /// The clock of a telephone-event payload type (RFC 4733 section 2.1): its timestamps and durations count so fast.
@@ -112,7 +132,7 @@ pub struct EventClock {
 }
 
 impl Default for EventClock {
-    /// That of our sound.
+    /// 8 kHz, as our sound.
     fn default() -> Self {
         Self { per_sample: 1 }
     }
@@ -137,9 +157,9 @@ impl EventClock {
         self.per_sample
     }
 
-    /// Its timestamps can be compared with those of the sound.
-    pub(crate) fn is_of_sound(self) -> bool {
-        self == Self::default()
+    /// An event whose duration is in samples, as this clock tells it; of one that is longer than it can tell, as much as it can.
+    pub(crate) fn told(self, event: KeyEvent) -> KeyEvent {
+        KeyEvent { duration: event.duration.saturating_mul(self.per_sample), ..event }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What comes in on a leg: only from its peer's address, and only of the first SSRC.
 
-use crate::coding::{Coding, Samples};
+use crate::coding::{self, Coding, Samples};
 use crate::event::KeyEvent;
 use crate::g711::Law;
 use crate::interface::{Codec, EventClock, LegStats, Remote};
@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
-/// Samples of a payload that is relayed: 10 to 60 ms.
+/// Samples of a packet that is heard: 10 to 60 ms.
 const PAYLOAD: RangeInclusive<usize> = 80..=PAYLOAD_MAX;
 /// Further jumps of the sequence mean that the sender started anew (RFC 3550 appendix A.1).
 const DROPOUT_MAX: i16 = 3000;
@@ -48,7 +48,10 @@ pub(crate) struct Lock {
 
 /// A packet that may be heard.
 pub(crate) struct Arrived<'a> {
+    /// Its timestamp counts samples of 8 kHz, but for events [`Arrived::in_other_clock`].
     pub(crate) header: Header,
+    /// Its timestamp as the peer counts.
+    pub(crate) timestamp: u32,
     pub(crate) media: Media<'a>,
     pub(crate) order: Order,
     /// An event whose timestamp counts in another clock than the sound's: it says nothing of when that was.
@@ -57,7 +60,8 @@ pub(crate) struct Arrived<'a> {
 
 /// What a packet holds.
 pub(crate) enum Media<'a> {
-    Audio(&'a [u8]),
+    /// The payload, and how many samples it stands for.
+    Audio(&'a [u8], usize),
     /// Its duration in samples of 8 kHz, whatever its clock.
     Event(KeyEvent),
 }
@@ -226,28 +230,31 @@ impl Leg {
             self.stats.malformed += 1;
             return None;
         };
-        let header = received.header;
+        let mut header = received.header;
         self.check_ssrc(&header)?;
         let media = self.media(&remote, &header, received.payload);
+        let in_other_clock = matches!(media, Some(Media::Event(_))) && !remote.counts_alike();
         let locked = self.lock.is_some();
         if media.is_none() && !locked {
             return None;
         }
+        if !in_other_clock {
+            header.timestamp = self.coding.sample(header.timestamp);
+        }
         // What is not understood holds its place in the sequence all the same, or it would look like a loss.
-        let is_sound = matches!(media, Some(Media::Audio(_)));
+        let is_sound = matches!(media, Some(Media::Audio(..)));
         let order = self.order(now, &header, is_sound)?;
         let media = media?;
         self.stats.accepted += 1;
-        let in_other_clock = matches!(media, Media::Event(_)) && !remote.event_clock.is_of_sound();
         if !in_other_clock {
             self.move_end(now, &header, &media);
         }
-        Some(Arrived { header, media, order, in_other_clock })
+        Some(Arrived { header, timestamp: received.header.timestamp, media, order, in_other_clock })
     }
 
     /// What a packet sounds like. One that is late says nothing where each goes on from the one before.
     pub(crate) fn hear(&mut self, arrived: &Arrived<'_>) -> Option<Samples> {
-        let Media::Audio(payload) = arrived.media else { return None };
+        let Media::Audio(payload, _) = arrived.media else { return None };
         if arrived.order == Order::Late && self.coding.keeps_state() {
             return None;
         }
@@ -261,7 +268,8 @@ impl Leg {
 
     fn media<'a>(&mut self, remote: &Remote, header: &Header, payload: &'a [u8]) -> Option<Media<'a>> {
         let media = if header.payload_type == remote.payload_type {
-            PAYLOAD.contains(&payload.len()).then_some(Media::Audio(payload))
+            let samples = coding::samples(remote.codec, payload).filter(|samples| PAYLOAD.contains(samples));
+            samples.map(|samples| Media::Audio(payload, samples))
         } else if Some(header.payload_type) == remote.telephone_event {
             KeyEvent::parse(payload).map(|event| Media::Event(in_samples(event, remote.event_clock)))
         } else {
@@ -307,8 +315,8 @@ impl Leg {
 
     fn move_end(&mut self, now: Instant, header: &Header, media: &Media<'_>) {
         let length = match media {
-            Media::Audio(payload) => {
-                self.packet_samples = u32::try_from(payload.len()).unwrap_or(PACKET_SAMPLES);
+            Media::Audio(_, samples) => {
+                self.packet_samples = u32::try_from(*samples).unwrap_or(PACKET_SAMPLES);
                 self.packet_samples
             }
             Media::Event(event) => u32::from(event.duration),

@@ -18,7 +18,7 @@
 //!   hears and what is recorded is what is encrypted then.
 //! - Both outgoing streams are ours from the first packet to the last: SSRC, sequence and timestamps never start anew.
 //! - A packet of the caller that was coded by anybody but us reaches the agent on an open line only: what passes a mask was
-//!   decoded, and coded again.
+//!   decoded, and coded again. The size of a packet of ours hangs on its duration alone.
 //! - The recording is made of what the agent was sent, after the mask. What a recorder is sent is a copy of what the legs are
 //!   sent, made as it leaves.
 //! - Arbitrary bytes never panic, and nothing that may hold a digit can be printed.
@@ -30,6 +30,7 @@
 //! | `leg` | what comes in: address and SSRC lock, sequence |
 //! | `stream` | what goes out: our own numbering, continuous over every change |
 //! | `coding` | how a direction of a leg is coded, and the state of it |
+//! | `ticks` | timestamps of Opus, as those of our sound |
 //! | `reports`, `reception` | RTCP of a leg: when it is due, what it says, and what it may not say to an agent |
 //! | [`srtp`] | protection of a leg: the first thing that is done with what comes, the last with what goes |
 //! | `mask`, `beeps` | a masked line: policy, pace, proofs; a beep a key on a grid |
@@ -45,7 +46,7 @@
 //! | `stages` | lets a test put a stage of the mask out of action |
 //! | `recorder` | frames of what was heard and said |
 //! | `fork` | copies of what the legs are sent, for a recorder elsewhere |
-//! | [`rtp`], [`rtcp`], [`event`], [`g711`], [`g722`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
+//! | [`rtp`], [`rtcp`], [`event`], [`g711`], [`g722`], [`opus`], [`wav`], [`dtmf`], [`tone`] | formats and tools, for softphones and tests too |
 
 #[cfg(all(feature = "masking-off-control", not(debug_assertions)))]
 compile_error!("masking-off-control is for debug builds only");
@@ -70,6 +71,7 @@ mod mask;
 pub mod natural;
 mod number;
 mod openline;
+pub mod opus;
 mod outputs;
 mod pairing;
 mod quiet;
@@ -83,6 +85,7 @@ pub mod sound;
 pub mod srtp;
 mod stages;
 mod stream;
+mod ticks;
 pub mod tone;
 pub mod wav;
 mod waves;

@@ -8,6 +8,7 @@ use crate::FRAME_SAMPLES;
 use crate::agenttones::AgentTones;
 use crate::beeps::Beeps;
 use crate::coding::Coding;
+use crate::g722::Coder;
 use crate::interface::{Policy, Witnessed};
 use crate::natural::{Frame, GRAIN, Hold, Natural};
 use crate::number::ahead;
@@ -62,6 +63,8 @@ pub(crate) struct Mask {
     pub(crate) owes_secured: bool,
     pub(crate) releasing: bool,
     pub(crate) muted: bool,
+    /// Silence has been coded for that.
+    was_muted: bool,
     /// The next packet of the agent leg is the first of the mask.
     pub(crate) first: bool,
     pub(crate) quiet: Quiet,
@@ -77,6 +80,26 @@ pub(crate) struct Mask {
     pub(crate) masked_frames: u64,
     pub(crate) filtered_frames: u64,
 }
+
+/// A frame as it is sent.
+pub(crate) struct Coded {
+    codes: [u8; FRAME_SAMPLES],
+    length: usize,
+    /// What it sounds like.
+    pub(crate) heard: [i16; FRAME_SAMPLES],
+    /// The sample that what follows goes on from: the last one that was coded, whether it is to be heard by now or not.
+    pub(crate) last: i16,
+    /// It was suspected, which nothing was before.
+    pub(crate) leaks: bool,
+}
+
+impl Coded {
+    pub(crate) fn codes(&self) -> &[u8] {
+        self.codes.get(..self.length).unwrap_or_default()
+    }
+}
+
+const SILENCE: [i16; FRAME_SAMPLES] = [0; FRAME_SAMPLES];
 
 /// What a frame proves.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,6 +138,7 @@ impl Mask {
             owes_secured: true,
             releasing: false,
             muted: false,
+            was_muted: false,
             first: true,
             quiet: Quiet::new(now),
             agent_tones: AgentTones::default(),
@@ -131,7 +155,7 @@ impl Mask {
     pub(crate) fn secure_again(&mut self, policy: Policy) -> bool {
         self.owes_secured = true;
         self.releasing = false;
-        self.muted = false;
+        (self.muted, self.was_muted) = (false, false);
         self.unheard = !Witness::can_hear();
         self.ask_for(policy)
     }
@@ -298,26 +322,34 @@ impl Mask {
         leaks
     }
 
-    /// Codes a frame, or silence in its place if the agent is mute or the witness suspects it. Also what it sounds like, and
-    /// whether it was suspected.
-    pub(crate) fn code(
-        &mut self,
-        coding: &mut Coding,
-        frame: [i16; FRAME_SAMPLES],
-    ) -> ([u8; FRAME_SAMPLES], [i16; FRAME_SAMPLES], bool) {
-        const SILENCE: [i16; FRAME_SAMPLES] = [0; FRAME_SAMPLES];
+    /// Codes a frame, or silence in its place if the agent is mute or the witness suspects it; none if it cannot be coded.
+    pub(crate) fn code(&mut self, coding: &mut Coding, frame: [i16; FRAME_SAMPLES]) -> Option<Coded> {
         let before = (coding.kept(), self.ear.kept());
-        let (mut codes, mut heard) = ([0; FRAME_SAMPLES], SILENCE);
-        coding.encode(if self.muted { &SILENCE } else { &frame }, &mut codes);
-        self.ear.decode(&codes, &mut heard);
-        let leaks = works(Stage::Witness) && self.witness(&heard);
-        if leaks {
-            coding.restore(before.0);
-            self.ear.restore(before.1);
-            coding.encode(&SILENCE, &mut codes);
-            self.ear.decode(&codes, &mut heard);
+        if self.muted && !std::mem::replace(&mut self.was_muted, self.muted) && coding.holds_back() {
+            // Of what is not to be heard, nothing that is still held back is either.
+            self.begin_anew(coding, (None, None));
         }
-        (codes, heard, leaks)
+        let mut coded = self.code_heard(coding, if self.muted { SILENCE } else { frame })?;
+        coded.leaks = works(Stage::Witness) && self.witness(&coded.heard);
+        if coded.leaks {
+            self.begin_anew(coding, before);
+            coded = Coded { leaks: true, ..self.code_heard(coding, SILENCE)? };
+        }
+        Some(coded)
+    }
+
+    fn begin_anew(&mut self, coding: &mut Coding, (kept, heard): (Option<Coder>, Option<Coder>)) {
+        coding.restore(kept);
+        self.ear.restore(heard);
+    }
+
+    fn code_heard(&mut self, coding: &mut Coding, frame: [i16; FRAME_SAMPLES]) -> Option<Coded> {
+        let (mut codes, mut heard) = ([0; FRAME_SAMPLES], SILENCE);
+        let length = coding.encode(&frame, &mut codes)?;
+        let decoded = self.ear.decode(codes.get(..length)?, &mut heard);
+        let goes_on = if coding.holds_back() { &frame } else { &heard };
+        let last = goes_on.last().copied().unwrap_or_default();
+        (decoded == FRAME_SAMPLES).then_some(Coded { codes, length, heard, last, leaks: false })
     }
 
     /// The witness hears what was encoded. True if it is suspicious, and was not before.

@@ -40,6 +40,8 @@ pub(crate) struct Reports {
     told: [u32; 2],
     heard: Option<Reception>,
     last_report: Option<LastReport>,
+    /// How fast the clock of both streams is, in which jitter is told.
+    ticks_per_sample: u16,
 }
 
 /// What is to be polled.
@@ -72,11 +74,13 @@ impl Reports {
             told: [0; 2],
             heard: None,
             last_report: None,
+            ticks_per_sample: 1,
         }
     }
 
     /// A peer that may be sent to is reported to from now on, also while it is on hold (RFC 3264 section 5.1).
     pub(crate) fn connect(&mut self, now: Instant, remote: Option<&Remote>) {
+        self.ticks_per_sample = remote.map_or(1, |remote| remote.codec.ticks_per_sample());
         match remote {
             None => (self.due, self.owed) = (None, Owed::Nothing),
             Some(remote) if remote.receives && self.due.is_none() => self.due = Some(now + self.interval() / 2),
@@ -126,6 +130,7 @@ impl Reports {
         }
         let Block { fraction_lost, lost, jitter, .. } = received.block?;
         let round_trip = received.block.and_then(|block| self.round_trip(now, &block));
+        let jitter = jitter / u32::from(self.ticks_per_sample.max(1));
         Some(PeerReport { fraction_lost, lost, jitter, round_trip })
     }
 
@@ -174,7 +179,8 @@ impl Reports {
         let last = self.last_report.filter(|last| last.ssrc == block.ssrc);
         let now = middle(self.ntp(now));
         let (last_report, since_last_report) = last.map_or((0, 0), |last| (last.ntp, now.wrapping_sub(last.came)));
-        Some(Block { last_report, since_last_report, ..block })
+        let jitter = block.jitter.saturating_mul(self.ticks_per_sample.into());
+        Some(Block { last_report, since_last_report, jitter, ..block })
     }
 
     fn ntp(&self, now: Instant) -> u64 {

@@ -3,10 +3,10 @@
 mod caller;
 mod masked;
 
-use crate::coding::{Coding, Samples};
+use crate::coding::Samples;
 use crate::fork::Fork;
 use crate::inband::InBand;
-use crate::interface::{Command, Config, Event, KeyWays, Output, Remote, Side, Stats, Witnessed};
+use crate::interface::{Codec, Command, Config, Event, KeyWays, Output, Remote, Side, Stats, Witnessed};
 use crate::keys::Keys;
 use crate::leg::{Arrived, Leg, Media, Order};
 use crate::mask::Mask;
@@ -227,12 +227,12 @@ impl Session {
             Side::Caller => {
                 self.keys.set_clock(remote.map(|remote| remote.event_clock).unwrap_or_default());
                 if let (true, Some(remote)) = (self.caller.connect(now, remote), remote) {
-                    self.to_caller.coding = Coding::new(remote.codec);
+                    self.to_caller.code_as(remote.codec);
                 }
             }
             Side::Agent => {
                 if let (true, Some(remote)) = (self.agent.connect(now, remote), remote) {
-                    self.speak_anew(Coding::new(remote.codec));
+                    self.speak_anew(remote.codec);
                 }
             }
         }
@@ -246,11 +246,11 @@ impl Session {
     }
 
     /// The agent's peer is another one from here on: it has heard nothing of us, and the witness as little.
-    fn speak_anew(&mut self, coding: Coding) {
+    fn speak_anew(&mut self, codec: Codec) {
+        self.to_agent.code_as(codec);
         if let Some(mask) = &mut self.mask {
-            mask.ear = coding.clone();
+            mask.ear = self.to_agent.coding.ear();
         }
-        self.to_agent.coding = coding;
     }
 
     /// The agent is heard by the caller always, but an agent's keys and key tones are not while the line is masked.
@@ -258,7 +258,7 @@ impl Session {
         let Some(arrived) = self.agent.accept(now, source, bytes) else { return };
         let Some(from) = self.agent.remote().copied() else { return };
         let masked = self.mask.is_some() && masking_enabled();
-        let passes = !masked || matches!(arrived.media, Media::Audio(_));
+        let passes = !masked || matches!(arrived.media, Media::Audio(..));
         let sound = self.sound_of_agent(now, &from, &arrived);
         let Some(to) = self.caller.receiver().copied() else { return self.to_caller.detach() };
         let stream = &mut self.to_caller;
@@ -311,19 +311,19 @@ fn relay(
     passes: bool,
 ) -> Option<Packet> {
     let payload_type = match arrived.media {
-        Media::Audio(_) => Some(to.payload_type),
+        Media::Audio(..) => Some(to.payload_type),
         // Of another clock than the sound's neither the timestamp nor the duration has a place in our stream.
-        Media::Event(_) => to.telephone_event.filter(|_| !arrived.in_other_clock && to.event_clock.is_of_sound()),
+        Media::Event(_) => to.telephone_event.filter(|_| !arrived.in_other_clock && to.counts_alike()),
     };
     let Some(payload_type) = payload_type.filter(|_| passes) else {
         stream.leave_out(&arrived.header);
         return None;
     };
     match arrived.media {
-        Media::Audio(payload) => relay_sound(stream, now, arrived, from, payload, sound, payload_type),
+        Media::Audio(payload, _) => relay_sound(stream, now, arrived, from, payload, sound, payload_type),
         Media::Event(key) => {
             let length = Length::Event(u32::from(key.duration));
-            let payload: [u8; event::LENGTH] = key.bytes();
+            let payload: [u8; event::LENGTH] = to.event_clock.told(key).bytes();
             Packet::new(&stream.relay(now, &arrived.header, length, payload_type)?, &payload)
         }
     }
@@ -338,18 +338,21 @@ fn relay_sound(
     sound: Option<&Samples>,
     payload_type: u8,
 ) -> Option<Packet> {
+    let Media::Audio(_, samples) = arrived.media else { return None };
     let late = arrived.order == Order::Late;
     let has_place = match sound {
-        Some(_) => !late || !stream.coding.keeps_state(),
+        Some(_) => (!late || !stream.coding.keeps_state()) && stream.coding.takes_length(samples),
         None => stream.coding.takes(from.codec),
     };
-    let mut codes = [0; PAYLOAD_MAX];
-    let codes = codes.get_mut(..payload.len()).filter(|_| has_place)?;
-    let length = Length::Audio(u32::try_from(payload.len()).ok()?);
-    let header = stream.relay(now, &arrived.header, length, payload_type)?;
-    match sound {
-        Some(sound) => stream.coding.encode(sound.as_slice(), codes),
-        None => stream.coding.pass(from.codec, payload, late, codes),
+    if !has_place {
+        return None;
     }
-    Packet::new(&header, codes)
+    let length = Length::Audio(u32::try_from(samples).ok()?);
+    let header = stream.relay(now, &arrived.header, length, payload_type)?;
+    let mut codes = [0; PAYLOAD_MAX];
+    let written = match sound {
+        Some(sound) => stream.coding.encode(sound.as_slice(), &mut codes),
+        None => stream.coding.pass(from.codec, payload, late, &mut codes),
+    };
+    Packet::new(&header, codes.get(..written?)?)
 }

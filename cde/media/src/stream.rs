@@ -31,6 +31,9 @@ pub(crate) struct Stream {
     source: Option<Source>,
     /// As the peer decodes what it has got of us.
     pub(crate) coding: Coding,
+    /// How fast its clock is, and the timestamp that our first sample would have: all is counted in samples here.
+    ticks_per_sample: u16,
+    zero: u32,
 }
 
 /// The newest sound that went out.
@@ -71,7 +74,24 @@ impl Stream {
             last: None,
             source: None,
             coding: Coding::new(Codec::G711(Law::Mu)),
+            ticks_per_sample: 1,
+            zero: 0,
         }
+    }
+
+    /// What is sent from here on is coded so. Where its clock is another one the timestamps go on from where they were (RFC
+    /// 7160 section 4.1).
+    pub(crate) fn code_as(&mut self, codec: Codec) {
+        self.coding = Coding::new(codec);
+        let now = self.last.map_or(self.first_timestamp, |sent| sent.end);
+        let reached = self.ticks(now);
+        self.ticks_per_sample = codec.ticks_per_sample();
+        self.zero = reached.wrapping_sub(now.wrapping_mul(self.ticks_per_sample.into()));
+    }
+
+    /// As the peer counts them.
+    fn ticks(&self, samples: u32) -> u32 {
+        self.zero.wrapping_add(samples.wrapping_mul(self.ticks_per_sample.into()))
     }
 
     /// The header of sound that is made here, for this moment.
@@ -81,7 +101,7 @@ impl Stream {
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
         self.last = Some(Sent { at, end: timestamp.wrapping_add(length), ahead: length });
-        Header { payload_type, marker, sequence, timestamp, ssrc: self.ssrc }
+        Header { payload_type, marker, sequence, timestamp: self.ticks(timestamp), ssrc: self.ssrc }
     }
 
     /// The header for a packet of the other leg; none if its place is taken.
@@ -99,7 +119,8 @@ impl Stream {
         }
         let timestamp = from.timestamp.wrapping_add(source.timestamp);
         self.sent(now, timestamp, length);
-        Some(Header { payload_type, marker: from.marker || known.is_none(), sequence, timestamp, ssrc: self.ssrc })
+        let (timestamp, marker) = (self.ticks(timestamp), from.marker || known.is_none());
+        Some(Header { payload_type, marker, sequence, timestamp, ssrc: self.ssrc })
     }
 
     /// A packet of the other leg is left out on purpose: its number is given to the next one.
@@ -121,10 +142,11 @@ impl Stream {
 
     /// What a report says this moment is: the beginning of the newest packet, and whole steps of the grid since it left.
     pub(crate) fn timestamp_to_report(&self, now: Instant) -> u32 {
-        self.last.map_or(self.first_timestamp, |sent| {
+        let moment = self.last.map_or(self.first_timestamp, |sent| {
             let elapsed = samples(now.saturating_duration_since(sent.at));
             sent.end.wrapping_sub(sent.ahead).wrapping_add(elapsed / GRID * GRID)
-        })
+        });
+        self.ticks(moment)
     }
 
     fn anchor(&self, now: Instant, from: &Header) -> Source {

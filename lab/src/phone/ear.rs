@@ -106,7 +106,7 @@ impl Ear {
         let decode = match codec {
             Codec::G711(Law::Mu) => from_ulaw,
             Codec::G711(Law::A) => from_alaw,
-            Codec::G722 => return,
+            Codec::G722 | Codec::Opus => return,
         };
         self.packets += 1;
         self.payload_sizes.insert(payload.len());

@@ -73,7 +73,7 @@ impl Session {
             self.disturb(now);
         }
         let sighting = match arrived.media {
-            Media::Audio(_) => None,
+            Media::Audio(..) => None,
             Media::Event(event) => Some(self.sight(now, &arrived, event)),
         };
         self.miss(now, &arrived, sighting, was_down, from.telephone_event.is_some());
@@ -260,7 +260,7 @@ impl Session {
         let in_place = sound.as_deref_mut().filter(|_| matches!(arrived.order, Order::Next { .. }));
         let faded = in_place.is_some_and(|sound| self.fade_in(sound));
         let recoded = faded || self.may_remember_keys() || !self.to_agent.coding.takes(from.codec);
-        if recoded && sound.is_none() && matches!(arrived.media, Media::Audio(_)) {
+        if recoded && sound.is_none() && matches!(arrived.media, Media::Audio(..)) {
             return;
         }
         let made = sound.as_deref().filter(|_| recoded);
@@ -295,7 +295,7 @@ impl Session {
     fn hears_open(&mut self, codec: Codec, codes: &[u8], sound: &mut Samples) {
         let last = match codec {
             Codec::G711(law) => codes.last().map(|code| g711::decode(law, *code)),
-            Codec::G722 => sound.as_slice().last().copied(),
+            Codec::G722 | Codec::Opus => sound.as_slice().last().copied(),
         };
         self.last_heard = last.unwrap_or_default();
         if let Some(recorder) = &mut self.recorder {
@@ -313,5 +313,5 @@ impl Session {
 }
 
 fn identity(arrived: &Arrived<'_>) -> Identity {
-    Identity { ssrc: arrived.header.ssrc, timestamp: arrived.header.timestamp }
+    Identity { ssrc: arrived.header.ssrc, timestamp: arrived.timestamp }
 }

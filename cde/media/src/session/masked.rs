@@ -22,7 +22,11 @@ impl Session {
             }
             None => {
                 self.cut();
-                let ear = self.to_agent.coding.clone();
+                let ear = self.to_agent.coding.ear();
+                if self.to_agent.coding.holds_back() {
+                    // What it held back is gone, so nothing goes on from it either.
+                    self.last_heard = 0;
+                }
                 self.mask = Some(Box::new(Mask::new(now, policy, self.hold, self.last_heard, self.witnessed, ear)));
                 self.inband.start_anew();
                 self.open_line.start_anew();
@@ -173,19 +177,22 @@ impl Session {
     fn send_frame(&mut self, at: Instant, remote: &Remote, frame: [i16; FRAME_SAMPLES]) {
         let Some(mask) = &mut self.mask else { return };
         let before = mask.witnessed.frames;
-        let (codes, heard, leaks) = mask.code(&mut self.to_agent.coding, frame);
-        if leaks {
+        let Some(coded) = mask.code(&mut self.to_agent.coding, frame) else {
+            mask.unheard = true;
+            return;
+        };
+        if coded.leaks {
             self.outputs.event(Event::LeakSuspected);
         }
         mask.unheard |= mask.witnessed.frames == before;
         let first = std::mem::take(&mut mask.first);
         let length = u32::try_from(FRAME_SAMPLES).unwrap_or_default();
         let header = self.to_agent.generate(at, length, remote.payload_type, first);
-        let Some(packet) = Packet::new(&header, &codes) else { return };
+        let Some(packet) = Packet::new(&header, coded.codes()) else { return };
         if let Some(recorder) = &mut self.recorder {
-            recorder.heard.push(&heard);
+            recorder.heard.push(&coded.heard);
         }
-        self.last_heard = heard.last().copied().unwrap_or_default();
+        self.last_heard = coded.last;
         self.send(at, Side::Agent, remote, packet);
     }
 

@@ -5,6 +5,7 @@ use card::Key;
 use media::event::EventSender;
 use media::g711::{self, Law};
 use media::g722::Coder;
+use media::opus;
 use media::rtp::{self, Header};
 use media::srtp::{Keys, Master, PACKET_MAX, Receiver, Sender, Suite};
 use media::{Codec, Command, Config, Event, Hold, Output, Packet, RecordFrame, Remote, Session, Side, Stats};
@@ -60,8 +61,9 @@ pub(crate) struct Peer {
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
     pub(crate) codec: Codec,
-    /// With what it codes G.722.
+    /// With what it codes G.722, and Opus.
     pub(crate) coder: Coder,
+    pub(crate) encoder: opus::Encoder,
     pub(crate) got: Vec<Got>,
     pub(crate) reports: Vec<Told>,
     /// Of a leg that is protected.
@@ -94,6 +96,7 @@ impl Peer {
             timestamp: 0xffff_f000,
             codec: MU,
             coder: Coder::default(),
+            encoder: opus::Encoder::new().unwrap(),
             got: Vec::new(),
             reports: Vec::new(),
             srtp: None,
@@ -144,41 +147,60 @@ impl Peer {
     }
 
     pub(crate) fn audio(&mut self, samples: &[i16]) -> Vec<u8> {
-        let code = |sample: &i16| match self.codec {
-            Codec::G711(law) => g711::encode(law, *sample),
-            Codec::G722 => self.coder.encode(*sample),
+        let codes: Vec<u8> = match self.codec {
+            Codec::G711(law) => samples.iter().map(|sample| g711::encode(law, *sample)).collect(),
+            Codec::G722 => samples.iter().map(|sample| self.coder.encode(*sample)).collect(),
+            Codec::Opus => {
+                let mut packet = [0; 480];
+                let length = self.encoder.encode(samples, &mut packet).unwrap();
+                packet[..length].to_vec()
+            }
         };
-        let codes: Vec<u8> = samples.iter().map(code).collect();
         self.codes(&codes)
     }
 
     /// A packet of these codes.
     pub(crate) fn codes(&mut self, codes: &[u8]) -> Vec<u8> {
         let timestamp = self.timestamp;
-        self.timestamp = timestamp.wrapping_add(codes.len() as u32);
+        let ticks = match self.codec {
+            Codec::G711(_) | Codec::G722 => codes.len(),
+            Codec::Opus => 6 * opus::samples(codes).unwrap(),
+        };
+        self.timestamp = timestamp.wrapping_add(ticks as u32);
         let remote = remote_of(Side::Caller, self.codec);
         self.packet(remote.payload_type, false, timestamp, codes)
     }
 
     /// All sound that it got, from the first packet on.
     pub(crate) fn hears(&self) -> Vec<i16> {
-        let mut ear = Coder::default();
+        let (mut ear, mut decoder) = (Coder::default(), opus::Decoder::new().unwrap());
         let sound = self.got.iter().filter(|got| got.header.payload_type != EVENTS);
-        let decode = |code: &u8| match self.codec {
-            Codec::G711(law) => g711::decode(law, *code),
-            Codec::G722 => ear.decode(*code),
+        let decode = |got: &Got| match self.codec {
+            Codec::G711(law) => got.samples(law),
+            Codec::G722 => got.payload.iter().map(|code| ear.decode(*code)).collect(),
+            Codec::Opus => {
+                let mut sound = [0; 960];
+                let length = decoder.decode(&got.payload, &mut sound);
+                sound[..length].to_vec()
+            }
         };
-        sound.flat_map(|got| &got.payload).map(decode).collect()
+        sound.flat_map(decode).collect()
     }
 
     /// The packets of a key press that began now; time goes on by as much.
     pub(crate) fn key(&mut self, key: u8, duration: Duration) -> Vec<Vec<u8>> {
         let start = self.timestamp;
+        let ticks: u32 = if self.codec == Codec::Opus { 6 } else { 1 };
         let packets = EventSender::new(key, duration).unwrap();
         let bytes: Vec<Vec<u8>> = packets
-            .map(|sent| self.packet(EVENTS, sent.marker, start.wrapping_add(sent.timestamp_offset), &sent.payload))
+            .map(|sent| {
+                let [code, flags, high, low] = sent.payload;
+                let [high, low] = (u16::from_be_bytes([high, low]) * ticks as u16).to_be_bytes();
+                let offset = ticks * sent.timestamp_offset;
+                self.packet(EVENTS, sent.marker, start.wrapping_add(offset), &[code, flags, high, low])
+            })
             .collect();
-        self.timestamp = start.wrapping_add(160 * bytes.len() as u32);
+        self.timestamp = start.wrapping_add(160 * ticks * bytes.len() as u32);
         bytes
     }
 }

@@ -30,6 +30,8 @@ mod natural;
 mod noninterference;
 mod open;
 #[cfg(not(feature = "masking-off-control"))]
+mod opus;
+#[cfg(not(feature = "masking-off-control"))]
 mod reports;
 #[cfg(not(feature = "masking-off-control"))]
 mod srtp;

@@ -3,6 +3,7 @@
 
 use crate::harness::{MU, ms, remote_of};
 use media::g711::{self, Law};
+use media::opus::Encoder;
 use media::rtp::{Header, Packet};
 use media::{Codec, Command, Config, Policy, Session, Side};
 use std::time::Instant;
@@ -33,13 +34,22 @@ fn call(now: Instant, policy: Option<Policy>, codec: Codec) -> Session {
 
 /// Both sides talk.
 fn talk(session: &mut Session, begin: Instant, codec: Codec) {
+    let mut encoder = Encoder::new().unwrap();
+    let mut coded = |n: u16| {
+        let mut packet = [0; 480];
+        let sound: Vec<i16> = voice(n).iter().map(|code| g711::decode(Law::Mu, *code)).collect();
+        let length = encoder.encode(&sound, &mut packet).unwrap();
+        packet[..length].to_vec()
+    };
+    let ticks = if codec == Codec::Opus { 960 } else { 160 };
     for n in 0..PACKETS {
+        let payload = if codec == Codec::Opus { coded(n) } else { voice(n) };
         let now = begin + ms(20 * u64::from(n));
         for (side, ssrc) in [(Side::Caller, 1), (Side::Agent, 2)] {
             let remote = remote_of(side, codec);
             let payload_type = remote.payload_type;
-            let header = Header { payload_type, marker: false, sequence: n, timestamp: 160 * u32::from(n), ssrc };
-            let packet = Packet::new(&header, &voice(n)).unwrap();
+            let header = Header { payload_type, marker: false, sequence: n, timestamp: ticks * u32::from(n), ssrc };
+            let packet = Packet::new(&header, &payload).unwrap();
             session.handle_packet(now, side, remote.address, packet.as_bytes());
             while session.poll_output().is_some() {}
         }
@@ -54,15 +64,19 @@ fn resident_bytes() -> usize {
 
 /// The calls stay, so that none takes the room that another has left.
 #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made in another way")]
-fn bytes_of_a_call(policy: Option<Policy>, codec: Codec) -> (usize, Vec<Session>) {
+fn bytes_of(count: usize, policy: Option<Policy>, codec: Codec) -> (usize, Vec<Session>) {
     let now = Instant::now();
-    let mut calls = Vec::with_capacity(CALLS);
+    let mut calls = Vec::with_capacity(count);
     let before = resident_bytes();
-    for _ in 0..CALLS {
+    for _ in 0..count {
         calls.push(call(now, policy, codec));
     }
     calls.iter_mut().for_each(|session| talk(session, now, codec));
-    ((resident_bytes() - before) / CALLS, calls)
+    ((resident_bytes() - before) / count, calls)
+}
+
+fn bytes_of_a_call(policy: Option<Policy>, codec: Codec) -> (usize, Vec<Session>) {
+    bytes_of(CALLS, policy, codec)
 }
 
 #[test]
@@ -78,4 +92,16 @@ fn a_call_stays_small() {
     println!("with G.722 {wide} and {masked}");
     assert!((open + 600..=OPEN_MAX + 1_100).contains(&wide), "{wide} bytes an open call of G.722");
     assert!(masked <= NATURAL_MAX + 1_400, "{masked} bytes a masked call of G.722");
+}
+
+/// Only a leg of Opus has a coder and a decoder of it, some ten thousand bytes each: of two legs with it there are four, and
+/// while it is masked one more.
+#[test]
+fn a_call_of_opus_takes_what_its_coders_take_and_no_more() {
+    const ONE: std::ops::Range<usize> = 15_000..32_000;
+    let (open, _open) = bytes_of(400, None, Codec::Opus);
+    let (masked, _masked) = bytes_of(400, Some(Policy::Natural), Codec::Opus);
+    println!("with Opus {open} and {masked}");
+    assert!((4 * ONE.start..4 * ONE.end).contains(&open), "{open} bytes an open call of Opus");
+    assert!((4 * ONE.start..5 * ONE.end).contains(&masked), "{masked} bytes a masked call of Opus");
 }
