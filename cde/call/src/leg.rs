@@ -12,7 +12,9 @@ use sip::siprec::Offered;
 use sip::{Body, DialogId, Peer};
 use std::net::SocketAddr;
 
-pub(crate) const CODECS: [Codec; 3] = Codec::ALL;
+pub(crate) const CODECS: [Codec; 4] = Codec::ALL;
+/// What need not be transcoded between two legs that have it.
+const PASSING: [Codec; 3] = [Codec::Pcmu, Codec::Pcma, Codec::G722];
 
 pub(crate) struct Leg {
     pub(crate) dialog: Option<DialogId>,
@@ -53,11 +55,11 @@ impl Leg {
         Self { dialog: None, peer, address, origin, offered: None, agreed: None, srtp, keys, owed_answer: false }
     }
 
-    /// Our offer, with the codecs that the other leg likes first. What was agreed on of its protection stays, with the same
+    /// Our offer, with the codec of the other leg first where that saves transcoding. What was agreed on of its protection stays, with the same
     /// keys: a peer goes on where it was.
     pub(crate) fn offer(&mut self, rng: &mut ChaCha12Rng, preferred: Option<Codec>, direction: Direction) -> Body {
         let mut local = LocalMedia::new(self.address);
-        local.codecs.sort_by_key(|(codec, _)| Some(*codec) != preferred);
+        local.codecs.sort_by_key(|(codec, _)| Some(*codec) != preferred || !codec.passes());
         local.direction = direction;
         let profile = self.agreed.map_or(self.srtp.profile(), |agreed| agreed.profile);
         let origin = self.next_origin();
@@ -69,7 +71,7 @@ impl Leg {
     /// Our offer of a stream that is only sent, with nothing but this codec: one of several in a body.
     pub(crate) fn offer_copies(&mut self, rng: &mut ChaCha12Rng, codec: Codec) -> Offered<'_> {
         let local = LocalMedia {
-            codecs: vec![(codec, codec.static_payload_type())],
+            codecs: vec![(codec, codec.payload_type())],
             telephone_event: None,
             direction: self.agreed.map_or(Direction::SendOnly, |agreed| agreed.direction.meet(Direction::SendOnly)),
             ..LocalMedia::new(self.address)
@@ -99,9 +101,15 @@ impl Leg {
 
     /// What we could agree to, without agreeing yet.
     pub(crate) fn agree(&self, offer: &Offer, preferred: Option<Codec>) -> Result<Agreed, Unusable> {
-        let first = preferred.and_then(|codec| offer.agree_under(self.srtp, &[codec]).ok());
+        let first =
+            preferred.filter(|codec| codec.passes()).and_then(|codec| offer.agree_under(self.srtp, &[codec]).ok());
         let all = || offer.agree_under(self.srtp, &CODECS).map_err(|_| Unusable::NotAcceptable);
         self.reachable(first.map_or_else(all, Ok)?)
+    }
+
+    /// The first of the peer's codecs that could pass to another leg as it is.
+    pub(crate) fn passing(&self, offer: &Offer) -> Option<Codec> {
+        offer.agree_under(self.srtp, &PASSING).ok().map(|agreed| agreed.codec)
     }
 
     /// Takes the peer's answer to our offer.
@@ -171,6 +179,7 @@ impl Leg {
                 Codec::Pcmu => media::Codec::G711(Law::Mu),
                 Codec::Pcma => media::Codec::G711(Law::A),
                 Codec::G722 => media::Codec::G722,
+                Codec::Opus => media::Codec::Opus,
             },
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,

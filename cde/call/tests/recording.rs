@@ -16,6 +16,8 @@ mod world;
 
 use call::{Config, Recorder, Srtp, Target, Trunk};
 use media::Side;
+use media::g711::Law;
+use sip::offer_answer::Codec;
 use std::time::Duration;
 use wire::record::{AlarmKind, RecordingState};
 use wire::{Action, AuditAction, CallEnd, Field};
@@ -278,6 +280,21 @@ fn sides_that_come_to_another_codec_are_recorded_in_a_session_of_that() {
     assert_eq!(types, ["8", "0"], "the agent's, and the caller's");
     world.answers("200 OK", &SDP.replacen("AVP 0", "AVP 8", 1));
     assert_eq!(world.copies.len(), 2);
+}
+
+/// Recorders know no Opus: such a leg is offered to them, and copied, in G.711.
+#[test]
+fn a_leg_of_opus_is_recorded_in_g711() {
+    let mut world = recorded(false, Srtp::Off);
+    world.peer(Side::Caller).speaks(&[Codec::Opus]);
+    world.peer(Side::Agent).speaks(&[Codec::Pcma]);
+    world.talk();
+    let invite = world.answers("200 OK", &SDP.replacen("AVP 0", "AVP 8", 1));
+    let types: Vec<&str> =
+        invite.lines().filter(|line| line.starts_with("m=audio")).map(|line| &line[line.len() - 1..]).collect();
+    assert_eq!((types, invite.contains("opus")), (vec!["8", "0"], false), "the agent's, and the caller's");
+    let codecs: Vec<media::Codec> = world.copies.iter().map(|(_, remote, _)| remote.codec).collect();
+    assert_eq!(codecs, [media::Codec::G711(Law::A), media::Codec::G711(Law::Mu)]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Offers and answers for one audio stream of G.711 or G.722 with telephone-event (RFC 3264, RFC 4733).
+//! Offers and answers for one audio stream of G.711, G.722 or Opus with telephone-event (RFC 3264, RFC 4733).
 //!
 //! A B2BUA reads a peer's body as an [`Offer`] or [`Answer`], learns what is [`Agreed`], and writes bodies of its own
 //! that name its relay instead.
@@ -18,8 +18,10 @@ mod protected;
 
 pub use protected::{Protection, Srtp};
 
-/// The clock of all our sound, in hertz.
-pub(crate) const CLOCK: u32 = 8000;
+/// The clock of our sound in hertz, whatever that of its codec.
+const CLOCK: u32 = 8000;
+/// That of Opus (RFC 7587 section 4.1).
+const OPUS_CLOCK: u32 = 48_000;
 
 /// An audio codec that can be masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,29 +32,76 @@ pub enum Codec {
     Pcma,
     /// G.722 at 64 kbit/s, payload type 9. Its clock is called 8000 though it samples at 16 kHz (RFC 3551 §4.5.2).
     G722,
+    /// Opus, of which we code and decode what lies below 4 kHz. It is always written as of two channels (RFC 7587 §7).
+    Opus,
 }
 
 impl Codec {
-    /// All of them, as we offer them to a peer of whom nothing is known.
-    pub const ALL: [Self; 3] = [Self::Pcmu, Self::Pcma, Self::G722];
+    /// All of them, as we offer them to a peer of whom nothing is known: what has to be transcoded always comes last.
+    pub const ALL: [Self; 4] = [Self::Pcmu, Self::Pcma, Self::G722, Self::Opus];
 
-    /// The payload type that needs no rtpmap (RFC 3551 §6).
+    /// The payload type under which we offer it: the one that needs no rtpmap (RFC 3551 §6) where there is one.
     #[must_use]
-    pub fn static_payload_type(self) -> u8 {
+    pub fn payload_type(self) -> u8 {
+        self.static_payload_type().unwrap_or(111)
+    }
+
+    fn static_payload_type(self) -> Option<u8> {
         match self {
-            Self::Pcmu => 0,
-            Self::Pcma => 8,
-            Self::G722 => 9,
+            Self::Pcmu => Some(0),
+            Self::Pcma => Some(8),
+            Self::G722 => Some(9),
+            Self::Opus => None,
         }
     }
 
     /// Its name in rtpmap (RFC 3551 §6).
     #[must_use]
     pub fn encoding(self) -> &'static str {
+        self.rtpmap().0
+    }
+
+    /// Can its payload be passed on to a leg of the same codec as it is?
+    #[must_use]
+    pub fn passes(self) -> bool {
+        self != Self::Opus
+    }
+
+    /// Name, clock in hertz and channels, as an rtpmap has them.
+    fn rtpmap(self) -> (&'static str, u32, u8) {
         match self {
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
-            Self::G722 => "G722",
+            Self::Pcmu => ("PCMU", CLOCK, 1),
+            Self::Pcma => ("PCMA", CLOCK, 1),
+            Self::G722 => ("G722", CLOCK, 1),
+            Self::Opus => ("opus", OPUS_CLOCK, 2),
+        }
+    }
+
+    /// What the peer is told of how to send it to us.
+    fn parameters(self) -> Option<&'static str> {
+        // One channel of 4 kHz at most is heard here, and packets whose size follows the sound would tell of it (RFC 7587 §8).
+        // What we send is so too. We make nothing of forward error correction, and no use of DTX: not naming them says so.
+        const OPUS: &str = "maxplaybackrate=8000;sprop-maxcapturerate=8000;maxaveragebitrate=32000;minptime=10;cbr=1";
+        (self == Self::Opus).then_some(OPUS)
+    }
+
+    /// The attributes of it under this payload type.
+    pub(crate) fn attributes(self, payload_type: u8) -> String {
+        let (encoding, clock, channels) = self.rtpmap();
+        let channels = if channels == 1 { String::new() } else { format!("/{channels}") };
+        let rtpmap = format!("a=rtpmap:{payload_type} {encoding}/{clock}{channels}\r\n");
+        match self.parameters() {
+            Some(parameters) => format!("{rtpmap}a=fmtp:{payload_type} {parameters}\r\n"),
+            None => rtpmap,
+        }
+    }
+
+    /// Clocks of telephone-event that go with it, the best first: its own, else one of 8 kHz, else the 16 kHz that some pair
+    /// with G.722.
+    fn event_clocks(self) -> &'static [u32] {
+        match self {
+            Self::Opus => &[OPUS_CLOCK, CLOCK, 2 * CLOCK],
+            Self::Pcmu | Self::Pcma | Self::G722 => &[CLOCK, 2 * CLOCK],
         }
     }
 }
@@ -70,6 +119,8 @@ pub struct LocalMedia {
     pub telephone_event: Option<u8>,
     /// Its clock in hertz.
     pub event_clock: u32,
+    /// The payload type of a telephone-event of 48 kHz beside it, if offered: that of Opus.
+    pub opus_event: Option<u8>,
     /// The direction as we see it.
     pub direction: Direction,
     /// Packet time in milliseconds.
@@ -77,15 +128,16 @@ pub struct LocalMedia {
 }
 
 impl LocalMedia {
-    /// All codecs under their static types, telephone-event/8000 as 101, 20 ms, both ways, RTCP on the same port.
+    /// All codecs, telephone-event/8000 as 101 and /48000 as 110, 20 ms, both ways, RTCP on the same port.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
             rtcp_mux: true,
-            codecs: Codec::ALL.map(|codec| (codec, codec.static_payload_type())).to_vec(),
+            codecs: Codec::ALL.map(|codec| (codec, codec.payload_type())).to_vec(),
             telephone_event: Some(101),
             event_clock: CLOCK,
+            opus_event: Some(110),
             direction: Direction::SendRecv,
             ptime: Some(20),
         }
@@ -95,6 +147,16 @@ impl LocalMedia {
     #[must_use]
     pub fn offer(&self, origin: Origin) -> Body {
         sdp::write(origin, self, Carried::default(), Rejected::default())
+    }
+
+    /// The events that are offered, with their clocks in hertz.
+    pub(crate) fn events(&self) -> impl Iterator<Item = (u8, u32)> + '_ {
+        let opus = self.opus_event.filter(|_| self.has_opus()).map(|payload_type| (payload_type, OPUS_CLOCK));
+        self.telephone_event.map(|payload_type| (payload_type, self.event_clock)).into_iter().chain(opus)
+    }
+
+    pub(crate) fn has_opus(&self) -> bool {
+        self.codecs.iter().any(|(codec, _)| *codec == Codec::Opus)
     }
 }
 
@@ -107,7 +169,7 @@ pub struct Agreed {
     pub payload_type: u8,
     /// The payload type of telephone-event as the peer wants it, if both have it.
     pub telephone_event: Option<u8>,
-    /// Its clock in hertz: that of the sound where the peer has it, else the 16 kHz that some pair with G.722.
+    /// Its clock in hertz: that of the codec where the peer has it.
     pub event_clock: u32,
     /// Where the peer wants its RTP; `None` while it holds with 0.0.0.0 or names a host that is no address.
     pub remote: Option<SocketAddr>,
@@ -200,6 +262,7 @@ impl Offer {
             codecs: vec![(agreed.codec, agreed.payload_type)],
             telephone_event: agreed.telephone_event,
             event_clock: agreed.event_clock,
+            opus_event: None,
             direction: direction.meet(agreed.direction),
             ptime: agreed.ptime,
         };
@@ -234,9 +297,8 @@ impl Answer {
 
     fn agreed_as_offered(&self, at: usize, offered: &LocalMedia) -> Result<Agreed, Refusal> {
         let allowed: Vec<Codec> = offered.codecs.iter().map(|(codec, _)| *codec).collect();
-        let event_clock = [offered.event_clock];
-        let event_clocks = offered.telephone_event.map_or(&[][..], |_| &event_clock);
-        let ours = Ours { event_clocks, rtcp_mux: offered.rtcp_mux };
+        let event_clocks: Vec<u32> = offered.events().map(|(_, clock)| clock).collect();
+        let ours = Ours { event_clocks: &event_clocks, rtcp_mux: offered.rtcp_mux };
         let agreed = agree(&self.0, at, &allowed, ours)?;
         Ok(Agreed { direction: agreed.direction.meet(offered.direction), ..agreed })
     }
@@ -245,26 +307,27 @@ impl Answer {
 /// What we can do, or have offered to.
 #[derive(Clone, Copy)]
 struct Ours<'a> {
-    /// Clocks of telephone-event, in order of preference.
+    /// Clocks of telephone-event.
     event_clocks: &'a [u32],
     rtcp_mux: bool,
 }
 
 /// What we can do where the peer offers.
-const ALL: Ours<'_> = Ours { event_clocks: &[CLOCK, 2 * CLOCK], rtcp_mux: true };
+const ALL: Ours<'_> = Ours { event_clocks: &[CLOCK, 2 * CLOCK, OPUS_CLOCK], rtcp_mux: true };
 
 fn agree(description: &SessionDescription, at: usize, allowed: &[Codec], ours: Ours<'_>) -> Result<Agreed, Refusal> {
     let media: &Media = description.media().get(at).ok_or(Refusal::NoAudio)?;
     let codec_of = |pt: u8| {
-        let is = |codec: &Codec| media.is_encoding(pt, codec.encoding(), CLOCK, Some(codec.static_payload_type()));
+        let is = |codec: &Codec| media.is_encoding(pt, codec.rtpmap(), codec.static_payload_type());
         Codec::ALL.into_iter().find(|codec| is(codec) && allowed.contains(codec)).map(|codec| (codec, pt))
     };
     let (codec, payload_type) = media.payload_types().find_map(codec_of).ok_or(Refusal::NoCodec)?;
     let events = |clock| {
-        let is_event = |pt: &u8| media.is_encoding(*pt, "telephone-event", clock, None) && media.covers_keys(*pt);
+        let is_event = |pt: &u8| media.is_encoding(*pt, ("telephone-event", clock, 1), None) && media.covers_keys(*pt);
         media.payload_types().find(is_event).map(|pt| (pt, clock))
     };
-    let event = ours.event_clocks.iter().find_map(|clock| events(*clock));
+    let can = |clock: &&u32| ours.event_clocks.contains(clock);
+    let event = codec.event_clocks().iter().filter(can).find_map(|clock| events(*clock));
     let connection = description.connection_of(media);
     let remote = match connection {
         Some(Connection::Address(ip)) if !ip.is_unspecified() => Some(SocketAddr::new(ip, media.port)),

@@ -245,10 +245,15 @@ impl Media {
         self.formats.iter().filter_map(|format| format.parse().ok()).filter(|pt| *pt < 128)
     }
 
-    /// Whether `payload_type` stands for `encoding` at this clock with one channel; `static_type` needs no rtpmap (RFC 3551).
-    pub(crate) fn is_encoding(&self, payload_type: u8, encoding: &str, clock: u32, static_type: Option<u8>) -> bool {
+    /// Whether `payload_type` stands for this encoding, clock and number of channels; `static_type` needs no rtpmap (RFC 3551).
+    pub(crate) fn is_encoding(
+        &self,
+        payload_type: u8,
+        (encoding, clock, channels): (&str, u32, u8),
+        static_type: Option<u8>,
+    ) -> bool {
         match self.rtpmaps.iter().find(|map| map.payload_type == payload_type) {
-            Some(map) => map.encoding.eq_ignore_ascii_case(encoding) && map.clock == clock && map.channels == 1,
+            Some(map) => map.encoding.eq_ignore_ascii_case(encoding) && (map.clock, map.channels) == (clock, channels),
             None => static_type == Some(payload_type),
         }
     }

@@ -62,7 +62,7 @@ const SDP: &str = "v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0
 
 fn messages() -> Vec<(&'static str, String, &'static str)> {
     let video = SDP.replace("m=audio 40000 RTP/AVP 0", "m=video 40000 RTP/AVP 96");
-    let strange = SDP.replace("RTP/AVP 0", "RTP/AVP 96") + "a=rtpmap:96 opus/48000/2\n";
+    let strange = SDP.replace("RTP/AVP 0", "RTP/AVP 96") + "a=rtpmap:96 AMR-WB/16000\n";
     vec![
         ("no CSeq", request("INVITE", "", SDP).replace("CSeq: 1 INVITE\n", ""), "400"),
         (

@@ -134,6 +134,11 @@ impl Recording {
     }
 }
 
+/// In what a leg of this codec is recorded: its own, but recorders know no Opus.
+fn recorded(codec: Codec) -> Codec {
+    if codec == Codec::Opus { Codec::Pcmu } else { codec }
+}
+
 impl Call {
     /// After every input: calls the recorder when it is time, and anew when the sides have come to other codecs or the call to
     /// another agent.
@@ -143,7 +148,7 @@ impl Call {
         else {
             return;
         };
-        let subject = Subject { codecs: [agent, caller], extension: self.extension.clone() };
+        let subject = Subject { codecs: [agent, caller].map(recorded), extension: self.extension.clone() };
         if recording.state == State::Standing && recording.subject.as_ref() != Some(&subject) {
             self.hang_up_recorder(context, State::Due);
             self.media(context, media::Command::StopCopies);

@@ -154,7 +154,7 @@ impl Call {
     fn call_other(&mut self, context: &mut Context<'_>) -> Result<(), u16> {
         let (calling, called) = (self.calling, other(self.calling));
         let offer = self.setup.as_ref().and_then(|setup| setup.offer.as_ref());
-        let preferred = offer.and_then(|offer| self.side(calling).agree(offer, None).ok()).map(|agreed| agreed.codec);
+        let preferred = offer.and_then(|offer| self.side(calling).passing(offer));
         let body = self.leg(called).offer(context.rng, preferred, Direction::SendRecv);
         let dialog = self.dial.call(context, body, None)?;
         let peer = self.dial.destination;

@@ -3,7 +3,7 @@
 use crate::world::World;
 use media::Side;
 use media::g711::Law;
-use sip::offer_answer::Codec::{self, G722, Pcma, Pcmu};
+use sip::offer_answer::Codec::{self, G722, Opus, Pcma, Pcmu};
 
 const MU: media::Codec = media::Codec::G711(Law::Mu);
 const A: media::Codec = media::Codec::G711(Law::A);
@@ -34,6 +34,18 @@ fn peers_without_a_common_codec_speak_to_each_other_all_the_same() {
     assert_eq!(codecs(&talk(&[G722], &[Pcmu])), [WIDE, MU]);
     assert_eq!(codecs(&talk(&[Pcma], &[G722])), [A, WIDE]);
     assert_eq!(codecs(&talk(&[Pcma], &[Pcmu])), [A, MU]);
+}
+
+/// What is coded anew loses by it, so Opus is taken where there is nothing else, and for that leg alone.
+#[test]
+fn opus_is_spoken_where_nothing_else_is_and_passing_codecs_come_first() {
+    const OPUS: media::Codec = media::Codec::Opus;
+    assert_eq!(codecs(&talk(&[Opus], &[Pcmu])), [OPUS, MU]);
+    assert_eq!(codecs(&talk(&[Pcma], &[Opus])), [A, OPUS]);
+    assert_eq!(codecs(&talk(&[Opus], &[Opus])), [OPUS, OPUS]);
+    assert_eq!(codecs(&talk(&[Opus, Pcma], &[Opus, Pcmu, Pcma])), [A, A]);
+    assert_eq!(codecs(&talk(&[Opus, Pcmu], &[Opus])), [OPUS, OPUS], "the caller likes it best");
+    assert_eq!(codecs(&talk(&[Pcmu, Opus], &[Opus])), [MU, OPUS]);
 }
 
 #[test]

@@ -88,8 +88,61 @@ fn g722_is_static_or_dynamic_and_its_clock_is_called_8000() {
     );
     assert!(text(&answer).contains("m=audio 10000 RTP/AVP 117\r\na=rtpmap:117 G722/8000\r\n"));
     let ours = LocalMedia::new(RELAY.parse().unwrap()).offer(Origin { session_id: 1, version: 1 });
-    assert!(text(&ours).contains("m=audio 10000 RTP/AVP 0 8 9 101\r\n"));
+    assert!(text(&ours).contains("m=audio 10000 RTP/AVP 0 8 9 111 101 110\r\n"));
     assert!(text(&ours).contains("a=rtpmap:9 G722/8000\r\n"));
+}
+
+#[test]
+fn opus_is_dynamic_of_48_khz_and_two_channels() {
+    // As a browser offers.
+    let browser = offer(&[
+        "m=audio 4000 RTP/AVP 96 63 9 0 110 126",
+        "a=rtpmap:96 OPUS/48000/2",
+        "a=fmtp:96 minptime=10;useinbandfec=1",
+        "a=rtpmap:63 red/48000/2",
+        "a=rtpmap:110 telephone-event/48000",
+        "a=rtpmap:126 telephone-event/8000",
+        "a=maxptime:120",
+    ]);
+    let agreed = browser.agree(&Codec::ALL).unwrap();
+    assert_eq!((agreed.codec, agreed.payload_type), (Codec::Opus, 96));
+    assert_eq!((agreed.telephone_event, agreed.event_clock), (Some(110), 48_000));
+    let relay = RELAY.parse().unwrap();
+    let answer = browser.answer(Origin { session_id: 1, version: 1 }, &agreed, relay, Direction::SendRecv);
+    let (head, media) = ("m=audio 10000 RTP/AVP 96 110\r\n", "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 ");
+    let answer = text(&answer);
+    assert!(answer.contains(head) && answer.contains(media) && answer.contains("a=maxptime:60\r\n"), "{answer}");
+    assert!(answer.contains(";cbr=1\r\n") && !answer.contains("usedtx") && !answer.contains("useinbandfec"));
+    // Where it is not taken, nothing of it is.
+    let narrow = browser.agree(&[Codec::Pcmu]).unwrap();
+    assert_eq!((narrow.codec, narrow.telephone_event, narrow.event_clock), (Codec::Pcmu, Some(126), 8000));
+    let refused = |lines: &[&str]| offer(lines).agree(&Codec::ALL).map(|agreed| agreed.codec);
+    for other in ["opus/48000", "opus/48000/1", "opus/16000/2", "opus/8000", "multiopus/48000/2"] {
+        assert_eq!(refused(&["m=audio 4000 RTP/AVP 96", &format!("a=rtpmap:96 {other}")]), Err(Refusal::NoCodec));
+    }
+    assert_eq!(refused(&["m=audio 4000 RTP/AVP 111"]), Err(Refusal::NoCodec), "it has no static type");
+}
+
+#[test]
+fn our_offer_of_opus_is_met_under_another_payload_type_and_with_the_events_of_either_clock() {
+    let local = LocalMedia::new(RELAY.parse().unwrap());
+    let read = |lines: &[&str]| {
+        let agreed = Answer::parse(&body(lines)).unwrap().agreed(&local).unwrap();
+        (agreed.codec, agreed.payload_type, agreed.telephone_event, agreed.event_clock)
+    };
+    let opus = "a=rtpmap:120 opus/48000/2";
+    let events = ["a=rtpmap:101 telephone-event/8000", "a=rtpmap:110 telephone-event/48000"];
+    let audio = "m=audio 4000 RTP/AVP 120 101 110";
+    assert_eq!(read(&[audio, opus, events[0], events[1]]), (Codec::Opus, 120, Some(110), 48_000));
+    assert_eq!(read(&[audio, opus, events[0]]), (Codec::Opus, 120, Some(101), 8000));
+    assert_eq!(read(&["m=audio 4000 RTP/AVP 0 110", events[1]]), (Codec::Pcmu, 0, None, 8000), "not its clock");
+    let ours = text(&local.offer(Origin { session_id: 1, version: 1 }));
+    for line in ["a=rtpmap:111 opus/48000/2\r\n", "a=rtpmap:110 telephone-event/48000\r\n", "a=fmtp:110 0-15\r\n"] {
+        assert!(ours.contains(line), "{ours}");
+    }
+    let narrow = LocalMedia { codecs: vec![(Codec::Pcma, 8)], ..local };
+    let ours = text(&narrow.offer(Origin { session_id: 1, version: 1 }));
+    assert!(!ours.contains("48000") && !ours.contains("maxptime"), "{ours}");
 }
 
 #[test]

@@ -2,10 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{
-    message::Body,
-    offer_answer::{CLOCK, LocalMedia},
-};
+use crate::{message::Body, offer_answer::LocalMedia};
 
 use super::{Crypto, Media, Profile};
 
@@ -35,6 +32,9 @@ pub struct Carried<'a> {
     /// None without protection.
     pub cryptos: &'a [Crypto],
 }
+
+/// Senders of Opus may put more into a packet than is heard here.
+const MAXPTIME_MS: u16 = 60;
 
 /// Writes a description whose only stream is `media`.
 #[must_use]
@@ -72,19 +72,22 @@ fn refuse(text: &mut String, media: &Media) {
 }
 
 fn stream(text: &mut String, media: &LocalMedia, carried: Carried<'_>) {
-    let types = media.codecs.iter().map(|(_, pt)| *pt).chain(media.telephone_event);
+    let events = || media.events();
+    let types = media.codecs.iter().map(|(_, pt)| *pt).chain(events().map(|(pt, _)| pt));
     let types: String = types.map(|pt| format!(" {pt}")).collect();
     *text += &format!("m=audio {} {}{types}\r\n", media.address.port(), carried.profile.name());
     carried.cryptos.iter().for_each(|crypto| *text += crypto.write().as_str());
     for (codec, payload_type) in &media.codecs {
-        *text += &format!("a=rtpmap:{payload_type} {}/{CLOCK}\r\n", codec.encoding());
+        *text += &codec.attributes(*payload_type);
     }
-    if let Some(payload_type) = media.telephone_event {
-        let clock = media.event_clock;
+    for (payload_type, clock) in events() {
         *text += &format!("a=rtpmap:{payload_type} telephone-event/{clock}\r\na=fmtp:{payload_type} 0-15\r\n");
     }
     if let Some(ptime) = media.ptime {
         *text += &format!("a=ptime:{ptime}\r\n");
+    }
+    if media.has_opus() {
+        *text += &format!("a=maxptime:{MAXPTIME_MS}\r\n");
     }
     if media.rtcp_mux {
         text.push_str("a=rtcp-mux\r\n");

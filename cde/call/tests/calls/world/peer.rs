@@ -56,7 +56,7 @@ impl Peer {
     /// It knows these codecs and no other, and likes the first best.
     pub(crate) fn speaks(&mut self, codecs: &[Codec]) {
         self.takes = codecs.to_vec();
-        self.local.codecs = codecs.iter().map(|codec| (*codec, codec.static_payload_type())).collect();
+        self.local.codecs = codecs.iter().map(|codec| (*codec, codec.payload_type())).collect();
     }
 
     pub(super) fn origin(&mut self) -> Origin {
