@@ -68,7 +68,8 @@ impl Journal {
         }
         let row = Row { payment, call, merchant: merchant.clone(), amount, sent_unix_ms: unix_ms, outcome: None };
         self.attempts.insert(attempt, row);
-        let body = RecordBody::AttemptSent { attempt, payment, call, extension, origin, merchant, amount, card };
+        let (kind, card) = (wire::AttemptKind::Authorize, Some(card));
+        let body = RecordBody::AttemptSent { attempt, kind, payment, call, extension, origin, merchant, amount, card };
         self.record(unix_ms, body);
         true
     }

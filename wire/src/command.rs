@@ -1,6 +1,6 @@
 //! What the office may ask of the cde. Every command carries an id; the same id again is the same command.
 
-use crate::{CallId, CommandId, Field, MerchantId, Money, Origin, PaymentId};
+use crate::{Address, AttemptId, CallId, CommandId, Field, MerchantId, Money, Origin, PaymentId};
 use serde::{Deserialize, Serialize};
 
 /// One command.
@@ -55,6 +55,49 @@ pub enum Action {
     Ladder,
     /// List the calls whose messages are kept: [`Event::Ladders`](crate::Event::Ladders) comes before the command has ended.
     Ladders,
+    /// Take money that was reserved. The call may be long gone, as for all that follow; the command's id is the attempt's.
+    /// Done when the attempt is in the journal.
+    Capture {
+        /// Which payment.
+        payment: PaymentId,
+        /// How much; without it all that is left.
+        amount: Option<Money>,
+        /// Does no other capture follow? What is left is given back.
+        last: bool,
+    },
+    /// Give the whole payment back before it is settled. Done when the attempt is in the journal.
+    Void {
+        /// Which payment.
+        payment: PaymentId,
+    },
+    /// Give back money that was taken. Done when the attempt is in the journal.
+    Refund {
+        /// Which payment.
+        payment: PaymentId,
+        /// How much; without it all that is left.
+        amount: Option<Money>,
+    },
+    /// What two people have found out of an attempt whose gateway cannot be asked. The origin is the second of them.
+    Settle {
+        /// Which payment.
+        payment: PaymentId,
+        /// Which attempt.
+        attempt: AttemptId,
+        /// What they have found.
+        found: Found,
+        /// The office's id of the first.
+        proposed_by: i64,
+    },
+}
+
+/// What people have found out of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// The gateway has done it.
+    Done,
+    /// It has not, and will not.
+    NotDone,
 }
 
 /// A payment to take.
@@ -70,6 +113,39 @@ pub struct PaymentOrder {
     pub fields: Vec<Field>,
     /// What to keep of the card after an approval.
     pub store: Store,
+    /// When the money is taken.
+    #[serde(default)]
+    pub capture: CaptureTime,
+    /// House number and postcode, for the bank to compare.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avs: Option<Address>,
+    /// May the bank approve less?
+    #[serde(default)]
+    pub partial: bool,
+}
+
+impl Action {
+    /// The payment whose money it is about without the card: what the journal decides, not a call.
+    pub fn follows_up(&self) -> Option<PaymentId> {
+        match self {
+            Self::Capture { payment, .. }
+            | Self::Void { payment }
+            | Self::Refund { payment, .. }
+            | Self::Settle { payment, .. } => Some(*payment),
+            _ => None,
+        }
+    }
+}
+
+/// When approved money is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaptureTime {
+    /// With the approval.
+    #[default]
+    Now,
+    /// By a later capture; until then it is reserved.
+    Later,
 }
 
 /// What to keep of the card after an approval.
@@ -79,6 +155,8 @@ pub enum Store {
     /// Nothing.
     #[default]
     None,
+    /// The card, under a token of the gateway's.
+    Token,
 }
 
 /// How a command ended.
@@ -134,6 +212,12 @@ pub enum Refusal {
     AboveCaptured,
     /// It can only be refunded: a part of it was captured later, or refunded.
     NotVoidable,
+    /// The merchant's gateway cannot do that.
+    Unsupported,
+    /// It takes two people, and this is one.
+    TwoPeople,
+    /// The gateway is being asked, and will say.
+    GatewayIsAsked,
     /// Too many at once; try again.
     Busy,
 }

@@ -197,12 +197,16 @@ pub enum PaymentState {
     Unknown,
     /// Canceled, or the call ended before the gateway was asked.
     Cancelled,
+    /// Approved, and given back whole before it was settled. Only the office says so.
+    Voided,
+    /// Approved, and all of it refunded. Only the office says so.
+    Refunded,
 }
 
 impl PaymentState {
     /// Can nothing more happen to it?
     pub fn finished(self) -> bool {
-        matches!(self, Self::Approved | Self::Cancelled)
+        matches!(self, Self::Approved | Self::Cancelled | Self::Voided | Self::Refunded)
     }
 }
 

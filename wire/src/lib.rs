@@ -37,7 +37,7 @@ pub use address::{Address, AddressError, Check, Checks};
 pub use attempt::AttemptKind;
 pub use brand::{Brand, luhn_valid, name_pan_like, pan_like};
 pub use card::{CardView, ExpiryView, Field, Last4};
-pub use command::{Action, Command, CommandResult, PaymentOrder, Refusal, Store};
+pub use command::{Action, CaptureTime, Command, CommandResult, Found, PaymentOrder, Refusal, Store};
 pub use event::{
     CallEnd, CallSnapshot, CallState, Event, FieldProgress, FieldStatus, LineState, Masking, PaymentState, Progress,
     RejectReason,
@@ -47,6 +47,6 @@ pub use frame::{FrameError, FromCde, FromOffice, LINE_BYTES_MAX, VERSION, decode
 pub use ids::{AttemptId, CallId, CommandId, Extension, JournalId, MerchantId, PaymentId};
 pub use ladder::{Ladder, LadderMessage, LadderSummary};
 pub use money::{Currency, Money};
-pub use record::{AuditAction, AuditEvent, DeclineClass, Origin, Outcome, Record, RecordBody};
+pub use record::{AuditAction, AuditEvent, DeclineClass, MoneyAlarm, Origin, Outcome, Record, RecordBody};
 pub use token::{Token, TokenError};
 pub use trunk::{PlaceSnapshot, PlaceState, RegistrationSnapshot, RegistrationState, TrunkSnapshot};

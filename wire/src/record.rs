@@ -1,6 +1,6 @@
 //! What must not be lost. Records wait in the cde's journal, in order, until the office has acknowledged them.
 
-use crate::{AttemptId, CallId, CardView, Extension, LineState, MerchantId, Money, PaymentId};
+use crate::{AttemptId, AttemptKind, CallId, CardView, Checks, Extension, LineState, MerchantId, Money, PaymentId};
 use serde::{Deserialize, Serialize};
 
 /// One row of the journal on its way to the office.
@@ -23,6 +23,9 @@ pub enum RecordBody {
     AttemptSent {
         /// Which attempt.
         attempt: AttemptId,
+        /// What it does.
+        #[serde(default)]
+        kind: AttemptKind,
         /// Of which payment.
         payment: PaymentId,
         /// On which call.
@@ -35,8 +38,8 @@ pub enum RecordBody {
         merchant: MerchantId,
         /// How much.
         amount: Money,
-        /// The card, masked.
-        card: CardView,
+        /// The card, masked; none for what follows an authorization.
+        card: Option<CardView>,
     },
     /// The outcome of an attempt. A later one for the same attempt replaces `Unknown`, nothing else.
     AttemptEnded {
@@ -55,7 +58,7 @@ pub enum RecordBody {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// The money is authorized.
+    /// It is done; of an authorization: the money is authorized.
     Approved {
         /// The bank's authorization code.
         auth_code: String,
@@ -63,6 +66,9 @@ pub enum Outcome {
         gateway_ref: String,
         /// How much was approved; may be less than asked.
         amount: Money,
+        /// What the bank compared.
+        #[serde(default, skip_serializing_if = "Checks::is_empty")]
+        checks: Checks,
     },
     /// The bank or gateway said no. Nothing was taken.
     Declined {
@@ -207,6 +213,13 @@ pub enum AuditAction {
         /// Of its legs.
         figures: crate::CallFigures,
     },
+    /// Something about a payment's money that people must look at.
+    Money {
+        /// Which payment.
+        payment: PaymentId,
+        /// What.
+        alarm: MoneyAlarm,
+    },
     /// A command was refused.
     Refused {
         /// Why.
@@ -226,6 +239,26 @@ pub enum AlarmKind {
     KeysOnOpenLine,
     /// A call that must be recorded was not, and was ended.
     NotRecorded,
+}
+
+/// What people must look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoneyAlarm {
+    /// Approved after the caller had left. It is kept.
+    LateApproval,
+    /// Approved after the caller had left, and given back by the merchant's rule.
+    LateApprovalReversed,
+    /// Approved although address or security code do not match; the merchant's rule wants somebody to look at it.
+    Review,
+    /// Approved although address or security code do not match, and given back by the merchant's rule.
+    ChecksFailed,
+    /// An approval that was to be given back could not be.
+    NotReversed,
+    /// The gateway cannot be asked what became of an attempt: two people must find out and say.
+    NeedsPeople,
+    /// The bank wanted the cardholder online, which a telephone order never does: the gateway's account is set up wrongly.
+    NotMoto,
 }
 
 /// What became of a recorder that is to have a call.

@@ -121,6 +121,10 @@ impl Call {
             Action::Cancel { payment } => self.cancel_payment(context, command, *payment),
             // The switchboard has answered these.
             Action::Ladder | Action::Ladders => Ok(()),
+            // No call's business: the owner of the journal does these.
+            Action::Capture { .. } | Action::Void { .. } | Action::Refund { .. } | Action::Settle { .. } => {
+                Err(Refusal::WrongState)
+            }
         };
         self.finish(context, command, result);
     }

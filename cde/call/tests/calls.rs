@@ -499,5 +499,6 @@ fn approved() -> Outcome {
         auth_code: "T1".to_owned(),
         gateway_ref: "g1".to_owned(),
         amount: wire::Money { minor: 4200, currency: wire::Currency::GBP },
+        checks: wire::Checks::default(),
     }
 }

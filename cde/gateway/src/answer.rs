@@ -91,6 +91,7 @@ impl Answer {
                 auth_code: approval.auth_code.clone(),
                 gateway_ref: approval.gateway_ref.clone(),
                 amount: approval.amount.unwrap_or(asked),
+                checks: approval.checks,
             },
             Self::Declined { class, network_code, .. } => {
                 Outcome::Declined { class: *class, network_code: network_code.clone() }

@@ -15,6 +15,7 @@
 //! - [`request`]: what may be asked. [`answer`]: what an answer means. [`webhook`]: what a gateway says unasked.
 //! - [`http`]: requests and answers as plain values. [`text`]: a gateway's text before it goes on.
 //! - [`decline`]: the networks' response codes.
+//! - [`rules`]: what a merchant makes of address and code results.
 //! - [`follow`]: how an unknown outcome is asked for until it is known. [`plan`]: operations of several requests.
 //! - `form`, `json`, `number`, `base64`, `hex`: how bodies and headers are written. [`key`]: a gateway's keys.
 //! - One file an adapter, with its rooms: [`sandbox`], [`stripe`], [`adyen`], [`pay_connector`].
@@ -34,6 +35,7 @@ mod number;
 pub mod pay_connector;
 pub mod plan;
 pub mod request;
+pub mod rules;
 pub mod sandbox;
 pub mod stripe;
 pub mod text;
@@ -50,6 +52,7 @@ pub use key::{KeyError, Mode};
 pub use pay_connector::PayConnector;
 pub use plan::{Plan, STEPS_MAX, Step};
 pub use request::{Agreement, Asked, CaptureTime, Initiator, Keep, Kind, Operation, Original, Reason, Request, Terms};
+pub use rules::{CheckRules, Rule};
 pub use sandbox::Sandbox;
 pub use stripe::Stripe;
 pub use webhook::{GatewayEvent, Headers, Says, WEBHOOK_AGE_MS_MAX, WebhookError};

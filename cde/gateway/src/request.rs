@@ -3,7 +3,7 @@
 use card::Card;
 use wire::{Address, AttemptId, MerchantId, Money};
 
-pub use wire::AttemptKind as Kind;
+pub use wire::{AttemptKind as Kind, CaptureTime};
 
 /// What to ask of a gateway. Each but [`Inquire`](Self::Inquire) is an attempt of its own: its id is the idempotency
 /// key, and our reference at the gateway.
@@ -115,16 +115,6 @@ pub struct Terms<'a> {
     pub partial_approval: bool,
     /// The agreement with the cardholder that the charge belongs to, where a card is or will be on file.
     pub agreement: Option<Agreement<'a>>,
-}
-
-/// When approved money is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CaptureTime {
-    /// With the approval.
-    #[default]
-    Now,
-    /// By [`Request::Capture`]; until then it is reserved.
-    Later,
 }
 
 /// What the gateway is to keep of the card after an approval.

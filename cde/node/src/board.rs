@@ -1,18 +1,17 @@
 //! The async heart: one task owns the switchboard; everything comes to it in one order.
 
-use crate::charge::{Charger, Ended};
+use crate::charge::{Charger, Ended, LiveCalls, UnderWay};
 use crate::clock;
 use crate::door::{Ask, Snapshot};
 use crate::journal::{Journal, JournalError, NewAttempt};
 use crate::media_plane::{MediaPlane, Report};
 use crate::transports::{Heard, Next, Transports};
-use aws_lc_rs::hmac;
 use call::{Charge, MediaOrder, Output, Switchboard};
 use sip::Peer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
-use wire::{AttemptId, CallId, Event, Refusal, RegistrationState};
+use wire::{AttemptId, CallId, CaptureTime, Command, CommandResult, Event, Refusal, RegistrationState};
 
 /// Datagrams read in a row before the other queues get their turn.
 const DATAGRAMS_IN_A_ROW: usize = 32;
@@ -43,8 +42,23 @@ pub(crate) struct Outbox {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) journal: Journal,
     pub(crate) charger: Charger,
-    pub(crate) digest_key: hmac::Key,
+    pub(crate) live: LiveCalls,
     pub(crate) seeds: crate::seeds::Seeds,
+}
+
+impl Outbox {
+    fn note_calls(&self, event: &Event) {
+        match event {
+            Event::Call { call } => self.live.began(call.call),
+            Event::CallEnded { call, .. } => self.live.ended(*call),
+            Event::Proof { .. }
+            | Event::CommandEnded { .. }
+            | Event::Figures { .. }
+            | Event::Trunk { .. }
+            | Event::Ladder { .. }
+            | Event::Ladders { .. } => {}
+        }
+    }
 }
 
 /// Runs until told to stop and all calls are over.
@@ -148,8 +162,9 @@ fn lose(board: &mut Switchboard, transports: &mut Transports, peer: Peer) {
     }
 }
 
-fn handle_ask(board: &mut Switchboard, outbox: &Outbox, ask: Ask) {
+fn handle_ask(board: &mut Switchboard, outbox: &Arc<Outbox>, ask: Ask) {
     match ask {
+        Ask::Command(command) if command.action.follows_up().is_some() => follow_up(outbox, command),
         Ask::Command(command) => board.handle_command(clock::now(), &command),
         Ask::Snapshot(answer) => {
             // Nobody waits any more when the office has gone again meanwhile.
@@ -157,6 +172,19 @@ fn handle_ask(board: &mut Switchboard, outbox: &Outbox, ask: Ask) {
             let _ = answer.send(Snapshot { calls, trunks, events });
         }
     }
+}
+
+/// What is about money that was approved is no call's business: the journal decides, also when the call is long gone.
+fn follow_up(outbox: &Arc<Outbox>, command: Box<Command>) {
+    let outbox = Arc::clone(outbox);
+    tokio::spawn(async move {
+        let result = match outbox.charger.command(&command).await {
+            Ok(()) => CommandResult::Done,
+            Err(reason) => CommandResult::Refused { reason },
+        };
+        // Without an office nobody listens; it asks again when it comes.
+        let _ = outbox.events.send(Event::CommandEnded { id: command.id, result });
+    });
 }
 
 /// Does everything that the switchboard wants done.
@@ -184,6 +212,7 @@ fn dispatch(
             },
             Output::Registered { trunk, address, status } => tell_registered(&trunk, address, status),
             Output::Wire(event) => {
+                outbox.note_calls(&event);
                 // Without an office nobody listens; it gets a snapshot when it comes.
                 let _ = outbox.events.send(event);
             }
@@ -227,22 +256,28 @@ fn charge(
         // The caller hung up meanwhile and the card is gone: nothing is sent.
         return board.handle_journaled(clock::now(), call, attempt, Err(Refusal::CardGone));
     };
-    let Some(built) = outbox.charger.build(attempt, sending.merchant, &sending) else {
-        return board.handle_journaled(clock::now(), call, attempt, Err(Refusal::UnknownMerchant));
+    let built = match outbox.charger.build(attempt, sending.merchant, &sending) {
+        Ok(built) => built,
+        Err(reason) => return board.handle_journaled(clock::now(), call, attempt, Err(reason)),
     };
     let row = NewAttempt {
         attempt,
+        kind: built.operation.kind,
         payment,
         call,
         extension: extension.clone(),
         origin: origin.clone(),
         merchant: sending.merchant.clone(),
         deadline_ms: built.deadline_ms,
-        gateway: built.gateway.clone(),
+        gateway: built.gateway,
         amount: sending.amount,
-        card: sending.card.view(),
-        digest: hex(hmac::sign(&outbox.digest_key, &built.redacted).as_ref()),
+        later: sending.order.capture == CaptureTime::Later,
+        follows: None,
+        last: false,
+        card: Some(sending.card.view()),
+        digest: built.digest,
     };
+    let (under_way, request) = (UnderWay::of(&row, built.operation), built.request);
     let (outbox, journaled) = (Arc::clone(outbox), journaled.clone());
     tokio::spawn(async move {
         let begun = outbox.charger.begin(row).await;
@@ -250,7 +285,7 @@ fn charge(
         // The switchboard hears of the disk before it can hear of the gateway.
         let heard = journaled.send(Journaled { call, attempt, result }).await;
         if begun.is_ok() && heard.is_ok() {
-            outbox.charger.charge(call, attempt, built).await;
+            outbox.charger.carry(under_way, request).await;
         }
     });
 }
@@ -260,8 +295,4 @@ fn refusal(error: &JournalError) -> Refusal {
         JournalError::SecondAttempt => Refusal::OutcomePending,
         _ => Refusal::JournalFault,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -174,6 +174,23 @@ pub struct Merchant {
     pub id: String,
     /// The gateway that charges for it.
     pub gateway: String,
+    /// What becomes of an approval that comes when the caller has left.
+    #[serde(default)]
+    pub late_approval: LateApproval,
+    /// What becomes of one whose address or security code do not match.
+    #[serde(default)]
+    pub checks: gateway::CheckRules,
+}
+
+/// `late_approval` of a `[[merchant]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LateApproval {
+    /// It is kept, and somebody is told.
+    #[default]
+    Keep,
+    /// It is given back.
+    Void,
 }
 
 /// `[door]`

@@ -4,13 +4,19 @@
 //!
 //! # Invariants
 //! - A row of `attempt` is on disk before the first byte of it goes to a gateway.
-//! - A payment has at most one attempt that is sent, unknown or approved: a unique index, not a habit.
+//! - A payment has at most one authorization that is sent, unknown or approved and not given back: a unique index, not a
+//!   habit.
+//! - No more is captured than was approved and no more refunded than was captured, what is open counting as done: checked
+//!   in the transaction that writes the attempt, and by triggers whatever that does.
 //! - An attempt's end is written once; only `unknown` may be replaced.
 //! - Nothing of a card but brand, last four and expiry is in here.
 //! - An audit row is lost only when its own queue is full, and then it is counted and said.
 
+mod attempts;
 mod schema;
 mod writer;
+
+pub use attempts::{Account, Ending, NewAttempt, OpenAttempt, Reversal, Wanted};
 
 use crate::clock;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -20,10 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use wire::{
-    AttemptId, AuditEvent, CallId, CardView, Extension, JournalId, MerchantId, Money, Origin, Outcome, PaymentId,
-    Record,
-};
+use wire::{AttemptId, AuditEvent, JournalId, PaymentId, Record, Refusal};
 
 /// Writes that may wait for the writer. Beyond this a payment is refused rather than queued.
 const QUEUE_MAX: usize = 1024;
@@ -41,61 +44,31 @@ pub enum JournalError {
     /// A record is not what was written.
     #[error("journal: a row is not readable: {0}")]
     Row(#[from] serde_json::Error),
+    /// A column of an attempt is not what was written.
+    #[error("journal: an attempt's {0} is not readable")]
+    Unreadable(String),
     /// The writer is gone or has too much to do.
     #[error("journal: the writer does not answer")]
     Busy,
+    /// Written by a newer build.
+    #[error("journal: its schema is version {0}, which is newer than this build: run the newer build")]
+    TooNew(i64),
     /// This payment has an attempt that is in flight, unknown or approved.
     #[error("journal: the payment already has an attempt that may have taken money")]
     SecondAttempt,
-}
-
-/// An attempt about to be sent.
-#[derive(Clone, Debug)]
-pub struct NewAttempt {
-    /// Its id, also the idempotency key.
-    pub attempt: AttemptId,
-    /// Its payment.
-    pub payment: PaymentId,
-    /// Its call.
-    pub call: CallId,
-    /// The extension of the call.
-    pub extension: Extension,
-    /// Who had it sent.
-    pub origin: Origin,
-    /// For whom.
-    pub merchant: MerchantId,
-    /// How long the gateway has to answer.
-    pub deadline_ms: i64,
-    /// Through which gateway.
-    pub gateway: String,
-    /// How much.
-    pub amount: Money,
-    /// The card, masked.
-    pub card: CardView,
-    /// Keyed digest of the request without the card.
-    pub digest: String,
-}
-
-/// An attempt whose outcome must still be learned from the gateway.
-#[derive(Clone, Debug)]
-pub struct OpenAttempt {
-    /// Which, and how much was asked.
-    pub operation: gateway::Operation,
-    /// Its call.
-    pub call: CallId,
-    /// Through which gateway.
-    pub gateway: String,
-    /// For whom.
-    pub merchant: MerchantId,
-    /// When it was sent, Unix milliseconds.
-    pub sent_unix_ms: i64,
+    /// This very attempt is written already: it was begun before.
+    #[error("journal: the attempt was begun before")]
+    BegunBefore,
+    /// What has become of the payment's money does not allow it.
+    #[error("journal: the attempt is refused: {0:?}")]
+    Refused(Refusal),
 }
 
 pub(crate) enum Write {
     Begin(Box<NewAttempt>, oneshot::Sender<Result<(), JournalError>>),
     End {
         attempt: AttemptId,
-        outcome: Outcome,
+        ending: Box<Ending>,
         done: oneshot::Sender<Result<bool, JournalError>>,
     },
     Acknowledge(u64),
@@ -183,9 +156,10 @@ impl Journal {
     }
 
     /// Writes how an attempt ended; false when it had ended before (the first word stands).
-    pub async fn end(&self, attempt: AttemptId, outcome: Outcome) -> Result<bool, JournalError> {
+    pub async fn end(&self, attempt: AttemptId, ending: Ending) -> Result<bool, JournalError> {
         let (done, answer) = oneshot::channel();
-        self.writes.send(Write::End { attempt, outcome, done }).await.map_err(|_| JournalError::Busy)?;
+        let ending = Box::new(ending);
+        self.writes.send(Write::End { attempt, ending, done }).await.map_err(|_| JournalError::Busy)?;
         answer.await.map_err(|_| JournalError::Busy)?
     }
 
@@ -212,26 +186,18 @@ impl Journal {
 
     /// Attempts without a known outcome, oldest first.
     pub async fn open_attempts(&self) -> Result<Vec<OpenAttempt>, JournalError> {
-        let rows = sqlx::query(
-            "SELECT id, call, gateway, amount_minor, currency, sent_unix_ms, merchant FROM attempt \
-             WHERE state IN ('sent', 'unknown') ORDER BY sent_unix_ms LIMIT 1000",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.iter().filter_map(open_attempt).collect())
+        attempts::open(&self.pool).await
     }
-}
 
-fn open_attempt(row: &sqlx::sqlite::SqliteRow) -> Option<OpenAttempt> {
-    let amount = Money { minor: row.get(3), currency: row.get::<&str, _>(4).parse().ok()? };
-    let attempt = row.get::<&str, _>(0).parse().ok()?;
-    Some(OpenAttempt {
-        operation: gateway::Operation::direct(gateway::Kind::Authorize, attempt, Some(amount)),
-        call: row.get::<&str, _>(1).parse().ok()?,
-        gateway: row.get(2),
-        merchant: row.get::<&str, _>(6).parse().ok()?,
-        sent_unix_ms: row.get(5),
-    })
+    /// The payment's approved authorization, and what has become of its money.
+    pub async fn account(&self, payment: PaymentId) -> Result<Option<Account>, JournalError> {
+        attempts::account(&mut *self.pool.acquire().await?, payment).await
+    }
+
+    /// Approvals that are to be given back and have not been, oldest first.
+    pub async fn reversals_wanted(&self) -> Result<Vec<Wanted>, JournalError> {
+        attempts::wanted(&self.pool).await
+    }
 }
 
 async fn insert_record(

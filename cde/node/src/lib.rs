@@ -38,7 +38,7 @@ pub use transports::{TlsError, check};
 use aws_lc_rs::hmac;
 use board::{Inbox, Outbox};
 use call::{Switchboard, config as calls};
-use charge::Charger;
+use charge::{Charger, LiveCalls};
 use door::Door;
 use media_plane::MediaPlane;
 use recorder::Recorder;
@@ -125,7 +125,10 @@ pub async fn run(
     let _alone = alone_in(&places.data)?;
     let journal = journal::Journal::open(&places.data.join("journal.db")).await?;
     let (ended, outcomes) = mpsc::channel(1024);
-    let charger = Charger::new(&config, journal.clone(), ended)?;
+    let seeds = seeds::Seeds::new();
+    let digest_key = hmac::Key::new(hmac::HMAC_SHA256, &secret(&places.data.join("digest.key"), &seeds)?);
+    let live = LiveCalls::default();
+    let charger = Charger::new(&config, journal.clone(), digest_key, live.clone(), ended)?;
     let recorder = Recorder::start(places.recordings.clone()).map_err(io("recordings folder"))?;
     let record = recorder.records();
     udp::raise_open_files().map_err(io("limit of open files"))?;
@@ -147,15 +150,13 @@ pub async fn run(
     let (close_door, door_closes) = watch::channel(false);
     let serving = tokio::spawn(door.serve(listener, door_closes));
     tokio::spawn(charger.clone().settle_left_over());
-    let seeds = seeds::Seeds::new();
     let logins = logins::read(&config.trunk, &places.folder)?;
     let phones = logins::phones(&config.phone, &places.folder)?;
     let calls =
         calls::Config { phones: self::phones(&config, phones), ..call_config(&config, locals.clone(), record, logins) };
     let board = Switchboard::new(clock::now(), clock::unix_ms(), calls, seeds.next());
-    let digest_key = hmac::Key::new(hmac::HMAC_SHA256, &secret(&places.data.join("digest.key"), &seeds)?);
     // Kept here to the end: the last events wait in it for the door.
-    let outbox = Arc::new(Outbox { media, events, journal: journal.clone(), charger, digest_key, seeds });
+    let outbox = Arc::new(Outbox { media, events, journal: journal.clone(), charger, live, seeds });
     ready(&locals);
     board::run(board, Inbox { transports, reports, asks: asked, ended: outcomes, stop }, Arc::clone(&outbox)).await;
     journal.close().await;

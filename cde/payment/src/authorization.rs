@@ -2,7 +2,7 @@
 
 use card::{Card, Expiry, Pan};
 use std::time::Instant;
-use wire::{AttemptId, DeclineClass, Field, MerchantId, Money, Outcome};
+use wire::{AttemptId, DeclineClass, Field, MerchantId, Money, Outcome, PaymentOrder};
 
 /// What a gateway's request is built from. It borrows: the card stays where it is.
 pub struct Sending<'a> {
@@ -12,6 +12,8 @@ pub struct Sending<'a> {
     pub amount: Money,
     /// For whom.
     pub merchant: &'a MerchantId,
+    /// How it is to be taken.
+    pub order: &'a PaymentOrder,
 }
 
 /// An attempt in flight.

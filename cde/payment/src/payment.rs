@@ -343,7 +343,7 @@ impl Payment {
     pub fn sending(&self, attempt: AttemptId) -> Option<Sending<'_>> {
         let Stage::ExpectOutcome(authorization) = &self.stage else { return None };
         let card = authorization.card.as_ref().filter(|_| authorization.attempt == attempt)?;
-        Some(Sending { card, amount: self.order.amount, merchant: &self.order.merchant })
+        Some(Sending { card, amount: self.order.amount, merchant: &self.order.merchant, order: &self.order })
     }
 
     fn attempts_spent(&self) -> bool {

@@ -4,6 +4,7 @@
 use crate::{
     clock::now_ms,
     config::Config,
+    rights::Rights,
     secret::{self, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, SecretError},
     store::{
         Store, StoreError,
@@ -30,6 +31,8 @@ pub struct NewUser {
     pub extension: Option<Extension>,
     /// What the user may do.
     pub role: Role,
+    /// What the user may do with money.
+    pub rights: Rights,
     /// At least twelve characters.
     pub password: String,
 }
@@ -77,6 +80,14 @@ pub async fn user_add(config: &Config, user: NewUser) -> Result<(), AccountError
     result
 }
 
+/// Sets what a user may do with money, from their next request on.
+pub async fn user_rights(config: &Config, email: &str, rights: &Rights) -> Result<(), AccountError> {
+    let store = Store::open(&config.database).await?;
+    let result = set_rights(&store, email, rights).await;
+    store.close().await;
+    result
+}
+
 /// Makes a token for `/api/v1/session/auto?token=…` that signs this user in, once, within ten minutes.
 pub async fn sign_in_link(config: &Config, email: &str) -> Result<String, AccountError> {
     let store = Store::open(&config.database).await?;
@@ -119,11 +130,19 @@ async fn add(store: &Store, user: NewUser) -> Result<(), AccountError> {
         name: &user.name,
         role: user.role,
         extension: user.extension.as_ref(),
+        rights: &user.rights,
         password_hash: &hash,
     };
     let now = now_ms();
     store.user_insert(now, &row).await?;
     Ok(store.audit(&Entry::system(now, "user_add", user.role.as_str(), &user.email)).await?)
+}
+
+async fn set_rights(store: &Store, email: &str, rights: &Rights) -> Result<(), AccountError> {
+    if !store.user_rights(email, rights).await? {
+        return Err(AccountError::NoSuchUser);
+    }
+    Ok(store.audit(&Entry::system(now_ms(), "user_rights", &rights.to_string(), email)).await?)
 }
 
 async fn first(store: &Store) -> Result<Option<String>, AccountError> {
@@ -133,6 +152,7 @@ async fn first(store: &Store) -> Result<Option<String>, AccountError> {
             name: "Admin".to_owned(),
             extension: None,
             role: Role::Admin,
+            rights: Rights::default(),
             // Known to nobody: links are the way in.
             password: secret::token()?,
         };
@@ -203,7 +223,14 @@ mod tests {
 
     fn user(email: &str, extension: &str, password: &str) -> NewUser {
         let extension = extension.parse().ok();
-        NewUser { email: email.into(), name: "Amy".into(), extension, role: Role::Agent, password: password.into() }
+        NewUser {
+            email: email.into(),
+            name: "Amy".into(),
+            extension,
+            role: Role::Agent,
+            rights: Rights::default(),
+            password: password.into(),
+        }
     }
 
     #[tokio::test]

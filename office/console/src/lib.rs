@@ -15,7 +15,7 @@
 //!   command line.
 //! - `hub`: the live state, pure; `view`: the shapes it is shown in. `door`: the socket to the cde.
 //! - `store`: SQLite, one file a noun. `http`: one file a noun under `/api/v1`.
-//! - `secret`: passwords and tokens. `turns`: the idempotency keys being served. `clock`: the only place that reads the
+//! - `rights`: what a user may do with money. `secret`: passwords and tokens. `turns`: the idempotency keys being served. `clock`: the only place that reads the
 //!   time.
 
 pub mod account;
@@ -25,14 +25,16 @@ pub mod config;
 mod door;
 mod http;
 mod hub;
+mod rights;
 mod secret;
 pub mod server;
 mod store;
 mod turns;
 mod view;
 
-pub use account::{AccountError, FIRST_ADMIN, NewUser, api_key_add, first_admin, sign_in_link, user_add};
+pub use account::{AccountError, FIRST_ADMIN, NewUser, api_key_add, first_admin, sign_in_link, user_add, user_rights};
 pub use config::{Config, ConfigError};
+pub use rights::{Right, Rights, RightsError};
 pub use secret::SecretError;
 pub use server::{Server, StartError, run};
 pub use store::{StoreError, users::Role};

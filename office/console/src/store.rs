@@ -1,6 +1,7 @@
 //! The office's database: SQLite in write-ahead mode, every commit on disk before it is answered, one writer.
 
 pub(crate) mod audit;
+pub(crate) mod finance;
 pub(crate) mod idempotency;
 pub(crate) mod payments;
 pub(crate) mod records;
@@ -24,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_invoice.sql"),
     include_str!("../migrations/0003_turns.sql"),
+    include_str!("../migrations/0004_money.sql"),
 ];
 /// Connections that only read.
 const READERS_MAX: u32 = 4;

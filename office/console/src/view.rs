@@ -28,6 +28,13 @@ pub(crate) struct PaymentRow {
     pub(crate) card: Option<wire::CardView>,
     /// Of the newest attempt.
     pub(crate) outcome: Option<wire::Outcome>,
+    /// Is its money taken by a later capture?
+    pub(crate) later: bool,
+    pub(crate) approved: Option<wire::Money>,
+    pub(crate) captured: wire::Money,
+    pub(crate) refunded: wire::Money,
+    pub(crate) review: Option<String>,
+    pub(crate) needs_people: bool,
     pub(crate) created_ms: i64,
     pub(crate) updated_ms: i64,
 }
@@ -64,8 +71,24 @@ pub(crate) struct PaymentView {
     pub(crate) pan_length_expected: Option<u8>,
     #[schema(value_type = Option<Outcome>)]
     pub(crate) outcome: Option<wire::Outcome>,
-    /// How many attempts have been made at the gateway.
+    /// How many times the gateway was asked for the money.
     pub(crate) attempts: u8,
+    /// `now`, or `later`: then captures take what was approved.
+    pub(crate) capture: &'static str,
+    /// What was approved; may be less than was asked.
+    #[schema(value_type = Option<Money>)]
+    pub(crate) approved: Option<wire::Money>,
+    /// What was taken.
+    #[schema(value_type = Money)]
+    pub(crate) captured: wire::Money,
+    /// What was given back.
+    #[schema(value_type = Money)]
+    pub(crate) refunded: wire::Money,
+    /// `wanted`: approved although address or security code do not match, and somebody is to look at it; then `accepted`
+    /// or `rejected`.
+    pub(crate) review: Option<String>,
+    /// Two people are to find out what became of its attempt: its gateway cannot be asked.
+    pub(crate) needs_people: bool,
     /// RFC 3339.
     pub(crate) created_at: String,
     /// RFC 3339.
@@ -95,6 +118,12 @@ impl PaymentView {
             pan_length_expected: live.and_then(|live| live.pan_length_expected),
             outcome: newer.and_then(|live| live.outcome.clone()).or_else(|| row.outcome.clone()),
             attempts: newer.map_or(row.attempts, |live| live.attempts),
+            capture: if row.later { "later" } else { "now" },
+            approved: row.approved,
+            captured: row.captured,
+            refunded: row.refunded,
+            review: row.review.clone(),
+            needs_people: row.needs_people,
             created_at: rfc3339(row.created_ms),
             updated_at: rfc3339(row.updated_ms),
         }
@@ -107,7 +136,7 @@ fn state_of(row: &PaymentRow, live: Option<&Progress>) -> wire::PaymentState {
     use wire::PaymentState as S;
     let Some(live) = live else { return row.state };
     match row.state {
-        S::Approved | S::Cancelled | S::Unknown => row.state,
+        S::Approved | S::Voided | S::Refunded | S::Cancelled | S::Unknown => row.state,
         S::Authorizing if live.state == S::Unknown => S::Unknown,
         S::Authorizing => S::Authorizing,
         S::Declined | S::NotSent => match live.state {
@@ -217,6 +246,12 @@ pub(crate) mod tests {
             attempts,
             card: None,
             outcome: None,
+            later: false,
+            approved: None,
+            captured: wire::Money { minor: 0, ..money() },
+            refunded: wire::Money { minor: 0, ..money() },
+            review: None,
+            needs_people: false,
             created_ms: 0,
             updated_ms: 0,
         }

@@ -74,7 +74,9 @@ export type PaymentState =
   | "declined"
   | "not_sent"
   | "unknown"
-  | "cancelled";
+  | "cancelled"
+  | "voided"
+  | "refunded";
 
 export type Progress = {
   payment: string;

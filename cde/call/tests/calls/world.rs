@@ -413,6 +413,9 @@ impl World {
             merchant: "main".parse().unwrap(),
             fields: fields.to_vec(),
             store: Store::None,
+            capture: wire::CaptureTime::Now,
+            avs: None,
+            partial: false,
         };
         let id = self.command(Action::StartPayment(order));
         assert_eq!(self.result(id), Some(CommandResult::Done));

@@ -96,7 +96,7 @@ impl Config {
     }
 
     fn merchant_problem(&self, merchant: &Merchant) -> Option<(&'static str, String)> {
-        let Merchant { id, gateway } = merchant;
+        let Merchant { id, gateway, .. } = merchant;
         if id.parse::<wire::MerchantId>().is_err() {
             return Some(("id", format!("[[merchant]] id = \"{id}\": expected letters, digits and ._-+*#")));
         }

@@ -1,33 +1,15 @@
-//! The journal's tables.
+//! The journal's tables, and the steps that bring an older journal up to date.
 
 use super::JournalError;
-use sqlx::{Executor, Row, SqliteConnection};
+use sqlx::{Connection, Row, SqliteConnection};
 use wire::JournalId;
 
-const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS journal (id TEXT NOT NULL, acknowledged INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS record (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS attempt (
-    id TEXT PRIMARY KEY,
-    payment TEXT NOT NULL,
-    call TEXT NOT NULL,
-    merchant TEXT NOT NULL,
-    gateway TEXT NOT NULL,
-    amount_minor INTEGER NOT NULL,
-    currency TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    sent_unix_ms INTEGER NOT NULL,
-    deadline_unix_ms INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('sent', 'unknown', 'approved', 'declined', 'rejected', 'abandoned'))
-) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS attempt_one_that_may_have_taken_money
-    ON attempt (payment) WHERE state IN ('sent', 'unknown', 'approved');
-CREATE INDEX IF NOT EXISTS attempt_open ON attempt (sent_unix_ms) WHERE state IN ('sent', 'unknown');
-";
+/// The steps, in order. One that has been released is never changed.
+const STEPS: &[&str] = &[include_str!("first.sql"), include_str!("second.sql")];
 
 /// Creates what is missing; returns whose journal it is and the number of its newest record.
 pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(JournalId, u64), JournalError> {
-    connection.execute(TABLES).await?;
+    migrate(connection).await?;
     let found = sqlx::query("SELECT id, acknowledged FROM journal").fetch_optional(&mut *connection).await?;
     let (id, acknowledged) = match found {
         Some(row) => (row.get::<String, _>(0), row.get::<i64, _>(1)),
@@ -38,6 +20,24 @@ pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(Journa
     let newest: i64 =
         sqlx::query("SELECT COALESCE(MAX(number), 0) FROM record").fetch_one(&mut *connection).await?.get(0);
     Ok((id, u64::try_from(newest.max(acknowledged)).unwrap_or(0)))
+}
+
+/// A journal of the first schema has no version; its tables are there, and the first step leaves them.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), JournalError> {
+    let version: i64 = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await?.get(0);
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    if done > STEPS.len() {
+        return Err(JournalError::TooNew(version));
+    }
+    for (number, step) in (version + 1..).zip(STEPS.iter().skip(done)) {
+        // One transaction a step: a process that dies in it finds it not done.
+        let mut transaction = connection.begin().await?;
+        sqlx::raw_sql(*step).execute(&mut *transaction).await?;
+        let version = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {number}"));
+        sqlx::raw_sql(version).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+    }
+    Ok(())
 }
 
 async fn create(connection: &mut SqliteConnection) -> Result<String, JournalError> {

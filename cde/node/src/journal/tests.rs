@@ -1,11 +1,15 @@
+mod follow_ups;
+
 use super::*;
 use crate::samples::{Folder, audit};
+use gateway::Kind;
 use uuid::Uuid;
-use wire::{Brand, Currency, Last4, Origin, RecordBody};
+use wire::{AttemptId, Brand, CallId, CardView, Currency, Last4, Money, Origin, Outcome, PaymentId, RecordBody};
 
 fn attempt(number: u128, payment: u128) -> NewAttempt {
     NewAttempt {
         attempt: AttemptId(Uuid::from_u128(number)),
+        kind: Kind::Authorize,
         payment: PaymentId(Uuid::from_u128(payment)),
         call: CallId(Uuid::from_u128(9)),
         extension: "1001".parse().unwrap(),
@@ -14,7 +18,10 @@ fn attempt(number: u128, payment: u128) -> NewAttempt {
         merchant: "main".parse().unwrap(),
         gateway: "sandbox".to_owned(),
         amount: Money { minor: 100, currency: Currency::GBP },
-        card: CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None },
+        later: false,
+        follows: None,
+        last: false,
+        card: Some(CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None }),
         digest: "d".to_owned(),
     }
 }
@@ -24,6 +31,7 @@ fn approved() -> Outcome {
         auth_code: "A1".to_owned(),
         gateway_ref: "g".to_owned(),
         amount: Money { minor: 100, currency: Currency::GBP },
+        checks: wire::Checks::default(),
     }
 }
 
@@ -37,11 +45,11 @@ async fn a_payment_never_has_two_attempts_that_may_have_taken_money() {
     let journal = journal(&folder).await;
     journal.begin(attempt(1, 1)).await.unwrap();
     assert!(matches!(journal.begin(attempt(2, 1)).await, Err(JournalError::SecondAttempt)));
-    assert!(journal.end(AttemptId(Uuid::from_u128(1)), Outcome::Unknown).await.unwrap());
+    assert!(journal.end(AttemptId(Uuid::from_u128(1)), Ending::of(Outcome::Unknown)).await.unwrap());
     assert!(matches!(journal.begin(attempt(2, 1)).await, Err(JournalError::SecondAttempt)));
-    assert!(journal.end(AttemptId(Uuid::from_u128(1)), Outcome::Rejected).await.unwrap());
+    assert!(journal.end(AttemptId(Uuid::from_u128(1)), Ending::of(Outcome::Rejected)).await.unwrap());
     journal.begin(attempt(2, 1)).await.unwrap();
-    assert!(journal.end(AttemptId(Uuid::from_u128(2)), approved()).await.unwrap());
+    assert!(journal.end(AttemptId(Uuid::from_u128(2)), Ending::of(approved())).await.unwrap());
     assert!(matches!(journal.begin(attempt(3, 1)).await, Err(JournalError::SecondAttempt)));
     journal.begin(attempt(4, 2)).await.unwrap();
 }
@@ -52,10 +60,10 @@ async fn only_unknown_is_ever_replaced() {
     let journal = journal(&folder).await;
     let id = AttemptId(Uuid::from_u128(1));
     journal.begin(attempt(1, 1)).await.unwrap();
-    assert!(journal.end(id, Outcome::Unknown).await.unwrap());
-    assert!(!journal.end(id, Outcome::Unknown).await.unwrap());
-    assert!(journal.end(id, approved()).await.unwrap());
-    assert!(!journal.end(id, Outcome::Rejected).await.unwrap());
+    assert!(journal.end(id, Ending::of(Outcome::Unknown)).await.unwrap());
+    assert!(!journal.end(id, Ending::of(Outcome::Unknown)).await.unwrap());
+    assert!(journal.end(id, Ending::of(approved())).await.unwrap());
+    assert!(!journal.end(id, Ending::of(Outcome::Rejected)).await.unwrap());
     assert!(journal.open_attempts().await.unwrap().is_empty());
 }
 
@@ -65,7 +73,7 @@ async fn records_wait_until_acknowledged_also_over_a_restart() {
     let first = journal(&folder).await;
     first.begin(attempt(1, 1)).await.unwrap();
     assert!(first.audit(audit()));
-    first.end(AttemptId(Uuid::from_u128(1)), approved()).await.unwrap();
+    first.end(AttemptId(Uuid::from_u128(1)), Ending::of(approved())).await.unwrap();
     let id = first.id();
     drop(first);
 

@@ -1,11 +1,11 @@
 //! The journal's one writer: everything that waits goes into one transaction, and is answered after its commit.
 
-use super::{JournalError, NewAttempt, Write, insert_record};
-use crate::clock;
+use super::attempts::{begin, end};
+use super::{JournalError, Write, insert_record};
 use sqlx::{Connection, Row, SqliteConnection};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use wire::{AttemptId, AuditEvent, JournalId, Outcome, RecordBody};
+use wire::{AuditEvent, JournalId, RecordBody};
 
 /// Writes that share a commit.
 const GROUP_MAX: usize = 256;
@@ -142,10 +142,10 @@ impl Writer {
                     number += u64::from(begun.is_ok());
                     hold_back(answers, done, begun)?;
                 }
-                Write::End { attempt, outcome, done } => {
-                    let ended = end(&mut transaction, number + 1, attempt, outcome).await;
-                    number += u64::from(matches!(ended, Ok(true)));
-                    hold_back(answers, done, ended)?;
+                Write::End { attempt, ending, done } => {
+                    let ended = end(&mut transaction, number + 1, attempt, *ending).await;
+                    number += ended.as_ref().copied().unwrap_or(0);
+                    hold_back(answers, done, ended.map(|records| records > 0))?;
                 }
                 Write::Acknowledge(upto) => acknowledge(&mut transaction, upto).await?,
                 Write::Rename(id, done) => {
@@ -190,70 +190,6 @@ fn answer<T: Send + 'static>(
     })
 }
 
-async fn begin(connection: &mut SqliteConnection, number: u64, attempt: &NewAttempt) -> Result<(), JournalError> {
-    let now = clock::unix_ms();
-    let inserted = sqlx::query(
-        "INSERT INTO attempt (id, payment, call, merchant, gateway, amount_minor, currency, digest, sent_unix_ms, \
-         deadline_unix_ms, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent') ON CONFLICT DO NOTHING",
-    )
-    .bind(attempt.attempt.to_string())
-    .bind(attempt.payment.to_string())
-    .bind(attempt.call.to_string())
-    .bind(attempt.merchant.as_str())
-    .bind(&attempt.gateway)
-    .bind(attempt.amount.minor)
-    .bind(attempt.amount.currency.code())
-    .bind(&attempt.digest)
-    .bind(now)
-    .bind(now.saturating_add(attempt.deadline_ms))
-    .execute(&mut *connection)
-    .await?;
-    if inserted.rows_affected() == 0 {
-        return Err(JournalError::SecondAttempt);
-    }
-    let body = RecordBody::AttemptSent {
-        attempt: attempt.attempt,
-        payment: attempt.payment,
-        call: attempt.call,
-        extension: attempt.extension.clone(),
-        origin: attempt.origin.clone(),
-        merchant: attempt.merchant.clone(),
-        amount: attempt.amount,
-        card: attempt.card,
-    };
-    insert_record(connection, number, body).await
-}
-
-async fn end(
-    connection: &mut SqliteConnection,
-    number: u64,
-    attempt: AttemptId,
-    outcome: Outcome,
-) -> Result<bool, JournalError> {
-    let state = state_name(&outcome);
-    let updated = sqlx::query(
-        "UPDATE attempt SET state = ? WHERE id = ? AND (state = 'sent' OR (state = 'unknown' AND ? <> 'unknown'))",
-    )
-    .bind(state)
-    .bind(attempt.to_string())
-    .bind(state)
-    .execute(&mut *connection)
-    .await?;
-    if updated.rows_affected() == 0 {
-        return Ok(false);
-    }
-    let row = sqlx::query("SELECT payment FROM attempt WHERE id = ?")
-        .bind(attempt.to_string())
-        .fetch_one(&mut *connection)
-        .await?;
-    let payment = row
-        .get::<&str, _>(0)
-        .parse()
-        .map_err(|_| sqlx::Error::Protocol("an attempt's payment id is not readable".to_owned()))?;
-    insert_record(connection, number, RecordBody::AttemptEnded { attempt, payment, outcome }).await?;
-    Ok(true)
-}
-
 async fn acknowledge(connection: &mut SqliteConnection, upto: u64) -> Result<(), JournalError> {
     let upto = i64::try_from(upto).unwrap_or(i64::MAX);
     sqlx::query("UPDATE journal SET acknowledged = MAX(acknowledged, ?)").bind(upto).execute(&mut *connection).await?;
@@ -264,14 +200,4 @@ async fn acknowledge(connection: &mut SqliteConnection, upto: u64) -> Result<(),
 async fn rename(connection: &mut SqliteConnection, id: JournalId) -> Result<(), JournalError> {
     sqlx::query("UPDATE journal SET id = ?").bind(id.to_string()).execute(connection).await?;
     Ok(())
-}
-
-fn state_name(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Approved { .. } => "approved",
-        Outcome::Declined { .. } => "declined",
-        Outcome::Rejected => "rejected",
-        Outcome::Unknown => "unknown",
-        Outcome::Abandoned => "abandoned",
-    }
 }

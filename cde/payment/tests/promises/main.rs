@@ -48,6 +48,9 @@ pub fn order(fields: &[Field]) -> PaymentOrder {
         merchant: "shop".parse().unwrap(),
         fields: fields.to_vec(),
         store: Store::None,
+        capture: wire::CaptureTime::Now,
+        avs: None,
+        partial: false,
     }
 }
 
@@ -57,7 +60,7 @@ pub fn attempt(number: u128) -> AttemptId {
 
 pub fn approved() -> Outcome {
     let amount = Money { minor: 4200, currency: Currency::GBP };
-    Outcome::Approved { auth_code: "A1".into(), gateway_ref: "ch_1".into(), amount }
+    Outcome::Approved { auth_code: "A1".into(), gateway_ref: "ch_1".into(), amount, checks: wire::Checks::default() }
 }
 
 pub fn declined(class: DeclineClass) -> Outcome {

@@ -121,6 +121,7 @@ fn secrets_only_where_allowed(desk: &Desk) {
         PaymentState::Capturing | PaymentState::Ready | PaymentState::Authorizing => true,
         PaymentState::NotSent | PaymentState::Declined => desk.payment.poll_timeout().is_some(),
         PaymentState::Waiting | PaymentState::Approved | PaymentState::Unknown | PaymentState::Cancelled => false,
+        PaymentState::Voided | PaymentState::Refunded => unreachable!("only the office says so"),
     };
     assert!(allowed || !desk.payment.holds_card(), "{:?}", desk.payment.state());
 }

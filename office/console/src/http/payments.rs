@@ -1,5 +1,6 @@
 //! Payments: started, steered field by field, sent, listed. No body, answer or address here has room for a card.
 
+pub(super) mod money;
 mod order;
 
 use super::{
@@ -12,6 +13,7 @@ use super::{
 use crate::{
     app::App,
     clock::now_ms,
+    rights::Right,
     store::{
         audit::AuditView,
         payments::{AttemptView, NewPayment},
@@ -29,7 +31,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use wire::{Action, Field, MerchantId, PaymentId, PaymentOrder, PaymentState, Store as Keep};
+use wire::{Action, Field, MerchantId, PaymentId, PaymentState};
 
 const PAGE_DEFAULT: i64 = 50;
 const PAGE_MAX: i64 = 200;
@@ -50,6 +52,7 @@ pub(crate) async fn start(
 ) -> Result<Reply, Problem> {
     let call = calls::own(&app, &who, &call)?;
     let order = posted.json::<NewPaymentBody>(NewPaymentBody::EXPECTED)?.check()?;
+    order.rights().into_iter().try_for_each(|right| who.must_have(right))?;
     let (work, name) = (app.clone(), who.clone());
     once(app, &who, posted, async move |seed| started(&work, &name, call.call, order, seed).await).await
 }
@@ -61,12 +64,12 @@ async fn started(app: &App, who: &Principal, call: wire::CallId, order: Order, s
     let (id, amount) = (PaymentId(seed), order.amount);
     let (account, invoice, reference) =
         (order.account.as_deref(), order.invoice.as_deref(), order.reference.as_deref());
-    let new = NewPayment { id, call, extension, merchant, amount, account, invoice, reference };
+    let capture = order.capture;
+    let new = NewPayment { id, call, extension, merchant, amount, account, invoice, reference, capture };
     app.store.payment_insert(now_ms(), &new).await?;
     let row = app.store.payment(id).await?.ok_or(Problem::INTERNAL)?;
     app.hub(|hub| hub.payment(now_ms(), row));
-    let order =
-        PaymentOrder { payment: id, amount, merchant: merchant.clone(), fields: order.fields, store: Keep::None };
+    let order = order.for_cde(id, merchant.clone());
     let asked = Asked { seed, call, payment: Some(id), what: "payment", action: Action::StartPayment(order) };
     if let Err(problem) = ask(app, who, asked).await {
         // After a timeout nobody knows, so the row stays; the records, or the end of the call, will tell.
@@ -125,6 +128,7 @@ pub(crate) async fn authorize(
     Path(id): Path<String>,
     posted: Posted,
 ) -> Result<Reply, Problem> {
+    who.must_have(Right::Charge).or_else(|_| who.must_have(Right::Preauthorize))?;
     steer(app, who, &id, posted, Step::Authorize).await
 }
 
@@ -272,14 +276,15 @@ pub(crate) async fn one(
 /// Once its call is over, does a payment stay in this state?
 fn is_an_end(state: PaymentState) -> bool {
     use PaymentState as S;
-    matches!(state, S::Approved | S::Declined | S::NotSent | S::Cancelled)
+    matches!(state, S::Approved | S::Declined | S::NotSent | S::Cancelled | S::Voided | S::Refunded)
 }
 
-/// A payment of the user's own extension; nobody learns whether there is another's.
+/// A payment of the user's own extension, or any for who looks after the money; others do not learn that there is one.
 async fn own(app: &App, who: &Principal, id: &str) -> Result<PaymentRow, Problem> {
     let id: PaymentId = id.parse().map_err(|_| Problem::NOT_FOUND)?;
     let row = app.store.payment(id).await?.ok_or(Problem::NOT_FOUND)?;
-    if who.extension().is_some_and(|mine| mine.as_str() == row.extension) { Ok(row) } else { Err(Problem::NOT_FOUND) }
+    let is_own = who.extension().is_some_and(|mine| mine.as_str() == row.extension);
+    if is_own || who.user.rights.has(Right::Finance) { Ok(row) } else { Err(Problem::NOT_FOUND) }
 }
 
 async fn show(app: &App, id: PaymentId) -> Result<PaymentView, Problem> {

@@ -5,6 +5,7 @@ use crate::{
     account::API_KEY_PREFIX,
     app::App,
     clock::now_ms,
+    rights::Right,
     store::users::{Role, User},
 };
 use axum::{
@@ -45,6 +46,18 @@ impl Principal {
     /// What concerns the installation and not one desk is for admins.
     pub(crate) fn admin(&self) -> Result<(), Problem> {
         if self.user.role == Role::Admin { Ok(()) } else { Err(Problem::FOR_ADMINS) }
+    }
+
+    /// May they do this with money?
+    pub(crate) fn must_have(&self, right: Right) -> Result<(), Problem> {
+        if self.user.rights.has(right) {
+            return Ok(());
+        }
+        let detail = format!(
+            "You may not do this. An admin can give you the right to it: tonewall user rights, with {} among them.",
+            right.as_str()
+        );
+        Err(Problem { detail: detail.into(), ..Problem::new(StatusCode::FORBIDDEN, "no_right", "") })
     }
 
     /// Are they still who they were? Looking does not count as use of the session.

@@ -105,6 +105,9 @@ fn refusal_text(reason: Refusal) -> &'static str {
         Refusal::AboveApproved => "No more can be taken than was approved. Ask for less.",
         Refusal::AboveCaptured => "No more can be refunded than was taken. Ask for less.",
         Refusal::NotVoidable => "A part of this payment was taken later or refunded: refund the rest instead.",
+        Refusal::Unsupported => "The gateway of this payment cannot do that.",
+        Refusal::TwoPeople => "It takes two people: somebody else must confirm it.",
+        Refusal::GatewayIsAsked => "The gateway is being asked and will say. Nobody needs to settle this.",
         Refusal::Busy => "Too many things at once. Try again.",
     }
 }

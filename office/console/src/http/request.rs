@@ -45,6 +45,11 @@ impl Posted {
         Self { path: "/p".to_owned(), key: Some(key.to_owned()), body: Bytes::new(), json: true }
     }
 
+    /// The same where every member has a default: no body is one, too.
+    pub(crate) fn json_or_default<T: DeserializeOwned + Default>(&self, expected: &'static str) -> Result<T, Problem> {
+        if self.body.is_empty() { Ok(T::default()) } else { self.json(expected) }
+    }
+
     /// The JSON of the body. An error tells the place and what is expected, never what was there.
     pub(crate) fn json<T: DeserializeOwned>(&self, expected: &'static str) -> Result<T, Problem> {
         if !self.json {

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     app::App,
     clock::now_ms,
+    rights::Right,
     secret::{self, PASSWORD_BYTES_MAX},
     store::{
         audit::Entry,
@@ -56,12 +57,14 @@ pub(crate) struct UserView {
     role: Role,
     /// Whose calls are shown; null shows none.
     extension: Option<String>,
+    /// What they may do with money.
+    rights: Vec<Right>,
 }
 
 impl SessionView {
     fn new(app: &App, user: User) -> Self {
-        let extension = user.extension.map(String::from);
-        let user = UserView { id: user.id, name: user.name, email: user.email, role: user.role, extension };
+        let (extension, rights) = (user.extension.map(String::from), user.rights.words());
+        let user = UserView { id: user.id, name: user.name, email: user.email, role: user.role, extension, rights };
         Self { user, currency: app.config.currency.code() }
     }
 }

@@ -67,6 +67,8 @@ fn payment_key(state: PaymentState) -> Option<&'static str> {
         PaymentState::NotSent => Some("not_sent"),
         PaymentState::Unknown => Some("unknown"),
         PaymentState::Cancelled => Some("payment_cancelled"),
+        // A call never shows these: they are the office's words.
+        PaymentState::Voided | PaymentState::Refunded => None,
     }
 }
 

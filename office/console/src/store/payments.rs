@@ -5,13 +5,13 @@ use crate::{
     clock::rfc3339,
     view::{
         PaymentRow,
-        schema::{CardView, Outcome},
+        schema::{self, AttemptKind, CardView, Outcome},
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 use utoipa::ToSchema;
-use wire::{CallId, Currency, Extension, MerchantId, Money, PaymentId, PaymentState};
+use wire::{CallId, CaptureTime, Currency, Extension, MerchantId, Money, PaymentId, PaymentState};
 
 /// The most attempts shown with one payment.
 const ATTEMPTS_SHOWN_MAX: i64 = 100;
@@ -23,9 +23,12 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT p.id, p.call, p.extension, p.minor, p.currency, p.account, p.invoice, p.reference, p.state,
-                    p.created_at, p.updated_at, coalesce(a.number, 0) AS attempts, a.card, a.outcome
+                    p.created_at, p.updated_at, a.card, a.outcome,
+                    p.capture, p.approved, p.captured, p.refunded, p.review, p.needs_people,
+                    (SELECT count(*) FROM attempt WHERE payment = p.id AND kind IN ('authorize', 'charge_stored')) AS attempts
              FROM payment p LEFT JOIN attempt a
-               ON a.payment = p.id AND a.number = (SELECT max(number) FROM attempt WHERE payment = p.id) ",
+               ON a.payment = p.id AND a.number = (SELECT max(number) FROM attempt
+                                                   WHERE payment = p.id AND kind IN ('authorize', 'charge_stored')) ",
             $rest
         )
     };
@@ -42,6 +45,7 @@ pub(crate) struct NewPayment<'a> {
     pub(crate) account: Option<&'a str>,
     pub(crate) invoice: Option<&'a str>,
     pub(crate) reference: Option<&'a str>,
+    pub(crate) capture: CaptureTime,
 }
 
 /// One attempt as it is shown with its payment.
@@ -50,6 +54,12 @@ pub(crate) struct AttemptView {
     /// UUID; also the idempotency key at the gateway.
     pub(crate) id: String,
     pub(crate) number: i64,
+    /// What it does.
+    #[schema(value_type = AttemptKind)]
+    pub(crate) kind: wire::AttemptKind,
+    /// How much was asked; null of one whose beginning was never told.
+    #[schema(value_type = Option<schema::Money>)]
+    pub(crate) amount: Option<Money>,
     #[schema(value_type = Option<CardView>)]
     pub(crate) card: Option<wire::CardView>,
     /// Null while it is in flight.
@@ -123,7 +133,8 @@ impl Store {
     /// The attempts of a payment, in order.
     pub(crate) async fn attempts(&self, payment: PaymentId) -> Result<Vec<AttemptView>, StoreError> {
         sqlx::query(
-            "SELECT id, number, card, outcome, sent_at, ended_at FROM attempt WHERE payment = ? ORDER BY number LIMIT ?",
+            "SELECT a.id, number, kind, a.minor, currency, card, outcome, sent_at, ended_at
+             FROM attempt a LEFT JOIN payment p ON p.id = a.payment WHERE payment = ? ORDER BY number LIMIT ?",
         )
         .bind(payment.to_string())
         .bind(ATTEMPTS_SHOWN_MAX)
@@ -187,6 +198,17 @@ impl Store {
     }
 }
 
+/// Payments that wait for people, oldest first.
+pub(super) async fn waiting(reader: &SqlitePool, limit: i64) -> Result<Vec<PaymentRow>, StoreError> {
+    sqlx::query(select!("WHERE p.review = 'wanted' OR p.needs_people = 1 ORDER BY p.id LIMIT ?"))
+        .bind(limit)
+        .fetch_all(reader)
+        .await?
+        .iter()
+        .map(row_of)
+        .collect()
+}
+
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     now_ms: i64,
@@ -194,8 +216,8 @@ pub(super) async fn insert(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT OR IGNORE INTO payment
-         (id, call, extension, merchant, minor, currency, account, invoice, reference, state, created_at, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?)",
+         (id, call, extension, merchant, minor, currency, account, invoice, reference, state, created_at, updated_at, capture)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?)",
     )
     .bind(new.id.to_string())
     .bind(new.call.to_string())
@@ -208,6 +230,7 @@ pub(super) async fn insert(
     .bind(new.reference)
     .bind(now_ms)
     .bind(now_ms)
+    .bind(word(&new.capture)?)
     .execute(connection)
     .await?;
     Ok(())
@@ -235,11 +258,13 @@ fn optional<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Resul
 
 fn row_of(row: &SqliteRow) -> Result<PaymentRow, StoreError> {
     let state = serde_json::Value::String(row.try_get("state")?);
+    let currency = parsed::<Currency>(row, "currency")?;
+    let money = |minor| Money { minor, currency };
     Ok(PaymentRow {
         id: parsed(row, "id")?,
         call: parsed(row, "call")?,
         extension: row.try_get("extension")?,
-        amount: Money { minor: row.try_get("minor")?, currency: parsed::<Currency>(row, "currency")? },
+        amount: money(row.try_get("minor")?),
         account: row.try_get("account")?,
         invoice: row.try_get("invoice")?,
         reference: row.try_get("reference")?,
@@ -247,15 +272,30 @@ fn row_of(row: &SqliteRow) -> Result<PaymentRow, StoreError> {
         attempts: u8::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u8::MAX),
         card: optional(row, "card")?,
         outcome: optional(row, "outcome")?,
+        later: row.try_get::<&str, _>("capture")? == "later",
+        approved: row.try_get::<Option<i64>, _>("approved")?.map(money),
+        captured: money(row.try_get("captured")?),
+        refunded: money(row.try_get("refunded")?),
+        review: row.try_get("review")?,
+        needs_people: row.try_get("needs_people")?,
         created_ms: row.try_get("created_at")?,
         updated_ms: row.try_get("updated_at")?,
     })
+}
+
+fn amount_of(row: &SqliteRow) -> Result<Option<Money>, StoreError> {
+    let (minor, currency) = (row.try_get::<Option<i64>, _>("minor")?, row.try_get::<Option<&str>, _>("currency")?);
+    let Some((minor, currency)) = minor.zip(currency) else { return Ok(None) };
+    let currency = currency.parse::<Currency>().map_err(|_| StoreError::Damaged("currency"))?;
+    Ok(Some(Money { minor, currency }))
 }
 
 fn attempt_of(row: &SqliteRow) -> Result<AttemptView, StoreError> {
     Ok(AttemptView {
         id: row.try_get("id")?,
         number: row.try_get("number")?,
+        kind: wire::AttemptKind::from_name(row.try_get("kind")?).ok_or(StoreError::Damaged("attempt kind"))?,
+        amount: amount_of(row)?,
         card: optional(row, "card")?,
         outcome: optional(row, "outcome")?,
         sent_at: rfc3339(row.try_get("sent_at")?),

@@ -1,14 +1,17 @@
 //! The cde's records: each is stored once, with its effects and its number, in one transaction with those beside it.
 
+mod money;
+
 use super::{
     Store, StoreError, audit,
     payments::{self, NewPayment, json, word},
 };
+use money::{Attempted, Standing, standing};
 use sqlx::{Connection, SqliteConnection};
 use std::collections::BTreeSet;
 use wire::{
-    AttemptId, AuditAction, AuditEvent, CallFigures, CallId, CardView, Extension, JournalId, LegFigures, MerchantId,
-    Money, Origin, Outcome, PaymentId, PaymentState, Record, RecordBody,
+    AttemptId, AttemptKind, AuditAction, AuditEvent, CallFigures, CallId, CaptureTime, CardView, Extension, JournalId,
+    LegFigures, MerchantId, Money, MoneyAlarm, Origin, Outcome, PaymentId, Record, RecordBody,
 };
 
 /// The most records that are stored in one transaction.
@@ -101,9 +104,9 @@ async fn step(tx: &mut SqliteConnection, newest: u64, record: &Record) -> Result
 async fn effects(tx: &mut SqliteConnection, record: &Record) -> Result<Option<PaymentId>, StoreError> {
     let at = record.at_unix_ms;
     match &record.body {
-        RecordBody::AttemptSent { attempt, payment, call, extension, origin, merchant, amount, card } => {
-            let (attempt, payment, call, amount) = (*attempt, *payment, *call, *amount);
-            Sent { attempt, payment, call, extension, origin, merchant, amount, card }.store(tx, at).await
+        RecordBody::AttemptSent { attempt, kind, payment, call, extension, origin, merchant, amount, card } => {
+            let (attempt, kind, payment, call, amount) = (*attempt, *kind, *payment, *call, *amount);
+            Sent { attempt, kind, payment, call, extension, origin, merchant, amount, card }.store(tx, at).await
         }
         RecordBody::AttemptEnded { attempt, payment, outcome } => {
             attempt_ended(tx, at, *attempt, *payment, outcome).await
@@ -122,13 +125,14 @@ async fn door(connection: &mut SqliteConnection) -> Result<Option<(JournalId, u6
 
 struct Sent<'a> {
     attempt: AttemptId,
+    kind: AttemptKind,
     payment: PaymentId,
     call: CallId,
     extension: &'a Extension,
     origin: &'a Origin,
     merchant: &'a MerchantId,
     amount: Money,
-    card: &'a CardView,
+    card: &'a Option<CardView>,
 }
 
 impl Sent<'_> {
@@ -149,12 +153,29 @@ impl Sent<'_> {
         .bind(at)
         .execute(&mut *tx)
         .await?;
-        let card = serde_json::to_string(self.card).map_err(|_| StoreError::Damaged("card"))?;
-        attempt_insert(tx, at, self.attempt, self.payment, Some(card)).await?;
+        self.store_attempt(tx, at).await?;
         let who = who(tx, self.origin).await?;
-        let audit = Row { at, who, what: "attempt_sent", result: "sent".to_owned() };
+        let result = if self.takes_money() { "sent" } else { self.kind.as_str() };
+        let audit = Row { at, who, what: "attempt_sent", result: result.to_owned() };
         audit.store(tx, self.attempt.to_string(), Some(self.payment), Some(self.extension)).await?;
         settle(tx, at, self.payment).await
+    }
+
+    async fn store_attempt(&self, tx: &mut SqliteConnection, at: i64) -> Result<(), StoreError> {
+        let card = self.card.as_ref().map(serde_json::to_string).transpose();
+        let card = card.map_err(|_| StoreError::Damaged("card"))?;
+        attempt_insert(tx, at, self.attempt, self.payment, card).await?;
+        sqlx::query("UPDATE attempt SET kind = ?, minor = ? WHERE id = ?")
+            .bind(self.kind.as_str())
+            .bind(self.amount.minor)
+            .bind(self.attempt.to_string())
+            .execute(tx)
+            .await?;
+        Ok(())
+    }
+
+    fn takes_money(&self) -> bool {
+        matches!(self.kind, AttemptKind::Authorize | AttemptKind::ChargeStored)
     }
 }
 
@@ -210,40 +231,38 @@ async fn attempt_ended(
     settle(tx, at, payment).await
 }
 
-/// Sets a payment's state by all of its attempts: money that moved wins, then what is open, then the newest.
+/// Sets where a payment's money stands by all of its attempts.
 async fn settle(tx: &mut SqliteConnection, at: i64, payment: PaymentId) -> Result<Option<PaymentId>, StoreError> {
-    let stored: Vec<Option<String>> =
-        sqlx::query_scalar("SELECT outcome FROM attempt WHERE payment = ? ORDER BY number")
-            .bind(payment.to_string())
+    let id = payment.to_string();
+    let stored: Vec<(String, Option<String>)> =
+        sqlx::query_as("SELECT kind, outcome FROM attempt WHERE payment = ? ORDER BY number")
+            .bind(&id)
             .fetch_all(&mut *tx)
             .await?;
-    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(stored.len());
-    for text in stored {
-        outcomes.push(text.map(|text| json(&text, "outcome")).transpose()?);
+    let mut attempts = Vec::with_capacity(stored.len());
+    for (kind, outcome) in stored {
+        let kind = AttemptKind::from_name(&kind).ok_or(StoreError::Damaged("attempt kind"))?;
+        attempts.push(Attempted { kind, outcome: outcome.map(|text| json(&text, "outcome")).transpose()? });
     }
-    sqlx::query("UPDATE payment SET state = ?, updated_at = max(updated_at, ?) WHERE id = ?")
-        .bind(word(&state_of(&outcomes))?)
-        .bind(at)
-        .bind(payment.to_string())
-        .execute(tx)
+    let later: Option<bool> = sqlx::query_scalar("SELECT capture = 'later' FROM payment WHERE id = ?")
+        .bind(&id)
+        .fetch_optional(&mut *tx)
         .await?;
+    let Standing { state, approved, captured, refunded } = standing(&attempts, later.unwrap_or(false));
+    sqlx::query(
+        "UPDATE payment SET state = ?, approved = ?, captured = ?, refunded = ?, updated_at = max(updated_at, ?),
+                needs_people = needs_people AND ? = 'unknown' WHERE id = ?",
+    )
+    .bind(word(&state)?)
+    .bind(approved)
+    .bind(captured)
+    .bind(refunded)
+    .bind(at)
+    .bind(word(&state)?)
+    .bind(id)
+    .execute(tx)
+    .await?;
     Ok(Some(payment))
-}
-
-fn state_of(outcomes: &[Option<Outcome>]) -> PaymentState {
-    if outcomes.iter().flatten().any(|outcome| matches!(outcome, Outcome::Approved { .. })) {
-        return PaymentState::Approved;
-    }
-    if outcomes.iter().any(Option::is_none) {
-        return PaymentState::Authorizing;
-    }
-    if outcomes.iter().flatten().any(|outcome| matches!(outcome, Outcome::Unknown)) {
-        return PaymentState::Unknown;
-    }
-    match outcomes.last() {
-        Some(Some(Outcome::Declined { .. })) => PaymentState::Declined,
-        _ => PaymentState::NotSent,
-    }
 }
 
 /// A row of the cde's audit trail, and what it says of a payment.
@@ -268,6 +287,10 @@ async fn audited(tx: &mut SqliteConnection, at: i64, event: &AuditEvent) -> Resu
             ("witnessed", format!("{frames} frames, {suspicious} suspicious, worst ratio {worst:.3}"), None)
         }
         AuditAction::Figures { figures } => ("figures", figures_text(figures), None),
+        AuditAction::Money { payment, alarm } => {
+            alarmed(tx, *payment, *alarm).await?;
+            ("money_alarm", word(alarm)?, Some(*payment))
+        }
         AuditAction::Recording { recording } => ("recording", word(recording)?, None),
         AuditAction::Refused { reason } => ("refused", word(reason)?, None),
     };
@@ -288,6 +311,17 @@ fn figures_text(figures: &CallFigures) -> String {
     format!("{}; {}", leg("caller", &figures.caller), leg("agent", &figures.agent))
 }
 
+/// What people must look at stays until they have.
+async fn alarmed(tx: &mut SqliteConnection, payment: PaymentId, alarm: MoneyAlarm) -> Result<(), StoreError> {
+    let statement = match alarm {
+        MoneyAlarm::Review => "UPDATE payment SET review = 'wanted' WHERE id = ? AND review IS NULL",
+        MoneyAlarm::NeedsPeople => "UPDATE payment SET needs_people = 1 WHERE id = ?",
+        _ => return Ok(()),
+    };
+    sqlx::query(statement).bind(payment.to_string()).execute(tx).await?;
+    Ok(())
+}
+
 async fn started(
     tx: &mut SqliteConnection,
     at: i64,
@@ -298,7 +332,8 @@ async fn started(
     let merchant: MerchantId = "-".parse().map_err(|_| StoreError::Damaged("merchant"))?;
     let (call, extension) = (event.call, &event.extension);
     let (account, invoice, reference) = (None, None, None);
-    let new = NewPayment { id, call, extension, merchant: &merchant, amount, account, invoice, reference };
+    let capture = CaptureTime::Now;
+    let new = NewPayment { id, call, extension, merchant: &merchant, amount, account, invoice, reference, capture };
     payments::insert(tx, at, &new).await
 }
 

@@ -17,6 +17,9 @@ const SESSIONS_MAX: i64 = 16;
 /// Use is written down at most this often, to spare the disk.
 const TOUCH_MS: i64 = 15 * 1000;
 
+/// A user's columns, and when the session was last used.
+type SessionColumns = (i64, String, String, String, Option<String>, String, i64);
+
 impl Store {
     /// Begins a session.
     pub(crate) async fn session_begin(&self, now_ms: i64, user: i64, token: &str) -> Result<(), StoreError> {
@@ -47,8 +50,8 @@ impl Store {
     /// Whose session this is, if it is alive. With `touch` it counts as used.
     pub(crate) async fn session_user(&self, now_ms: i64, token: &str, touch: bool) -> Result<Option<User>, StoreError> {
         let hash = sha256(token.as_bytes());
-        let found: Option<(i64, String, String, String, Option<String>, i64)> = sqlx::query_as(
-            "SELECT u.id, u.name, u.email, u.role, u.extension, s.used_at
+        let found: Option<SessionColumns> = sqlx::query_as(
+            "SELECT u.id, u.name, u.email, u.role, u.extension, u.rights, s.used_at
              FROM session s JOIN user u ON u.id = s.user_id
              WHERE s.token_hash = ? AND s.used_at > ? AND s.created_at > ?",
         )
@@ -57,7 +60,7 @@ impl Store {
         .bind(now_ms - AGE_MS)
         .fetch_optional(&self.reader)
         .await?;
-        let Some((id, name, email, role, extension, used_at)) = found else { return Ok(None) };
+        let Some((id, name, email, role, extension, rights, used_at)) = found else { return Ok(None) };
         if touch && now_ms - used_at > TOUCH_MS {
             sqlx::query("UPDATE session SET used_at = ? WHERE token_hash = ?")
                 .bind(now_ms)
@@ -65,7 +68,7 @@ impl Store {
                 .execute(&self.writer)
                 .await?;
         }
-        user_of((id, name, email, role, extension)).map(Some)
+        user_of((id, name, email, role, extension, rights)).map(Some)
     }
 
     /// Ends a session.
@@ -97,7 +100,7 @@ impl Store {
             .fetch_optional(&mut *tx)
             .await?;
         let found: Option<UserColumns> =
-            sqlx::query_as("SELECT id, name, email, role, extension FROM user WHERE id = ?")
+            sqlx::query_as("SELECT id, name, email, role, extension, rights FROM user WHERE id = ?")
                 .bind(user)
                 .fetch_optional(&mut *tx)
                 .await?;
@@ -116,7 +119,14 @@ mod tests {
 
     async fn with_user() -> (Store, crate::store::tests::Folder) {
         let (store, folder) = store().await;
-        let row = UserRow { email: "a@b", name: "A", role: Role::Admin, extension: None, password_hash: "x" };
+        let row = UserRow {
+            email: "a@b",
+            name: "A",
+            role: Role::Admin,
+            extension: None,
+            rights: &crate::Rights::default(),
+            password_hash: "x",
+        };
         store.user_insert(0, &row).await.unwrap();
         (store, folder)
     }

@@ -1,7 +1,7 @@
 //! Users, their lockout after failed sign-ins, and the API keys that act for them.
 
 use super::{Store, StoreError};
-use crate::secret::sha256;
+use crate::{rights::Rights, secret::sha256};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::Extension;
@@ -38,19 +38,21 @@ pub(crate) struct User {
     pub(crate) email: String,
     pub(crate) role: Role,
     pub(crate) extension: Option<Extension>,
+    pub(crate) rights: Rights,
 }
 
 /// A user's columns, as [`user_of`] reads them.
-pub(super) type UserColumns = (i64, String, String, String, Option<String>);
+pub(super) type UserColumns = (i64, String, String, String, Option<String>, String);
 
-pub(super) fn user_of((id, name, email, role, extension): UserColumns) -> Result<User, StoreError> {
+pub(super) fn user_of((id, name, email, role, extension, rights): UserColumns) -> Result<User, StoreError> {
     let role = match role.as_str() {
         "agent" => Role::Agent,
         "admin" => Role::Admin,
         _ => return Err(StoreError::Damaged("role")),
     };
     let extension = extension.map(|text| text.parse().map_err(|_| StoreError::Damaged("extension"))).transpose()?;
-    Ok(User { id, name, email, role, extension })
+    let rights = rights.parse().map_err(|_| StoreError::Damaged("rights"))?;
+    Ok(User { id, name, email, role, extension, rights })
 }
 
 /// A user to be stored; the rules have been checked.
@@ -60,6 +62,7 @@ pub(crate) struct UserRow<'a> {
     pub(crate) name: &'a str,
     pub(crate) role: Role,
     pub(crate) extension: Option<&'a Extension>,
+    pub(crate) rights: &'a Rights,
     pub(crate) password_hash: &'a str,
 }
 
@@ -79,17 +82,24 @@ impl Store {
     /// Adds a user. A second one with the same e-mail or extension is a database error, which `account` explains.
     pub(crate) async fn user_insert(&self, now_ms: i64, user: &UserRow<'_>) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO user (email, name, role, extension, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO user (email, name, role, extension, rights, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(user.email)
         .bind(user.name)
         .bind(user.role.as_str())
         .bind(user.extension.map(Extension::as_str))
+        .bind(user.rights.to_string())
         .bind(user.password_hash)
         .bind(now_ms)
         .execute(&self.writer)
         .await?;
         Ok(())
+    }
+
+    /// Sets what a user may do with money. False when there is none with this e-mail.
+    pub(crate) async fn user_rights(&self, email: &str, rights: &Rights) -> Result<bool, StoreError> {
+        let update = sqlx::query("UPDATE user SET rights = ? WHERE email = ?").bind(rights.to_string()).bind(email);
+        Ok(update.execute(&self.writer).await?.rows_affected() > 0)
     }
 
     /// How many users there are.
@@ -107,7 +117,7 @@ impl Store {
     /// The user with this e-mail.
     pub(crate) async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         let found: Option<UserColumns> =
-            sqlx::query_as("SELECT id, name, email, role, extension FROM user WHERE email = ?")
+            sqlx::query_as("SELECT id, name, email, role, extension, rights FROM user WHERE email = ?")
                 .bind(email)
                 .fetch_optional(&self.writer)
                 .await?;
@@ -138,7 +148,7 @@ impl Store {
         let failures = if locked_until > 0 { 1 } else { failures + 1 };
         let locked_until = if failures >= FAILURES_MAX { now_ms + LOCK_MS } else { 0 };
         let user: UserColumns = sqlx::query_as(
-            "UPDATE user SET failures = ?, locked_until = ? WHERE id = ? RETURNING id, name, email, role, extension",
+            "UPDATE user SET failures = ?, locked_until = ? WHERE id = ? RETURNING id, name, email, role, extension, rights",
         )
         .bind(failures)
         .bind(locked_until)
@@ -173,7 +183,7 @@ impl Store {
     /// The user that an API key acts for.
     pub(crate) async fn user_by_api_key(&self, key: &str) -> Result<Option<User>, StoreError> {
         let found: Option<UserColumns> = sqlx::query_as(
-            "SELECT u.id, u.name, u.email, u.role, u.extension
+            "SELECT u.id, u.name, u.email, u.role, u.extension, u.rights
              FROM api_key k JOIN user u ON u.id = k.user_id WHERE k.key_hash = ?",
         )
         .bind(sha256(key.as_bytes()))
@@ -194,6 +204,7 @@ mod tests {
             name: "Amy",
             role: Role::Agent,
             extension: Some(&"1001".parse().unwrap()),
+            rights: &Rights::default(),
             password_hash: "x",
         };
         store.user_insert(0, &row).await.unwrap();

@@ -39,7 +39,14 @@ words! {
     /// What came of a registration.
     RegistrationState: "asked" "registered" "refused" "unanswered";
     /// Where a payment stands.
-    PaymentState: "waiting" "capturing" "ready" "authorizing" "approved" "declined" "not_sent" "unknown" "cancelled";
+    PaymentState: "waiting" "capturing" "ready" "authorizing" "approved" "declined" "not_sent" "unknown" "cancelled"
+        "voided" "refunded";
+    /// What an attempt does.
+    AttemptKind: "authorize" "capture" "void" "refund" "store" "charge_stored" "delete_stored";
+    /// What people have found out of an attempt.
+    Found: "done" "not_done";
+    /// What the bank says of what it was asked to compare.
+    Check: "match" "no_match" "not_checked" "unavailable";
     /// A field that the caller keys.
     Field: "pan" "expiry" "cvv";
     /// Where a field stands.
@@ -97,6 +104,18 @@ pub(crate) struct FieldProgress {
     reason: Option<String>,
 }
 
+/// What the bank compared; what is not there it said nothing of.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Checks {
+    #[schema(value_type = Option<Check>)]
+    address: Option<String>,
+    #[schema(value_type = Option<Check>)]
+    postcode: Option<String>,
+    /// The security code.
+    #[schema(value_type = Option<Check>)]
+    code: Option<String>,
+}
+
 /// The outcome of an attempt; which members are there depends on `outcome`.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Outcome {
@@ -108,6 +127,8 @@ pub(crate) struct Outcome {
     gateway_ref: Option<String>,
     /// Approved: how much; may be less than asked.
     amount: Option<Money>,
+    /// Approved: what the bank compared.
+    checks: Option<Checks>,
     /// Declined: what kind of no.
     #[schema(value_type = Option<DeclineClass>)]
     class: Option<String>,
@@ -163,6 +184,11 @@ mod tests {
             P::NotSent,
             P::Unknown,
             P::Cancelled,
+            P::Voided,
+            P::Refunded,
         ]);
+        listed::<AttemptKind, _>(&wire::AttemptKind::ALL);
+        use wire::Check as C;
+        listed::<Check, _>(&[C::Match, C::NoMatch, C::NotChecked, C::Unavailable]);
     }
 }

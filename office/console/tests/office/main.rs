@@ -14,6 +14,7 @@ mod client;
 mod desk;
 mod door;
 mod figures;
+mod follow_ups;
 mod ladder;
 mod money;
 mod problems;
@@ -22,7 +23,7 @@ mod trunks;
 
 use cde::{Cde, Link};
 use client::Client;
-use console::{Config, NewUser, Role, Server};
+use console::{Config, NewUser, Rights, Role, Server};
 use std::path::{Path, PathBuf};
 use tokio::{sync::oneshot, task::JoinHandle};
 use uuid::Uuid;
@@ -107,6 +108,7 @@ async fn add_user(config: &Config, name: &str, extension: &str) {
         name: name.to_owned(),
         extension: extension.parse().ok(),
         role: Role::Agent,
+        rights: Rights::default(),
         password: PASSWORD.to_owned(),
     };
     console::user_add(config, user).await.unwrap();

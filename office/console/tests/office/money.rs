@@ -23,18 +23,24 @@ pub(crate) async fn start(desk: &Client, link: &mut Link) -> PaymentOrder {
 fn sent(order: &PaymentOrder, attempt: u128) -> RecordBody {
     RecordBody::AttemptSent {
         attempt: AttemptId(Uuid::from_u128(attempt)),
+        kind: wire::AttemptKind::Authorize,
         payment: order.payment,
         call: call(1, "1001").call,
         extension: "1001".parse().unwrap(),
         origin: wire::Origin::System,
         merchant: order.merchant.clone(),
         amount: order.amount,
-        card: CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None },
+        card: Some(CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None }),
     }
 }
 
 fn approved(order: &PaymentOrder, attempt: u128) -> RecordBody {
-    let outcome = Outcome::Approved { auth_code: "A1B2C3".into(), gateway_ref: "g1".into(), amount: order.amount };
+    let outcome = Outcome::Approved {
+        auth_code: "A1B2C3".into(),
+        gateway_ref: "g1".into(),
+        amount: order.amount,
+        checks: wire::Checks::default(),
+    };
     ended(order, attempt, outcome)
 }
 

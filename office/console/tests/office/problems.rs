@@ -11,7 +11,7 @@ async fn every_error_is_a_problem_that_repeats_nothing() {
     let pan = "4242424242424242";
     for (body, expected) in [
         (format!(r#"{{{AMOUNT},"account":"{pan}"}}"#), (422, "looks_like_card")),
-        (format!(r#"{{{AMOUNT},"avs":{{"postcode":"{pan}"}}}}"#), (422, "avs_unsupported")),
+        (format!(r#"{{{AMOUNT},"avs":{{"postcode":"{pan}"}}}}"#), (422, "bad_avs")),
         (format!(r#"{{{AMOUNT},"{pan}":1}}"#), (422, "bad_field")),
         (format!(r#"{{"amount":"{pan}"}}"#), (422, "bad_field")),
         (format!(r#"{{{AMOUNT}, {pan}"#), (400, "bad_json")),
@@ -106,6 +106,12 @@ async fn no_endpoint_takes_or_gives_a_card_number_or_a_code() {
         "/api/v1/payments/{id}/fields/{field}/reset",
         "/api/v1/payments/{id}/authorize",
         "/api/v1/payments/{id}/cancel",
+        "/api/v1/payments/{id}/capture",
+        "/api/v1/payments/{id}/void",
+        "/api/v1/payments/{id}/refund",
+        "/api/v1/payments/{id}/review",
+        "/api/v1/payments/{id}/attempts/{attempt}/settle",
+        "/api/v1/finance",
     ] {
         assert!(paths.contains_key(path), "{path}");
     }

@@ -1,10 +1,17 @@
 use crate::{PASSWORD, World};
-use console::{NewUser, Role};
+use console::{NewUser, Rights, Role};
 use wire::{Event, FromCde, PlaceSnapshot, PlaceState, RegistrationSnapshot, RegistrationState, TrunkSnapshot};
 
 pub(crate) async fn admin(world: &World) -> crate::client::Client {
     let (email, name) = ("ida@example.com".to_owned(), "Ida".to_owned());
-    let user = NewUser { email, name, extension: None, role: Role::Admin, password: PASSWORD.to_owned() };
+    let user = NewUser {
+        email,
+        name,
+        extension: None,
+        role: Role::Admin,
+        rights: Rights::default(),
+        password: PASSWORD.to_owned(),
+    };
     console::user_add(world.config(), user).await.unwrap();
     world.desk("ida").await
 }

@@ -46,6 +46,8 @@ const RESULTS: Record<PaymentState, { tone: string; icon: string; words: string 
   not_sent: { tone: "bad", icon: "x", words: "Not sent" },
   unknown: { tone: "warn", icon: "clock", words: "Being confirmed" },
   cancelled: { tone: "", icon: "x", words: "Canceled" },
+  voided: { tone: "", icon: "x", words: "Given back" },
+  refunded: { tone: "", icon: "x", words: "Refunded" },
 };
 
 /** The agent's own last payments, read when the desk falls idle or hears again, and then as they change. */

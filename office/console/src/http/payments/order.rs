@@ -1,10 +1,11 @@
 //! What the desk sends to start a payment, and the rules it must keep.
 
 use crate::http::problem::Problem;
+use crate::rights::Right;
 use crate::view::schema;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use utoipa::ToSchema;
-use wire::{Field, Money, pan_like};
+use wire::{Address, CaptureTime, Field, MerchantId, Money, PaymentId, PaymentOrder, pan_like};
 
 /// The longest account number, invoice or reference.
 const TEXT_CHARS_MAX: usize = 64;
@@ -21,7 +22,7 @@ pub(crate) struct NewPaymentBody {
     invoice: Option<String>,
     /// At most 64 printable characters, never a card number.
     reference: Option<String>,
-    /// Only `now` for the time being.
+    /// Whether the money is taken at once.
     #[serde(default)]
     capture: Capture,
     /// What to keep of the card after an approval.
@@ -30,9 +31,23 @@ pub(crate) struct NewPaymentBody {
     /// The fields to ask, in this order; without it all three.
     #[schema(value_type = Option<Vec<schema::Field>>)]
     fields: Option<Vec<Field>>,
-    /// Only null for the time being.
-    #[schema(value_type = Option<Object>)]
-    avs: Option<IgnoredAny>,
+    /// House number and postcode of the cardholder, for the bank to compare.
+    avs: Option<AvsBody>,
+    /// May the bank approve a part of the amount?
+    #[serde(default)]
+    partial: bool,
+}
+
+/// What banks compare of an address.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AvsBody {
+    /// At most 16 letters, digits, spaces, - and /.
+    #[serde(default)]
+    house_number: String,
+    /// At most 10 of the same.
+    #[serde(default)]
+    postcode: String,
 }
 
 /// When the money is taken after an approval.
@@ -47,12 +62,14 @@ pub(crate) enum Capture {
 }
 
 /// What to keep of the card after an approval.
-#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Keep {
     /// Nothing.
     #[default]
     None,
+    /// The card, under a token of the gateway's.
+    Token,
 }
 
 /// A payment whose rules have been checked.
@@ -63,25 +80,55 @@ pub(crate) struct Order {
     pub(crate) invoice: Option<String>,
     pub(crate) reference: Option<String>,
     pub(crate) fields: Vec<Field>,
+    pub(crate) capture: CaptureTime,
+    avs: Option<Address>,
+    partial: bool,
+    keep: Keep,
+}
+
+impl Order {
+    /// What its user must be allowed.
+    pub(crate) fn rights(&self) -> Vec<Right> {
+        let take = if self.capture == CaptureTime::Later { Right::Preauthorize } else { Right::Charge };
+        let keep = matches!(self.keep, Keep::Token).then_some(Right::Store);
+        [Some(take), keep].into_iter().flatten().collect()
+    }
+
+    /// As the cde is asked for it.
+    pub(crate) fn for_cde(self, payment: PaymentId, merchant: MerchantId) -> PaymentOrder {
+        PaymentOrder {
+            payment,
+            amount: self.amount,
+            merchant,
+            fields: self.fields,
+            store: match self.keep {
+                Keep::None => wire::Store::None,
+                Keep::Token => wire::Store::Token,
+            },
+            capture: self.capture,
+            avs: self.avs,
+            partial: self.partial,
+        }
+    }
 }
 
 impl NewPaymentBody {
     pub(crate) const EXPECTED: &'static str = "amount {minor, currency}, and if wanted account, invoice, \
-                                               reference, capture (now), store (none), fields (pan, expiry, cvv), \
-                                               avs (null)";
+                                               reference, capture (now, later), store (none, token), fields (pan, \
+                                               expiry, cvv), avs {house_number, postcode}, partial (true, false)";
 
     /// Checks the rules.
     pub(crate) fn check(self) -> Result<Order, Problem> {
         if !self.amount.payable() {
             return Err(Problem::unprocessable("bad_amount", "The amount must be above zero and not absurdly large."));
         }
-        if self.capture == Capture::Later {
-            return Err(Problem::unprocessable("capture_unsupported", "Only `capture: now` can be done so far."));
-        }
-        if self.avs.is_some() {
-            return Err(Problem::unprocessable("avs_unsupported", "Only `avs: null` can be done so far."));
-        }
-        let Keep::None = self.store;
+        let capture = match self.capture {
+            Capture::Now => CaptureTime::Now,
+            Capture::Later => CaptureTime::Later,
+        };
+        let avs = self.avs.map(|avs| Address::new(&avs.house_number, &avs.postcode)).transpose();
+        let avs =
+            avs.map_err(|error| Problem { detail: error.to_string().into(), ..Problem::unprocessable("bad_avs", "") })?;
         let fields = self.fields.unwrap_or_else(|| vec![Field::Pan, Field::Expiry, Field::Cvv]);
         let mut once = fields.clone();
         once.sort_unstable();
@@ -90,7 +137,8 @@ impl NewPaymentBody {
             return Err(Problem::unprocessable("bad_fields", "Ask each field at most once, and always `pan`."));
         }
         let (account, invoice, reference) = (text(self.account)?, text(self.invoice)?, text(self.reference)?);
-        Ok(Order { amount: self.amount, account, invoice, reference, fields })
+        let (amount, partial, keep) = (self.amount, self.partial, self.store);
+        Ok(Order { amount, account, invoice, reference, fields, capture, avs, partial, keep })
     }
 }
 
@@ -128,6 +176,16 @@ mod tests {
     }
 
     #[test]
+    fn an_order_needs_the_rights_for_what_it_does() {
+        assert_eq!(check("").unwrap().rights(), [Right::Charge]);
+        let more = check(r#","capture":"later","store":"token","avs":{"postcode":"N1 1AA"},"partial":true"#).unwrap();
+        assert_eq!(more.rights(), [Right::Preauthorize, Right::Store]);
+        let order = more.for_cde(PaymentId::from_random(1), "main".parse().unwrap());
+        assert_eq!((order.capture, order.store, order.partial), (CaptureTime::Later, wire::Store::Token, true));
+        assert_eq!(order.avs.unwrap().postcode(), "N1 1AA");
+    }
+
+    #[test]
     fn orders_are_checked() {
         let order = check(r#","account":" INV-88120 ","reference":"""#).unwrap();
         assert_eq!((order.account.as_deref(), order.reference), (Some("INV-88120"), None));
@@ -138,10 +196,12 @@ mod tests {
         for (extra, code) in [
             (r#","fields":["pan","pan"]"#, "bad_fields"),
             (r#","fields":["cvv"]"#, "bad_fields"),
-            (r#","capture":"later""#, "capture_unsupported"),
-            (r#","store":"token""#, "json"),
-            (r#","avs":{"postcode":"N1"}"#, "avs_unsupported"),
-            (r#","avs":false"#, "avs_unsupported"),
+            (r#","capture":"tomorrow""#, "json"),
+            (r#","store":"mandate""#, "json"),
+            (r#","avs":{"postcode":"4242424242424242"}"#, "bad_avs"),
+            (r#","avs":{"house_number":"42424242","postcode":"42424242"}"#, "bad_avs"),
+            (r#","avs":{}"#, "bad_avs"),
+            (r#","avs":false"#, "json"),
             (r#","pan":"1""#, "json"),
             (&format!(r#","account":"{}""#, "x".repeat(65)), "bad_text"),
         ] {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::store::tests::{Folder, store};
 use uuid::Uuid;
-use wire::{Brand, Currency, DeclineClass, Last4};
+use wire::{Brand, Currency, DeclineClass, Last4, PaymentState};
 
 const CALL: CallId = CallId(Uuid::from_u128(1));
 const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(2));
@@ -9,13 +9,14 @@ const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(2));
 fn sent(attempt: u128) -> RecordBody {
     RecordBody::AttemptSent {
         attempt: AttemptId(Uuid::from_u128(attempt)),
+        kind: AttemptKind::Authorize,
         payment: PAYMENT,
         call: CALL,
         extension: "1001".parse().unwrap(),
         origin: Origin::System,
         merchant: "main".parse().unwrap(),
         amount: Money { minor: 4200, currency: Currency::GBP },
-        card: CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None },
+        card: Some(CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None }),
     }
 }
 
@@ -25,7 +26,7 @@ fn ended(attempt: u128, outcome: Outcome) -> RecordBody {
 
 fn approved() -> Outcome {
     let amount = Money { minor: 4200, currency: Currency::GBP };
-    Outcome::Approved { auth_code: "A1".into(), gateway_ref: "g".into(), amount }
+    Outcome::Approved { auth_code: "A1".into(), gateway_ref: "g".into(), amount, checks: wire::Checks::default() }
 }
 
 fn declined() -> Outcome {

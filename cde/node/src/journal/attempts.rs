@@ -1,0 +1,421 @@
+//! Attempts as they are written and read.
+
+use super::{JournalError, insert_record};
+use crate::clock;
+use gateway::{Answer, Kind, Operation, Original};
+use payment::{Balance, Standing};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{Row, SqliteConnection};
+use wire::{
+    AttemptId, CallId, CardView, Currency, DeclineClass, Extension, MerchantId, Money, Origin, Outcome, PaymentId,
+    RecordBody,
+};
+
+/// Rows that are read at once when the process starts.
+const ROWS_MAX: i64 = 1_000;
+
+/// An attempt about to be sent.
+#[derive(Clone, Debug)]
+pub struct NewAttempt {
+    /// Its id, also the idempotency key.
+    pub attempt: AttemptId,
+    /// What it does.
+    pub kind: Kind,
+    /// Its payment.
+    pub payment: PaymentId,
+    /// Its call.
+    pub call: CallId,
+    /// The extension of the call.
+    pub extension: Extension,
+    /// Who had it sent.
+    pub origin: Origin,
+    /// For whom.
+    pub merchant: MerchantId,
+    /// How long the gateway has to answer.
+    pub deadline_ms: i64,
+    /// Through which gateway.
+    pub gateway: String,
+    /// How much.
+    pub amount: Money,
+    /// Of an authorization: is its money taken by a later capture?
+    pub later: bool,
+    /// The authorization that it follows.
+    pub follows: Option<AttemptId>,
+    /// Of a capture: does no other come?
+    pub last: bool,
+    /// The card, masked; none where there is none.
+    pub card: Option<CardView>,
+    /// Keyed digest of the request without the card.
+    pub digest: String,
+}
+
+/// How an attempt ended, and what must not be forgotten of it.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// What the office learns.
+    pub outcome: Outcome,
+    /// The gateway's own name for it.
+    pub locator: Option<String>,
+    /// The network's id of the charge.
+    pub network_transaction_id: Option<String>,
+    /// The gateway's token of the card.
+    pub token: Option<String>,
+    /// An approval that is to be given back.
+    pub reversal: Option<Reversal>,
+}
+
+/// Why an approval is to be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reversal {
+    /// It came when the caller had left.
+    Late,
+    /// The security code does not match, by the merchant's rule.
+    WrongCvv,
+    /// The address does not.
+    WrongAddress,
+}
+
+impl Reversal {
+    const ALL: [Self; 3] = [Self::Late, Self::WrongCvv, Self::WrongAddress];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::WrongCvv => "wrong_cvv",
+            Self::WrongAddress => "wrong_address",
+        }
+    }
+
+    /// What everybody but the journal is told instead of the approval, once it is given back. Until then its outcome is
+    /// being confirmed: an agent who was told "approved" would let the caller go.
+    pub fn instead(self) -> Option<Outcome> {
+        let class = match self {
+            Self::Late => return None,
+            Self::WrongCvv => DeclineClass::WrongCvv,
+            Self::WrongAddress => DeclineClass::WrongAddress,
+        };
+        Some(Outcome::Declined { class, network_code: None })
+    }
+}
+
+/// An attempt whose outcome must still be learned from the gateway.
+#[derive(Clone, Debug)]
+pub struct OpenAttempt {
+    /// Which, and how much was asked.
+    pub operation: Operation,
+    /// Its payment.
+    pub payment: PaymentId,
+    /// Its call.
+    pub call: CallId,
+    /// The extension of the call.
+    pub extension: Extension,
+    /// Through which gateway.
+    pub gateway: String,
+    /// For whom.
+    pub merchant: MerchantId,
+    /// The gateway's own name for it, if an answer gave one.
+    pub locator: Option<String>,
+    /// When it was sent, Unix milliseconds.
+    pub sent_unix_ms: i64,
+}
+
+/// An approved authorization, and what has become of its money.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The authorization.
+    pub attempt: AttemptId,
+    /// Its call.
+    pub call: CallId,
+    /// The extension of the call.
+    pub extension: Extension,
+    /// For whom.
+    pub merchant: MerchantId,
+    /// Through which gateway: what follows goes the same way.
+    pub gateway: String,
+    /// The gateway's own name for it; empty where it gave none.
+    pub gateway_ref: String,
+    /// The gateway's own name for the newest capture of it.
+    pub capture_ref: Option<String>,
+    /// What was approved.
+    pub approved: Money,
+    /// What has become of it.
+    pub balance: Balance,
+}
+
+impl Account {
+    /// As a gateway is asked for it.
+    pub fn original(&self) -> Original<'_> {
+        Original {
+            attempt: self.attempt,
+            gateway_ref: &self.gateway_ref,
+            approved: self.approved,
+            capture_ref: self.capture_ref.as_deref(),
+        }
+    }
+}
+
+/// An approval that is to be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// Which authorization.
+    pub attempt: AttemptId,
+}
+
+impl Ending {
+    /// An outcome that nothing else is known of.
+    pub fn of(outcome: Outcome) -> Self {
+        Self { outcome, locator: None, network_transaction_id: None, token: None, reversal: None }
+    }
+
+    /// What an answer says. Where no money moves there is none in an approval either.
+    pub fn from_answer(answer: &Answer, operation: Operation, reversal: Option<Reversal>) -> Self {
+        let asked = operation.amount.unwrap_or(NOTHING);
+        let approval = if let Answer::Approved(approval) = answer { Some(approval) } else { None };
+        Self {
+            outcome: answer.outcome(asked),
+            locator: answer.locator().map(str::to_owned),
+            network_transaction_id: approval.and_then(|approval| approval.network_transaction_id.clone()),
+            token: approval.and_then(|approval| approval.token.clone()),
+            reversal,
+        }
+    }
+}
+
+/// The amount of what moves none.
+const NOTHING: Money = Money { minor: 0, currency: Currency::GBP };
+
+pub(super) async fn begin(
+    connection: &mut SqliteConnection,
+    number: u64,
+    attempt: &NewAttempt,
+) -> Result<(), JournalError> {
+    check(connection, attempt).await?;
+    let now = clock::unix_ms();
+    let inserted = sqlx::query(
+        "INSERT INTO attempt (id, payment, call, merchant, gateway, amount_minor, currency, digest, sent_unix_ms, \
+         deadline_unix_ms, state, kind, follows, later, is_last, extension) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(attempt.attempt.to_string())
+    .bind(attempt.payment.to_string())
+    .bind(attempt.call.to_string())
+    .bind(attempt.merchant.as_str())
+    .bind(&attempt.gateway)
+    .bind(attempt.amount.minor)
+    .bind(attempt.amount.currency.code())
+    .bind(&attempt.digest)
+    .bind(now)
+    .bind(now.saturating_add(attempt.deadline_ms))
+    .bind(attempt.kind.as_str())
+    .bind(attempt.follows.map(|followed| followed.to_string()))
+    .bind(attempt.later)
+    .bind(attempt.last)
+    .bind(attempt.extension.as_str())
+    .execute(&mut *connection)
+    .await?;
+    if inserted.rows_affected() == 0 {
+        return Err(JournalError::SecondAttempt);
+    }
+    let body = RecordBody::AttemptSent {
+        attempt: attempt.attempt,
+        kind: attempt.kind,
+        payment: attempt.payment,
+        call: attempt.call,
+        extension: attempt.extension.clone(),
+        origin: attempt.origin.clone(),
+        merchant: attempt.merchant.clone(),
+        amount: attempt.amount,
+        card: attempt.card,
+    };
+    insert_record(connection, number, body).await
+}
+
+/// In the transaction that writes it, what follows an authorization must be allowed by what has become of its money.
+async fn check(connection: &mut SqliteConnection, attempt: &NewAttempt) -> Result<(), JournalError> {
+    let Some(follows) = attempt.follows else { return Ok(()) };
+    let begun = sqlx::query("SELECT 1 FROM attempt WHERE id = ?").bind(attempt.attempt.to_string());
+    if begun.fetch_optional(&mut *connection).await?.is_some() {
+        return Err(JournalError::BegunBefore);
+    }
+    let account = account(connection, attempt.payment).await?.filter(|account| account.attempt == follows);
+    let account = account.ok_or(JournalError::Refused(wire::Refusal::WrongState))?;
+    account.balance.check(attempt.kind, attempt.amount).map_err(JournalError::Refused)
+}
+
+/// Returns how many records that makes; none when it had ended before.
+pub(super) async fn end(
+    connection: &mut SqliteConnection,
+    number: u64,
+    attempt: AttemptId,
+    ending: Ending,
+) -> Result<u64, JournalError> {
+    let state = state_name(&ending.outcome);
+    let (approved, gateway_ref) = match &ending.outcome {
+        Outcome::Approved { amount, gateway_ref, .. } => (Some(amount.minor), Some(gateway_ref.as_str())),
+        _ => (None, None),
+    };
+    let updated = sqlx::query(
+        "UPDATE attempt SET state = ?, approved_minor = ?, gateway_ref = ?, locator = COALESCE(?, locator), \
+         network_transaction_id = ?, token = ?, reversal = ? \
+         WHERE id = ? AND (state = 'sent' OR (state = 'unknown' AND ? <> 'unknown')) RETURNING payment, kind, follows",
+    )
+    .bind(state)
+    .bind(approved)
+    .bind(gateway_ref)
+    .bind(&ending.locator)
+    .bind(&ending.network_transaction_id)
+    .bind(&ending.token)
+    .bind(ending.reversal.map(Reversal::as_str))
+    .bind(attempt.to_string())
+    .bind(state)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = updated else { return Ok(0) };
+    let payment = parsed(&row, 0)?;
+    let goes_back = ending.reversal.and_then(Reversal::instead).is_some();
+    let outcome = if goes_back { Outcome::Unknown } else { ending.outcome.clone() };
+    insert_record(connection, number, RecordBody::AttemptEnded { attempt, payment, outcome }).await?;
+    let Some(followed) = row.get::<Option<String>, _>(2).filter(|_| approved.is_some()) else { return Ok(1) };
+    let Some((attempt, outcome)) = given_back(connection, row.get(1), &followed).await? else { return Ok(1) };
+    insert_record(connection, number + 1, RecordBody::AttemptEnded { attempt, payment, outcome }).await?;
+    Ok(2)
+}
+
+/// A void gives an approval back; so does, where it was to be given back, a refund of all that was taken. Returns what is
+/// told now instead of the approval, if that was kept back.
+async fn given_back(
+    connection: &mut SqliteConnection,
+    kind: &str,
+    followed: &str,
+) -> Result<Option<(AttemptId, Outcome)>, JournalError> {
+    let statement = match Kind::from_name(kind) {
+        Some(Kind::Void) => "UPDATE attempt SET given_back = 1 WHERE id = ?1 RETURNING id, reversal",
+        Some(Kind::Refund) => {
+            "UPDATE attempt SET given_back = 1 WHERE id = ?1 AND reversal IS NOT NULL AND later = 0 \
+             AND approved_minor <= (SELECT SUM(amount_minor) FROM attempt \
+                                    WHERE follows = ?1 AND kind = 'refund' AND state = 'approved') \
+             RETURNING id, reversal"
+        }
+        _ => return Ok(None),
+    };
+    let Some(row) = sqlx::query(statement).bind(followed).fetch_optional(connection).await? else { return Ok(None) };
+    let why = row.get::<Option<&str>, _>(1);
+    let reversal = why.and_then(|why| Reversal::ALL.into_iter().find(|reversal| reversal.as_str() == why));
+    let Some(outcome) = reversal.and_then(Reversal::instead) else { return Ok(None) };
+    Ok(Some((parsed(&row, 0)?, outcome)))
+}
+
+pub(super) async fn open(pool: &SqlitePool) -> Result<Vec<OpenAttempt>, JournalError> {
+    let rows = sqlx::query(
+        "SELECT id, kind, amount_minor, currency, payment, call, extension, gateway, merchant, locator, sent_unix_ms \
+         FROM attempt WHERE state IN ('sent', 'unknown') ORDER BY sent_unix_ms LIMIT ?",
+    )
+    .bind(ROWS_MAX)
+    .fetch_all(pool)
+    .await?;
+    let told = |error: &JournalError| tracing::error!(%error, "an open attempt cannot be followed");
+    Ok(rows.iter().filter_map(|row| open_attempt(row).inspect_err(told).ok()).collect())
+}
+
+fn open_attempt(row: &SqliteRow) -> Result<OpenAttempt, JournalError> {
+    let amount = Money { minor: row.get(2), currency: parsed(row, 3)? };
+    let kind = Kind::from_name(row.get(1)).ok_or_else(|| unreadable("kind"))?;
+    let moves_money = !matches!(kind, Kind::Store | Kind::DeleteStored);
+    Ok(OpenAttempt {
+        operation: Operation::direct(kind, parsed(row, 0)?, moves_money.then_some(amount)),
+        payment: parsed(row, 4)?,
+        call: parsed(row, 5)?,
+        extension: parsed(row, 6)?,
+        gateway: row.get(7),
+        merchant: parsed(row, 8)?,
+        locator: row.get(9),
+        sent_unix_ms: row.get(10),
+    })
+}
+
+pub(super) async fn wanted(pool: &SqlitePool) -> Result<Vec<Wanted>, JournalError> {
+    let rows = sqlx::query(
+        "SELECT payment, id FROM attempt WHERE reversal IS NOT NULL AND given_back = 0 AND state = 'approved' \
+         ORDER BY sent_unix_ms LIMIT ?",
+    )
+    .bind(ROWS_MAX)
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(|row| Ok(Wanted { payment: parsed(row, 0)?, attempt: parsed(row, 1)? })).collect()
+}
+
+/// The authorization that counts is the one that was not given back, else the newest.
+pub(super) async fn account(
+    connection: &mut SqliteConnection,
+    payment: PaymentId,
+) -> Result<Option<Account>, JournalError> {
+    let found = sqlx::query(
+        "SELECT id, call, extension, merchant, gateway, gateway_ref, approved_minor, currency, later, given_back \
+         FROM attempt WHERE payment = ? AND kind IN ('authorize', 'charge_stored') AND state = 'approved' \
+         ORDER BY given_back, sent_unix_ms DESC LIMIT 1",
+    )
+    .bind(payment.to_string())
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = found else { return Ok(None) };
+    let approved = Money { minor: row.get::<Option<i64>, _>(6).unwrap_or(0), currency: parsed(&row, 7)? };
+    let mut account = Account {
+        attempt: parsed(&row, 0)?,
+        call: parsed(&row, 1)?,
+        extension: parsed(&row, 2)?,
+        merchant: parsed(&row, 3)?,
+        gateway: row.get(4),
+        gateway_ref: row.get::<Option<String>, _>(5).unwrap_or_default(),
+        capture_ref: None,
+        approved,
+        balance: Balance::new(approved, row.get(8)),
+    };
+    note_what_followed(connection, &mut account).await?;
+    if row.get(9) {
+        account.balance.note(Kind::Void, approved.minor, false, Standing::Done);
+    }
+    Ok(Some(account))
+}
+
+async fn note_what_followed(connection: &mut SqliteConnection, account: &mut Account) -> Result<(), JournalError> {
+    let rows = sqlx::query(
+        "SELECT kind, amount_minor, is_last, state, gateway_ref FROM attempt WHERE follows = ? ORDER BY sent_unix_ms",
+    )
+    .bind(account.attempt.to_string())
+    .fetch_all(connection)
+    .await?;
+    for row in &rows {
+        let kind = Kind::from_name(row.get(0)).ok_or_else(|| unreadable("kind"))?;
+        let standing = match row.get::<&str, _>(3) {
+            "sent" | "unknown" => Standing::Open,
+            "approved" => Standing::Done,
+            _ => Standing::Failed,
+        };
+        account.balance.note(kind, row.get(1), row.get(2), standing);
+        if kind == Kind::Capture && standing == Standing::Done {
+            account.capture_ref = row.get::<Option<String>, _>(4).filter(|name| !name.is_empty());
+        }
+    }
+    Ok(())
+}
+
+fn parsed<T: std::str::FromStr>(row: &SqliteRow, column: usize) -> Result<T, JournalError> {
+    row.get::<&str, _>(column).parse().map_err(|_| unreadable("value"))
+}
+
+/// What we have written ourselves and cannot read: never passed over, or its money would be forgotten.
+fn unreadable(what: &str) -> JournalError {
+    JournalError::Unreadable(what.to_owned())
+}
+
+fn state_name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Approved { .. } => "approved",
+        Outcome::Declined { .. } => "declined",
+        Outcome::Rejected => "rejected",
+        Outcome::Unknown => "unknown",
+        Outcome::Abandoned => "abandoned",
+    }
+}

@@ -1,0 +1,199 @@
+//! Captures, voids, refunds, and what people settle, as the office asks for them and shows them.
+
+use crate::{Client, Link, World, add_user, call, money};
+use serde_json::{Value, json};
+use uuid::Uuid;
+use wire::{
+    Action, AttemptId, AttemptKind, AuditAction, AuditEvent, Currency, Found, Money, MoneyAlarm, Origin, Outcome,
+    PaymentOrder, RecordBody, Refusal,
+};
+
+fn sent(order: &PaymentOrder, attempt: Uuid, kind: AttemptKind, minor: i64) -> RecordBody {
+    RecordBody::AttemptSent {
+        attempt: AttemptId(attempt),
+        kind,
+        payment: order.payment,
+        call: call(1, "1001").call,
+        extension: "1001".parse().unwrap(),
+        origin: Origin::System,
+        merchant: order.merchant.clone(),
+        amount: Money { minor, currency: Currency::GBP },
+        card: None,
+    }
+}
+
+fn ended(order: &PaymentOrder, attempt: Uuid, outcome: Outcome) -> RecordBody {
+    RecordBody::AttemptEnded { attempt: AttemptId(attempt), payment: order.payment, outcome }
+}
+
+fn done(order: &PaymentOrder, attempt: Uuid, minor: i64) -> RecordBody {
+    let (amount, checks) = (Money { minor, currency: Currency::GBP }, wire::Checks::default());
+    ended(order, attempt, Outcome::Approved { auth_code: "A".into(), gateway_ref: "g".into(), amount, checks })
+}
+
+fn alarm(order: &PaymentOrder, alarm: MoneyAlarm) -> RecordBody {
+    let action = AuditAction::Money { payment: order.payment, alarm };
+    let (call, extension) = (call(1, "1001").call, "1001".parse().unwrap());
+    RecordBody::Audit(AuditEvent { origin: Origin::System, call, extension, action })
+}
+
+const CHARGE: Uuid = Uuid::from_u128(1);
+
+/// A payment of 42.00 that was approved, and its path.
+async fn approved(desk: &Client, link: &mut Link) -> (PaymentOrder, String) {
+    let order = money::start(desk, link).await;
+    link.record(1, sent(&order, CHARGE, AttemptKind::Authorize, 4200)).await;
+    link.record(2, done(&order, CHARGE, 4200)).await;
+    let path = format!("/api/v1/payments/{}", order.payment);
+    desk.until(&path, |payment| payment["state"] == "approved" && payment["captured"]["minor"] == 4200).await;
+    (order, path)
+}
+
+async fn allow(world: &World, name: &str, rights: &str) {
+    let email = format!("{name}@example.com");
+    console::user_rights(world.config(), &email, &rights.parse().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refund_needs_the_right_to_it_and_is_shown_when_it_is_done() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let (order, path) = approved(&desk, &mut link).await;
+    let (refund, body) = (format!("{path}/refund"), json!({"amount": {"minor": 1200, "currency": "GBP"}}).to_string());
+    assert_eq!(desk.post(&refund, &body).await.problem(), (403, "no_right".into()));
+    assert_eq!(desk.post(&format!("{path}/void"), "").await.problem(), (403, "no_right".into()));
+    assert_eq!(desk.post(&format!("{path}/capture"), "").await.problem(), (403, "no_right".into()));
+    allow(&world, "amy", "charge,refund").await;
+    let client = desk.with("Idempotency-Key", "refund-1");
+    let (again, asked, text) = (client.clone(), refund.clone(), body.clone());
+    let request = tokio::spawn(async move { client.post(&asked, &text).await });
+    let command = link.command().await;
+    let amount = Some(Money { minor: 1200, currency: Currency::GBP });
+    assert_eq!(command.action, Action::Refund { payment: order.payment, amount });
+    let attempt = command.id.0;
+    link.record(3, sent(&order, attempt, AttemptKind::Refund, 1200)).await;
+    link.done(&command).await;
+    assert_eq!(request.await.unwrap().status, 202);
+    link.record(4, done(&order, attempt, 1200)).await;
+    let shown = desk.until(&path, |payment| payment["refunded"]["minor"] == 1200).await;
+    assert_eq!((&shown["state"], &shown["outcome"]["amount"]["minor"]), (&"approved".into(), &4200.into()));
+    let attempts: Vec<_> = shown["attempts"].as_array().unwrap().iter().map(|row| row["kind"].clone()).collect();
+    assert_eq!(attempts, ["authorize", "refund"]);
+    // The same key again is the same refund: the cde is not asked.
+    assert_eq!(again.post(&refund, &body).await.status, 202);
+    let answer = desk.post(&refund, r#"{"amount":{"minor":1,"currency":"gbp"}}"#).await;
+    assert_eq!(answer.problem(), (422, "bad_field".into()));
+}
+
+#[tokio::test]
+async fn what_the_journal_refuses_is_said_in_plain_words() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    allow(&world, "amy", "charge,refund,preauthorize").await;
+    let (_, path) = approved(&desk, &mut link).await;
+    for (verb, reason, code) in [
+        ("refund", Refusal::AboveCaptured, "above_captured"),
+        ("void", Refusal::NotVoidable, "not_voidable"),
+        ("capture", Refusal::NothingToCapture, "nothing_to_capture"),
+    ] {
+        let (client, asked) = (desk.clone(), format!("{path}/{verb}"));
+        let request = tokio::spawn(async move { client.post(&asked, "").await });
+        let command = link.command().await;
+        link.answer(&command, wire::CommandResult::Refused { reason }).await;
+        assert_eq!(request.await.unwrap().problem(), (409, code.into()));
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_is_all_back_says_so() {
+    for (kind, minor, state) in [(AttemptKind::Void, 4200, "voided"), (AttemptKind::Refund, 4200, "refunded")] {
+        let mut world = World::new().await;
+        let (desk, mut link) = world.with_call().await;
+        let (order, path) = approved(&desk, &mut link).await;
+        let attempt = Uuid::from_u128(2);
+        link.record(3, sent(&order, attempt, kind, minor)).await;
+        link.record(4, ended(&order, attempt, Outcome::Unknown)).await;
+        link.acknowledged(4).await;
+        assert_eq!(desk.get(&path).await.json()["state"], "approved", "{kind:?}: it is not known yet");
+        link.record(5, done(&order, attempt, minor)).await;
+        desk.until(&path, |payment| payment["state"] == state).await;
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_knows_is_settled_by_two_people_and_not_by_one() {
+    let mut world = World::new().await;
+    for name in ["fay", "gus"] {
+        add_user(world.config(), name, "").await;
+        allow(&world, name, "finance").await;
+    }
+    let (desk, mut link) = world.with_call().await;
+    let order = money::start(&desk, &mut link).await;
+    link.record(1, sent(&order, CHARGE, AttemptKind::Authorize, 4200)).await;
+    link.record(2, ended(&order, CHARGE, Outcome::Unknown)).await;
+    link.record(3, alarm(&order, MoneyAlarm::NeedsPeople)).await;
+    link.acknowledged(3).await;
+    let (fay, gus) = (world.desk("fay").await, world.desk("gus").await);
+    assert_eq!(desk.get("/api/v1/finance").await.problem(), (403, "no_right".into()));
+    let waiting = fay.get("/api/v1/finance").await.json();
+    assert_eq!(waiting["payments"][0]["id"], order.payment.to_string());
+    let path = format!("/api/v1/payments/{}/attempts/{CHARGE}/settle", order.payment);
+    let (found, not) = (r#"{"found":"done"}"#, r#"{"found":"not_done"}"#);
+    let says = |answer: crate::client::Answer| (answer.status, answer.json()["settled"].clone());
+    assert_eq!(says(fay.post(&path, found).await), (202, Value::Bool(false)));
+    assert_eq!(says(fay.post(&path, found).await), (202, Value::Bool(false)), "one person is one, however often");
+    assert_eq!(says(gus.post(&path, not).await), (202, Value::Bool(false)), "they do not agree");
+    let client = fay.clone();
+    let request = tokio::spawn(async move { client.post(&path, not).await });
+    let command = link.command().await;
+    let Action::Settle { attempt, found, proposed_by, .. } = command.action else { panic!("{command:?}") };
+    assert_eq!((attempt, found), (AttemptId(CHARGE), Found::NotDone));
+    assert!(command.origin != Origin::User { id: proposed_by }, "two people");
+    link.record(4, ended(&order, CHARGE, Outcome::Abandoned)).await;
+    link.done(&command).await;
+    assert_eq!(says(request.await.unwrap()), (200, Value::Bool(true)));
+    desk.until(&format!("/api/v1/payments/{}", order.payment), |payment| payment["state"] == "not_sent").await;
+    assert!(fay.get("/api/v1/finance").await.json()["payments"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_approval_that_a_rule_holds_up_is_looked_at() {
+    let mut world = World::new().await;
+    add_user(world.config(), "fay", "").await;
+    allow(&world, "fay", "finance").await;
+    let (desk, mut link) = world.with_call().await;
+    let (order, path) = approved(&desk, &mut link).await;
+    let fay = world.desk("fay").await;
+    let review = format!("{path}/review");
+    assert_eq!(fay.post(&review, r#"{"accept":true}"#).await.problem(), (409, "no_review".into()));
+    link.record(3, alarm(&order, MoneyAlarm::Review)).await;
+    desk.until(&path, |payment| payment["review"] == "wanted").await;
+    assert_eq!(desk.post(&review, r#"{"accept":true}"#).await.problem(), (403, "no_right".into()));
+    let (client, asked) = (fay.clone(), review.clone());
+    let request = tokio::spawn(async move { client.post(&asked, r#"{"accept":false}"#).await });
+    let command = link.command().await;
+    assert_eq!(command.action, Action::Void { payment: order.payment });
+    link.done(&command).await;
+    let answer = request.await.unwrap();
+    assert_eq!((answer.status, &answer.json()["review"]), (200, &"rejected".into()));
+    assert_eq!(fay.post(&review, r#"{"accept":true}"#).await.problem(), (409, "no_review".into()));
+}
+
+#[tokio::test]
+async fn an_order_says_how_the_money_is_taken() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let body = json!({"amount": {"minor": 4200, "currency": "GBP"}, "capture": "later", "store": "token",
+        "partial": true, "avs": {"house_number": "10", "postcode": "SW1A 2AA"}});
+    let path = crate::call_path(1, "payments");
+    assert_eq!(desk.post(&path, &body.to_string()).await.problem(), (403, "no_right".into()));
+    allow(&world, "amy", "preauthorize,store").await;
+    let client = desk.clone();
+    let request = tokio::spawn(async move { client.post(&path, &body.to_string()).await });
+    let command = link.command().await;
+    let Action::StartPayment(order) = &command.action else { panic!("{command:?}") };
+    assert_eq!((order.capture, order.store, order.partial), (wire::CaptureTime::Later, wire::Store::Token, true));
+    assert_eq!(order.avs.as_ref().unwrap().house_number(), "10");
+    link.done(&command).await;
+    assert_eq!(request.await.unwrap().json()["capture"], "later");
+}
