@@ -188,7 +188,7 @@ mod tests {
             P::Refunded,
         ]);
         listed::<AttemptKind, _>(&wire::AttemptKind::ALL);
-        use wire::Check as C;
-        listed::<Check, _>(&[C::Match, C::NoMatch, C::NotChecked, C::Unavailable]);
+        use wire::Check as V;
+        listed::<Check, _>(&[V::Match, V::NoMatch, V::NotChecked, V::Unavailable]);
     }
 }
