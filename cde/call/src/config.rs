@@ -1,5 +1,6 @@
 //! Where calls may come from and go to.
 
+pub use crate::rewrite::Rewrite;
 use payment::Rules;
 pub use sip::offer_answer::Srtp;
 use sip::{Credentials, Local, NameAddr, Peer, Registration, Transport, Uri};
@@ -34,6 +35,8 @@ pub struct Config {
     pub rules: Rules,
     /// Record the agent side.
     pub record: bool,
+    /// Headers of INVITEs that are passed on beside those that always are.
+    pub headers_passed: Vec<String>,
     /// Bytes of SIP messages that are kept for engineers, of all calls together; 0: none.
     pub ladder_bytes_max: usize,
     /// How lines are masked while no security code is asked for. While one is, always strictly.
@@ -58,6 +61,8 @@ pub struct Trunk {
     pub srtp: Srtp,
     /// A name and a password that it and we share.
     pub login: Option<Login>,
+    /// What stands for its host in the addresses of its calls and registrations, where that is not its IP address.
+    pub domain: Option<String>,
 }
 
 /// A telephone in a web page. It has no address: it is where it has signed in.
@@ -118,6 +123,14 @@ impl Trunk {
         Peer::new(self.transport, SocketAddr::new(target.ip, port))
     }
 
+    /// Somebody at the trunk, which is called there: at its domain if it has one.
+    pub(crate) fn uri(&self, user: Option<&str>, destination: Peer) -> Option<Uri> {
+        match &self.domain {
+            Some(domain) => Uri::sip_at(user, domain).ok(),
+            None => Uri::sip(user, destination.address).ok(),
+        }
+    }
+
     /// Must its places know where we are?
     pub(crate) fn registers(&self) -> bool {
         self.login.as_ref().is_some_and(|login| login.registers)
@@ -128,8 +141,8 @@ impl Trunk {
         let Some(login) = self.login.as_ref().filter(|login| login.registers) else { return Vec::new() };
         let at = |target: &Target| {
             let destination = self.destination(target);
-            let registrar = Uri::sip(None, destination.address).ok()?;
-            let address = NameAddr::new(Uri::sip(Some(&login.user), destination.address).ok()?);
+            let registrar = self.uri(None, destination)?;
+            let address = NameAddr::new(self.uri(Some(&login.user), destination)?);
             Some(Registration { registrar, destination, address, credentials: Arc::clone(&login.credentials) })
         };
         self.targets.iter().filter_map(at).collect()
@@ -147,6 +160,8 @@ pub struct Route {
     pub prefix: String,
     /// The extension to call instead.
     pub extension: Option<Extension>,
+    /// Else how the called number is changed.
+    pub rewrite: Rewrite,
     /// What six keys in a row on an open line mean here.
     pub open_line_keys: OpenLineKeys,
     /// The agent calls, and who is called is the one who pays.
@@ -216,7 +231,7 @@ impl Config {
         let (source, trunk) = source.zip(trunk).ok_or(NoWay::NoRoute)?;
         let extension = match &route.extension {
             Some(extension) => extension.clone(),
-            None => called.parse().map_err(|_| NoWay::NoRoute)?,
+            None => route.rewrite.apply(called).ok_or(NoWay::NoRoute)?,
         };
         Ok(Way {
             trunk: place,
@@ -300,13 +315,14 @@ mod tests {
             let srtp = if name == "carrier" { Srtp::Off } else { Srtp::Required };
             let (name, ip) = (name.to_owned(), [127, 0, 0, 1].into());
             let targets = vec![Target { ip, port, priority: 0, weight: 0 }];
-            Trunk { name, targets, transport, tcp_when_large: false, keepalive: None, srtp, login: None }
+            Trunk { name, targets, transport, tcp_when_large: false, keepalive: None, srtp, login: None, domain: None }
         };
         let route = |prefix: &str, extension: Option<&str>| Route {
             from: "carrier".to_owned(),
             to: "pbx".to_owned(),
             prefix: prefix.to_owned(),
             extension: extension.map(|text| text.parse().unwrap()),
+            rewrite: Rewrite::default(),
             open_line_keys: OpenLineKeys::Ignore,
             outbound: false,
             recorder: None,
@@ -323,6 +339,7 @@ mod tests {
             merchants: BTreeSet::new(),
             rules: Rules::default(),
             record: false,
+            headers_passed: Vec::new(),
             ladder_bytes_max: 1 << 20,
             masking: media::Policy::Natural,
         }

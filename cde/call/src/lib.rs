@@ -27,8 +27,10 @@ mod guard;
 mod info;
 mod ladder;
 mod leg;
+mod rewrite;
 mod trunks;
 mod wall;
 
 pub use config::{Config, OpenLineKeys, Recorder, Route, Srtp, Target, Trunk};
+pub use rewrite::Rewrite;
 pub use switchboard::{Charge, MediaOrder, MediaReport, Output, Switchboard};

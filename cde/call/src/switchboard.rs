@@ -307,9 +307,11 @@ impl Switchboard {
         self.calls.len()
     }
 
-    /// From now on new calls are refused.
-    pub fn drain(&mut self) {
+    /// From now on new calls are refused, and registrars are told to send none.
+    pub fn drain(&mut self, now: Instant) {
         self.draining = true;
+        self.endpoint.unregister(now);
+        self.drain_endpoint(now);
     }
 
     /// Ends every call now.

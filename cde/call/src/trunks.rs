@@ -207,8 +207,16 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "any moment will do as the start of virtual time")]
     fn trunks(targets: Vec<Target>, keepalive: Option<Duration>) -> (Trunks, Instant) {
         let (name, transport) = ("a".to_owned(), Transport::Udp);
-        let trunk =
-            Trunk { name, targets, transport, tcp_when_large: false, keepalive, srtp: crate::Srtp::Off, login: None };
+        let trunk = Trunk {
+            name,
+            targets,
+            transport,
+            tcp_when_large: false,
+            keepalive,
+            srtp: crate::Srtp::Off,
+            login: None,
+            domain: None,
+        };
         let now = Instant::now();
         (Trunks { places: places(now, 0, &trunk).collect(), news: BTreeSet::new() }, now)
     }

@@ -89,7 +89,7 @@ pub(crate) async fn run(mut board: Switchboard, mut inbox: Inbox, outbox: Arc<Ou
             }
             _ = inbox.stop.changed(), if drained.is_none() => {
                 tracing::info!(calls = board.calls(), "stopping: no new calls; those that stand may finish");
-                board.drain();
+                board.drain(clock::now());
                 drained = Some(tokio::time::Instant::now() + DRAIN);
             }
             () = sleep_until(drained) => board.end_all(clock::now()),

@@ -109,6 +109,12 @@ pub struct Route {
     /// The extension to call instead of the called number.
     #[serde(default)]
     pub extension: Option<String>,
+    /// So many characters are taken from the beginning of the called number.
+    #[serde(default)]
+    pub strip: u8,
+    /// And this is put there.
+    #[serde(default)]
+    pub add: String,
     /// What six keys in a row of the caller mean while the line is open.
     #[serde(default)]
     pub open_line_keys: OpenLineKeys,

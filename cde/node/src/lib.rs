@@ -198,6 +198,7 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Optio
         // A page's telephone knows nothing else.
         srtp: if trunk.transport.is_web() { call::Srtp::Required } else { trunk.srtp.sip() },
         login,
+        domain: trunk.domain.clone(),
     };
     let place = |name: &String| config.trunk.iter().position(|trunk| trunk.name == *name);
     let route = |route: &config::Route| calls::Route {
@@ -205,6 +206,7 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Optio
         to: route.to.clone(),
         prefix: route.prefix.clone(),
         extension: route.extension.as_ref().and_then(|extension| extension.parse().ok()),
+        rewrite: calls::Rewrite { strip: route.strip, add: route.add.clone() },
         outbound: route.outbound,
         open_line_keys: match route.open_line_keys {
             config::OpenLineKeys::Ignore => calls::OpenLineKeys::Ignore,
@@ -229,6 +231,7 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Optio
         merchants: config.merchant.iter().filter_map(|merchant| merchant.id.parse().ok()).collect(),
         rules: payment::Rules::default(),
         record,
+        headers_passed: config.sip.pass_headers.clone(),
         ladder_bytes_max: usize::from(config.sip.ladder_mib) << 20,
         masking: match config.media.masking {
             config::Masking::Natural => media::Policy::Natural,

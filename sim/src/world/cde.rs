@@ -62,6 +62,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
         keepalive: None,
         srtp: Srtp::Off,
         login: None,
+        domain: None,
     };
     let names = |lane: &Lane| (format!("carrier{}", lane.extension), format!("pbx{}", lane.extension));
     let trunks = lanes.iter().flat_map(|lane| {
@@ -76,6 +77,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
             to,
             prefix: String::new(),
             extension: Some(lane.extension.clone()),
+            rewrite: ::call::Rewrite::default(),
             open_line_keys,
             outbound: false,
             recorder: None,
@@ -93,6 +95,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
         merchants: "main".parse().into_iter().collect(),
         rules: Rules::default(),
         record: false,
+        headers_passed: Vec::new(),
         ladder_bytes_max: 1 << 20,
         masking: if natural { media::Policy::Natural } else { media::Policy::Strict },
     }

@@ -60,7 +60,7 @@ impl Dial {
         let Way { trunk, tcp_when_large, extension, srtp: (_, srtp), .. } = way;
         let places = places_of(context, trunk, &extension)?;
         let destination = places.front().ok_or(404_u16)?.peer;
-        let from = our_from(context, destination, caller);
+        let from = our_from(context, trunk, destination, caller);
         Ok(Self { trunk, destination, places, called: None, srtp, tcp_when_large, extension, from, headers })
     }
 
@@ -109,7 +109,10 @@ impl Dial {
         self.called = Some(peer);
         let target = match contact {
             Some(contact) => contact,
-            None => Uri::sip(Some(self.extension.as_str()), peer.address).map_err(|_| 404_u16)?,
+            None => {
+                let trunk = context.config.trunks.get(self.trunk).ok_or(404_u16)?;
+                trunk.uri(Some(self.extension.as_str()), peer).ok_or(404_u16)?
+            }
         };
         let mut headers = self.headers.clone();
         headers.extend(replaces.map(|value| ("Replaces".to_owned(), value.as_bytes().to_vec())));
@@ -127,10 +130,13 @@ impl Dial {
     }
 }
 
-/// The caller's number under our address: the agent's side answers to us, not to the caller.
-fn our_from(context: &Context<'_>, destination: Peer, from: &NameAddr) -> NameAddr {
+/// The caller's number under our address: the agent's side answers to us, not to the caller. Where a trunk has a domain, the number is
+/// one of that.
+fn our_from(context: &Context<'_>, trunk: usize, destination: Peer, from: &NameAddr) -> NameAddr {
     let ours = context.endpoint.local(destination).address;
-    let uri = Uri::sip(from.uri.user(), ours).or_else(|_| Uri::sip(None, ours));
+    let domain = context.config.trunks.get(trunk).and_then(|trunk| trunk.domain.as_deref());
+    let at_domain = domain.and_then(|domain| Uri::sip_at(from.uri.user(), domain).ok());
+    let uri = at_domain.ok_or(()).or_else(|()| Uri::sip(from.uri.user(), ours)).or_else(|_| Uri::sip(None, ours));
     let ours = NameAddr::new(uri.unwrap_or_else(|_| from.uri.clone()));
     NameAddr { display: from.display.clone(), ..ours }
 }

@@ -9,6 +9,7 @@ use crate::call::recording::Recording;
 use crate::call::session::Again;
 use crate::config::NoWay;
 use crate::leg::{CODECS, Leg, Unusable};
+use crate::rewrite::passed;
 use crate::switchboard::{MediaOrder, Output, PAIRS_MAX};
 use media::Side;
 use sip::offer_answer::{Direction, Offer, Srtp};
@@ -39,8 +40,6 @@ pub(crate) struct Setup {
     pub(crate) answer: Option<Body>,
 }
 
-/// Headers that a business needs on the other side: who calls, from where diverted, what the caller's system says.
-const HEADERS_PASSED: [&str; 3] = ["P-Asserted-Identity", "Diversion", "User-to-User"];
 /// How often a call is sent elsewhere before it fails.
 const REDIRECTS_MAX: u8 = 5;
 /// The longest caller text that is shown.
@@ -68,7 +67,8 @@ impl Call {
             Side::Agent => invite.from.uri.user().and_then(|user| user.parse().ok()).unwrap_or(way.extension.clone()),
         };
         let recorder = way.recorder.clone();
-        let dial = Dial::new(context, way, &invite.from, pass_on(invite, hops))?;
+        let headers = pass_on(context.config, invite, hops);
+        let dial = Dial::new(context, way, &invite.from, headers)?;
         let offer = match &invite.body {
             None => None,
             Some(body) => Some(read_offer(srtp.0, body)?),
@@ -322,9 +322,8 @@ fn media_of_calling(config: &Config, from: Peer, srtp: Srtp, offer: Option<&Offe
     if is_usable { Ok(ours) } else { Err(488) }
 }
 
-fn pass_on(invite: &IncomingInvite, hops: u8) -> Vec<(String, Vec<u8>)> {
-    let listed = |name: &str| HEADERS_PASSED.iter().any(|passed| passed.eq_ignore_ascii_case(name));
-    let mut headers: Vec<_> = invite.headers.iter().filter(|(name, _)| listed(name)).cloned().collect();
+fn pass_on(config: &Config, invite: &IncomingInvite, hops: u8) -> Vec<(String, Vec<u8>)> {
+    let mut headers = passed(&invite.headers, &config.headers_passed);
     headers.push(("Max-Forwards".to_owned(), hops.to_string().into_bytes()));
     headers
 }

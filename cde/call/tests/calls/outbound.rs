@@ -15,6 +15,7 @@ fn world() -> World {
             to: "carrier".to_owned(),
             prefix: "44".to_owned(),
             extension: None,
+            rewrite: call::Rewrite::default(),
             open_line_keys: OpenLineKeys::Ignore,
             outbound: true,
             recorder: None,

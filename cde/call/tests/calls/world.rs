@@ -5,7 +5,7 @@ mod agent;
 #[path = "world/peer.rs"]
 mod peer;
 
-use call::{Config, MediaOrder, MediaReport, OpenLineKeys, Output, Route, Srtp, Switchboard, Target, Trunk};
+use call::{Config, MediaOrder, MediaReport, OpenLineKeys, Output, Rewrite, Route, Srtp, Switchboard, Target, Trunk};
 use card::Key;
 use media::Side;
 use media::srtp::Keys;
@@ -97,7 +97,8 @@ fn place(address: SocketAddr, priority: u16) -> Target {
 /// From the carrier to the PBX.
 fn route(prefix: &str, open_line_keys: OpenLineKeys) -> Route {
     let (from, to) = ("carrier".to_owned(), "pbx".to_owned());
-    Route { from, to, prefix: prefix.to_owned(), extension: None, open_line_keys, outbound: false, recorder: None }
+    let (prefix, rewrite) = (prefix.to_owned(), Rewrite::default());
+    Route { from, to, prefix, extension: None, rewrite, open_line_keys, outbound: false, recorder: None }
 }
 
 pub(crate) fn order(call: CallId, action: Action) -> Command {
@@ -134,6 +135,7 @@ impl World {
             keepalive: None,
             srtp,
             login: None,
+            domain: None,
         };
         let mut config = Config {
             sip: vec![Local::udp(US)],
@@ -152,6 +154,7 @@ impl World {
             merchants: ["main".parse().unwrap()].into(),
             rules: Rules::default(),
             record: false,
+            headers_passed: Vec::new(),
             ladder_bytes_max: 1 << 20,
             masking: media::Policy::Natural,
         };
@@ -231,7 +234,7 @@ impl World {
         self.ring_at("1001");
     }
 
-    fn ring_at(&mut self, number: &str) {
+    pub(crate) fn ring_at(&mut self, number: &str) {
         self.agent.answers_calls = false;
         let offer = self.caller.offer();
         self.invite(number, Some(offer));
@@ -328,11 +331,17 @@ impl World {
 
     /// An INVITE in somebody's own words; the status that it gets at last.
     pub(crate) fn raw_invite(&mut self, from: SocketAddr, lines: &str) -> String {
+        self.raw_invite_to(from, "", lines)
+    }
+
+    /// The same to a number.
+    pub(crate) fn raw_invite_to(&mut self, from: SocketAddr, number: &str, lines: &str) -> String {
+        let target = if number.is_empty() { US.to_string() } else { format!("{number}@{US}") };
         self.agent_cseq += 1;
         let (number, offer) = (self.agent_cseq, self.agents_offer(Direction::SendRecv));
         let offer = String::from_utf8_lossy(offer.as_bytes()).into_owned();
         let text = format!(
-            "INVITE sip:{US} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKi{number}\r\nFrom: <sip:1009@{from}>;tag=x{number}\r\n\
+            "INVITE sip:{target} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKi{number}\r\nFrom: <sip:1009@{from}>;tag=x{number}\r\n\
              To: <sip:{US}>\r\nCall-ID: raw{number}\r\nCSeq: 1 INVITE\r\nContact: <sip:{from}>\r\nMax-Forwards: 70\r\n\
              {lines}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
             offer.len()
@@ -354,6 +363,11 @@ impl World {
         }
         self.settle();
         status
+    }
+
+    /// What the switchboard has sent to the agent's side.
+    pub(crate) fn agent_texts(&self) -> &[String] {
+        &self.to_agent
     }
 
     /// How often the media session was told to release, or to open ports.

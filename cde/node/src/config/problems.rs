@@ -91,6 +91,9 @@ impl Config {
         if route.recorder_required && route.recorder.is_none() {
             return Some(("recorder_required", "[[route]] recorder_required needs a recorder".to_owned()));
         }
+        if let Some((key, message)) = rewrite_problem(route) {
+            return Some((key, message.to_owned()));
+        }
         let extension = route.extension.as_ref().filter(|extension| extension.parse::<wire::Extension>().is_err())?;
         Some(("extension", format!("[[route]] extension = \"{extension}\": expected letters, digits and ._-+*#")))
     }
@@ -105,6 +108,19 @@ impl Config {
             ("gateway", format!("[[merchant]] {id} names gateway \"{gateway}\", but no [[gateway]] has this name"))
         })
     }
+}
+
+fn rewrite_problem(route: &Route) -> Option<(&'static str, &'static str)> {
+    let changes = [("strip", route.strip > 0), ("add", !route.add.is_empty())];
+    let change = changes.into_iter().find(|(_, is_there)| *is_there);
+    if let (Some((key, _)), Some(_)) = (change, &route.extension) {
+        return Some((
+            key,
+            "[[route]] extension is called whatever number was: leave out strip and add, or the extension",
+        ));
+    }
+    let is_number = route.add.is_empty() || route.add.parse::<wire::Extension>().is_ok();
+    (!is_number).then_some(("add", "[[route]] add: expected letters, digits and ._-+*#"))
 }
 
 fn gateway_problem(gateway: &Gateway) -> Option<(&'static str, String)> {
@@ -202,6 +218,13 @@ mod tests {
         says(&format!("{route}recorder_required = true\n"), 7, "needs a recorder");
         assert!(Config::parse(&format!("{route}recorder = \"a\"\nrecorder_required = true\n"), Path::new("x")).is_ok());
         says(&format!("{GATEWAY}timeout_ms_max = 0\n"), 5, "timeout_ms_max");
+        says(&format!("{route}extension = \"1001\"\nstrip = 1\n"), 8, "leave out strip and add");
+        says(&format!("{route}add = \"a b\"\n"), 7, "expected letters, digits");
+        assert!(Config::parse(&format!("{route}strip = 1\nadd = \"+44\"\n"), Path::new("x")).is_ok());
+        says("[sip]\npass_headers = [\"X-Account\", \"Authorization\"]\n", 2, "\"Authorization\": expected \"X-\"");
+        says("[sip]\npass_headers = [\"X-A:\"]\n", 2, "expected \"X-\"");
+        says(&format!("{TRUNK}domain = \"sip example\"\n"), 4, "expected a host name");
+        assert!(Config::parse(&format!("{TRUNK}domain = \"sip.example.com\"\n"), Path::new("x")).is_ok());
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Sip {
     pub client_ca: Option<PathBuf>,
     /// Calls at once; further ones get 503.
     pub calls_max: usize,
+    /// Headers of INVITEs that are passed on to the other side, beside P-Asserted-Identity, Diversion and User-to-User: `X-…`.
+    pub pass_headers: Vec<String>,
     /// MiB of memory for the SIP messages of calls, without their secrets, for engineers to read; 0: none are kept.
     pub ladder_mib: u8,
 }
@@ -55,6 +57,7 @@ impl Default for Sip {
             private_key: None,
             client_ca: None,
             calls_max: 2_000,
+            pass_headers: Vec::new(),
             ladder_mib: 16,
         }
     }
@@ -124,6 +127,9 @@ pub struct Trunk {
     /// Its calls are taken only if it shows name and password.
     #[serde(default)]
     pub require_digest: bool,
+    /// What stands for its host in the addresses of its calls and registrations (From, To, Request-URI), if that is not its IP address.
+    #[serde(default)]
+    pub domain: Option<String>,
     /// It is told where we are (REGISTER).
     #[serde(default)]
     pub register: bool,

@@ -43,6 +43,17 @@ impl Uri {
         }
     }
 
+    /// The same at a domain, or at an address without a port.
+    ///
+    /// # Errors
+    /// If the user holds what must be escaped in a URI, or the domain is none.
+    pub fn sip_at(user: Option<&str>, domain: &str) -> Result<Self, UriError> {
+        match user {
+            Some(user) => format!("sip:{user}@{domain}").parse(),
+            None => format!("sip:{domain}").parse(),
+        }
+    }
+
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, UriError> {
         std::str::from_utf8(bytes).map_err(|_| UriError)?.parse()
     }

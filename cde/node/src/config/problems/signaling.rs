@@ -19,6 +19,7 @@ impl Config {
             let is_deaf = self.sip.listeners().next().is_none();
             is_deaf.then(|| ("listen", "[sip] listen = []: there is no other address to listen at".to_owned()))
         });
+        let found = found.or_else(|| headers_problem(&self.sip.pass_headers));
         let problem = found.map(|(key, message)| Problem { table: "sip", index: 0, key, message });
         problem.or_else(|| first("trunk", &self.trunk, |trunk| self.trunk_problem(trunk)))
     }
@@ -101,6 +102,12 @@ impl Config {
             let message = format!("[[trunk]] {name}: keepalive_s: expected at least {KEEPALIVE_S_MIN} seconds");
             return Some(("keepalive_s", message));
         }
+        if trunk.domain.as_ref().is_some_and(|domain| !is_domain(domain)) {
+            return Some((
+                "domain",
+                format!("[[trunk]] {name}: domain: expected a host name such as \"sip.example.com\""),
+            ));
+        }
         if let Some((key, problem)) = foreign_key(trunk) {
             return Some((key, format!("[[trunk]] {name}: {problem}")));
         }
@@ -150,6 +157,31 @@ fn is_origin(origin: &str) -> bool {
 
 fn is_plain(c: char) -> bool {
     c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '@' | ':' | '<' | '>')
+}
+
+/// Headers that may be passed on by choice.
+const HEADERS_MAX: usize = 16;
+const HEADER_CHARACTERS_MAX: usize = 40;
+
+fn headers_problem(names: &[String]) -> Option<(&'static str, String)> {
+    let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_ours = |name: &&String| {
+        let is_x = name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("X-"));
+        is_x && (3..=HEADER_CHARACTERS_MAX).contains(&name.len()) && is_plain(name)
+    };
+    if names.len() > HEADERS_MAX {
+        return Some(("pass_headers", format!("[sip] pass_headers: expected at most {HEADERS_MAX} names")));
+    }
+    let wrong = names.iter().find(|name| !is_ours(name))?;
+    Some(("pass_headers", format!("[sip] pass_headers: \"{wrong}\": expected \"X-\" and letters, digits and dashes")))
+}
+
+fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let is_plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        !label.is_empty() && label.len() <= 63 && is_plain && !label.starts_with('-') && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
 }
 
 fn places_problem(places: &[Place]) -> Option<String> {

@@ -1,0 +1,106 @@
+//! What of a call is changed, and what is passed on, when it goes from one trunk to another.
+
+use wire::{Extension, pan_like};
+
+/// Headers that a business needs on the other side: who calls, from where diverted, what the caller's system says.
+const PASSED: [&str; 3] = ["P-Asserted-Identity", "Diversion", "User-to-User"];
+/// The longest value that is passed on.
+const VALUE_BYTES_MAX: usize = 512;
+/// How many headers of one call are.
+const HEADERS_MAX: usize = 32;
+
+/// How a route changes the called number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rewrite {
+    /// So many characters are taken from its beginning.
+    pub strip: u8,
+    /// And this is put there.
+    pub add: String,
+}
+
+impl Rewrite {
+    /// The number to call; none if there is nothing left of it, or nothing that can be called.
+    pub(crate) fn apply(&self, called: &str) -> Option<Extension> {
+        let mut rest = called.chars();
+        if (0..self.strip).any(|_| rest.next().is_none()) || rest.as_str().is_empty() {
+            return None;
+        }
+        format!("{}{}", self.add, rest.as_str()).parse().ok()
+    }
+}
+
+/// Those headers of an INVITE that go on to the other side: of the list, and of those that the file names. One that is too long, or
+/// that looks like a card number, does not.
+pub(crate) fn passed(headers: &[(String, Vec<u8>)], chosen: &[String]) -> Vec<(String, Vec<u8>)> {
+    let is = |name: &str, listed: &str| name.eq_ignore_ascii_case(listed);
+    let is_listed =
+        |name: &str| PASSED.iter().any(|listed| is(name, listed)) || chosen.iter().any(|listed| is(name, listed));
+    let fits = |(name, value): &&(String, Vec<u8>)| is_listed(name) && may_pass(value);
+    headers.iter().filter(fits).take(HEADERS_MAX).cloned().collect()
+}
+
+fn may_pass(value: &[u8]) -> bool {
+    let is_one_line = !value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
+    let text = String::from_utf8_lossy(value);
+    // User-to-User has its content in hexadecimal (RFC 7433).
+    let decoded = text.split([';', ' ', ',']).filter_map(hex_decoded).any(|content| pan_like(&content));
+    value.len() <= VALUE_BYTES_MAX && is_one_line && !pan_like(&text) && !decoded
+}
+
+fn hex_decoded(word: &str) -> Option<String> {
+    let pairs = word.as_bytes().chunks_exact(2);
+    if !pairs.remainder().is_empty() {
+        return None;
+    }
+    let bytes = pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+    let bytes: Option<Vec<u8>> = bytes.collect();
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(strip: u8, add: &str, called: &str) -> Option<String> {
+        let rewrite = Rewrite { strip, add: add.to_owned() };
+        rewrite.apply(called).map(|number| number.as_str().to_owned())
+    }
+
+    #[test]
+    fn a_number_is_rewritten_as_the_route_says() {
+        assert_eq!(rewritten(0, "", "1001").as_deref(), Some("1001"));
+        assert_eq!(rewritten(1, "+44", "02079460018").as_deref(), Some("+442079460018"));
+        assert_eq!(rewritten(3, "0", "+442079460018").as_deref(), Some("02079460018"));
+        assert_eq!(rewritten(0, "9", "2001").as_deref(), Some("92001"));
+        assert_eq!(rewritten(4, "0", "1001"), None, "there is nothing left");
+        assert_eq!(rewritten(9, "", "1001"), None);
+        assert_eq!(rewritten(0, "", "a b"), None);
+    }
+
+    fn value_passes(name: &str, value: &str) -> bool {
+        let headers = [(name.to_owned(), value.as_bytes().to_vec())];
+        !passed(&headers, &["X-Account".to_owned()]).is_empty()
+    }
+
+    #[test]
+    fn listed_headers_pass_and_no_others() {
+        assert!(value_passes("p-asserted-identity", "<tel:+442079460018>"));
+        assert!(value_passes("Diversion", "<sip:1001@a>;reason=unconditional"));
+        assert!(value_passes("x-account", "NW-204417"));
+        assert!(!value_passes("X-Other", "NW-204417"));
+        assert!(!value_passes("Authorization", "Digest"));
+    }
+
+    #[test]
+    fn nothing_passes_that_is_long_of_two_lines_or_like_a_card_number() {
+        assert!(value_passes("X-Account", &"a".repeat(512)));
+        assert!(!value_passes("X-Account", &"a".repeat(513)));
+        assert!(!value_passes("X-Account", "a\r\nX-Evil: b") && !value_passes("X-Account", "a\nb"));
+        assert!(!value_passes("X-Account", "4242 4242 4242 4242"));
+        let hexed: String = "4242424242424242".bytes().map(|byte| format!("{byte:02X}")).collect();
+        assert!(!value_passes("User-to-User", &format!("00{hexed};encoding=hex")));
+        assert!(value_passes("User-to-User", "00C8315A;encoding=hex"));
+        let many = vec![("X-Account".to_owned(), b"1".to_vec()); 100];
+        assert_eq!(passed(&many, &["X-Account".to_owned()]).len(), HEADERS_MAX);
+    }
+}
