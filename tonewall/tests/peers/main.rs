@@ -26,6 +26,7 @@ mod capture;
 mod decoders;
 mod faults;
 mod flood;
+mod follow_ups;
 mod kamailio;
 mod kill;
 mod linphone;

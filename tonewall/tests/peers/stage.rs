@@ -92,6 +92,7 @@ pub struct Stage {
     // In this order: the processes end before their folder goes.
     serve: processes::Tree,
     pub folder: Folder,
+    binary: PathBuf,
 }
 
 impl Stage {
@@ -118,7 +119,7 @@ impl Stage {
         }
         let serve = Background::start(&mut command, &folder.join("serve.log"))?;
         let serve = processes::Tree::new(serve, folder.path());
-        let stage = Self { office, sip, bank, serve, folder };
+        let stage = Self { office, sip, bank, serve, folder, binary: setting.binary };
         stage.ready().await?;
         Ok(stage)
     }
@@ -157,6 +158,22 @@ impl Stage {
     pub async fn ledger(&self) -> anyhow::Result<Vec<Value>> {
         let answer = http().get(format!("http://{}/v1/ledger", self.bank)).send().await?.json::<Value>().await?;
         answer["charges"].as_array().cloned().context("no ledger")
+    }
+
+    /// All that followed the bank's charges.
+    pub async fn operations(&self) -> anyhow::Result<Vec<Value>> {
+        let answer = http().get(format!("http://{}/v1/ledger", self.bank)).send().await?.json::<Value>().await?;
+        answer["operations"].as_array().cloned().context("no ledger")
+    }
+
+    /// Sets what the agent at an extension may do with money.
+    pub async fn rights(&self, extension: &str, rights: &str) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.binary);
+        command.args(["user", "rights", "--email", &email(extension), "--rights", rights]);
+        let said = crate::tools::run_command(command.arg("--config").arg(self.folder.path()), Duration::from_secs(20));
+        let said = said.await?;
+        anyhow::ensure!(said.good, "tonewall user rights: {}", said.all());
+        Ok(())
     }
 
     /// Orders faults of the bank.

@@ -53,12 +53,22 @@ impl Api {
 
     /// Sends any body as if it were JSON.
     pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> anyhow::Result<Answer> {
-        let mut request: RequestBuilder = self.client.request(method, format!("{}{path}", self.base));
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        self.deliver(request, body.unwrap_or_default()).await
+    }
+
+    /// Posts under an idempotency key.
+    pub async fn post_keyed(&self, path: &str, key: &str, body: &str) -> anyhow::Result<Answer> {
+        let request = self.client.post(format!("{}{path}", self.base)).header("Idempotency-Key", key);
+        self.deliver(request, body.to_owned()).await
+    }
+
+    async fn deliver(&self, mut request: RequestBuilder, body: String) -> anyhow::Result<Answer> {
         request = request.header("X-Tonewall", "1").header("Content-Type", "application/json");
         if let Some(cookie) = &self.cookie {
             request = request.header("Cookie", cookie);
         }
-        let answer = request.body(body.unwrap_or_default()).send().await?;
+        let answer = request.body(body).send().await?;
         let header = |name: &str| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
         let (kind, cookie) = (header("content-type").unwrap_or_default(), header("set-cookie"));
         Ok(Answer { status: answer.status().as_u16(), kind, cookie, text: answer.text().await? })
