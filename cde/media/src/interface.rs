@@ -119,9 +119,20 @@ impl Remote {
         }
     }
 
-    /// Can the timestamps of its events be compared with those of its sound?
+    /// Were its events agreed on with the clock of its sound?
     pub(crate) fn counts_alike(&self) -> bool {
         self.event_clock.per_sample == self.codec.ticks_per_sample()
+    }
+
+    /// Can it be sent events among its sound? Phones that agree on events of 8 kHz beside Opus count durations so, and leave
+    /// the stream's timestamps as they are.
+    pub(crate) fn takes_events(&self) -> bool {
+        self.counts_alike() || self.codec == Codec::Opus
+    }
+
+    /// The fastest clock that the timestamps of its events may have.
+    pub(crate) fn clock_of_keys(&self) -> EventClock {
+        EventClock { per_sample: self.event_clock.per_sample.max(self.codec.ticks_per_sample()) }
     }
 }
 

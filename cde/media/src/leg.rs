@@ -19,6 +19,8 @@ const PAYLOAD: RangeInclusive<usize> = 80..=PAYLOAD_MAX;
 /// Further jumps of the sequence mean that the sender started anew (RFC 3550 appendix A.1).
 const DROPOUT_MAX: i16 = 3000;
 const MISORDER_MAX: i16 = 100;
+/// No event is further from its sound: ten seconds.
+const AMONG_MAX: u32 = 80_000;
 /// Samples of a packet until one has come.
 const PACKET_SAMPLES: u32 = 160;
 
@@ -233,7 +235,8 @@ impl Leg {
         let mut header = received.header;
         self.check_ssrc(&header)?;
         let media = self.media(&remote, &header, received.payload);
-        let in_other_clock = matches!(media, Some(Media::Event(_))) && !remote.counts_alike();
+        let is_event = matches!(media, Some(Media::Event(_)));
+        let in_other_clock = is_event && !remote.counts_alike() && !self.is_among_sound(&remote, header.timestamp);
         let locked = self.lock.is_some();
         if media.is_none() && !locked {
             return None;
@@ -250,6 +253,13 @@ impl Leg {
             self.move_end(now, &header, &media);
         }
         Some(Arrived { header, timestamp: received.header.timestamp, media, order, in_other_clock })
+    }
+
+    /// Does the timestamp of an event lie where the sound is? Most phones that agree on a clock of its own for events count in
+    /// that of Opus all the same.
+    fn is_among_sound(&mut self, remote: &Remote, timestamp: u32) -> bool {
+        let Some(lock) = self.lock.filter(|_| remote.takes_events()) else { return false };
+        ahead(self.coding.sample(timestamp), lock.end).unsigned_abs() <= AMONG_MAX
     }
 
     /// What a packet sounds like. One that is late says nothing where each goes on from the one before.

@@ -225,7 +225,7 @@ impl Session {
         let was_heard = self.caller.may_be_heard();
         match side {
             Side::Caller => {
-                self.keys.set_clock(remote.map(|remote| remote.event_clock).unwrap_or_default());
+                self.keys.set_clock(remote.map(|remote| remote.clock_of_keys()).unwrap_or_default());
                 if let (true, Some(remote)) = (self.caller.connect(now, remote), remote) {
                     self.to_caller.code_as(remote.codec);
                 }
@@ -313,7 +313,7 @@ fn relay(
     let payload_type = match arrived.media {
         Media::Audio(..) => Some(to.payload_type),
         // Of another clock than the sound's neither the timestamp nor the duration has a place in our stream.
-        Media::Event(_) => to.telephone_event.filter(|_| !arrived.in_other_clock && to.counts_alike()),
+        Media::Event(_) => to.telephone_event.filter(|_| !arrived.in_other_clock && to.takes_events()),
     };
     let Some(payload_type) = payload_type.filter(|_| passes) else {
         stream.leave_out(&arrived.header);

@@ -102,7 +102,8 @@ fn config(folder: &Path, stage: &Path, sip: SocketAddr, orders: SocketAddr, rtp_
     let stage_files = format!("sip_certificate {0}/both.pem\nsip_cafile {0}/ca.pem\n", stage.display());
     let files = if is_encrypted(stage) { stage_files } else { String::new() };
     // Accounts may name what the modules before have brought.
-    let modules = ["g711", "g722", "srtp", "account", "aufile", "aubridge", "menu", "uuid", "sndfile", "ctrl_tcp"];
+    let modules =
+        ["g711", "g722", "opus", "srtp", "account", "aufile", "aubridge", "menu", "uuid", "sndfile", "ctrl_tcp"];
     let modules: String = modules.iter().map(|name| format!("module {name}.so\n")).collect();
     format!(
         "sip_listen {sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp_ports}\nmodule_path /usr/lib/baresip/modules\n\
@@ -162,6 +163,34 @@ async fn a_baresip_caller_in_g722_pays_an_agent_in_g711() -> anyhow::Result<()> 
         47,
         ["14800-14849", "14850-14899"],
         ["g722/16000/1", "pcma/8000/1"],
+    )
+    .await
+}
+
+/// Of libopus 1.3.1 in Debian: speech modes, two channels in name, events of 48 kHz.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_baresip_caller_pays_a_baresip_agent_in_opus() -> anyhow::Result<()> {
+    pays(
+        "baresip-opus",
+        "udp",
+        (free_phone()?, free_phone()?),
+        48,
+        ["15000-15049", "15050-15099"],
+        ["opus/48000/2", "opus/48000/2"],
+    )
+    .await
+}
+
+/// Neither phone knows the other's codec, nor the clock of its events.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_baresip_caller_in_g711_pays_an_agent_in_opus() -> anyhow::Result<()> {
+    pays(
+        "baresip-opus-mixed",
+        "udp",
+        (free_phone()?, free_phone()?),
+        49,
+        ["15100-15149", "15150-15199"],
+        ["pcmu/8000/1", "opus/48000/2"],
     )
     .await
 }

@@ -1,6 +1,6 @@
 //! Opus on a leg or on both: keys are read, nothing of them reaches the agent, and no packet's size tells of anything.
 
-use crate::harness::{Call, Dice, MU, copies_at, ms, remote_of};
+use crate::harness::{Call, Dice, Got, MU, copies_at, ms, remote_of};
 use ::opus::{Application, Bitrate, Channels};
 use media::dtmf::{Shape, tone};
 use media::g711::{self, Law};
@@ -385,6 +385,10 @@ fn raised(samples: &[i16], times: usize, channels: usize) -> Vec<i16> {
     samples.iter().zip(next).flat_map(between).flat_map(|sample| vec![sample; channels]).collect()
 }
 
+fn duration_of(got: &Got) -> u16 {
+    u16::from_be_bytes([got.payload[2], got.payload[3]])
+}
+
 /// Keys by event in the clock of the sound, in that of 8 kHz, and long ones in segments; each is one key.
 #[test]
 fn events_count_in_48_khz_and_8_khz_and_reach_no_masked_agent() {
@@ -393,8 +397,7 @@ fn events_count_in_48_khz_and_8_khz_and_reach_no_masked_agent() {
         call.caller_is_silent(ms(200));
         call.caller_keys("12");
         assert_eq!(call.agent.got.iter().filter(|got| got.header.payload_type == 101).count(), 2 * 7, "{codecs:?}");
-        let duration = |got: &crate::harness::Got| u16::from_be_bytes([got.payload[2], got.payload[3]]);
-        let longest = call.agent.got.iter().filter(|got| got.header.payload_type == 101).map(duration).max();
+        let longest = call.agent.got.iter().filter(|got| got.header.payload_type == 101).map(duration_of).max();
         assert_eq!(longest, Some(if codecs[1] == OPUS { 4800 } else { 800 }), "{codecs:?}");
         call.command(Command::Secure { policy: Policy::Natural });
         let passed = call.agent.got.len();
@@ -413,6 +416,27 @@ fn events_count_in_48_khz_and_8_khz_and_reach_no_masked_agent() {
         assert_eq!(call.keys(), "42427");
     }
     let clock = EventClock::new(8000).unwrap();
+    // As phones do that know events of 8 kHz alone: the timestamps are those of the sound.
+    for codecs in [[OPUS, OPUS], [OPUS, MU], [MU, OPUS]] {
+        let mut call = Call::coded(Hold::default(), codecs);
+        for side in [Side::Caller, Side::Agent] {
+            let remote = Remote { event_clock: clock, ..call.remote(side) };
+            call.command(Command::Connect { side, remote });
+        }
+        call.caller_is_silent(ms(200));
+        let at = call.caller.timestamp;
+        for n in 1..=5_u16 {
+            let [high, low] = (160 * n).to_be_bytes();
+            let bytes = call.caller.packet(101, n == 1, at, &[9, if n == 5 { 0x80 } else { 0 }, high, low]);
+            call.caller_sends(&bytes);
+        }
+        let events: Vec<_> = call.agent.got.iter().filter(|got| got.header.payload_type == 101).collect();
+        assert_eq!(events.iter().map(|got| duration_of(got)).collect::<Vec<_>>(), [160, 320, 480, 640, 800]);
+        let sound = call.agent.got.iter().rfind(|got| got.header.payload_type != 101).unwrap().header.timestamp;
+        let tick = if codecs[1] == OPUS { 960 } else { 160 };
+        assert!(events.iter().all(|got| got.header.timestamp.wrapping_sub(sound) == tick), "{codecs:?}");
+    }
+    // And one whose timestamps count 8 kHz too: what they are next to is not known.
     let mut call = Call::coded(Hold::default(), [OPUS, MU]);
     let remote = Remote { event_clock: clock, ..call.remote(Side::Caller) };
     call.command(Command::Connect { side: Side::Caller, remote });
@@ -424,6 +448,7 @@ fn events_count_in_48_khz_and_8_khz_and_reach_no_masked_agent() {
         call.caller_sends(&bytes);
     }
     assert_eq!(call.keys(), "9");
+    assert!(call.agent.got.iter().all(|got| got.header.payload_type != 101));
 }
 
 #[test]
