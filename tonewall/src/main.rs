@@ -9,6 +9,7 @@ mod selftest;
 mod serve;
 mod stop;
 mod user;
+mod vault;
 mod world;
 
 use clap::{Parser, Subcommand};
@@ -48,6 +49,9 @@ enum Command {
         #[command(flatten)]
         folder: Folder,
     },
+    /// Stored cards: keys, rotation, shredding, retention.
+    #[command(subcommand)]
+    Vault(vault::Command),
     /// People who may sign in.
     #[command(subcommand)]
     User(user::Command),
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Command::Selftest(arguments) => selftest::run(&arguments),
         Command::Check { folder } => check::run(&folder.path),
         Command::User(command) => user::run(command),
+        Command::Vault(command) => vault::run(&command),
         Command::Lab(command) => lab::run(&command),
     };
     match result {

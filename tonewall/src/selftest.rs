@@ -3,8 +3,8 @@
 mod call;
 mod evidence;
 mod host;
-mod key;
-mod report;
+pub(crate) mod key;
+pub(crate) mod report;
 
 use crate::world::{Setting, World, own_media};
 use crate::{crypto, print, runtime, stop, tell};

@@ -3,7 +3,9 @@
 
 mod problems;
 mod signaling;
+mod vault;
 
+pub use self::vault::Vault;
 pub use signaling::{Digest, Password, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
 
 use serde::Deserialize;
@@ -33,6 +35,8 @@ pub struct Config {
     pub door: Door,
     /// Journal and recordings.
     pub data: Data,
+    /// Where stored cards are; none: no card is stored.
+    pub vault: Option<Vault>,
 }
 
 /// `[media]`

@@ -7,11 +7,12 @@
 //! - Nothing that could hold a digit is logged: bodies, requests and keys have no way to be printed.
 //!
 //! # Layout
-//! - [`config`]: `cde.toml`. [`journal`]: attempts and records. `door`: the way to the office.
+//! - [`config`]: `cde.toml`. [`journal`]: attempts and records. [`custody`]: the vault's databases and its root key. `door`: the way to the office.
 //! - `board`: the task that owns the switchboard. `transports`: SIP's sockets. `media_plane`: the media threads. `recorder`: recordings.
 //! - [`relay`]: media sessions without SIP, for measuring. `charge`: gateways over HTTP, and settling what is unknown.
 
 pub mod config;
+pub mod custody;
 pub mod journal;
 pub mod relay;
 
@@ -75,6 +76,9 @@ pub enum NodeError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// The vault.
+    #[error("vault: {0}")]
+    Vault(#[from] custody::CustodyError),
     /// Cards would lie in pages that may be swapped to disk.
     #[error(
         "no memory can be locked for cards: raise the limit (`ulimit -l`, LimitMEMLOCK= in the unit) to 64 KiB or more"
@@ -131,6 +135,7 @@ pub async fn run(
     let charger = Charger::new(&config, journal.clone(), digest_key, live.clone(), ended)?;
     let recorder = Recorder::start(places.recordings.clone()).map_err(io("recordings folder"))?;
     let record = recorder.records();
+    let vault = open_vault(&config, &places.folder).await?;
     udp::raise_open_files().map_err(io("limit of open files"))?;
     let trouble = sockets.trouble.clone();
     let (media, reports) = MediaPlane::start(sockets, config.media.hold, &recorder).map_err(io("media threads"))?;
@@ -144,7 +149,7 @@ pub async fn run(
         journal: journal.clone(),
         asks,
         office_uid: config.door.office_uid.unwrap_or(own_uid),
-        warnings: warnings(&config, own_uid).into_iter().chain(trouble).collect(),
+        warnings: warnings(&config, own_uid).into_iter().chain(trouble).chain(vault.said).collect(),
     };
     // The door has a stop of its own: while calls are drained, their agents need the desk.
     let (close_door, door_closes) = watch::channel(false);
@@ -163,7 +168,27 @@ pub async fn run(
     close_door.send_replace(true);
     // A panic in it would have been logged.
     let _ = serving.await;
+    if let Some(cards) = &vault.cards {
+        custody::close(cards).await;
+    }
     Ok(())
+}
+
+/// The vault, if there is one. Nothing stores or opens a card yet: what does is handed `cards`.
+struct OpenVault {
+    cards: Option<custody::Cards>,
+    said: Option<String>,
+}
+
+/// Better no start than one that finds out at the first stored card.
+async fn open_vault(config: &Config, folder: &Path) -> Result<OpenVault, NodeError> {
+    if config.vault.is_none() {
+        return Ok(OpenVault { cards: None, said: None });
+    }
+    let custody = custody::Custody::of(config, folder)?;
+    let (cards, said) = (custody.open().await?, custody.said());
+    tracing::warn!("{said}");
+    Ok(OpenVault { cards: Some(cards), said: Some(said) })
 }
 
 /// What `/readyz` must say of this installation.

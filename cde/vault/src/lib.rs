@@ -57,7 +57,9 @@ pub use key::{Key, KeyError};
 pub use keystore::{KeyStore, KeyStoreError, RootVersion};
 pub use random::{NoRandomness, Random};
 pub use rotation::Progress;
-pub use store::{Keyring, Overdue, Purpose, Reason, Record, RecordKey, Row, Store, StoreError, Tenant, TenantKey};
+pub use store::{
+    Keyring, Overdue, Purpose, Reason, Record, RecordKey, Row, Store, StoreError, Tenant, TenantError, TenantKey,
+};
 pub use vault::{Fingerprint, Purged, Shred, Vault, VaultError};
 
 #[cfg(test)]

@@ -156,6 +156,8 @@ pub enum Purpose {
     Records,
     /// It makes fingerprints. It has one version, as fingerprints could not be compared otherwise.
     Fingerprints,
+    /// It opens what other vaults have sealed for this tenant (a secret of X25519).
+    Transfer,
 }
 
 impl Purpose {
@@ -164,6 +166,7 @@ impl Purpose {
         match self {
             Self::Records => "records",
             Self::Fingerprints => "fingerprints",
+            Self::Transfer => "transfer",
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 const FILE: &str = "selftest.key";
 const OTHERS: u32 = 0o077;
 
-pub(super) struct SigningKey {
+pub(crate) struct SigningKey {
     pair: Ed25519KeyPair,
     kept: bool,
 }
@@ -18,24 +18,31 @@ pub(super) struct SigningKey {
 impl SigningKey {
     /// The one in a folder, made when it is not there; without a folder one for this run alone.
     pub(super) fn of(folder: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(folder) = folder else { return Ok(Self { pair: fresh()?, kept: false }) };
-        if folder.join(FILE).exists() {
-            return kept(folder);
+        match folder {
+            Some(folder) => Self::in_file(&folder.join(FILE)),
+            None => Ok(Self { pair: fresh()?, kept: false }),
+        }
+    }
+
+    /// The one in a file, made when it is not there.
+    pub(crate) fn in_file(path: &Path) -> anyhow::Result<Self> {
+        if path.exists() {
+            return kept_in(path);
         }
         let pair = fresh()?;
         let encoded = pair.to_pkcs8v1().ok().context("encoding a key")?;
-        let what = || folder.join(FILE).display().to_string();
+        let what = || path.display().to_string();
         let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(folder.join(FILE)).with_context(what)?;
+        let mut file = options.write(true).create_new(true).mode(0o600).open(path).with_context(what)?;
         file.write_all(encoded.as_ref()).and_then(|()| file.sync_all()).with_context(what)?;
         Ok(Self { pair, kept: true })
     }
 
-    pub(super) fn sign(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, bytes: &[u8]) -> Vec<u8> {
         self.pair.sign(bytes).as_ref().to_vec()
     }
 
-    pub(super) fn public(&self) -> [u8; 32] {
+    pub(crate) fn public(&self) -> [u8; 32] {
         // An Ed25519 public key has 32 bytes.
         self.pair.public_key().as_ref().try_into().unwrap_or_default()
     }
@@ -49,15 +56,22 @@ impl SigningKey {
 /// The key in a folder.
 pub(super) fn kept(folder: &Path) -> anyhow::Result<SigningKey> {
     let file = folder.join(FILE);
+    if !file.exists() {
+        anyhow::bail!("{}: there is no key yet; the first self-test with this folder makes one", file.display());
+    }
+    kept_in(&file)
+}
+
+fn kept_in(file: &Path) -> anyhow::Result<SigningKey> {
     let shown = file.display();
-    let bytes = match std::fs::read(&file) {
+    let bytes = match std::fs::read(file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            anyhow::bail!("{shown}: there is no key yet; the first self-test with this folder makes one")
+            anyhow::bail!("{shown}: there is no such key")
         }
         Err(error) => return Err(error).with_context(|| shown.to_string()),
     };
-    let mode = std::fs::metadata(&file).with_context(|| shown.to_string())?.mode();
+    let mode = std::fs::metadata(file).with_context(|| shown.to_string())?.mode();
     anyhow::ensure!(mode & OTHERS == 0, "{shown}: others may read it, so it proves nothing; delete it, or chmod 600");
     let pair = Ed25519KeyPair::from_pkcs8(&bytes).ok().with_context(|| format!("{shown}: no Ed25519 key in PKCS#8"))?;
     Ok(SigningKey { pair, kept: true })

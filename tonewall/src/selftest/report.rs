@@ -111,7 +111,7 @@ pub(super) fn verify(bytes: &[u8], expected: Option<[u8; 32]>) -> anyhow::Result
 }
 
 /// The one way to write a value.
-fn canonical(value: &Value) -> anyhow::Result<String> {
+pub(crate) fn canonical(value: &Value) -> anyhow::Result<String> {
     Ok(match value {
         Value::Object(members) => {
             let mut sorted: Vec<_> = members.iter().collect();
@@ -132,15 +132,15 @@ fn canonical(value: &Value) -> anyhow::Result<String> {
     })
 }
 
-fn now() -> String {
+pub(crate) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(super) fn unhex<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
+pub(crate) fn unhex<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let byte = |[high, low]: &[u8; 2]| {
         let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

@@ -35,6 +35,14 @@ impl Config {
             .or_else(|| first("phone", &self.phone, |phone| self.phone_problem(phone)))
             .or_else(|| first("gateway", &self.gateway, gateway_problem))
             .or_else(|| first("merchant", &self.merchant, |merchant| self.merchant_problem(merchant)))
+            .or_else(|| {
+                self.vault.as_ref().and_then(super::Vault::problem).map(|(key, message)| Problem {
+                    table: "vault",
+                    index: 0,
+                    key,
+                    message,
+                })
+            })
             .or_else(|| duplicate("trunk", "name", self.trunk.iter().map(|trunk| trunk.name.as_str())))
             .or_else(|| duplicate("phone", "name", self.phone.iter().map(|phone| phone.name.as_str())))
             .or_else(|| duplicate("gateway", "name", self.gateway.iter().map(|gateway| gateway.name.as_str())))
@@ -170,6 +178,7 @@ struct Tables {
     phone: Vec<Keys>,
     gateway: Vec<Keys>,
     merchant: Vec<Keys>,
+    vault: Keys,
 }
 
 /// The line of a problem's key; of its table's first key when the key itself is not written; none when nothing is.
@@ -183,6 +192,7 @@ fn line(text: &str, problem: &Problem) -> Option<usize> {
         "phone" => tables.phone.get(problem.index),
         "gateway" => tables.gateway.get(problem.index),
         "merchant" => tables.merchant.get(problem.index),
+        "vault" => Some(&tables.vault),
         _ => None,
     }?;
     let at = match keys.get(problem.key) {
