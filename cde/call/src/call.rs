@@ -144,6 +144,7 @@ impl Call {
             MediaReport::Counted(stats) => self.counted(context, &stats),
             // It answers the end of a call, which is gone by then.
             MediaReport::Closed(_) => {}
+            MediaReport::Lost { side } => self.lost(context, side),
             MediaReport::Event(media::Event::Key(key)) => self.key(context, key),
             MediaReport::Event(media::Event::KeyLost) => self.key_lost(context),
             MediaReport::Event(event) => self.line_event(context, &event),
@@ -264,6 +265,10 @@ impl Call {
     /// Tells the media session where a leg's peer is now.
     fn connect(&self, context: &mut Context<'_>, side: Side) {
         let leg = self.side(side);
+        if let Some((remote, terms)) = leg.negotiation() {
+            let order = MediaOrder::Negotiate { side, remote, terms };
+            return context.outputs.push_back(Output::Media { call: self.id, order });
+        }
         let command = match (leg.remote(), leg.protected()) {
             (Some(remote), false) => media::Command::Connect { side, remote },
             (Some(remote), true) => match leg.keys() {

@@ -1,6 +1,7 @@
 //! One side of a call: its dialog, our port for it, and what was agreed on.
 
 mod keys;
+mod web;
 
 use keys::LegKeys;
 use media::g711::Law;
@@ -10,7 +11,9 @@ use sip::offer_answer::{Agreed, Answer, Codec, Direction, LocalMedia, Offer, Ori
 use sip::sdp::Carried;
 use sip::siprec::Offered;
 use sip::{Body, DialogId, Peer};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use web::WebLeg;
+pub use web::WebTerms;
 
 pub(crate) const CODECS: [Codec; 4] = Codec::ALL;
 /// What need not be transcoded between two legs that have it.
@@ -27,6 +30,8 @@ pub(crate) struct Leg {
     pub(crate) agreed: Option<Agreed>,
     srtp: Srtp,
     keys: LegKeys,
+    /// To a browser.
+    web: WebLeg,
     /// We made our offer in a 2xx: the ACK must bring the answer.
     pub(crate) owed_answer: bool,
 }
@@ -51,8 +56,8 @@ impl Leg {
     pub(crate) fn new(address: SocketAddr, session_id: u64, srtp: Srtp, peer: Peer) -> Self {
         // RFC 3264 asks for 62 bits at most, so that no reader takes it for negative.
         let origin = Origin { session_id: session_id >> 2, version: 1 };
-        let keys = LegKeys::default();
-        Self { dialog: None, peer, address, origin, offered: None, agreed: None, srtp, keys, owed_answer: false }
+        let (keys, web) = (LegKeys::default(), WebLeg::default());
+        Self { dialog: None, peer, address, origin, offered: None, agreed: None, srtp, keys, web, owed_answer: false }
     }
 
     /// Our offer, with the codec of the other leg first where that saves transcoding. What was agreed on of its protection stays, with the same
@@ -63,7 +68,10 @@ impl Leg {
         local.direction = direction;
         let profile = self.agreed.map_or(self.srtp.profile(), |agreed| agreed.profile);
         let origin = self.next_origin();
-        let body = local.offer_protected(origin, profile, self.keys.offer(rng, self.srtp, self.agreed.as_ref()));
+        let body = match self.srtp {
+            Srtp::Web(fingerprint) => local.offer_web(origin, &self.web.offer(rng, fingerprint)),
+            srtp => local.offer_protected(origin, profile, self.keys.offer(rng, srtp, self.agreed.as_ref())),
+        };
         self.offered = Some((local, profile));
         body
     }
@@ -79,7 +87,7 @@ impl Leg {
         let profile = self.agreed.map_or(self.srtp.profile(), |agreed| agreed.profile);
         let (media, _) = self.offered.insert((local, profile));
         let cryptos = self.keys.offer(rng, self.srtp, self.agreed.as_ref());
-        Offered { media, carried: Carried { profile, cryptos } }
+        Offered { media, carried: Carried { profile, cryptos, web: None } }
     }
 
     /// The answer to a peer's offer. The codec of the other leg is taken where possible, so that nothing is transcoded.
@@ -93,6 +101,11 @@ impl Leg {
         let agreed = self.agree(offer, preferred)?;
         self.agreed = Some(agreed);
         let origin = self.next_origin();
+        if let Srtp::Web(fingerprint) = self.srtp {
+            let theirs = offer.web(&agreed).ok_or(Unusable::NotAcceptable)?;
+            let ours = self.web.answer(rng, theirs, fingerprint);
+            return Ok(offer.answer_web(origin, &agreed, self.address, direction, &ours));
+        }
         Ok(match self.keys.answer(rng, offer.crypto(&agreed)) {
             Some(ours) => offer.answer_protected(origin, &agreed, self.address, direction, ours),
             None => offer.answer(origin, &agreed, self.address, direction),
@@ -134,7 +147,10 @@ impl Leg {
 
     fn take_agreed(&mut self, answer: &Answer, agreed: Result<Agreed, Refusal>) -> Result<(), Unusable> {
         let agreed = self.reachable(agreed.map_err(|_| Unusable::NotAcceptable)?)?;
-        self.keys.answered(answer.crypto(&agreed));
+        match self.srtp {
+            Srtp::Web(_) => self.web.answered(answer.web(&agreed).ok_or(Unusable::NotAcceptable)?),
+            _ => self.keys.answered(answer.crypto(&agreed)),
+        }
         self.agreed = Some(agreed);
         Ok(())
     }
@@ -172,9 +188,20 @@ impl Leg {
     /// What the media session must know of the peer; none while it has no address.
     pub(crate) fn remote(&self) -> Option<Remote> {
         let agreed = self.agreed?;
+        self.remote_at(agreed.remote?, agreed.rtcp?)
+    }
+
+    /// Of a browser: the same but for the address, which is what the checks find, and what they are made with.
+    pub(crate) fn negotiation(&self) -> Option<(Remote, Box<WebTerms>)> {
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        matches!(self.srtp, Srtp::Web(_)).then(|| Some((self.remote_at(nowhere, nowhere)?, self.web.terms()?)))?
+    }
+
+    fn remote_at(&self, address: SocketAddr, rtcp: SocketAddr) -> Option<Remote> {
+        let agreed = self.agreed?;
         Some(Remote {
-            address: agreed.remote?,
-            rtcp: agreed.rtcp?,
+            address,
+            rtcp,
             codec: match agreed.codec {
                 Codec::Pcmu => media::Codec::G711(Law::Mu),
                 Codec::Pcma => media::Codec::G711(Law::A),

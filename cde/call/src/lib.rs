@@ -32,5 +32,6 @@ mod trunks;
 mod wall;
 
 pub use config::{Config, OpenLineKeys, Recorder, Route, Srtp, Target, Trunk};
+pub use leg::WebTerms;
 pub use rewrite::Rewrite;
 pub use switchboard::{Charge, MediaOrder, MediaReport, Output, Switchboard};

@@ -16,6 +16,8 @@ mod codecs;
 mod outbound;
 #[path = "calls/srtp.rs"]
 mod srtp;
+#[path = "calls/web.rs"]
+mod web;
 #[path = "calls/world.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 mod world;

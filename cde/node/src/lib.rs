@@ -68,6 +68,9 @@ pub enum NodeError {
     /// A certificate, a key or a name of SIP over TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The certificate for the sound of browsers.
+    #[error(transparent)]
+    Certificate(#[from] webrtc::NoCertificate),
     /// A socket, a file or a thread.
     #[error("{what}: {source}")]
     Io {
@@ -138,7 +141,10 @@ pub async fn run(
     let vault = open_vault(&config, &places.folder).await?;
     udp::raise_open_files().map_err(io("limit of open files"))?;
     let trouble = sockets.trouble.clone();
-    let (media, reports) = MediaPlane::start(sockets, config.media.hold, &recorder).map_err(io("media threads"))?;
+    let certificate = certificate(&config)?;
+    let fingerprint = certificate.as_ref().map(webrtc::Certificate::fingerprint).transpose()?;
+    let (media, reports) =
+        MediaPlane::start(sockets, config.media.hold, &recorder, certificate).map_err(io("media threads"))?;
     let transports = Transports::bind(&config, &places.folder).await?;
     let locals = transports.locals().to_vec();
     let (asks, asked) = mpsc::channel(256);
@@ -157,8 +163,10 @@ pub async fn run(
     tokio::spawn(charger.clone().settle_left_over());
     let logins = logins::read(&config.trunk, &places.folder)?;
     let phones = logins::phones(&config.phone, &places.folder)?;
-    let calls =
-        calls::Config { phones: self::phones(&config, phones), ..call_config(&config, locals.clone(), record, logins) };
+    let calls = calls::Config {
+        phones: self::phones(&config, phones),
+        ..call_config(&config, locals.clone(), record, logins, fingerprint)
+    };
     let board = Switchboard::new(clock::now(), clock::unix_ms(), calls, seeds.next());
     // Kept here to the end: the last events wait in it for the door.
     let outbox = Arc::new(Outbox { media, events, journal: journal.clone(), charger, live, seeds });
@@ -207,7 +215,19 @@ fn warnings(config: &Config, own_uid: u32) -> Vec<String> {
     warnings
 }
 
-fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Option<calls::Login>>) -> calls::Config {
+/// For the sound of browsers; none where no trunk has any. It is made anew at each start: a browser knows it by what SIP says.
+fn certificate(config: &Config) -> Result<Option<webrtc::Certificate>, NodeError> {
+    let has_browsers = config.trunk.iter().any(|trunk| trunk.transport.is_web());
+    Ok(has_browsers.then(webrtc::Certificate::generate).transpose()?)
+}
+
+fn call_config(
+    config: &Config,
+    sip: Vec<Local>,
+    record: bool,
+    logins: Vec<Option<calls::Login>>,
+    fingerprint: Option<[u8; 32]>,
+) -> calls::Config {
     let target = |place: &config::Place| calls::Target {
         ip: place.ip,
         port: place.port,
@@ -220,8 +240,8 @@ fn call_config(config: &Config, sip: Vec<Local>, record: bool, logins: Vec<Optio
         transport: trunk.transport.sip(),
         tcp_when_large: trunk.tcp_when_large,
         keepalive: trunk.keepalive_s.map(|seconds| Duration::from_secs(seconds.into())),
-        // A page's telephone knows nothing else.
-        srtp: if trunk.transport.is_web() { call::Srtp::Required } else { trunk.srtp.sip() },
+        // A browser knows nothing else.
+        srtp: fingerprint.filter(|_| trunk.transport.is_web()).map_or(trunk.srtp.sip(), call::Srtp::Web),
         login,
         domain: trunk.domain.clone(),
     };

@@ -7,6 +7,8 @@
 //! - An order that finds its queue full is refused; the call machine then has no confirmation, and the line is not
 //!   reported as anything that it is not.
 
+mod browsers;
+mod handshakes;
 mod lanes;
 mod worker;
 
@@ -14,10 +16,15 @@ pub use lanes::MediaSockets;
 
 use crate::recorder::Recorder;
 use call::{MediaOrder, MediaReport};
+use handshakes::Handshakes;
+use media::{Remote, Side, srtp};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use tokio::sync::mpsc;
 use udp::{Sockets, Waker};
+use webrtc::Certificate;
 use wire::CallId;
 
 /// Orders that may wait for one thread.
@@ -30,8 +37,18 @@ const BACKLOG_MAX: usize = 16 * 1024;
 /// What a thread is told.
 struct Order {
     call: CallId,
-    order: MediaOrder,
-    seed: [u8; 32],
+    task: Task,
+}
+
+enum Task {
+    /// By the call. What must not be guessed is drawn from the seed.
+    Order(MediaOrder, [u8; 32]),
+    /// Send this from a leg's port, to a browser that may be there.
+    Send { side: Side, to: SocketAddr, bytes: Vec<u8> },
+    /// A leg's browser is found and known.
+    Connect { side: Side, generation: u64, remote: Remote, keys: Box<srtp::Keys> },
+    /// It is not, or no more.
+    Lost { side: Side, generation: u64 },
 }
 
 /// What a thread reports.
@@ -43,34 +60,43 @@ pub(crate) struct Report {
 /// The threads' handle.
 pub(crate) struct MediaPlane {
     workers: Vec<(SyncSender<Order>, Waker)>,
+    /// While it is there the thread of handshakes is.
+    _alive: Arc<()>,
 }
 
 impl MediaPlane {
-    /// Starts the threads.
+    /// Starts the threads; that of handshakes only where there is a certificate for it.
     pub(crate) fn start(
         sockets: MediaSockets,
         hold: media::Hold,
         recorder: &Recorder,
+        certificate: Option<Certificate>,
     ) -> std::io::Result<(Self, mpsc::Receiver<Report>)> {
         sockets.tell();
         let mut lanes = sockets.lanes.into_iter();
         let (reports, incoming) = mpsc::channel(REPORTS_MAX);
         let mut workers = Vec::new();
+        let (asks, handshakes) = certificate.map(Handshakes::new).unzip();
         for number in 0..sockets.threads.max(1) {
             let (sockets, waker) = Sockets::new(lanes.next())?;
             let (sender, orders) = sync_channel(ORDERS_MAX);
             let worker = worker::Worker::new(sockets, orders, reports.clone(), recorder.clone(), hold);
+            let worker = worker.with_handshakes(number, asks.clone());
             thread::Builder::new().name(format!("media-{number}")).spawn(move || worker.run())?;
             workers.push((sender, waker));
         }
-        Ok((Self { workers }, incoming))
+        let alive = Arc::new(());
+        if let Some(handshakes) = handshakes {
+            handshakes.start(workers.clone(), &alive)?;
+        }
+        Ok((Self { workers, _alive: alive }, incoming))
     }
 
     /// Hands an order to the call's thread. False when its queue is full.
     pub(crate) fn order(&self, call: CallId, order: MediaOrder, seed: [u8; 32]) -> bool {
         let index = usize::try_from(call.0.as_u128() % u128::try_from(self.workers.len()).unwrap_or(1)).unwrap_or(0);
         let Some((orders, waker)) = self.workers.get(index) else { return false };
-        let taken = orders.try_send(Order { call, order, seed }).is_ok();
+        let taken = orders.try_send(Order { call, task: Task::Order(order, seed) }).is_ok();
         waker.wake();
         taken
     }
@@ -131,7 +157,8 @@ mod tests {
     #[test]
     fn a_call_has_nothing_of_the_one_whose_place_it_takes() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
+        let (plane, mut reports) =
+            MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder, None).unwrap();
         open(&plane, &mut reports, 1, 30_500);
         open(&plane, &mut reports, 2, 30_504);
         order(&plane, 1, MediaOrder::Command(Command::Secure { policy: media::Policy::Strict }));
@@ -156,7 +183,8 @@ mod tests {
     #[test]
     fn rtcp_goes_from_port_to_port_as_was_agreed_and_says_in_the_end_that_it_is_over() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
+        let (plane, mut reports) =
+            MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder, None).unwrap();
         open(&plane, &mut reports, 1, 30_540);
         let sockets = [30_550, 30_551, 30_552, 30_553].map(|port| UdpSocket::bind(local(port)).unwrap());
         let [caller, caller_rtcp, agent, agent_rtcp] = &sockets;
@@ -176,7 +204,8 @@ mod tests {
     #[test]
     fn what_a_session_has_counted_is_told_when_it_is_asked_and_when_it_is_closed() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
+        let (plane, mut reports) =
+            MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder, None).unwrap();
         open(&plane, &mut reports, 1, 30_600);
         assert_eq!(heard_by_agent(30_600), 1);
         order(&plane, 1, MediaOrder::Count);
@@ -195,7 +224,8 @@ mod tests {
     #[test]
     fn copies_leave_from_ports_of_their_own_and_what_comes_there_is_dropped() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
+        let (plane, mut reports) =
+            MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder, None).unwrap();
         let copies = Some([local(30_584), local(30_586)]);
         let open = MediaOrder::Open { caller: local(30_580), agent: local(30_582), record: false, copies };
         order(&plane, 1, open);
@@ -229,7 +259,8 @@ mod tests {
     #[test]
     fn a_port_that_is_taken_leaves_none_of_the_call_open() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
+        let (plane, mut reports) =
+            MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder, None).unwrap();
         let taken = UdpSocket::bind(local(30_563)).unwrap();
         let ports = || MediaOrder::Open { caller: local(30_560), agent: local(30_562), record: false, copies: None };
         order(&plane, 1, ports());
@@ -252,7 +283,8 @@ mod tests {
     #[test]
     fn a_report_that_finds_its_queue_full_is_kept() {
         let recorder = Recorder::start(None).unwrap();
-        let (plane, mut reports) = MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder).unwrap();
+        let (plane, mut reports) =
+            MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder, None).unwrap();
         open(&plane, &mut reports, 1, 30_520);
         for _ in 0..REPORTS_MAX + 100 {
             // On an open line this is answered at once. The thread's queue of orders may be full for a moment.

@@ -85,7 +85,7 @@ impl Relay {
         let pairs = pairs(wanted.calls, wanted.first_port).ok_or_else(too_many).map_err(io("ports"))?;
         room_for(pairs.len())?;
         let recorder = Recorder::start(None).map_err(io("recorder"))?;
-        let (plane, reports) = MediaPlane::start(sockets(wanted, &pairs), media::Hold::default(), &recorder)
+        let (plane, reports) = MediaPlane::start(sockets(wanted, &pairs), media::Hold::default(), &recorder, None)
             .map_err(io("media threads"))?;
         let mut relay = Self { plane, reports, pairs: Vec::with_capacity(pairs.len()) };
         let seeds = Seeds::new();

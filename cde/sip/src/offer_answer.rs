@@ -15,8 +15,10 @@ use crate::{
 pub use crate::sdp::{Crypto, Direction, Origin, Profile, SdpError, Suite};
 
 mod protected;
+mod web;
 
 pub use protected::{Protection, Srtp};
+pub use web::{Hash, Setup, Web};
 
 /// The clock of our sound in hertz, whatever that of its codec.
 const CLOCK: u32 = 8000;
@@ -328,7 +330,8 @@ fn agree(description: &SessionDescription, at: usize, allowed: &[Codec], ours: O
     };
     let can = |clock: &&u32| ours.event_clocks.contains(clock);
     let event = codec.event_clocks().iter().filter(can).find_map(|clock| events(*clock));
-    let connection = description.connection_of(media);
+    let web = media.carries_web_audio();
+    let connection = description.connection_of(media).filter(|_| web.is_none());
     let remote = match connection {
         Some(Connection::Address(ip)) if !ip.is_unspecified() => Some(SocketAddr::new(ip, media.port)),
         Some(Connection::Address(_)) | None => None,
@@ -348,7 +351,7 @@ fn agree(description: &SessionDescription, at: usize, allowed: &[Codec], ours: O
         rtcp_mux,
         direction: if held { direction.meet(Direction::RecvOnly) } else { direction },
         ptime: media.ptime,
-        profile: media.carries_audio().unwrap_or_default(),
+        profile: media.carries_audio().or(web).unwrap_or_default(),
         protection: None,
         at,
     })

@@ -4,6 +4,7 @@
 
 mod crypto;
 mod parser;
+mod web;
 mod writer;
 
 use std::{fmt, net::IpAddr};
@@ -12,6 +13,8 @@ use thiserror::Error;
 
 pub(crate) use crypto::encode as base64;
 pub use crypto::{Crypto, Suite};
+use web::WebLines;
+pub use web::{Hash, Setup, Web};
 pub(crate) use writer::write_labeled;
 pub use writer::{Carried, Origin, Rejected, write};
 
@@ -129,6 +132,7 @@ pub struct SessionDescription {
     pub(crate) connection: Option<Connection>,
     pub(crate) direction: Option<Direction>,
     pub(crate) media: Vec<Media>,
+    pub(crate) web: WebLines,
 }
 
 /// How RTP is carried, as a media line names it.
@@ -139,6 +143,10 @@ pub enum Profile {
     Avp,
     /// `RTP/SAVP`: protected.
     Savp,
+    /// `UDP/TLS/RTP/SAVP`: protected by keys that are agreed on where the sound goes (RFC 5764).
+    TlsSavp,
+    /// The same with feedback, as browsers write it (RFC 8829).
+    TlsSavpf,
 }
 
 impl Profile {
@@ -147,6 +155,8 @@ impl Profile {
         match self {
             Self::Avp => "RTP/AVP",
             Self::Savp => "RTP/SAVP",
+            Self::TlsSavp => "UDP/TLS/RTP/SAVP",
+            Self::TlsSavpf => "UDP/TLS/RTP/SAVPF",
         }
     }
 }
@@ -177,6 +187,8 @@ pub struct Media {
     pub(crate) cryptos: Vec<Crypto>,
     /// There is a key, perhaps one that cannot be used.
     pub(crate) has_crypto: bool,
+    /// What a browser says.
+    pub(crate) web: WebLines,
 }
 
 /// `a=rtpmap`.

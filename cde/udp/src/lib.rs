@@ -177,6 +177,19 @@ impl Sockets {
         }
     }
 
+    /// Lets everybody send to the port again.
+    pub fn release(&mut self, port: Port) {
+        let Some(Some(open)) = self.open.get_mut(port.0) else { return };
+        match &open.way {
+            Way::Steered(steered) => self.lane.iter().for_each(|lane| lane.release(steered)),
+            Way::Own { socket, .. } => {
+                if open.peer.take().is_some() {
+                    disconnect::disconnect(socket);
+                }
+            }
+        }
+    }
+
     /// Sends one packet, at the latest when this thread waits. UDP promises nothing, so neither does this: a full buffer
     /// loses the packet.
     pub fn send(&mut self, port: Port, to: SocketAddr, packet: &[u8]) -> io::Result<()> {

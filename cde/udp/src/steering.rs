@@ -129,6 +129,11 @@ impl Lane {
         self.shared.table.set_peer(port.place.into(), peer);
     }
 
+    /// Takes its peer away.
+    pub(crate) fn release(&self, port: &Steered) {
+        self.shared.table.set_peer(port.place.into(), None);
+    }
+
     /// Puts a packet to those that leave together.
     pub(crate) fn send(&mut self, port: &Steered, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
         match to {

@@ -95,7 +95,8 @@ impl Association {
         self.terms = Terms { role, ..terms };
         self.heard = now;
         if is_other {
-            (self.keys, self.is_known) = (None, false);
+            (self.keys, self.is_known, self.selected) = (None, false, None);
+            self.addresses.clear();
             self.begin(now);
         }
     }

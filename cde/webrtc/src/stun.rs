@@ -284,7 +284,7 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..200), cut in 0_usize..120) {
+        fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..200), cut in 0_usize..80) {
             request(&bytes, "a:b", PASSWORD);
             let mut good = check("a:b", PASSWORD, true, &[]);
             good.truncate(cut);

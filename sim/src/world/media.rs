@@ -161,6 +161,8 @@ impl World {
                     self.report_media(call, MediaReport::Counted(stats));
                 }
             }
+            // There are no browsers in this world: their handshakes draw a randomness of their own.
+            MediaOrder::Negotiate { .. } => {}
             MediaOrder::Close => {
                 if let Some(media) = self.cde.as_mut().and_then(|cde| cde.media.remove(&call)) {
                     self.report_media(call, MediaReport::Closed(Box::new(media.stats())));

@@ -116,6 +116,19 @@ impl Call {
         }
     }
 
+    /// A browser cannot be heard, or is not who it said: its leg is over, as if it had left without a word.
+    pub(super) fn lost(&mut self, context: &mut Context<'_>, side: Side) {
+        let Some(dialog) = self.leg(side).dialog.take() else { return };
+        if matches!(self.phase, Phase::Opening | Phase::Dialing) {
+            self.leg(side).dialog = Some(dialog);
+            return self.end(context, Origin::System, CallEnd::Failed);
+        }
+        context.endpoint.bye(context.now, dialog);
+        if !self.outlives(context, side, false) {
+            self.gone(context, side, CallEnd::Failed);
+        }
+    }
+
     /// Does one side hold the other?
     pub(super) fn held(&self) -> bool {
         let both =

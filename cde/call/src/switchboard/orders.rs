@@ -1,5 +1,7 @@
 //! What the switchboard and a call's media session say to each other.
 
+use crate::leg::WebTerms;
+use media::Side;
 use std::net::SocketAddr;
 
 /// What a media session is told.
@@ -17,6 +19,16 @@ pub enum MediaOrder {
     },
     /// A command of the session.
     Command(media::Command),
+    /// The leg has a browser: find it and agree on keys with it, and only then is it connected. Nothing is heard or said before.
+    /// Repeating it changes nothing but what is new.
+    Negotiate {
+        /// Which leg.
+        side: Side,
+        /// What was agreed on; where it is, is to be found.
+        remote: media::Remote,
+        /// With what.
+        terms: Box<WebTerms>,
+    },
     /// Say what has been counted; answered by `Counted`.
     Count,
     /// Close the session and give the ports back; answered by `Closed` if there is one.
@@ -35,4 +47,9 @@ pub enum MediaReport {
     Closed(Box<media::Stats>),
     /// Something happened.
     Event(media::Event),
+    /// There is no way to the browser of this leg, or no more, or it is not who it said.
+    Lost {
+        /// Which leg.
+        side: Side,
+    },
 }

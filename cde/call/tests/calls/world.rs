@@ -74,6 +74,8 @@ pub(crate) struct World {
     ending: Vec<&'static str>,
     /// How the media session was connected, leg by leg: with keys, without, or not at all any more.
     pub(crate) connects: Vec<(Side, Connected)>,
+    /// Browsers that are to be found, and with what.
+    pub(crate) negotiations: Vec<(Side, media::Remote, call::WebTerms)>,
     /// With which codec each leg was connected last.
     pub(crate) codecs: BTreeMap<Side, media::Codec>,
     /// What the recorder was sent by SIP; it answers only where a test has it do so.
@@ -189,6 +191,7 @@ impl World {
             caller_login: None,
             ending: Vec::new(),
             connects: Vec::new(),
+            negotiations: Vec::new(),
             codecs: BTreeMap::new(),
             to_recorder: Vec::new(),
             copies: Vec::new(),
@@ -591,6 +594,10 @@ impl World {
             }
             MediaOrder::Command(media::Command::ConnectProtected { side, keys, .. }) => {
                 self.connects.push((side, Connected::Protected(keys)));
+                None
+            }
+            MediaOrder::Negotiate { side, remote, terms } => {
+                self.negotiations.push((side, remote, *terms));
                 None
             }
             MediaOrder::Command(media::Command::Disconnect { side }) => {

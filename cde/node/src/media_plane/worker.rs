@@ -1,6 +1,8 @@
 //! One media thread.
 
-use super::{BACKLOG_MAX, Order, Report};
+use super::browsers::{Browsers, Way};
+use super::handshakes::Asks;
+use super::{BACKLOG_MAX, Order, Report, Task};
 use crate::clock;
 use crate::recorder::Recorder;
 use call::{MediaOrder, MediaReport};
@@ -39,6 +41,7 @@ struct State {
     backlog: VecDeque<Report>,
     recorder: Recorder,
     hold: media::Hold,
+    way: Way,
 }
 
 struct Entry {
@@ -48,6 +51,7 @@ struct Entry {
     /// The earliest that is set for it; what is due then may have moved away.
     timer: Option<Instant>,
     record: bool,
+    browsers: Browsers,
 }
 
 /// The ports of a call. Those for RTCP stay open where a peer has one port for both: it may want two by its next offer.
@@ -102,8 +106,15 @@ impl Worker {
             backlog: VecDeque::new(),
             recorder,
             hold,
+            way: Way { asks: None, worker: 0, last: 0 },
         };
         Self { sockets, orders, state }
+    }
+
+    /// The same, with the way to browsers.
+    pub(super) fn with_handshakes(mut self, number: usize, asks: Option<Asks>) -> Self {
+        self.state.way = Way { asks, worker: number, last: 0 };
+        self
     }
 
     /// Runs until the handle is gone.
@@ -133,32 +144,82 @@ impl Worker {
     }
 
     fn handle_order(&mut self, order: Order) {
-        let now = clock::now();
-        match order.order {
+        let (now, call) = (clock::now(), order.call);
+        match order.task {
+            Task::Order(order, seed) => self.carry_out(now, call, order, seed),
+            Task::Send { side, to, bytes } => {
+                // UDP: a packet that cannot be sent now is lost, as one on the network would be.
+                let _ = self.state.ports_of(call).map(|ports| self.sockets.send(ports.of(side).rtp, to, &bytes));
+            }
+            Task::Connect { side, generation, remote, keys } => {
+                if self.state.browsers(call).is_some_and(|browsers| browsers.believes(side, generation)) {
+                    // Its ports stay open to all: the browser may choose another of its addresses.
+                    let command = media::Command::ConnectProtected { side, remote, keys };
+                    self.state.handle_command(&mut self.sockets, now, call, command);
+                }
+            }
+            Task::Lost { side, generation } => {
+                if self.state.browsers(call).is_some_and(|browsers| browsers.believes(side, generation)) {
+                    self.lose(now, call, side);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, call: CallId, order: MediaOrder, seed: [u8; 32]) {
+        match order {
             MediaOrder::Open { caller, agent, record, copies } => {
                 let bound = self.bind(caller, agent, copies);
-                self.open(now, order.call, bound, record, order.seed);
+                self.open(now, call, bound, record, seed);
             }
+            MediaOrder::Negotiate { side, remote, terms } => self.negotiate(now, call, side, remote, *terms),
             MediaOrder::Command(command) => {
-                if let Some((pair, remote)) = self.state.connects(order.call, &command) {
+                self.state.note_browsers(call, &command);
+                if let Some((pair, remote)) = self.state.connects(call, &command) {
                     self.sockets.connect(pair.rtp, remote.address);
                     self.sockets.connect(pair.rtcp, remote.rtcp);
                 }
-                self.state.handle_command(&mut self.sockets, now, order.call, command);
+                self.state.handle_command(&mut self.sockets, now, call, command);
             }
             MediaOrder::Count => {
-                let stats = self.state.stats(order.call);
-                stats.into_iter().for_each(|stats| self.state.report(order.call, MediaReport::Counted(stats)));
+                let stats = self.state.stats(call);
+                stats.into_iter().for_each(|stats| self.state.report(call, MediaReport::Counted(stats)));
             }
-            MediaOrder::Close => self.close(now, order.call),
+            MediaOrder::Close => self.close(now, call),
         }
+    }
+
+    /// Nobody is heard on the leg, and nothing said, until its browser is found and known.
+    fn negotiate(&mut self, now: Instant, call: CallId, side: Side, remote: media::Remote, terms: call::WebTerms) {
+        let Some(place) = self.state.places.get(&call).copied() else { return };
+        let Some(Some(entry)) = self.state.calls.get_mut(place) else { return };
+        let (generation, is_new) = entry.browsers.number(side, &mut self.state.way.last);
+        if is_new {
+            let pair = entry.ports.of(side);
+            self.sockets.release(pair.rtp);
+            self.sockets.release(pair.rtcp);
+            self.state.handle_command(&mut self.sockets, now, call, media::Command::Disconnect { side });
+        }
+        if !self.state.way.negotiate(call, side, generation, remote, terms) {
+            self.lose(now, call, side);
+        }
+    }
+
+    /// Silence, and the call is told.
+    fn lose(&mut self, now: Instant, call: CallId, side: Side) {
+        self.state.handle_command(&mut self.sockets, now, call, media::Command::Disconnect { side });
+        if self.state.browsers(call).is_some_and(|browsers| browsers.forget(side)) {
+            self.state.way.end(call, side);
+        }
+        self.state.report(call, MediaReport::Lost { side });
     }
 
     fn open(&mut self, now: Instant, call: CallId, bound: io::Result<Ports>, record: bool, seed: [u8; 32]) {
         let report = match bound {
             Ok(ports) => {
                 let session = Session::new(now, media::Config { seed, record, hold: self.state.hold });
-                self.state.insert(Entry { call, session, ports, timer: None, record });
+                let browsers = Browsers::default();
+                self.state.insert(Entry { call, session, ports, timer: None, record, browsers });
                 if record {
                     self.state.recorder.begin(call);
                 }
@@ -206,8 +267,13 @@ impl Worker {
 
     fn close(&mut self, now: Instant, call: CallId) {
         self.state.handle_command(&mut self.sockets, now, call, media::Command::End);
-        let Some(entry) = self.state.remove(call) else { return };
+        let Some(mut entry) = self.state.remove(call) else { return };
         self.state.report(call, MediaReport::Closed(Box::new(entry.session.stats())));
+        for side in [Side::Caller, Side::Agent] {
+            if entry.browsers.forget(side) {
+                self.state.way.end(call, side);
+            }
+        }
         let Ports { caller, agent, copies } = entry.ports;
         [caller, agent]
             .into_iter()
@@ -273,8 +339,40 @@ impl State {
     }
 
     fn handle_packet(&mut self, sockets: &mut Sockets, now: Instant, port: Port, from: SocketAddr, bytes: &[u8]) {
-        if let Some((place, side)) = self.ports.get(port.index()).copied().flatten() {
-            self.with(sockets, place, |session| session.handle_packet(now, side, from, bytes));
+        let Some((place, side)) = self.ports.get(port.index()).copied().flatten() else { return };
+        if webrtc::is_ours(bytes)
+            && let Some(Some(entry)) = self.calls.get(place)
+            && entry.browsers.has(side)
+        {
+            return self.way.packet(entry.call, side, from, bytes);
+        }
+        self.with(sockets, place, |session| session.handle_packet(now, side, from, bytes));
+    }
+
+    fn entry(&mut self, call: CallId) -> Option<&mut Entry> {
+        self.calls.get_mut(*self.places.get(&call)?)?.as_deref_mut()
+    }
+
+    fn ports_of(&mut self, call: CallId) -> Option<&Ports> {
+        self.entry(call).map(|entry| &entry.ports)
+    }
+
+    fn browsers(&mut self, call: CallId) -> Option<&mut Browsers> {
+        self.entry(call).map(|entry| &mut entry.browsers)
+    }
+
+    /// What a command of the call says of a leg that had a browser.
+    fn note_browsers(&mut self, call: CallId, command: &media::Command) {
+        match command {
+            media::Command::Connect { side, .. } | media::Command::ConnectProtected { side, .. }
+                if self.browsers(call).is_some_and(|browsers| browsers.forget(*side)) =>
+            {
+                self.way.end(call, *side);
+            }
+            media::Command::Disconnect { side } => {
+                self.browsers(call).into_iter().for_each(|browsers| browsers.mute(*side));
+            }
+            _ => {}
         }
     }
 

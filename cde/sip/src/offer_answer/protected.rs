@@ -19,6 +19,9 @@ pub enum Srtp {
     Preferred,
     /// It is, or there is no call: we offer `RTP/SAVP`.
     Required,
+    /// It is, or there is no call: by keys that are agreed on where the sound goes, as browsers do. Our certificate has this
+    /// fingerprint (SHA-256).
+    Web([u8; 32]),
 }
 
 impl Srtp {
@@ -28,6 +31,7 @@ impl Srtp {
         match self {
             Self::Off | Self::Preferred => Profile::Avp,
             Self::Required => Profile::Savp,
+            Self::Web(_) => Profile::TlsSavpf,
         }
     }
 }
@@ -51,7 +55,7 @@ impl LocalMedia {
     /// Writes the offer with our keys.
     #[must_use]
     pub fn offer_protected(&self, origin: Origin, profile: Profile, cryptos: &[Crypto]) -> Body {
-        sdp::write(origin, self, Carried { profile, cryptos }, Rejected::default())
+        sdp::write(origin, self, Carried { profile, cryptos, web: None }, Rejected::default())
     }
 }
 
@@ -61,13 +65,16 @@ impl Offer {
     /// # Errors
     /// If there is no such audio stream or codec.
     pub fn agree_under(&self, srtp: Srtp, allowed: &[Codec]) -> Result<Agreed, Refusal> {
+        if matches!(srtp, Srtp::Web(_)) {
+            return self.agree_web(allowed);
+        }
         let protected = self.0.protected_audio().filter(|_| srtp != Srtp::Off);
         match (protected, srtp) {
             (Some(at), _) => {
                 let crypto = self.0.media().get(at).and_then(preferred).ok_or(Refusal::NoKey)?;
                 Ok(Agreed { protection: Some(Protection::of(crypto)), ..agree(&self.0, at, allowed, ALL)? })
             }
-            (None, Srtp::Required) => Err(Refusal::NoKey),
+            (None, Srtp::Required | Srtp::Web(_)) => Err(Refusal::NoKey),
             (None, Srtp::Off | Srtp::Preferred) => self.agree(allowed),
         }
     }
@@ -88,7 +95,7 @@ impl Offer {
         direction: Direction,
         ours: &Crypto,
     ) -> Body {
-        let carried = Carried { profile: agreed.profile, cryptos: std::slice::from_ref(ours) };
+        let carried = Carried { profile: agreed.profile, cryptos: std::slice::from_ref(ours), web: None };
         self.answer_carried(origin, agreed, address, direction, carried)
     }
 }
@@ -120,6 +127,9 @@ impl Answer {
         profile: Profile,
         ours: &[Crypto],
     ) -> Result<Agreed, Refusal> {
+        if matches!(srtp, Srtp::Web(_)) {
+            return self.agreed_web(offered);
+        }
         let media = self.0.media().get(at).filter(|_| self.0.media().len() == of).ok_or(Refusal::MediaLines)?;
         if media.carries_audio() != Some(profile) {
             return Err(Refusal::NoAudio);

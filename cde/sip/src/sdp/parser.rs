@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{Connection, Crypto, Direction, LINES_MAX, MEDIA_MAX, Media, Rtpmap, SdpError, SessionDescription, crypto};
+use super::{
+    Connection, Crypto, Direction, LINES_MAX, MEDIA_MAX, Media, Rtpmap, SdpError, SessionDescription, WebLines, crypto,
+};
 
 /// The letters in the order they must stand in (RFC 8866 §5): of the session, then of each media section.
 const SESSION_ORDER: &[u8] = b"vosiuepcbtrzka";
@@ -90,11 +92,13 @@ impl Reader {
         let direction = Direction::from_attribute(name);
         let Some(media) = self.session.media.last_mut() else {
             self.session.direction = direction.or(self.session.direction);
+            self.session.web.read(name, value);
             return Some(());
         };
         if direction.is_some() {
             media.direction = direction;
         }
+        media.web.read(name, value);
         if media.kind != "audio" {
             return Some(());
         }
@@ -178,6 +182,7 @@ fn media(value: &str) -> Option<Media> {
         fmtps: Vec::new(),
         cryptos: Vec::new(),
         has_crypto: false,
+        web: WebLines::default(),
     })
 }
 

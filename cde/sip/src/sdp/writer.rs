@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{message::Body, offer_answer::LocalMedia};
 
-use super::{Crypto, Media, Profile};
+use super::{Crypto, Media, Profile, Web};
 
 /// The identity of a session of ours; the version grows by one with every changed description (RFC 3264 §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Carried<'a> {
     pub profile: Profile,
     /// None without protection.
     pub cryptos: &'a [Crypto],
+    /// To a browser.
+    pub web: Option<&'a Web>,
 }
 
 /// Senders of Opus may put more into a packet than is heard here.
@@ -40,9 +42,11 @@ const MAXPTIME_MS: u16 = 60;
 #[must_use]
 pub fn write(origin: Origin, media: &LocalMedia, carried: Carried<'_>, rejected: Rejected<'_>) -> Body {
     let mut text = session(origin, media.address);
-    rejected.before.iter().for_each(|m| refuse(&mut text, m));
+    carried.web.iter().for_each(|web| web.write_session(&mut text));
+    let names = carried.web.is_some();
+    rejected.before.iter().for_each(|m| refuse(&mut text, m, names));
     stream(&mut text, media, carried);
-    rejected.after.iter().for_each(|m| refuse(&mut text, m));
+    rejected.after.iter().for_each(|m| refuse(&mut text, m, names));
     Body::from(text.into_bytes())
 }
 
@@ -67,8 +71,12 @@ fn connection(address: SocketAddr) -> String {
     format!("IN {family} {}", address.ip())
 }
 
-fn refuse(text: &mut String, media: &Media) {
+/// `names`: a browser's streams go by their names.
+fn refuse(text: &mut String, media: &Media, names: bool) {
     *text += &format!("m={} 0 {} {}\r\n", media.kind, media.proto, media.formats.join(" "));
+    if let Some(mid) = media.web.mid.as_ref().filter(|_| names) {
+        *text += &format!("a=mid:{mid}\r\n");
+    }
 }
 
 fn stream(text: &mut String, media: &LocalMedia, carried: Carried<'_>) {
@@ -76,6 +84,7 @@ fn stream(text: &mut String, media: &LocalMedia, carried: Carried<'_>) {
     let types = media.codecs.iter().map(|(_, pt)| *pt).chain(events().map(|(pt, _)| pt));
     let types: String = types.map(|pt| format!(" {pt}")).collect();
     *text += &format!("m=audio {} {}{types}\r\n", media.address.port(), carried.profile.name());
+    carried.web.iter().for_each(|web| web.write_stream(text, media.address));
     carried.cryptos.iter().for_each(|crypto| *text += crypto.write().as_str());
     for (codec, payload_type) in &media.codecs {
         *text += &codec.attributes(*payload_type);

@@ -195,7 +195,10 @@ fn another_certificate_begins_from_nothing() {
     assert!(world.ours.keys().is_none() && world.ours.address().is_none());
     world.theirs = Handshake::new(world.now, &next, Role::Client).ok().unwrap();
     world.hello(5000);
-    assert_eq!(world.said(), ["established 5000"]);
+    assert_eq!(world.said(), [""; 0], "who was believed before is not now");
+    world.theirs = Handshake::new(world.now, &next, Role::Client).ok().unwrap();
+    world.check(5001, PASSWORD, true).hello(5001);
+    assert_eq!(world.said(), ["stun 5001 1", "established 5001"]);
 }
 
 #[test]

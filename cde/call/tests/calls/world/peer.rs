@@ -1,6 +1,6 @@
 //! A carrier's or a PBX's end of SIP.
 
-use sip::offer_answer::{Answer, Codec, Crypto, Direction, LocalMedia, Offer, Origin, Srtp, Suite};
+use sip::offer_answer::{Answer, Codec, Crypto, Direction, Hash, LocalMedia, Offer, Origin, Setup, Srtp, Suite, Web};
 use sip::{Body, DialogId, Endpoint, Event, Local};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -27,6 +27,20 @@ pub(crate) struct Peer {
     pub(crate) key: u8,
     /// The last key of ours that it has taken.
     pub(crate) taken: Option<(Vec<u8>, Suite)>,
+    /// The last description of ours, as a browser reads it.
+    pub(crate) heard: Option<String>,
+}
+
+/// A browser makes the checks: it is not the lite half, as we are.
+fn full(ours: &Body) -> Body {
+    Body::from(String::from_utf8_lossy(ours.as_bytes()).replace("a=ice-lite\r\n", "").into_bytes())
+}
+
+/// What a browser with this certificate says of itself.
+fn web(fingerprint: [u8; 32], setup: Setup) -> Web {
+    let (ufrag, password, hash) = ("page".to_owned(), "a".repeat(22), Hash::Sha256);
+    let (fingerprint, mid) = (fingerprint.to_vec(), Some("0".to_owned()));
+    Web { ufrag, password, hash, fingerprint, setup, mid, is_bundled: true }
 }
 
 impl Peer {
@@ -50,6 +64,7 @@ impl Peer {
             srtp: Srtp::Off,
             key: seed,
             taken: None,
+            heard: None,
         }
     }
 
@@ -66,13 +81,16 @@ impl Peer {
 
     pub(super) fn offer(&mut self) -> Body {
         let origin = self.origin();
+        if let Srtp::Web(fingerprint) = self.srtp {
+            return full(&self.local.offer_web(origin, &web(fingerprint, Setup::ActPass)));
+        }
         self.local.offer_protected(origin, self.srtp.profile(), &self.lines())
     }
 
     /// The key that is in use, or what it can.
     pub(super) fn lines(&self) -> Vec<Crypto> {
         match (self.srtp, &self.taken) {
-            (Srtp::Off, _) => Vec::new(),
+            (Srtp::Off | Srtp::Web(_), _) => Vec::new(),
             (_, Some((_, suite))) => vec![self.crypto(7, *suite)],
             (_, None) => vec![self.crypto(5, Suite::Aes128Gcm), self.crypto(6, Suite::Aes128Sha1Tag80)],
         }
@@ -83,9 +101,15 @@ impl Peer {
     }
 
     pub(super) fn answer(&mut self, body: &Body) -> Body {
-        let offer = Offer::parse(body).unwrap();
+        // Our reader is the lite half too, and talks to no other.
+        let offer = Offer::parse(&full(body)).unwrap();
         let agreed = offer.agree_under(self.srtp, &self.takes).unwrap();
         let origin = self.origin();
+        self.heard = Some(String::from_utf8_lossy(body.as_bytes()).into_owned());
+        if let Srtp::Web(fingerprint) = self.srtp {
+            let ours = web(fingerprint, Setup::Active);
+            return full(&offer.answer_web(origin, &agreed, self.local.address, Direction::SendRecv, &ours));
+        }
         self.take(offer.crypto(&agreed));
         match agreed.protection {
             Some(chosen) => {
@@ -103,6 +127,7 @@ impl Peer {
     /// Reads the answer to its offer.
     pub(super) fn take_answer(&mut self, body: Option<&Body>) {
         let Some(answer) = body.and_then(|body| Answer::parse(body).ok()) else { return };
+        self.heard = body.map(|body| String::from_utf8_lossy(body.as_bytes()).into_owned());
         if let Ok(agreed) = answer.agreed_under(self.srtp, &self.local, self.srtp.profile(), &self.lines()) {
             self.take(answer.crypto(&agreed));
         }
