@@ -24,17 +24,24 @@ pub struct Seen {
 impl Capture {
     /// Captures what goes to these UDP ports; none when this user may not capture.
     pub async fn start(folder: &Path, name: &str, ports: &[u16]) -> anyhow::Result<Option<Self>> {
+        let filter: Vec<String> = ports.iter().map(|port| format!("udp dst port {port}")).collect();
+        Self::filtered(folder, name, &filter.join(" or ")).await
+    }
+
+    /// The same of what comes from them, the first and the last.
+    pub async fn of_ports(folder: &Path, name: &str, (first, last): (u16, u16)) -> anyhow::Result<Option<Self>> {
+        Self::filtered(folder, name, &format!("udp src portrange {first}-{last}")).await
+    }
+
+    async fn filtered(folder: &Path, name: &str, filter: &str) -> anyhow::Result<Option<Self>> {
         if !is_root() {
             eprintln!("not root: nothing is captured, only the phones' own counts are judged");
             return Ok(None);
         }
         let (file, log) = (folder.join(format!("{name}.pcap")), folder.join(format!("{name}.tshark.log")));
-        let filter: Vec<String> = ports.iter().map(|port| format!("udp dst port {port}")).collect();
         let mut command = Command::new("tshark");
         // A limit of its own, should nobody end it.
-        command
-            .args(["-i", "lo", "-q", "-a", "duration:240", "-F", "pcap", "-f", &filter.join(" or "), "-w"])
-            .arg(&file);
+        command.args(["-i", "lo", "-q", "-a", "duration:240", "-F", "pcap", "-f", filter, "-w"]).arg(&file);
         let tshark = Background::start(&mut command, &log)?;
         file_says(&log, "Capture started", TSHARK_MAX).await?;
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -22,6 +22,7 @@
 mod agent_leg;
 mod bad_input;
 mod baresip;
+mod browser;
 mod capture;
 mod decoders;
 mod faults;

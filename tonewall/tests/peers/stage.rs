@@ -21,6 +21,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 pub const PASSWORD: &str = "correct horse battery";
+/// That of pages, which must not be found in what is written.
+pub const PAGE_PASSWORD: &str = "staple-of-a-page";
 /// How long the processes may take to be ready, on a machine that is busy with other tests.
 pub const READY_MAX: Duration = Duration::from_secs(30);
 
@@ -57,6 +59,15 @@ pub struct Setting {
     pub recorder: Option<SocketAddr>,
     /// Further lines of `cde.toml`.
     pub more: String,
+    /// Which side of all routes sits in a browser.
+    pub page: Option<Page>,
+}
+
+/// Who sits in a browser: an agent, who comes by ws, or a caller, who comes by wss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    Agent,
+    Caller,
 }
 
 impl Setting {
@@ -80,6 +91,7 @@ impl Setting {
             srtp,
             recorder: None,
             more: String::new(),
+            page: None,
         }
     }
 }
@@ -89,6 +101,8 @@ pub struct Stage {
     pub office: SocketAddr,
     pub sip: SocketAddr,
     pub bank: SocketAddr,
+    /// Where pages come to.
+    pub pages: SocketAddr,
     // In this order: the processes end before their folder goes.
     serve: processes::Tree,
     pub folder: Folder,
@@ -103,10 +117,11 @@ impl Stage {
         let bank = lab::acquirer::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.context("the sandbox acquirer")?;
         let sip = if setting.transport == "udp" { free_udp()? } else { free_tcp()? };
         let office = free_tcp()?;
-        if setting.transport == "tls" {
+        let pages = free_tcp()?;
+        if setting.transport == "tls" || setting.page == Some(Page::Caller) {
             certificates::issue(folder.path())?;
         }
-        std::fs::write(folder.join("cde.toml"), cde_toml(&setting, sip, bank, &folder))?;
+        std::fs::write(folder.join("cde.toml"), cde_toml(&setting, (sip, pages), bank, &folder))?;
         let elsewhere = if setting.elsewhere { OFFICE_ELSEWHERE } else { "" };
         std::fs::write(folder.join("office.toml"), format!("listen = \"{office}\"\n{elsewhere}"))?;
         for route in &setting.routes {
@@ -119,7 +134,7 @@ impl Stage {
         }
         let serve = Background::start(&mut command, &folder.join("serve.log"))?;
         let serve = processes::Tree::new(serve, folder.path());
-        let stage = Self { office, sip, bank, serve, folder, binary: setting.binary };
+        let stage = Self { office, sip, bank, pages, serve, folder, binary: setting.binary };
         stage.ready().await?;
         Ok(stage)
     }
@@ -254,13 +269,32 @@ fn listen(transport: &str, sip: SocketAddr) -> String {
     }
 }
 
-fn cde_toml(setting: &Setting, sip: SocketAddr, bank: SocketAddr, folder: &Folder) -> String {
+fn listen_for_pages(page: Option<Page>, at: SocketAddr) -> String {
+    match page {
+        None => String::new(),
+        Some(Page::Agent) => format!("listen_ws = \"{at}\"\n"),
+        Some(Page::Caller) => {
+            format!("listen_wss = \"{at}\"\ncertificate = \"sip.pem\"\nprivate_key = \"sip.key\"\n")
+        }
+    }
+}
+
+/// A trunk of pages with one phone.
+fn page_trunk(name: &str, transport: &str, phone: &str) -> String {
+    format!(
+        "\n[[trunk]]\nname = \"{name}\"\ntransport = \"{transport}\"\n\n[[phone]]\nname = \"{phone}\"\ntrunk = \"{name}\"\n\
+         password = \"{PAGE_PASSWORD}\"\ndigest = \"legacy\"\n"
+    )
+}
+
+fn cde_toml(setting: &Setting, (sip, pages): (SocketAddr, SocketAddr), bank: SocketAddr, folder: &Folder) -> String {
     let (first, last) = setting.ports;
     let mut text = format!(
-        "[sip]\n{}\n[media]\naddress = \"127.0.0.1\"\nfirst_port = {first}\nlast_port = {last}\n\
+        "[sip]\n{}{}\n[media]\naddress = \"127.0.0.1\"\nfirst_port = {first}\nlast_port = {last}\n\
          threads = 1\nmasking = \"{}\"\n\n[[gateway]]\nname = \"sandbox\"\nkind = \"sandbox\"\nurl = \"http://{bank}\"\n\
          timeout_ms_max = {}\n\n[[merchant]]\nid = \"main\"\ngateway = \"sandbox\"\n",
         listen(setting.transport, sip),
+        listen_for_pages(setting.page, pages),
         setting.masking,
         setting.gateway_timeout_ms
     );
@@ -272,14 +306,19 @@ fn cde_toml(setting: &Setting, sip: SocketAddr, bank: SocketAddr, folder: &Folde
         write!(text, "\n[[trunk]]\nname = \"recorder\"\naddress = \"{recorder}\"\n{trunk}").unwrap();
     }
     for Route { extension, caller, agent } in &setting.routes {
-        write!(
-            text,
-            "\n[[trunk]]\nname = \"carrier{extension}\"\naddress = \"{caller}\"\nsrtp = \"{}\"\n{trunk}\n[[trunk]]\n\
-             name = \"pbx{extension}\"\naddress = \"{agent}\"\nsrtp = \"{}\"\n{trunk}\n[[route]]\n\
-             from = \"carrier{extension}\"\nto = \"pbx{extension}\"\nextension = \"{extension}\"\n",
-            setting.srtp.0, setting.srtp.1
-        )
-        .unwrap();
+        let plain = |name: &str, address: &SocketAddr, srtp: &str| {
+            format!("\n[[trunk]]\nname = \"{name}\"\naddress = \"{address}\"\nsrtp = \"{srtp}\"\n{trunk}")
+        };
+        let (carrier, pbx) = (format!("carrier{extension}"), format!("pbx{extension}"));
+        text += &match setting.page {
+            Some(Page::Caller) => page_trunk(&carrier, "wss", "customer"),
+            _ => plain(&carrier, caller, setting.srtp.0),
+        };
+        text += &match setting.page {
+            Some(Page::Agent) => page_trunk(&pbx, "ws", extension),
+            _ => plain(&pbx, agent, setting.srtp.1),
+        };
+        write!(text, "\n[[route]]\nfrom = \"{carrier}\"\nto = \"{pbx}\"\nextension = \"{extension}\"\n").unwrap();
         if setting.recorder.is_some() {
             text.push_str("recorder = \"recorder\"\nrecorder_required = true\n");
         }

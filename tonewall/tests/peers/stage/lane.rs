@@ -77,7 +77,7 @@ pub async fn authorize(desk: &Desk, payment: &str) -> anyhow::Result<Value> {
     desk.wait_for_payment(payment, &["approved", "declined", "not_sent", "unknown"], SETUP_MAX).await
 }
 
-async fn phone(user: &str, rtp: SocketAddr, answers_after: Option<Duration>) -> anyhow::Result<Line> {
+pub async fn phone(user: &str, rtp: SocketAddr, answers_after: Option<Duration>) -> anyhow::Result<Line> {
     let local = SocketAddr::from(([127, 0, 0, 1], 0));
     let user = user.to_owned();
     let config = Config { sip: local, rtp, user, answers_after, law: Law::Mu, speaks: false };
