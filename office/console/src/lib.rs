@@ -15,6 +15,7 @@
 //!   command line.
 //! - `hub`: the live state, pure; `view`: the shapes it is shown in. `door`: the socket to the cde.
 //! - `store`: SQLite, one file a noun. `http`: one file a noun under `/api/v1`.
+//! - [`mod@recurring`]: recurring payments as leased jobs.
 //! - `rights`: what a user may do with money. `secret`: passwords and tokens. `turns`: the idempotency keys being served. `clock`: the only place that reads the
 //!   time.
 
@@ -25,6 +26,7 @@ pub mod config;
 mod door;
 mod http;
 mod hub;
+pub mod recurring;
 mod rights;
 mod secret;
 pub mod server;

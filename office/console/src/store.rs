@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_invoice.sql"),
     include_str!("../migrations/0003_turns.sql"),
     include_str!("../migrations/0004_money.sql"),
+    include_str!("../migrations/0005_recurring.sql"),
 ];
 /// Connections that only read.
 const READERS_MAX: u32 = 4;
@@ -104,8 +105,13 @@ impl Store {
     }
 
     /// A transaction that holds the write lock from its beginning, so that it cannot fail half-way for another writer.
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// The connection that writes.
+    pub(crate) fn writer(&self) -> &SqlitePool {
+        &self.writer
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

@@ -237,14 +237,14 @@ pub(super) async fn insert(
 }
 
 /// The word that a unit variant is serialized as.
-pub(super) fn word<T: Serialize>(value: &T) -> Result<String, StoreError> {
+pub(crate) fn word<T: Serialize>(value: &T) -> Result<String, StoreError> {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => Ok(word),
         _ => Err(StoreError::Damaged("word")),
     }
 }
 
-pub(super) fn json<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T, StoreError> {
+pub(crate) fn json<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Damaged(what))
 }
 
