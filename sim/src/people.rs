@@ -162,7 +162,7 @@ impl Agent {
             return Some(Move::HangUp);
         }
         match call.state {
-            wire::CallState::Ringing => return None,
+            wire::CallState::Awaited | wire::CallState::Ringing => return None,
             wire::CallState::Held => return Some(Move::Hold(false)),
             wire::CallState::Talking => {}
         }

@@ -71,7 +71,8 @@ fn warnings(cde: &node::Config) -> Vec<String> {
     {
         warnings.push("there is no ws_origins: every web page may try names and passwords of your phones".to_owned());
     }
-    if cde.route.is_empty() {
+    warnings.extend(cde.trunk.iter().flat_map(on_demand));
+    if cde.route.is_empty() && !cde.trunk.iter().any(|trunk| trunk.on_demand.is_some()) {
         warnings.push("there is no [[route]]: every call is refused with 404".to_owned());
     }
     if cde.merchant.is_empty() {
@@ -126,9 +127,49 @@ fn open_to_readers(trunk: &Trunk) -> Vec<String> {
     warnings
 }
 
+/// What the line secured on demand leaves in scope, and on whose word an agent is called back.
+fn on_demand(trunk: &Trunk) -> Vec<String> {
+    let Some(on_demand) = &trunk.on_demand else { return Vec::new() };
+    let name = &trunk.name;
+    let mut warnings = Vec::new();
+    if on_demand.keys_cross_pbx {
+        warnings.push(format!(
+            "trunk {name}: callers are transferred by this PBX, so the keys that they press pass through it, its recorder and \
+             its network, which stay in scope; transfer at the carrier or the SBC and set on_demand.keys_cross_pbx = false, or \
+             have the calls inline"
+        ));
+    }
+    if !trunk.require_digest && trunk.transport != TrunkTransport::Tls {
+        warnings.push(format!(
+            "trunk {name}: on_demand, and it is known by its address alone: whoever can send from there can use transfer \
+             codes; use transport = \"tls\" with client_ca, or require_digest"
+        ));
+    }
+    if on_demand.internal_callers {
+        warnings
+            .push(format!("trunk {name}: on_demand.internal_callers: an agent can play the caller; for trials only"));
+    }
+    warnings
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_keys_cross_the_pbx_it_is_said() {
+        let said = |more: &str| {
+            let text = format!(
+                "[[trunk]]\nname = \"pbx\"\naddress = \"127.0.0.1\"\non_demand = {{ extensions = [\"10xx\"]{more} }}\n"
+            );
+            warnings(&node::Config::parse(&text, Path::new("cde.toml")).unwrap()).join("\n")
+        };
+        let plain = said("");
+        assert!(plain.contains("pass through it, its recorder") && plain.contains("by its address alone"), "{plain}");
+        assert!(!plain.contains("no [[route]]"), "it is a way in: {plain}");
+        assert!(!said(", keys_cross_pbx = false").contains("recorder"));
+        assert!(said(", internal_callers = true").contains("play the caller"));
+    }
 
     fn of(srtp: Srtp, transport: TrunkTransport) -> String {
         let text = "[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\n";

@@ -1,6 +1,8 @@
 //! What the office may ask of the cde. Every command carries an id; the same id again is the same command.
 
-use crate::{Address, AttemptId, CallId, CommandId, Field, MerchantId, Money, Origin, PaymentId};
+use crate::{
+    Address, AttemptId, CallId, CommandId, Extension, Field, MerchantId, Money, Origin, PaymentId, TransferCode,
+};
 use serde::{Deserialize, Serialize};
 
 /// One command.
@@ -8,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Command {
     /// Chosen by the office; repeating it repeats the answer, not the deed.
     pub id: CommandId,
-    /// The call that it is about; any for [`Action::Ladders`], which is about all.
+    /// The call that it is about; any for [`Action::Ladders`], which is about all; of [`Action::AwaitTransfer`] the name of the
+    /// call to come, made by the office.
     pub call: CallId,
     /// Who asked, for the audit trail.
     pub origin: Origin,
@@ -88,6 +91,14 @@ pub enum Action {
         /// The office's id of the first.
         proposed_by: i64,
     },
+    /// A caller is about to be transferred to us by this agent, who is called back where the cde's own file allows it. Answered
+    /// with [`CommandResult::Awaiting`]; an agent has one such transfer at a time, and a newer one takes its place.
+    AwaitTransfer {
+        /// Whose.
+        extension: Extension,
+        /// What is to be paid, if that is known by now; it is started when the two speak again.
+        payment: Option<PaymentOrder>,
+    },
 }
 
 /// What people have found out of an attempt.
@@ -165,6 +176,13 @@ pub enum Store {
 pub enum CommandResult {
     /// It is done.
     Done,
+    /// The caller may be transferred, once and until then.
+    Awaiting {
+        /// To whom.
+        code: TransferCode,
+        /// Until when, Unix milliseconds.
+        until_unix_ms: i64,
+    },
     /// It was not done, and will not be.
     Refused {
         /// Why.
@@ -220,4 +238,6 @@ pub enum Refusal {
     GatewayIsAsked,
     /// Too many at once; try again.
     Busy,
+    /// No trunk of the cde's file takes this agent's transfers.
+    NotOnDemand,
 }

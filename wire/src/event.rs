@@ -77,7 +77,11 @@ pub struct CallSnapshot {
     pub caller: String,
     /// The number that was called.
     pub called: String,
-    /// When it came in, Unix milliseconds.
+    /// How it came to us.
+    pub way: WayIn,
+    /// The caller's keys pass through a PBX, with its recorder and its network, before they come to us: those are in scope.
+    pub keys_cross_pbx: bool,
+    /// When it came in, Unix milliseconds; of one that is awaited, since when.
     pub started_unix_ms: i64,
     /// Where it stands.
     pub state: CallState,
@@ -91,10 +95,23 @@ pub struct CallSnapshot {
     pub payment: Option<Progress>,
 }
 
+/// How a call came to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WayIn {
+    /// By a route between two trunks: all of it passes through us.
+    #[default]
+    Inline,
+    /// An agent has transferred the caller to a code that was good once.
+    Code,
+}
+
 /// Where a call stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallState {
+    /// The caller is to be transferred to us; nobody is here yet.
+    Awaited,
     /// The agent's phone is ringing.
     Ringing,
     /// Both are connected.
@@ -117,6 +134,8 @@ pub enum CallEnd {
     NotAnswered,
     /// The call could not be set up or kept (a fault, a timeout, a shutdown).
     Failed,
+    /// It was awaited, and nobody was transferred in time.
+    NotTransferred,
 }
 
 /// Where a line stands. Only `Open` lets the caller's sound and keys reach the agent.

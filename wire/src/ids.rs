@@ -124,6 +124,27 @@ name!(
     MerchantId
 );
 
+/// Where a caller is transferred to, once: what stands before the `@` of a SIP address, and, where the cde's file has a number for
+/// it, a shorter one to be dialed by keys. Whoever knows it can have the agent called, so it is never printed and never stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferCode {
+    /// The user part.
+    pub user: String,
+    /// By keys.
+    pub number: Option<String>,
+}
+
+impl TransferCode {
+    /// What a user part begins with.
+    pub const PREFIX: &str = "secure-";
+}
+
+impl fmt::Debug for TransferCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TransferCode(…)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +156,13 @@ mod tests {
         assert!("a b".parse::<Extension>().is_err());
         assert!("x".repeat(65).parse::<MerchantId>().is_err());
         assert!(serde_json::from_str::<MerchantId>("\"http://evil\"").is_err());
+    }
+
+    #[test]
+    fn a_transfer_code_is_not_printed() {
+        let code = TransferCode { user: "secure-abcd".to_owned(), number: Some("79991234".to_owned()) };
+        let printed = format!("{code:?}");
+        assert!(!printed.contains("abcd") && !printed.contains("1234"), "{printed}");
     }
 
     #[test]

@@ -40,13 +40,15 @@ pub use card::{CardView, ExpiryView, Field, Last4};
 pub use command::{Action, CaptureTime, Command, CommandResult, Found, PaymentOrder, Refusal, Store};
 pub use event::{
     CallEnd, CallSnapshot, CallState, Event, FieldProgress, FieldStatus, LineState, Masking, PaymentState, Progress,
-    RejectReason,
+    RejectReason, WayIn,
 };
 pub use figures::{CallFigures, KeyTransport, LegFigures, PeerFigures};
 pub use frame::{FrameError, FromCde, FromOffice, LINE_BYTES_MAX, VERSION, decode, encode};
-pub use ids::{AttemptId, CallId, CommandId, Extension, JournalId, MerchantId, PaymentId};
+pub use ids::{AttemptId, CallId, CommandId, Extension, JournalId, MerchantId, PaymentId, TransferCode};
 pub use ladder::{Ladder, LadderMessage, LadderSummary};
 pub use money::{Currency, Money};
-pub use record::{AuditAction, AuditEvent, DeclineClass, MoneyAlarm, Origin, Outcome, Record, RecordBody};
+pub use record::{
+    AuditAction, AuditEvent, DeclineClass, MoneyAlarm, Origin, Outcome, Record, RecordBody, TransferRefusal,
+};
 pub use token::{Token, TokenError};
 pub use trunk::{PlaceSnapshot, PlaceState, RegistrationSnapshot, RegistrationState, TrunkSnapshot};

@@ -220,11 +220,34 @@ pub enum AuditAction {
         /// What.
         alarm: MoneyAlarm,
     },
+    /// A caller may be transferred to us, once.
+    TransferAwaited,
+    /// The caller has been transferred to us.
+    Transferred,
+    /// Nobody was transferred in time, or the agent has asked anew.
+    TransferExpired,
+    /// A transfer was not taken.
+    TransferRefused {
+        /// Why.
+        why: TransferRefusal,
+    },
     /// A command was refused.
     Refused {
         /// Why.
         reason: crate::Refusal,
     },
+}
+
+/// Why a transfer was not taken. What was dialed is not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferRefusal {
+    /// A code that is not, or not any more, or another trunk's.
+    WrongCode,
+    /// Too many wrong ones before.
+    Locked,
+    /// Who was to be the caller is an extension of the agents.
+    InternalCaller,
 }
 
 /// Kinds of alarm.

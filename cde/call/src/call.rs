@@ -8,6 +8,7 @@ mod end;
 mod figures;
 mod handover;
 mod line;
+mod on_demand;
 mod pay;
 mod recording;
 mod session;
@@ -25,17 +26,19 @@ pub(crate) use figures::Parting;
 use handover::Handover;
 use line::Line;
 use media::Side;
+use on_demand::Transfer;
 use pay::Till;
 use rand_chacha::ChaCha12Rng;
 use recording::Recording;
 use session::Relay;
+pub(crate) use setup::Arrival;
 use setup::{Phase, Setup};
 use sip::{DialogId, Endpoint, Peer};
 use std::collections::VecDeque;
 use std::time::Instant;
 use wire::{
     Action, AuditAction, AuditEvent, CallId, CallSnapshot, CallState, Command, CommandId, Event, Extension, Origin,
-    Refusal,
+    Refusal, WayIn,
 };
 
 /// What a call may use while it acts.
@@ -76,6 +79,11 @@ pub(crate) struct Call {
     open_line_keys: OpenLineKeys,
     caller_shown: String,
     called: String,
+    way: WayIn,
+    /// The caller's keys pass through a PBX before they come to us.
+    keys_cross_pbx: bool,
+    /// Of a caller who was transferred to us: until the agent is back.
+    transfer: Option<Box<Transfer>>,
     started_unix_ms: i64,
     /// Who called: the caller, or on an outbound route the agent. The other side is the one that we call.
     calling: Side,
@@ -115,7 +123,7 @@ impl Call {
             Action::Secure => return self.command_secure(context, command),
             Action::Release => return self.command_release(context, command),
             Action::Authorize { payment } => return self.command_authorize(context, command, *payment),
-            Action::StartPayment(order) => self.start_payment(context, command, order),
+            Action::StartPayment(order) => self.start_payment(context, &command.origin, order),
             Action::RequestField { payment, field } => self.request_field(context, *payment, *field),
             Action::ResetField { payment, field } => self.reset_field(context, *payment, *field),
             Action::Cancel { payment } => self.cancel_payment(context, command, *payment),
@@ -125,6 +133,8 @@ impl Call {
             Action::Capture { .. } | Action::Void { .. } | Action::Refund { .. } | Action::Settle { .. } => {
                 Err(Refusal::WrongState)
             }
+            // It is about a call that is not yet there.
+            Action::AwaitTransfer { .. } => Err(Refusal::WrongState),
         };
         self.finish(context, command, result);
     }
@@ -194,6 +204,8 @@ impl Call {
             extension: self.extension.clone(),
             caller: self.caller_shown.clone(),
             called: self.called.clone(),
+            way: self.way,
+            keys_cross_pbx: self.keys_cross_pbx,
             started_unix_ms: self.started_unix_ms,
             state,
             line: self.line.state(),

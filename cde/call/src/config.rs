@@ -4,6 +4,7 @@ pub use crate::rewrite::Rewrite;
 use payment::Rules;
 pub use sip::offer_answer::Srtp;
 use sip::{Credentials, Local, NameAddr, Peer, Registration, Transport, Uri};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -63,6 +64,38 @@ pub struct Trunk {
     pub login: Option<Login>,
     /// What stands for its host in the addresses of its calls and registrations, where that is not its IP address.
     pub domain: Option<String>,
+    /// Of a PBX whose agents have their callers transferred to us. A carrier's trunk has none.
+    pub on_demand: Option<OnDemand>,
+}
+
+/// How a PBX's agents have their lines secured on demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnDemand {
+    /// The extensions of its agents, where an `x` is any digit. Nobody else is called back, and none of them is a caller.
+    pub extensions: Vec<String>,
+    /// What transfer codes that are dialed by keys begin with; none: there are none.
+    pub number: Option<String>,
+    /// The keys of a caller who is transferred pass through the PBX.
+    pub keys_cross_pbx: bool,
+    /// Callers may be extensions of its agents, which is for trials.
+    pub internal_callers: bool,
+}
+
+impl OnDemand {
+    /// Whether this is the number of one of its agents.
+    pub fn has_agent(&self, number: &str) -> bool {
+        self.fit(number).is_some()
+    }
+
+    /// How many characters of the number the closest of its patterns says; none if none fits.
+    fn fit(&self, number: &str) -> Option<usize> {
+        let fits = |pattern: &&String| {
+            let is = |(own, other): (u8, u8)| own == other || own == b'x' && other.is_ascii_digit();
+            pattern.len() == number.len() && pattern.bytes().zip(number.bytes()).all(is)
+        };
+        let said = |pattern: &String| pattern.bytes().filter(|byte| *byte != b'x').count();
+        self.extensions.iter().filter(fits).map(said).max()
+    }
 }
 
 /// A telephone in a web page. It has no address: it is where it has signed in.
@@ -264,6 +297,39 @@ impl Config {
         self.phones.iter().any(|phone| phone.trunk == trunk && phone.name == name)
     }
 
+    /// The trunk whose agent this is: of several the one that says most of the extension.
+    pub(crate) fn trunk_of_agent(&self, extension: &Extension) -> Option<usize> {
+        let said =
+            |(at, trunk): (usize, &Trunk)| Some((trunk.on_demand.as_ref()?.fit(extension.as_str())?, Reverse(at)));
+        let (_, Reverse(at)) = self.trunks.iter().enumerate().filter_map(said).max()?;
+        Some(at)
+    }
+
+    /// How a trunk's agent is called back: there, and nowhere else.
+    pub(crate) fn way_back(&self, trunk: usize, extension: Extension) -> Option<Way> {
+        let one = self.trunks.get(trunk).filter(|one| one.on_demand.is_some())?;
+        Some(Way {
+            trunk,
+            tcp_when_large: one.tcp_when_large,
+            extension,
+            open_line_keys: OpenLineKeys::Alarm,
+            outbound: false,
+            recorder: None,
+            srtp: (one.srtp, one.srtp),
+        })
+    }
+
+    /// Those that a peer may be of by its address, with their places in the list.
+    pub(crate) fn neighbors(&self, from: Peer) -> impl Iterator<Item = (usize, &Trunk)> {
+        self.trunks.iter().enumerate().filter(move |(_, trunk)| trunk.sends_from(from))
+    }
+
+    /// Whether the keys of a caller from or at this peer pass through a PBX before they come to us.
+    pub(crate) fn keys_cross_pbx(&self, caller: Peer) -> bool {
+        let of = self.trunks.iter().filter(|trunk| trunk.is(caller)).filter_map(|trunk| trunk.on_demand.as_ref());
+        of.into_iter().any(|on_demand| on_demand.keys_cross_pbx)
+    }
+
     /// Who a caller from there must be, or is told to be: the strictest of the trunks that it may be of.
     pub(crate) fn login_of(&self, from: Peer) -> Option<&Login> {
         let mut logins: Vec<&Login> = self
@@ -315,7 +381,17 @@ mod tests {
             let srtp = if name == "carrier" { Srtp::Off } else { Srtp::Required };
             let (name, ip) = (name.to_owned(), [127, 0, 0, 1].into());
             let targets = vec![Target { ip, port, priority: 0, weight: 0 }];
-            Trunk { name, targets, transport, tcp_when_large: false, keepalive: None, srtp, login: None, domain: None }
+            Trunk {
+                name,
+                targets,
+                transport,
+                tcp_when_large: false,
+                keepalive: None,
+                srtp,
+                login: None,
+                domain: None,
+                on_demand: None,
+            }
         };
         let route = |prefix: &str, extension: Option<&str>| Route {
             from: "carrier".to_owned(),
@@ -353,6 +429,20 @@ mod tests {
         assert_eq!(way.srtp, (Srtp::Off, Srtp::Required), "each side is protected as its own trunk says");
         assert_eq!(config().way(carrier, None, "4477").unwrap().extension.as_str(), "4477");
         assert_eq!(config().way(carrier, None, "1234"), Err(NoWay::NoRoute));
+    }
+
+    #[test]
+    fn an_agent_is_of_the_trunk_that_says_most_of_the_extension() {
+        let mut config = config();
+        let on_demand = |extensions: &[&str]| {
+            let extensions = extensions.iter().map(|&one| one.to_owned()).collect();
+            Some(OnDemand { extensions, number: None, keys_cross_pbx: true, internal_callers: false })
+        };
+        config.trunks[0].on_demand = on_demand(&["10xx", "2001"]);
+        config.trunks[1].on_demand = on_demand(&["100x", "20xx"]);
+        let of = |extension: &str| config.trunk_of_agent(&extension.parse().unwrap());
+        assert_eq!([of("1001"), of("1011"), of("2001"), of("2002")], [Some(1), Some(0), Some(0), Some(1)]);
+        assert_eq!([of("10011"), of("100"), of("10a1"), of("3001")], [None; 4]);
     }
 
     #[test]

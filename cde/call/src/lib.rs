@@ -10,14 +10,16 @@
 //! - A command with a known id is answered again, never carried out again.
 //! - A side whose trunk requires protection is never connected without it.
 //! - A recorder is told nothing of a call but who speaks, and sent nothing but copies of what the sides are.
-//! - Nobody outside a configured route can make this dial anything.
+//! - Nobody outside a configured route can make this dial anything; an agent is called back at their trunk, under an
+//!   extension that the configuration allows, whatever an INVITE says.
 //! - Nothing of the caller's body, keys or card is printed, logged or put into an event.
 //!
 //! # Layout
 //! - [`config`]: trunks, routes, limits. [`switchboard`]: dispatch, commands, timers, ports.
-//! - `guard`: who is listened to.
-//!   `trunks`: where each trunk is reached. `ladder`: what is kept of SIP for engineers. `call`: one call; `setup`, `dial`, `session` (hold, INFO), `handover`
-//!   (transfers), `line`, `recording`, `pay` and `end` are its chapters. `leg`: one side, with its keys.
+//! - `guard`: who is listened to. `locks`: who has tried too often. `transfers`: callers who are to be transferred to us.
+//!   `trunks`: where each trunk is reached. `ladder`: what is kept of SIP for engineers. `call`: one call; `setup`, `dial`,
+//!   `session` (hold, INFO), `handover` (transfers), `on_demand` (a caller who was transferred to us), `line`, `recording`, `pay`
+//!   and `end` are its chapters. `leg`: one side, with its keys.
 
 pub mod config;
 pub mod switchboard;
@@ -27,11 +29,13 @@ mod guard;
 mod info;
 mod ladder;
 mod leg;
+mod locks;
 mod rewrite;
+mod transfers;
 mod trunks;
 mod wall;
 
-pub use config::{Config, OpenLineKeys, Recorder, Route, Srtp, Target, Trunk};
+pub use config::{Config, OnDemand, OpenLineKeys, Recorder, Route, Srtp, Target, Trunk};
 pub use leg::WebTerms;
 pub use rewrite::Rewrite;
 pub use switchboard::{Charge, MediaOrder, MediaReport, Output, Switchboard};

@@ -1,5 +1,6 @@
 //! All calls of our SIP addresses as one machine: dispatch, commands, timers and ports.
 
+mod awaiting;
 mod commands;
 mod health;
 mod joins;
@@ -9,10 +10,11 @@ mod partings;
 mod ports;
 
 use crate::Config;
-use crate::call::{Call, Context};
+use crate::call::{Arrival, Call, Context};
 use crate::config::{Trunk, is_web};
 use crate::guard::Guard;
 use crate::ladder::Ladders;
+use crate::transfers::Transfers;
 use crate::trunks::{Trunks, Turned};
 use crate::wall::Wall;
 pub(crate) use commands::Commands;
@@ -27,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use wire::{
-    AttemptId, AuditEvent, CallId, CallSnapshot, Command, Event, Extension, Origin, Outcome, PaymentId, Refusal,
+    Action, AttemptId, AuditEvent, CallId, CallSnapshot, Command, Event, Extension, Origin, Outcome, PaymentId, Refusal,
 };
 
 /// How many pairs of ports a call tries: a port may be another program's.
@@ -131,6 +133,7 @@ pub struct Switchboard {
     /// So many of the outputs were looked at for the ladders.
     noted: usize,
     guard: Guard,
+    transfers: Transfers,
 }
 
 impl Switchboard {
@@ -174,6 +177,7 @@ impl Switchboard {
             ladders,
             noted: 0,
             guard: Guard::new(now),
+            transfers: Transfers::default(),
         };
         for phone in board.config.phones.clone() {
             // There are more than it admits only by mistake.
@@ -242,8 +246,13 @@ impl Switchboard {
             self.outputs.extend(event.map(Output::Wire));
             return;
         }
+        if let Action::AwaitTransfer { extension, payment } = &command.action {
+            return self.await_transfer(now, command, extension, payment.as_ref());
+        }
         if !self.with_call(now, command.call, |call, context| call.handle_command(context, command)) {
-            let event = self.commands.end(command.id, Err(Refusal::UnknownCall));
+            let is_awaited = self.transfers.snapshot(&self.config, command.call).is_some();
+            let reason = if is_awaited { Refusal::WrongState } else { Refusal::UnknownCall };
+            let event = self.commands.end(command.id, Err(reason));
             self.outputs.extend(event.map(Output::Wire));
         }
         self.drain_endpoint(now);
@@ -276,13 +285,14 @@ impl Switchboard {
             let _ = self.endpoint.probe(now, peer).map(|request| self.trunks.probing(peer, request));
         }
         self.count_legs(now);
+        self.expire_transfers(now);
         self.drain_endpoint(now);
     }
 
     /// When [`Self::handle_timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let call = self.timers.first().map(|(at, _)| *at);
-        let others = [self.trunks.poll_timeout(), self.legs.poll_timeout()];
+        let others = [self.trunks.poll_timeout(), self.legs.poll_timeout(), self.transfers.poll_timeout()];
         [self.endpoint.poll_timeout(), call].into_iter().chain(others).flatten().min()
     }
 
@@ -297,9 +307,10 @@ impl Switchboard {
         self.calls.get(&call)?.charge(attempt)
     }
 
-    /// Every call, for an office that has just connected.
+    /// Every call, those that are awaited among them, for an office that has just connected.
     pub fn snapshots(&self) -> Vec<CallSnapshot> {
-        self.calls.values().filter_map(Call::snapshot).collect()
+        let calls = self.calls.values().filter_map(Call::snapshot);
+        calls.chain(self.transfers.snapshots(&self.config)).collect()
     }
 
     /// Calls at this moment.
@@ -418,21 +429,39 @@ impl Switchboard {
         if let Some(replaced) = invite.replaces {
             return self.handle_replacing(now, dialog, from, invite, replaced);
         }
+        match self.claim_transfer(now, from, invite) {
+            Ok(None) => {
+                self.begin_call(now, (id, dialog, from, invite), Call::new);
+            }
+            Ok(Some(awaited)) => self.begin_transferred(now, (dialog, from, invite), *awaited),
+            Err(status) => self.endpoint.reject(now, dialog, status, None, Vec::new()),
+        }
+    }
+
+    fn begin_call(
+        &mut self,
+        now: Instant,
+        (id, dialog, from, invite): (CallId, DialogId, Peer, &sip::IncomingInvite),
+        make: impl FnOnce(&mut Context<'_>, &Arrival<'_>) -> Result<Call, u16>,
+    ) -> bool {
         let session_ids = (self.rng.next_u64(), self.rng.next_u64());
-        let Some(pair) = self.ports.take() else {
-            return self.endpoint.reject(now, dialog, 503, Some("No Media Port"), Vec::new());
+        let Some(ports) = self.ports.take() else {
+            self.endpoint.reject(now, dialog, 503, Some("No Media Port"), Vec::new());
+            return false;
         };
         let (mut context, _) = self.context(now);
-        match Call::new(&mut context, id, dialog, from, invite, pair, session_ids) {
+        match make(&mut context, &Arrival { id, dialog, from, invite, ports, session_ids }) {
             Ok(call) => {
                 self.dialogs.insert(dialog, id);
                 self.calls.insert(id, call);
                 self.name_dialog(id, dialog);
                 self.with_call(now, id, Call::begin);
+                true
             }
             Err(status) => {
-                self.ports.give_back(pair);
+                self.ports.give_back(ports);
                 self.endpoint.reject(now, dialog, status, None, Vec::new());
+                false
             }
         }
     }

@@ -216,6 +216,7 @@ mod tests {
             srtp: crate::Srtp::Off,
             login: None,
             domain: None,
+            on_demand: None,
         };
         let now = Instant::now();
         (Trunks { places: places(now, 0, &trunk).collect(), news: BTreeSet::new() }, now)

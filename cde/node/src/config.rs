@@ -1,11 +1,13 @@
 //! `cde.toml`: trunks, routes, merchants, gateways and their hosts. Readable by the cde's user alone; the office refers
 //! to what stands here by name and can change none of it.
 
+mod on_demand;
 mod problems;
 mod signaling;
 mod vault;
 
 pub use self::vault::Vault;
+pub use on_demand::OnDemand;
 pub use signaling::{Digest, Password, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
 
 use serde::Deserialize;

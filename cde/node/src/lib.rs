@@ -244,6 +244,7 @@ fn call_config(
         srtp: fingerprint.filter(|_| trunk.transport.is_web()).map_or(trunk.srtp.sip(), call::Srtp::Web),
         login,
         domain: trunk.domain.clone(),
+        on_demand: trunk.on_demand.as_ref().map(config::OnDemand::call),
     };
     let place = |name: &String| config.trunk.iter().position(|trunk| trunk.name == *name);
     let route = |route: &config::Route| calls::Route {

@@ -12,6 +12,7 @@ mod principal;
 mod problem;
 mod request;
 mod session;
+mod transfers;
 mod trunks;
 mod web;
 
@@ -63,6 +64,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(payments::money::review))
         .routes(routes!(payments::money::settle))
         .routes(routes!(payments::money::waiting))
+        .routes(routes!(transfers::create))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))

@@ -174,6 +174,10 @@ pub(crate) struct CallView {
     pub(crate) caller: String,
     /// The number that was called.
     pub(crate) called: String,
+    #[schema(value_type = schema::WayIn)]
+    pub(crate) way: wire::WayIn,
+    /// The caller's keys pass through a PBX before they come to Tonewall: it, its recorder and its network are in scope.
+    pub(crate) keys_cross_pbx: bool,
     /// Unix milliseconds.
     pub(crate) started_unix_ms: i64,
     #[schema(value_type = schema::CallState)]
@@ -211,6 +215,8 @@ impl CallView {
             extension: call.extension.clone(),
             caller: call.caller.clone(),
             called: call.called.clone(),
+            way: call.way,
+            keys_cross_pbx: call.keys_cross_pbx,
             started_unix_ms: call.started_unix_ms,
             state: call.state,
             line: call.line,

@@ -45,6 +45,8 @@ export class World {
       extension: "1001",
       caller: "+447700900142",
       called: "+441632960001",
+      way: "inline",
+      keys_cross_pbx: false,
       started_unix_ms: Date.now(),
       state: "ringing",
       line: "open",

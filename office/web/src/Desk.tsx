@@ -92,7 +92,7 @@ export function Desk({ session, onSignedOut, onSignOut }: Props) {
                 onReconnect={reconnect}
               />
             ) : (
-              <IdlePanel state={state} link={link} last={ended.id} onReconnect={reconnect} />
+              <IdlePanel {...{ state, link, onSignedOut }} last={ended.id} onReconnect={reconnect} />
             )}
           </main>
           <Side rows={call?.timeline ?? state.ended?.call.timeline ?? null} />

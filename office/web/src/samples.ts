@@ -15,6 +15,8 @@ export function callView(part: Partial<CallView> = {}): CallView {
     extension: "1001",
     caller: "+447700900142",
     called: "+441632960001",
+    way: "inline",
+    keys_cross_pbx: false,
     started_unix_ms: 0,
     state: "talking",
     line: "open",

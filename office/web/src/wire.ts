@@ -90,9 +90,17 @@ export type Progress = {
   attempts: number;
 };
 
-export type CallState = "ringing" | "talking" | "held";
+/** `awaited`: the caller is to be transferred; nobody is here yet. */
+export type CallState = "awaited" | "ringing" | "talking" | "held";
+export type WayIn = "inline" | "code";
 export type LineState = "open" | "securing" | "secured" | "releasing" | "fault";
-export type CallEnd = "caller_hung_up" | "agent_hung_up" | "abandoned" | "not_answered" | "failed";
+export type CallEnd =
+  | "caller_hung_up"
+  | "agent_hung_up"
+  | "abandoned"
+  | "not_answered"
+  | "failed"
+  | "not_transferred";
 
 export type TimelineRow = { at: string; text_key: string; detail?: string | null };
 
@@ -103,6 +111,9 @@ export type CallView = {
   extension: string;
   caller: string;
   called: string;
+  way: WayIn;
+  /** The keys pass through a PBX, with its recorder and its network, before they come to us. */
+  keys_cross_pbx: boolean;
   started_unix_ms: number;
   state: CallState;
   line: LineState;
@@ -112,6 +123,15 @@ export type CallView = {
   payment: Progress | null;
   timeline: TimelineRow[];
   proof_at: string | null;
+};
+
+/** Where the agent's PBX is to transfer the caller to, once. */
+export type TransferView = {
+  call: string;
+  transfer_to: string;
+  dial: string | null;
+  expires_at: string;
+  payment: string | null;
 };
 
 export type PaymentView = {

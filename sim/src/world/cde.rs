@@ -63,6 +63,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
         srtp: Srtp::Off,
         login: None,
         domain: None,
+        on_demand: None,
     };
     let names = |lane: &Lane| (format!("carrier{}", lane.extension), format!("pbx{}", lane.extension));
     let trunks = lanes.iter().flat_map(|lane| {

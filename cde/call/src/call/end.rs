@@ -2,7 +2,7 @@
 
 use super::{Call, Context, Handover, Phase};
 use crate::switchboard::{MediaOrder, Output};
-use wire::{AuditAction, CallEnd, Event, Origin};
+use wire::{AuditAction, CallEnd, Event, Origin, WayIn};
 
 impl Call {
     pub(super) fn end(&mut self, context: &mut Context<'_>, origin: Origin, end: CallEnd) {
@@ -19,7 +19,8 @@ impl Call {
         for dialog in legs.into_iter().flatten().filter(|dialog| lent != Some(*dialog)) {
             context.endpoint.bye(context.now, dialog);
         }
-        let shown = self.snapshot().is_some();
+        // One that was awaited is shown from before it is there.
+        let shown = self.snapshot().is_some() || self.way == WayIn::Code;
         self.phase = Phase::Over;
         self.tell_witnessed(context);
         self.audit(context, origin, AuditAction::CallEnded { end });

@@ -17,6 +17,8 @@ use wire::{AuditAction, CallEnd, LineState, Origin};
 const RING: Duration = Duration::from_secs(60);
 /// Between two calls to an agent whose leg was lost.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Between two calls to an agent who has had the caller transferred: their phone may not have hung up yet.
+const SOON: Duration = Duration::from_millis(500);
 
 /// How often an agent is called again in one call.
 const RECALLS_MAX: u8 = 10;
@@ -255,6 +257,13 @@ impl Call {
         if !is_owed && self.side(other(side)).direction() != self.side(side).direction().reversed() {
             self.bring_back(context, other(side));
         }
+        if side == Side::Agent {
+            self.agent_is_back(context);
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        if self.is_called_back() { SOON } else { AGAIN }
     }
 
     /// The new leg did not come about: everything stays as it was, if the old one is still there.
@@ -268,18 +277,20 @@ impl Call {
         if self.side(handover.side).dialog.is_some() {
             return;
         }
-        let is_worth_it = handover.side == Side::Agent && may_answer_later(status) && self.keeps_caller(false);
+        let may_come = may_answer_later(status) || self.is_called_back() && may_be_free_soon(status);
+        let is_worth_it = handover.side == Side::Agent && may_come && self.keeps_caller(false);
         // Whoever it was handed to is not there: back to who had it.
         let back = self.dial_agent(context).filter(|_| is_worth_it && handover.until > context.now);
         if back.is_none() {
-            return self.end(context, Origin::System, CallEnd::Failed);
+            let end = if self.is_called_back() { CallEnd::NotAnswered } else { CallEnd::Failed };
+            return self.end(context, Origin::System, end);
         }
         // How its sound is protected is its own trunk's matter, not that of who did not answer.
         let leg = back.as_ref().and_then(|dial| self.new_leg(context, Side::Agent, dial).ok());
         let Some(leg) = leg else { return self.end(context, Origin::System, CallEnd::Failed) };
         (handover.dial, handover.leg) = (back, leg);
         (handover.asker, handover.borrowed) = (None, None);
-        handover.again = Some(context.now + AGAIN);
+        handover.again = Some(context.now + self.pause());
         self.handover = Some(handover);
     }
 
@@ -322,7 +333,7 @@ impl Call {
     }
 
     /// False if there is no way to the agent.
-    fn recall(&mut self, context: &mut Context<'_>) -> bool {
+    pub(super) fn recall(&mut self, context: &mut Context<'_>) -> bool {
         if self.recalls == RECALLS_MAX {
             return false;
         }
@@ -349,7 +360,7 @@ impl Call {
     }
 
     fn call_again(&mut self, context: &mut Context<'_>) {
-        let codec = self.caller.codec();
+        let (codec, pause) = (self.caller.codec(), self.pause());
         if self.handover.as_ref().is_some_and(|handover| handover.borrowed.is_some()) {
             return self.ask_again(context);
         }
@@ -363,7 +374,7 @@ impl Call {
             }
             Err(_) => {
                 *dial = dial.anew(context);
-                handover.again = Some(context.now + AGAIN);
+                handover.again = Some(context.now + pause);
             }
         }
     }
@@ -398,4 +409,9 @@ impl Call {
 /// Busy and declined are answers; not there is none.
 fn may_answer_later(status: u16) -> bool {
     matches!(status, 408 | 480 | 487 | 500..=599)
+}
+
+/// A phone that has not yet noticed that its caller was transferred.
+fn may_be_free_soon(status: u16) -> bool {
+    matches!(status, 486 | 600)
 }

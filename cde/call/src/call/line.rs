@@ -27,6 +27,8 @@ pub(crate) struct Line {
     witnessed_told: media::Witnessed,
     /// Without proof the media session is told again to mask, at this time.
     secure_again: Option<Instant>,
+    /// Secured without a command that waits for it: by then it must have been confirmed.
+    confirm_by: Option<Instant>,
     waiting: Vec<Waiting>,
 }
 
@@ -48,6 +50,7 @@ impl Line {
             witnessed: media::Witnessed::default(),
             witnessed_told: media::Witnessed::default(),
             secure_again: None,
+            confirm_by: None,
             waiting: Vec::new(),
         }
     }
@@ -74,7 +77,13 @@ impl Line {
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let proof = self.proved.filter(|_| self.state.masked() && self.state != LineState::Fault).map(|at| at + PROOF);
-        self.waiting.iter().map(|waiting| waiting.until).chain(proof).chain(self.secure_again).min()
+        self.waiting
+            .iter()
+            .map(|waiting| waiting.until)
+            .chain(proof)
+            .chain(self.secure_again)
+            .chain(self.confirm_by)
+            .min()
     }
 }
 
@@ -172,10 +181,16 @@ impl Call {
         }
         self.audit(context, Origin::Caller, AuditAction::Alarm { kind: AlarmKind::KeysOnOpenLine });
         if self.open_line_keys == OpenLineKeys::Secure && matches!(self.phase, Phase::Talking) {
-            self.mask(context);
-            self.take_back_infos(context);
-            self.set_line(context, LineState::Securing, &Origin::System);
+            self.secure_unasked(context, &Origin::System);
         }
+    }
+
+    /// Secures the line without a command that waits for it.
+    pub(super) fn secure_unasked(&mut self, context: &mut Context<'_>, origin: &Origin) {
+        self.mask(context);
+        self.take_back_infos(context);
+        self.set_line(context, LineState::Securing, origin);
+        self.line.confirm_by = Some(context.now + CONFIRM);
     }
 
     /// The call is over: who waits for a confirmation will get none.
@@ -193,6 +208,7 @@ impl Call {
         let origin = met.first().map_or(Origin::System, |waiting| waiting.origin.clone());
         self.line.proved = Some(context.now);
         self.line.secure_again = None;
+        self.line.confirm_by = None;
         self.set_line(context, state, &origin);
         match state {
             LineState::Secured => self.line_secured(context),
@@ -234,7 +250,8 @@ impl Call {
         let unproved = self.line.state.masked()
             && self.line.state != LineState::Fault
             && self.line.proved.is_some_and(|at| at + PROOF <= now);
-        if unproved || late.iter().any(|waiting| waiting.wants == LineState::Secured) {
+        let unconfirmed = self.line.confirm_by.take_if(|by| *by <= now).is_some();
+        if unproved || unconfirmed || late.iter().any(|waiting| waiting.wants == LineState::Secured) {
             self.fault(context, AlarmKind::ProofMissing);
             self.line.secure_again = Some(now);
         }

@@ -53,7 +53,7 @@ impl Call {
     pub(super) fn start_payment(
         &mut self,
         context: &mut Context<'_>,
-        command: &Command,
+        origin: &Origin,
         order: &PaymentOrder,
     ) -> Result<(), Refusal> {
         if !matches!(self.phase, Phase::Talking) {
@@ -77,7 +77,7 @@ impl Call {
         }
         self.till.payment = Some(payment);
         let started = AuditAction::PaymentStarted { payment: order.payment, amount: order.amount };
-        self.audit(context, command.origin.clone(), started);
+        self.audit(context, origin.clone(), started);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::call::line::Line;
 use crate::call::pay::Till;
 use crate::call::recording::Recording;
 use crate::call::session::Again;
-use crate::config::NoWay;
+use crate::config::{NoWay, Way};
 use crate::leg::{CODECS, Leg, Unusable};
 use crate::rewrite::passed;
 use crate::switchboard::{MediaOrder, Output, PAIRS_MAX};
@@ -15,7 +15,7 @@ use media::Side;
 use sip::offer_answer::{Direction, Offer, Srtp};
 use sip::{Body, DialogId, IncomingInvite, NameAddr, Peer, Uri};
 use std::net::{IpAddr, SocketAddr};
-use wire::{AuditAction, CallEnd, CallId, Origin};
+use wire::{AuditAction, CallEnd, CallId, Origin, WayIn};
 
 /// Where a call stands.
 pub(crate) enum Phase {
@@ -45,20 +45,28 @@ const REDIRECTS_MAX: u8 = 5;
 /// The longest caller text that is shown.
 const CALLER_CHARACTERS_MAX: usize = 64;
 
+/// An INVITE that came, and what a call of it begins with.
+pub(crate) struct Arrival<'a> {
+    pub(crate) id: CallId,
+    pub(crate) dialog: DialogId,
+    pub(crate) from: Peer,
+    pub(crate) invite: &'a IncomingInvite,
+    pub(crate) ports: (u16, u16),
+    pub(crate) session_ids: (u64, u64),
+}
+
 impl Call {
     /// A call from an INVITE, or the status to refuse it with.
-    pub(crate) fn new(
-        context: &mut Context<'_>,
-        id: CallId,
-        dialog: DialogId,
-        from: Peer,
-        invite: &IncomingInvite,
-        ports: (u16, u16),
-        session_ids: (u64, u64),
-    ) -> Result<Self, u16> {
+    pub(crate) fn new(context: &mut Context<'_>, arrival: &Arrival<'_>) -> Result<Self, u16> {
+        let called = arrival.invite.uri.user().unwrap_or_default();
+        let way = context.way(arrival.from, called).map_err(status_of)?;
+        Self::on(context, arrival, way, printable(called))
+    }
+
+    /// A call on this way.
+    pub(super) fn on(context: &mut Context<'_>, arrival: &Arrival<'_>, way: Way, called: String) -> Result<Self, u16> {
+        let Arrival { id, dialog, from, invite, ports, session_ids } = *arrival;
         let hops = invite.max_forwards.checked_sub(1).ok_or(483_u16)?;
-        let called = invite.uri.user().unwrap_or_default().to_owned();
-        let way = context.way(from, &called).map_err(status_of)?;
         let (open_line_keys, srtp) = (way.open_line_keys, way.srtp);
         let calling = if way.outbound { Side::Agent } else { Side::Caller };
         let extension = match calling {
@@ -82,13 +90,17 @@ impl Call {
         from_leg.dialog = Some(dialog);
         let to_leg = Leg::new(SocketAddr::new(at[1], ports.1), session_ids.1, srtp.1, dial.destination);
         let (caller, agent) = in_order(calling, (from_leg, to_leg));
-        let (caller_shown, called) = in_order(calling, (shown(&invite.from), printable(&called)));
+        let keys_cross_pbx = context.config.keys_cross_pbx(caller.peer);
+        let (caller_shown, called) = in_order(calling, (shown(&invite.from), called));
         Ok(Self {
             id,
             extension,
             open_line_keys,
             caller_shown,
             called,
+            way: WayIn::Inline,
+            keys_cross_pbx,
+            transfer: None,
             started_unix_ms: context.wall.unix_ms(context.now),
             calling,
             caller,
@@ -142,6 +154,9 @@ impl Call {
         if !matches!(self.phase, Phase::Opening) {
             return;
         }
+        if self.transfer.is_some() {
+            return self.take_caller(context);
+        }
         match self.call_other(context) {
             Ok(()) => {
                 self.phase = Phase::Dialing;
@@ -182,7 +197,7 @@ impl Call {
     }
 
     /// The answer to the offer of who called; none when there was no offer.
-    fn answer_calling(&mut self, context: &mut Context<'_>) -> Option<Result<Body, u16>> {
+    pub(super) fn answer_calling(&mut self, context: &mut Context<'_>) -> Option<Result<Body, u16>> {
         let setup = self.setup.as_mut()?;
         let offer = setup.offer.as_ref()?;
         if let Some(answer) = &setup.answer {

@@ -35,6 +35,11 @@ impl Commands {
             Ok(()) => CommandResult::Done,
             Err(reason) => CommandResult::Refused { reason },
         };
+        self.conclude(id, result)
+    }
+
+    /// The same with whatever is to be answered.
+    pub(super) fn conclude(&mut self, id: CommandId, result: CommandResult) -> Option<Event> {
         let place = self.results.get_mut(&id)?;
         if place.is_some() {
             return None;

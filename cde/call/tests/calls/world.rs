@@ -4,6 +4,8 @@
 mod agent;
 #[path = "world/peer.rs"]
 mod peer;
+#[path = "world/transfer.rs"]
+pub(crate) mod transfer;
 
 use call::{Config, MediaOrder, MediaReport, OpenLineKeys, Output, Rewrite, Route, Srtp, Switchboard, Target, Trunk};
 use card::Key;
@@ -45,6 +47,8 @@ pub(crate) struct World {
     pub(crate) info_keys: Vec<u8>,
     wires: Vec<wire::Event>,
     audits: Vec<AuditAction>,
+    /// All that stands in the audit trail, in words.
+    pub(crate) audited_words: Vec<String>,
     orders: Vec<&'static str>,
     caller_connected: bool,
     attempts: Vec<AttemptId>,
@@ -138,6 +142,7 @@ impl World {
             srtp,
             login: None,
             domain: None,
+            on_demand: None,
         };
         let mut config = Config {
             sip: vec![Local::udp(US)],
@@ -173,6 +178,7 @@ impl World {
             info_keys: Vec::new(),
             wires: Vec::new(),
             audits: Vec::new(),
+            audited_words: Vec::new(),
             orders: Vec::new(),
             caller_connected: false,
             attempts: Vec::new(),
@@ -547,6 +553,7 @@ impl World {
             Output::Registered { status, .. } => self.registered.push(status),
             Output::SignedIn { .. } => {}
             Output::Audit(event) => {
+                self.audited_words.push(format!("{event:?}"));
                 if matches!(event.action, AuditAction::PaymentCancelled { .. }) {
                     self.ending.push("payment cancelled");
                 }

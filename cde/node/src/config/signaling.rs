@@ -1,5 +1,6 @@
 //! `[sip]` and `[[trunk]]`.
 
+use super::OnDemand;
 use serde::Deserialize;
 use sip::{Local, Transport};
 use std::fmt;
@@ -133,6 +134,9 @@ pub struct Trunk {
     /// It is told where we are (REGISTER).
     #[serde(default)]
     pub register: bool,
+    /// It is a PBX whose agents have their callers transferred to us.
+    #[serde(default)]
+    pub on_demand: Option<OnDemand>,
 }
 
 impl fmt::Debug for Trunk {

@@ -80,6 +80,8 @@ fn call(number: u128, payment: bool) -> CallSnapshot {
         extension: "1001".parse().unwrap(),
         caller: "+447700900142".to_owned(),
         called: "02079460018".to_owned(),
+        way: wire::WayIn::Inline,
+        keys_cross_pbx: false,
         started_unix_ms: 0,
         state: CallState::Talking,
         line: LineState::Open,

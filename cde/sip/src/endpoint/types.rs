@@ -73,6 +73,17 @@ pub struct IncomingInvite {
     pub replaces: Option<DialogId>,
 }
 
+impl IncomingInvite {
+    /// Who calls, as the peer's network asserts it: the first address of P-Asserted-Identity (RFC 3325 §9.1), else From. Only
+    /// worth what the peer is.
+    #[must_use]
+    pub fn asserted(&self) -> Uri {
+        let is_asserted = |name: &str| name.eq_ignore_ascii_case("P-Asserted-Identity");
+        let value = self.headers.iter().find(|(name, _)| is_asserted(name)).map(|(_, value)| value.as_slice());
+        value.and_then(NameAddr::parse_first).map_or_else(|| self.from.uri.clone(), |asserted| asserted.uri)
+    }
+}
+
 /// A transfer that the peer asks for (RFC 3515).
 #[derive(Clone)]
 pub struct Refer {

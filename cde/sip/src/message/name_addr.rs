@@ -56,6 +56,11 @@ impl NameAddr {
         }
     }
 
+    /// Reads the first address of a list.
+    pub(crate) fn parse_first(value: &[u8]) -> Option<Self> {
+        Self::parse(grammar::split_outside_quotes(value, b',')?.first()?)
+    }
+
     /// Appends the header value to `out`.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         if let Some(display) = &self.display {

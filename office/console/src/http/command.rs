@@ -108,17 +108,26 @@ pub(crate) struct Asked<'a> {
 
 /// Asks the cde and waits for its answer.
 pub(crate) async fn ask(app: &App, who: &Principal, asked: Asked<'_>) -> Result<(), Problem> {
-    ask_told(app, who, asked).await.map(drop)
+    ask_for(app, who, asked).await.map(drop)
 }
 
 /// The same, with what the cde has told before it answered.
 pub(crate) async fn ask_told(app: &App, who: &Principal, asked: Asked<'_>) -> Result<Option<Told>, Problem> {
+    ask_for(app, who, asked).await.map(|(_, told)| told)
+}
+
+/// The same, with the whole answer.
+pub(crate) async fn ask_for(
+    app: &App,
+    who: &Principal,
+    asked: Asked<'_>,
+) -> Result<(CommandResult, Option<Told>), Problem> {
     let id = CommandId(asked.seed);
     let origin = Origin::User { id: who.user.id };
     let result = app.door.send(Command { id, call: asked.call, origin, action: asked.action }).await;
     let (counter, outcome) = match result {
-        Ok((CommandResult::Done, told)) => (&app.counters.commands_done, Ok(told)),
         Ok((CommandResult::Refused { reason }, _)) => (&app.counters.commands_refused, Err(Problem::refused(reason))),
+        Ok(done) => (&app.counters.commands_done, Ok(done)),
         Err(error) => (&app.counters.commands_failed, Err(undelivered(error))),
     };
     counter.fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! Payments: started, steered field by field, sent, listed. No body, answer or address here has room for a card.
 
 pub(super) mod money;
-mod order;
+pub(super) mod order;
 
 use super::{
     calls,
@@ -57,8 +57,26 @@ pub(crate) async fn start(
     once(app, &who, posted, async move |seed| started(&work, &name, call.call, order, seed).await).await
 }
 
-/// The row is stored before the cde is asked, so that its records find it whatever happens next.
 async fn started(app: &App, who: &Principal, call: wire::CallId, order: Order, seed: Uuid) -> Result<Reply, Problem> {
+    let order = store(app, who, call, order, seed).await?;
+    let id = order.payment;
+    let asked = Asked { seed, call, payment: Some(id), what: "payment", action: Action::StartPayment(order) };
+    if let Err(problem) = ask(app, who, asked).await {
+        refused(app, id, &problem).await?;
+        return Err(problem);
+    }
+    app.until(|hub| hub.payment_is_live(id)).await;
+    Reply::new(StatusCode::CREATED, &show(app, id).await?)
+}
+
+/// The row is stored before the cde is asked, so that its records find it whatever happens next.
+pub(super) async fn store(
+    app: &App,
+    who: &Principal,
+    call: wire::CallId,
+    order: Order,
+    seed: Uuid,
+) -> Result<wire::PaymentOrder, Problem> {
     let extension = who.extension().ok_or(Problem::NOT_FOUND)?;
     let merchant: &MerchantId = &app.config.merchant;
     let (id, amount) = (PaymentId(seed), order.amount);
@@ -69,18 +87,16 @@ async fn started(app: &App, who: &Principal, call: wire::CallId, order: Order, s
     app.store.payment_insert(now_ms(), &new).await?;
     let row = app.store.payment(id).await?.ok_or(Problem::INTERNAL)?;
     app.hub(|hub| hub.payment(now_ms(), row));
-    let order = order.for_cde(id, merchant.clone());
-    let asked = Asked { seed, call, payment: Some(id), what: "payment", action: Action::StartPayment(order) };
-    if let Err(problem) = ask(app, who, asked).await {
-        // After a timeout nobody knows, so the row stays; the records, or the end of the call, will tell.
-        if problem.code != "door_timeout" {
-            app.store.payment_refused(id).await?;
-            app.hub(|hub| hub.forget_payment(id));
-        }
-        return Err(problem);
+    Ok(order.for_cde(id, merchant.clone()))
+}
+
+/// The cde does not take it. After a timeout nobody knows, so the row stays; the records, or the end of the call, will tell.
+pub(super) async fn refused(app: &App, id: PaymentId, problem: &Problem) -> Result<(), Problem> {
+    if problem.code != "door_timeout" {
+        app.store.payment_refused(id).await?;
+        app.hub(|hub| hub.forget_payment(id));
     }
-    app.until(|hub| hub.payment_is_live(id)).await;
-    Reply::new(StatusCode::CREATED, &show(app, id).await?)
+    Ok(())
 }
 
 /// Ask a field, or ask it again: what it held is cleared and it becomes the live one.

@@ -109,6 +109,9 @@ fn refusal_text(reason: Refusal) -> &'static str {
         Refusal::TwoPeople => "It takes two people: somebody else must confirm it.",
         Refusal::GatewayIsAsked => "The gateway is being asked and will say. Nobody needs to settle this.",
         Refusal::Busy => "Too many things at once. Try again.",
+        Refusal::NotOnDemand => {
+            "The card side takes no transfers of this extension: `on_demand` of a trunk in cde.toml."
+        }
     }
 }
 

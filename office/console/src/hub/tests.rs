@@ -13,6 +13,8 @@ fn call(n: u128, extension: u16) -> CallSnapshot {
         extension: mine(extension),
         caller: String::new(),
         called: "100".into(),
+        way: wire::WayIn::Inline,
+        keys_cross_pbx: false,
         started_unix_ms: 0,
         state: CallState::Talking,
         line: LineState::Open,

@@ -14,8 +14,11 @@ pub(super) fn note(story: &mut Vec<TimelineRow>, now_ms: i64, before: Option<&Ca
         }
         story.push(TimelineRow { at: rfc3339(at_ms), text_key, detail });
     };
-    if before.is_none() {
-        add(after.started_unix_ms, "call_came_in", None);
+    match (before.map(|call| call.state), after.state) {
+        (None, CallState::Awaited) => add(after.started_unix_ms, "transfer_awaited", None),
+        (Some(CallState::Awaited), CallState::Awaited) => {}
+        (None | Some(CallState::Awaited), _) => add(after.started_unix_ms, "call_came_in", None),
+        (Some(_), _) => {}
     }
     if let Some(key) = call_key(before.map(|call| call.state), after.state) {
         add(now_ms, key, None);
@@ -44,7 +47,7 @@ fn call_key(before: Option<CallState>, after: CallState) -> Option<&'static str>
         (Some(CallState::Held), CallState::Talking) => Some("call_resumed"),
         (_, CallState::Talking) => Some("agent_answered"),
         (_, CallState::Held) => Some("call_held"),
-        (_, CallState::Ringing) => None,
+        (_, CallState::Ringing | CallState::Awaited) => None,
     }
 }
 

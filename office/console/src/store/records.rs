@@ -292,6 +292,10 @@ async fn audited(tx: &mut SqliteConnection, at: i64, event: &AuditEvent) -> Resu
             ("money_alarm", word(alarm)?, Some(*payment))
         }
         AuditAction::Recording { recording } => ("recording", word(recording)?, None),
+        AuditAction::TransferAwaited => ("transfer_awaited", "ok".to_owned(), None),
+        AuditAction::Transferred => ("transferred", "ok".to_owned(), None),
+        AuditAction::TransferExpired => ("transfer_expired", "ok".to_owned(), None),
+        AuditAction::TransferRefused { why } => ("transfer_refused", word(why)?, None),
         AuditAction::Refused { reason } => ("refused", word(reason)?, None),
     };
     let row = Row { at, who: who(tx, &event.origin).await?, what, result };

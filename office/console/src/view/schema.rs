@@ -28,7 +28,9 @@ macro_rules! words {
 
 words! {
     /// Where a call stands.
-    CallState: "ringing" "talking" "held";
+    CallState: "awaited" "ringing" "talking" "held";
+    /// How a call came: by a route between two trunks, or transferred to a code.
+    WayIn: "inline" "code";
     /// Where a line stands.
     LineState: "open" "securing" "secured" "releasing" "fault";
     Masking: "natural" "strict";
@@ -165,7 +167,8 @@ mod tests {
     #[test]
     fn the_words_are_those_of_the_wire() {
         use wire::{CallState as C, Field as F, FieldStatus as T, LineState as L, PaymentState as P};
-        listed::<CallState, _>(&[C::Ringing, C::Talking, C::Held]);
+        listed::<CallState, _>(&[C::Awaited, C::Ringing, C::Talking, C::Held]);
+        listed::<WayIn, _>(&[wire::WayIn::Inline, wire::WayIn::Code]);
         listed::<Masking, _>(&[wire::Masking::Natural, wire::Masking::Strict]);
         listed::<LineState, _>(&[L::Open, L::Securing, L::Secured, L::Releasing, L::Fault]);
         listed::<PlaceState, _>(&[wire::PlaceState::Unknown, wire::PlaceState::Up, wire::PlaceState::Down]);

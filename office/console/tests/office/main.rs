@@ -19,6 +19,7 @@ mod ladder;
 mod money;
 mod problems;
 mod sign_in;
+mod transfers;
 mod trunks;
 
 use cde::{Cde, Link};
@@ -120,6 +121,8 @@ pub(crate) fn call(n: u128, extension: &str) -> CallSnapshot {
         extension: extension.parse().unwrap(),
         caller: "+44 20 7946 0958".into(),
         called: "100".into(),
+        way: wire::WayIn::Inline,
+        keys_cross_pbx: false,
         started_unix_ms: 1_000,
         state: CallState::Talking,
         line: LineState::Open,

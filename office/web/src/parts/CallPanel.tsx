@@ -1,7 +1,7 @@
 import type { Deeds } from "../hooks/useDeeds.ts";
 import type { OrderDraft } from "../hooks/useOrder.ts";
 import { type Acts, onOffer } from "../state/acts.ts";
-import type { DeskState } from "../state/desk.ts";
+import { type DeskState, presentCalls } from "../state/desk.ts";
 import type { Panel } from "../view/deeds.ts";
 import type { LineView } from "../view/line.ts";
 import { script } from "../view/script.ts";
@@ -41,7 +41,7 @@ export function CallPanel(props: Props) {
   const lineBusy = deeds.busy.has("secure") || deeds.busy.has("release") || deeds.busy.has("start");
   return (
     <>
-      <CallSwitch calls={Object.values(state.calls)} current={call.call} onChoose={props.onChoose} />
+      <CallSwitch calls={presentCalls(state)} current={call.call} onChoose={props.onChoose} />
       <Who call={call} />
       <LineBand
         view={line}

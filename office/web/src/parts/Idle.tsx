@@ -1,7 +1,7 @@
 import { useEffect, useState } from "react";
 import { PANEL_HEADING } from "../hooks/useFocusRescue.ts";
 import { recentPayments } from "../state/api.ts";
-import type { DeskState } from "../state/desk.ts";
+import { awaitedCall, type DeskState } from "../state/desk.ts";
 import type { Sight } from "../state/freshness.ts";
 import { overlaid } from "../state/payment.ts";
 import { write } from "../view/money.ts";
@@ -9,12 +9,19 @@ import { cardWords } from "../view/outcome.ts";
 import type { PaymentState, PaymentView } from "../wire.ts";
 import { Icon } from "./Icon.tsx";
 import { Banner } from "./LineBand.tsx";
+import { Transfer } from "./Transfer.tsx";
 
 type Heard = Readonly<Record<string, PaymentView>>;
-type Props = { state: DeskState; link: Sight; last: string | null; onReconnect: () => void };
+type Props = {
+  state: DeskState;
+  link: Sight;
+  last: string | null;
+  onReconnect: () => void;
+  onSignedOut: () => void;
+};
 
 /** No call. `last` is the call that ended last, after which the list is read anew. */
-export function IdlePanel({ state, link, last, onReconnect }: Props) {
+export function IdlePanel({ state, link, last, onReconnect, onSignedOut }: Props) {
   return (
     <>
       {link.lost && (
@@ -31,6 +38,7 @@ export function IdlePanel({ state, link, last, onReconnect }: Props) {
           <span>The desk fills in by itself when a call reaches you.</span>
         </div>
       </div>
+      <Transfer awaited={awaitedCall(state)} onSignedOut={onSignedOut} />
       <Recent key={last} live={state.link.status === "live"} heard={state.payments} />
     </>
   );

@@ -1,7 +1,7 @@
 import type { CallView } from "../wire.ts";
 import { Icon } from "./Icon.tsx";
 
-const STATES = { ringing: "Ringing", talking: "On this call", held: "On hold" };
+const STATES = { awaited: "Awaited", ringing: "Ringing", talking: "On this call", held: "On hold" };
 
 export function Who({ call }: { call: CallView }) {
   const seconds = Math.max(0, Math.floor((Date.now() - call.started_unix_ms) / 1_000));
@@ -13,12 +13,24 @@ export function Who({ call }: { call: CallView }) {
       <div className="facts">
         <span>
           <Icon name="phone" />
-          called <bdi dir="ltr">{call.called}</bdi>
+          {call.way === "code" ? (
+            "transferred by you"
+          ) : (
+            <>
+              called <bdi dir="ltr">{call.called}</bdi>
+            </>
+          )}
         </span>
         <span>
           <Icon name="clock" />
           {duration(seconds)} · {STATES[call.state]}
         </span>
+        {call.keys_cross_pbx && (
+          <span>
+            <Icon name="info" />
+            the keys pass through your phone system
+          </span>
+        )}
       </div>
     </div>
   );

@@ -1,6 +1,6 @@
 /** The console's HTTP API, as far as the desk uses it. */
 
-import type { CallView, Field, Money, PaymentView, Problem, Session } from "../wire.ts";
+import type { CallView, Field, Money, PaymentView, Problem, Session, TransferView } from "../wire.ts";
 
 export type Answer<T> =
   | { ok: true; value: T }
@@ -71,6 +71,8 @@ export async function fateOf(payment: string): Promise<Answer<Fate>> {
 
 export const setLine = (call: string, deed: "secure" | "release", key: string) =>
   send<CallView>("POST", `/calls/${call}/${deed}`, undefined, key);
+/** Asked anew each time: its answer is kept nowhere. */
+export const askTransfer = () => send<TransferView>("POST", "/transfers", {});
 export const startPayment = (call: string, order: Order, key: string) =>
   send<PaymentView>("POST", `/calls/${call}/payments`, order, key);
 export const setField = (payment: string, field: Field, deed: "request" | "reset", key: string) =>

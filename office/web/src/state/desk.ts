@@ -120,7 +120,10 @@ function withCall(state: DeskState, call: CallView, now: number): DeskState {
   if (call.line === "open") delete masked[call.call];
   else masked[call.call] ??= now;
   const ended = state.ended?.call.call === call.call ? null : state.ended;
-  const next = { ...state, calls: { ...state.calls, [call.call]: call }, maskedSince: masked, ended };
+  // Whom the agent has had transferred is who they speak with next.
+  const came = state.calls[call.call]?.state === "awaited" && call.state !== "awaited";
+  const chosen = came ? call.call : state.chosen;
+  const next = { ...state, calls: { ...state.calls, [call.call]: call }, maskedSince: masked, ended, chosen };
   const proof =
     call.proof_at === null || call.line === "open" ? null : toHere(state.clock, Date.parse(call.proof_at));
   const dated = proof === null ? next : withProof(next, call.call, proof);
@@ -154,6 +157,8 @@ function callEnded(state: DeskState, id: string, end: CallEnd | null): DeskState
   const { [id]: _proof, ...proofs } = state.proofs;
   const { [id]: _masked, ...maskedSince } = state.maskedSince;
   const next = { ...state, calls, proofs, maskedSince };
+  // Nobody was there yet.
+  if (call.state === "awaited") return next;
   const ended = endOf(state, call, end);
   // Money that is not settled stays on the screen rather than a call that leaves no question.
   const keep = askAfter(next) !== null && askAfter({ ...next, ended }) === null;
@@ -186,11 +191,21 @@ export function askAfter({ ended, payments }: DeskState): string | null {
   return atBank(state) || !ended.sure ? ended.payment : null;
 }
 
+/** The calls that are here, without those that are to be transferred. */
+export function presentCalls(state: DeskState): CallView[] {
+  return Object.values(state.calls).filter((call) => call.state !== "awaited");
+}
+
+/** The call that is to be transferred to us, if the agent has asked for that. */
+export function awaitedCall(state: DeskState): CallView | null {
+  return Object.values(state.calls).find((call) => call.state === "awaited") ?? null;
+}
+
 /** The call on the screen: the one chosen, else the one being talked on, else the one that has waited longest. */
 export function currentCall(state: DeskState): CallView | null {
   const chosen = state.chosen === null ? undefined : state.calls[state.chosen];
-  if (chosen) return chosen;
-  const calls = Object.values(state.calls).sort((a, b) => a.started_unix_ms - b.started_unix_ms);
+  if (chosen && chosen.state !== "awaited") return chosen;
+  const calls = presentCalls(state).sort((a, b) => a.started_unix_ms - b.started_unix_ms);
   return calls.find((call) => call.state !== "ringing") ?? calls[0] ?? null;
 }
 

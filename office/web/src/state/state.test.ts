@@ -3,7 +3,16 @@ import { callView, paymentView, progress } from "../samples.ts";
 import { endedView } from "../view/ended.ts";
 import type { CallView, FeedEvent, PaymentState, PaymentView, Progress } from "../wire.ts";
 import { ASK_EVERY_MS, keepAsking } from "./asking.ts";
-import { askAfter, currentCall, type DeskState, NEW_DESK, paymentOf, reduce } from "./desk.ts";
+import {
+  askAfter,
+  awaitedCall,
+  currentCall,
+  type DeskState,
+  NEW_DESK,
+  paymentOf,
+  presentCalls,
+  reduce,
+} from "./desk.ts";
 import { judge, NEW_CLOCK, observe, sight, toHere } from "./freshness.ts";
 import { Keys, newKey } from "./keys.ts";
 import { keepNewer, mergeProgress, overlaid } from "./payment.ts";
@@ -64,6 +73,21 @@ describe("calls", () => {
     );
     expect(currentCall(state)?.call).toBe("c1");
     expect(currentCall(reduce(state, { type: "choose", call: "c2" }))?.call).toBe("c2");
+  });
+
+  it("a_call_that_was_awaited_opens_by_itself_when_it_is_here", () => {
+    const waiting = hear(NEW_DESK, 0, callEvent({ call: "c9", state: "awaited", caller: "" }));
+    expect([currentCall(waiting), awaitedCall(waiting)?.call, presentCalls(waiting)]).toEqual([
+      null,
+      "c9",
+      [],
+    ]);
+    const other = hear(waiting, 0, callEvent({ call: "c1", started_unix_ms: 1 }));
+    expect(currentCall(other)?.call).toBe("c1");
+    const here = hear(other, 0, callEvent({ call: "c9", state: "ringing", started_unix_ms: 2 }));
+    expect([currentCall(here)?.call, awaitedCall(here)]).toEqual(["c9", null]);
+    const expired = hear(waiting, 0, { event: "call_ended", data: { call: "c9", end: "not_transferred" } });
+    expect([expired.ended, expired.calls]).toEqual([null, {}]);
   });
 
   it("an_answer_about_a_call_that_has_ended_does_not_bring_it_back", () => {

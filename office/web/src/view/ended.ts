@@ -11,6 +11,7 @@ const ENDS: Record<CallEnd, string> = {
   abandoned: "The caller gave up before you answered.",
   not_answered: "The call was not answered.",
   failed: "The call was cut off.",
+  not_transferred: "The caller was not transferred in time.",
 };
 
 export type EndedView = { tone: "" | "ok" | "bad" | "warn"; title: string; rest: string };

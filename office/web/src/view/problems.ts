@@ -33,6 +33,7 @@ const WORDS: Record<string, string> = {
   looks_like_card: "That looks like a card number. The caller keys the card; never type it.",
   idempotency_mismatch: "The screen and the server disagree about this payment. Reload the page, then look.",
   not_found: "That is not here any more.",
+  not_on_demand: "Calls of your extension can’t be transferred to the payment line. Tell your administrator.",
 };
 
 /** Answers with a status of 500 and above that still say for certain that nothing was done. */

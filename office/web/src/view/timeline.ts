@@ -18,6 +18,7 @@ type Words = Pick<TimelineLine, "icon" | "tone" | "text">;
 const row = (icon: string, text: string, tone: Words["tone"] = ""): Words => ({ icon, text, tone });
 
 const WORDS: Record<string, Words> = {
+  transfer_awaited: row("clock", "Waiting for the transfer"),
   call_came_in: row("phone", "Call came in"),
   agent_answered: row("phone", "Call answered"),
   call_held: row("phone", "On hold"),

@@ -1,7 +1,7 @@
 //! What cannot work of `[sip]` and `[[trunk]]`.
 
 use super::{Problem, first};
-use crate::config::{Config, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
+use crate::config::{Config, OnDemand, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 
@@ -113,6 +113,9 @@ impl Config {
         }
         if let Some((key, problem)) = login_problem(trunk) {
             return Some((key, format!("[[trunk]] {name}: {problem}")));
+        }
+        if let Some(problem) = trunk.on_demand.as_ref().and_then(OnDemand::problem) {
+            return Some(("on_demand", format!("[[trunk]] {name}: {problem}")));
         }
         if trunk.tls_name.clone().is_some_and(|tls_name| ServerName::try_from(tls_name).is_err()) {
             let expected = "expected the host name or the address in its certificate";

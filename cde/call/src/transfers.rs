@@ -1,0 +1,249 @@
+//! Callers who are to be transferred to us: an agent has asked for a code at the desk, and the PBX is about to send the caller
+//! there. A code is good once, for a short time, from the trunk of that agent alone.
+
+use crate::config::Config;
+use crate::locks::{Locks, Who};
+use crate::wall::Wall;
+use rand_chacha::ChaCha12Rng;
+use rand_core::Rng;
+use sip::{IncomingInvite, Peer};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use wire::{
+    CallId, CallSnapshot, CallState, Extension, LineState, Masking, Origin, PaymentOrder, Refusal, TransferCode,
+    TransferRefusal, WayIn,
+};
+
+/// How long a code is good: an agent transfers the caller they are talking to.
+const GOOD: Duration = Duration::from_secs(120);
+/// Codes at once.
+const AWAITED_MAX: usize = 1024;
+/// Characters of the user part, of 5 bits each.
+const CHARACTERS: usize = 16;
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// Digits of a code that is dialed by keys. There are few codes at a time, and few tries.
+const DIGITS: usize = 8;
+
+/// A transfer that is awaited.
+pub(crate) struct Awaited {
+    /// The call that it will be.
+    pub(crate) call: CallId,
+    /// Who is called back.
+    pub(crate) extension: Extension,
+    /// The agent's trunk.
+    pub(crate) trunk: usize,
+    /// Who has asked for it.
+    pub(crate) origin: Origin,
+    /// What is to be paid.
+    pub(crate) order: Option<PaymentOrder>,
+    code: TransferCode,
+    since_unix_ms: i64,
+    until: Instant,
+}
+
+/// What an agent asks for.
+pub(crate) struct Asked<'a> {
+    pub(crate) call: CallId,
+    pub(crate) extension: &'a Extension,
+    pub(crate) origin: &'a Origin,
+    pub(crate) order: Option<&'a PaymentOrder>,
+}
+
+/// What an INVITE is to the transfers.
+pub(crate) enum Claim {
+    /// Nothing: it goes its way by a route.
+    None,
+    /// The caller who was awaited.
+    Taken(Box<Awaited>),
+    /// Not one that is taken.
+    Refused(TransferRefusal),
+}
+
+/// All of them.
+#[derive(Default)]
+pub(crate) struct Transfers {
+    awaited: BTreeMap<CallId, Awaited>,
+    locks: Locks,
+}
+
+impl Transfers {
+    /// Makes a code. The one that the agent had before is not good any more, and is given back.
+    pub(crate) fn await_one(
+        &mut self,
+        now: Instant,
+        wall: Wall,
+        config: &Config,
+        rng: &mut ChaCha12Rng,
+        asked: &Asked<'_>,
+    ) -> Result<(TransferCode, i64, Option<Awaited>), Refusal> {
+        let trunk = config.trunk_of_agent(asked.extension).ok_or(Refusal::NotOnDemand)?;
+        let number = config.trunks.get(trunk).and_then(|trunk| trunk.on_demand.as_ref()?.number.as_deref());
+        let before = self.awaited.values().find(|known| known.extension == *asked.extension).map(|known| known.call);
+        let before = before.and_then(|call| self.awaited.remove(&call));
+        if self.awaited.len() >= AWAITED_MAX || self.awaited.contains_key(&asked.call) {
+            return Err(Refusal::Busy);
+        }
+        let code = self.fresh_code(rng, number);
+        let awaited = Awaited {
+            call: asked.call,
+            extension: asked.extension.clone(),
+            trunk,
+            origin: asked.origin.clone(),
+            order: asked.order.cloned(),
+            code: code.clone(),
+            since_unix_ms: wall.unix_ms(now),
+            until: now + GOOD,
+        };
+        self.awaited.insert(asked.call, awaited);
+        Ok((code, wall.unix_ms(now + GOOD), before))
+    }
+
+    fn fresh_code(&self, rng: &mut ChaCha12Rng, number: Option<&str>) -> TransferCode {
+        let user = format!("{}{}", TransferCode::PREFIX, random(rng, CHARACTERS, ALPHABET));
+        let is_taken = |code: &String| self.awaited.values().any(|known| known.code.number.as_ref() == Some(code));
+        let number = number.map(|number| {
+            let mut dialed = || format!("{number}{}", random(rng, DIGITS, b"0123456789"));
+            let first = dialed();
+            // Two in a row that are taken are not worth a loop.
+            if is_taken(&first) { dialed() } else { first }
+        });
+        TransferCode { user, number }
+    }
+
+    /// Whether an INVITE is a caller who was awaited. What it says of who is to be called back is not even read.
+    pub(crate) fn claim(&mut self, now: Instant, config: &Config, from: Peer, invite: &IncomingInvite) -> Claim {
+        let called = invite.uri.user().unwrap_or_default();
+        let is_code = called.starts_with(TransferCode::PREFIX);
+        let trunks: Vec<usize> =
+            config.neighbors(from).filter(|(_, trunk)| trunk.on_demand.is_some()).map(|(at, _)| at).collect();
+        let dialed = trunks.iter().copied().find(|at| config.is_dialed_code(*at, called));
+        // Strangers are refused as strangers, and are not worth a line in the audit trail.
+        let is_stranger = config.neighbors(from).next().is_none();
+        if is_stranger || !is_code && dialed.is_none() {
+            return Claim::None;
+        }
+        // The PBX, and the one there who dials.
+        let asserted = invite.asserted().user().unwrap_or_default().to_owned();
+        let source = Who::Source(from.address.ip(), asserted.clone());
+        let of_trunk = dialed.map(Who::Trunk);
+        if [Some(&source), of_trunk.as_ref()].into_iter().flatten().any(|who| self.locks.is_locked(now, who)) {
+            return Claim::Refused(TransferRefusal::Locked);
+        }
+        let found = self.find(now, &trunks, called);
+        let Some(awaited) = found.and_then(|call| self.awaited.remove(&call)) else {
+            self.locks.failed(now, source);
+            of_trunk.into_iter().for_each(|who| self.locks.failed(now, who));
+            return Claim::Refused(TransferRefusal::WrongCode);
+        };
+        self.locks.succeeded(&source);
+        let is_internal = config.is_internal(awaited.trunk, &asserted);
+        if is_internal {
+            // An agent who plays the caller. The code is good for the real one.
+            self.awaited.insert(awaited.call, awaited);
+            return Claim::Refused(TransferRefusal::InternalCaller);
+        }
+        Claim::Taken(Box::new(awaited))
+    }
+
+    fn find(&self, now: Instant, trunks: &[usize], called: &str) -> Option<CallId> {
+        let is = |code: &TransferCode| code.user == called || code.number.as_deref() == Some(called);
+        let good = self.awaited.values().filter(|known| now < known.until && trunks.contains(&known.trunk));
+        good.into_iter().find(|known| is(&known.code)).map(|known| known.call)
+    }
+
+    /// One whose time is over.
+    pub(crate) fn expired(&mut self, now: Instant) -> Option<Awaited> {
+        let call = self.awaited.values().find(|known| known.until <= now)?.call;
+        self.awaited.remove(&call)
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.awaited.values().map(|known| known.until).min()
+    }
+
+    /// The office's picture of each.
+    pub(crate) fn snapshots(&self, config: &Config) -> Vec<CallSnapshot> {
+        self.awaited.values().map(|awaited| awaited.snapshot(config)).collect()
+    }
+
+    /// The office's picture of one.
+    pub(crate) fn snapshot(&self, config: &Config, call: CallId) -> Option<CallSnapshot> {
+        self.awaited.get(&call).map(|awaited| awaited.snapshot(config))
+    }
+}
+
+impl Awaited {
+    fn snapshot(&self, config: &Config) -> CallSnapshot {
+        let on_demand = config.trunks.get(self.trunk).and_then(|trunk| trunk.on_demand.as_ref());
+        CallSnapshot {
+            call: self.call,
+            extension: self.extension.clone(),
+            caller: String::new(),
+            called: String::new(),
+            way: WayIn::Code,
+            keys_cross_pbx: on_demand.is_some_and(|on_demand| on_demand.keys_cross_pbx),
+            started_unix_ms: self.since_unix_ms,
+            state: CallState::Awaited,
+            line: LineState::Open,
+            line_since_unix_ms: self.since_unix_ms,
+            masking: match config.masking {
+                media::Policy::Natural => Masking::Natural,
+                media::Policy::Strict => Masking::Strict,
+            },
+            payment: None,
+        }
+    }
+}
+
+impl Config {
+    /// Whether this is what a code of the trunk that is dialed by keys looks like.
+    fn is_dialed_code(&self, trunk: usize, called: &str) -> bool {
+        let number = self.trunks.get(trunk).and_then(|trunk| trunk.on_demand.as_ref()?.number.as_deref());
+        let code = number.and_then(|number| called.strip_prefix(number));
+        code.is_some_and(|code| code.len() == DIGITS && code.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
+    /// Whether a caller of this number would be one of the trunk's agents, where that is not allowed.
+    fn is_internal(&self, trunk: usize, number: &str) -> bool {
+        let on_demand = self.trunks.get(trunk).and_then(|trunk| trunk.on_demand.as_ref());
+        on_demand.is_some_and(|on_demand| !on_demand.internal_callers && on_demand.has_agent(number))
+    }
+}
+
+/// So many characters of an alphabet, all equally likely: 256 is no multiple of ten, so some bytes are drawn again.
+fn random(rng: &mut ChaCha12Rng, length: usize, alphabet: &[u8]) -> String {
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        let [byte, ..] = rng.next_u32().to_le_bytes();
+        let rounds = 256_usize.checked_div(alphabet.len()).unwrap_or(0);
+        let at = usize::from(byte);
+        if at < rounds * alphabet.len()
+            && let Some(chosen) = at.checked_rem(alphabet.len()).and_then(|at| alphabet.get(at))
+        {
+            text.push(char::from(*chosen));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_core::SeedableRng;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_long_and_of_their_alphabet() {
+        let mut rng = ChaCha12Rng::from_seed([1; 32]);
+        let drawn: Vec<String> = (0..2000).map(|_| random(&mut rng, CHARACTERS, ALPHABET)).collect();
+        assert!(drawn.iter().all(|code| code.len() == CHARACTERS));
+        assert_eq!(drawn.iter().collect::<BTreeSet<_>>().len(), 2000);
+        let used: BTreeSet<char> = drawn.iter().flat_map(|code| code.chars()).collect();
+        assert_eq!(used.len(), ALPHABET.len(), "80 bits");
+        let digits: String = (0..2000).map(|_| random(&mut rng, DIGITS, b"0123456789")).collect();
+        for digit in '0'..='9' {
+            let share = digits.matches(digit).count();
+            assert!((1450..1750).contains(&share), "{digit}: {share} of 16000");
+        }
+    }
+}

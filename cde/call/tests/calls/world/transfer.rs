@@ -1,0 +1,108 @@
+//! A PBX that transfers callers to us.
+
+use super::*;
+use call::OnDemand;
+use wire::TransferCode;
+
+/// Where the PBX sends transferred callers from: another place of its trunk.
+pub(crate) const PBX: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5081);
+
+impl World {
+    /// The PBX's agents are 10xx; codes can be dialed after 7999.
+    pub(crate) fn on_demand() -> Self {
+        Self::on_demand_with(|_| {})
+    }
+
+    pub(crate) fn on_demand_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with(|config| {
+            config.trunks[1].targets.push(place(PBX, 9));
+            config.trunks[1].on_demand = Some(OnDemand {
+                extensions: vec!["10xx".to_owned()],
+                number: Some("7999".to_owned()),
+                keys_cross_pbx: true,
+                internal_callers: false,
+            });
+            change(config);
+        })
+    }
+
+    /// The agent asks for a code at the desk.
+    pub(crate) fn asks_for_code(&mut self, extension: &str, payment: Option<PaymentOrder>) -> CommandResult {
+        self.command_number += 1;
+        let call = CallId::from_random(self.command_number);
+        let id = CommandId::from_random(self.command_number);
+        let action = Action::AwaitTransfer { extension: extension.parse().unwrap(), payment };
+        self.send_command(&Command { id, ..order(call, action) });
+        self.result(id).expect("an answer at once")
+    }
+
+    pub(crate) fn code(&mut self, extension: &str) -> TransferCode {
+        match self.asks_for_code(extension, None) {
+            CommandResult::Awaiting { code, .. } => code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// An INVITE for this user comes from there; what the other side says of the caller is in `from` and `headers`.
+    pub(crate) fn comes(&mut self, at: SocketAddr, user: &str, from: &str, headers: &[(&str, &str)]) {
+        self.comes_with(at, user, from, headers, true);
+    }
+
+    pub(crate) fn comes_with(
+        &mut self,
+        at: SocketAddr,
+        user: &str,
+        from: &str,
+        headers: &[(&str, &str)],
+        offers: bool,
+    ) {
+        // Another seed each time, or the second call would be a retransmission of the first.
+        self.strangers += 1;
+        self.caller = Peer::new(at, 40_000, self.strangers);
+        self.caller_at = at;
+        let target = Uri::sip(Some(user), US).unwrap();
+        let body = if offers { Some(self.caller.offer()) } else { None };
+        self.caller.last_offer.clone_from(&body);
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        let invite = Invite {
+            to: NameAddr::new(target.clone()),
+            target,
+            destination: Some(sip::Peer::udp(US)),
+            tcp_when_large: false,
+            from: NameAddr::new(Uri::sip(Some(from), at).unwrap()),
+            headers,
+            body,
+            credentials: None,
+        };
+        self.caller.dialog = Some(self.caller.endpoint.invite(self.now, invite).unwrap());
+        self.settle();
+    }
+
+    /// The PBX transfers an outside caller to a code.
+    pub(crate) fn is_transferred(&mut self, user: &str) {
+        self.comes(PBX, user, "447700900142", &[]);
+    }
+
+    /// The status with which the newest INVITE was refused.
+    pub(crate) fn refusal(&self) -> Option<u16> {
+        self.caller.events.iter().find_map(|event| match event {
+            Event::Failed { status, .. } => Some(*status),
+            _ => None,
+        })
+    }
+
+    /// All that the office was shown, as it would stand in a log.
+    pub(crate) fn shown_words(&self) -> String {
+        format!("{:?} {:?}", self.wires, self.results)
+    }
+
+    /// Places in the order of what the media session was told.
+    pub(crate) fn first_order(&self, order: &str) -> Option<usize> {
+        self.orders.iter().position(|own| *own == order)
+    }
+
+    /// The agent's phone answers, or not until it is told to.
+    pub(crate) fn agent_answers_by_itself(&mut self, does: bool) {
+        self.agent.answers_calls = does;
+    }
+}

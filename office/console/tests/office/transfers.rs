@@ -1,0 +1,104 @@
+use crate::cde::Link;
+use crate::client::{Answer, Client};
+use crate::{World, call, database};
+use wire::{
+    Action, CallEnd, CallSnapshot, CallState, Command, CommandResult, Event, FromCde, Refusal, TransferCode, WayIn,
+};
+
+const PATH: &str = "/api/v1/transfers";
+const PAYMENT: &str = r#"{"payment":{"amount":{"minor":4200,"currency":"GBP"},"account":"NW-204417"}}"#;
+
+fn code() -> TransferCode {
+    TransferCode { user: "secure-abcdefghijklmnop".into(), number: Some("799912345678".into()) }
+}
+
+/// Asks for a code; the cde's part is played here.
+async fn ask(desk: &Client, link: &mut Link, body: &'static str, result: CommandResult) -> (Command, Answer) {
+    let desk = desk.clone();
+    let request = tokio::spawn(async move { desk.post(PATH, body).await });
+    let command = link.command().await;
+    if let CommandResult::Awaiting { .. } = result {
+        link.call(awaited(&command, CallState::Awaited)).await;
+    }
+    link.answer(&command, result).await;
+    (command, request.await.unwrap())
+}
+
+fn awaited(command: &Command, state: CallState) -> CallSnapshot {
+    CallSnapshot { call: command.call, way: WayIn::Code, keys_cross_pbx: true, state, ..call(1, "1001") }
+}
+
+fn given() -> CommandResult {
+    CommandResult::Awaiting { code: code(), until_unix_ms: 1_795_000_120_000 }
+}
+
+#[tokio::test]
+async fn a_code_is_given_to_who_asked_and_kept_nowhere() {
+    let mut world = World::new().await;
+    let (amy, mut link) = world.with_call().await;
+    let mut events = amy.events().await;
+    events.next().await.unwrap();
+    let (command, answer) = ask(&amy, &mut link, "", given()).await;
+    let Action::AwaitTransfer { extension, payment: None } = &command.action else { panic!("{command:?}") };
+    assert_eq!(extension.as_str(), "1001", "their own, whatever they send");
+    let view = answer.json();
+    assert_eq!((answer.status, &view["transfer_to"]), (201, &"secure-abcdefghijklmnop".into()));
+    assert_eq!((&view["dial"], &view["call"]), (&"799912345678".into(), &command.call.to_string().into()));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let event = events.next().await.unwrap();
+    assert_eq!((event.name.as_str(), &event.data["state"]), ("call", &"awaited".into()));
+    let shown = event.data.to_string() + &amy.get("/api/v1/calls").await.text;
+    world.stop().await;
+    let kept = String::from_utf8_lossy(&database(&world.folder)).into_owned() + &shown;
+    assert!(!kept.contains("abcdefghijklmnop") && !kept.contains("12345678"));
+    assert!(kept.contains("transfer"), "the control: who asked for it stands in the audit trail");
+}
+
+#[tokio::test]
+async fn the_desk_follows_the_call_that_it_waits_for_and_says_what_is_in_scope() {
+    let mut world = World::new().await;
+    let (amy, mut link) = world.with_call().await;
+    let (command, _) = ask(&amy, &mut link, "{}", given()).await;
+    link.call(awaited(&command, CallState::Talking)).await;
+    let id = command.call.to_string();
+    let find = |calls: &serde_json::Value| {
+        calls["calls"].as_array().unwrap().iter().find(|call| call["call"] == id.as_str()).unwrap().clone()
+    };
+    let shown = find(&amy.until("/api/v1/calls", |calls| find(calls)["state"] == "talking").await);
+    assert_eq!((&shown["way"], &shown["keys_cross_pbx"]), (&"code".into(), &true.into()));
+    let story: Vec<_> = shown["timeline"].as_array().unwrap().iter().map(|row| row["text_key"].clone()).collect();
+    assert_eq!(story, ["transfer_awaited", "call_came_in", "agent_answered"]);
+}
+
+#[tokio::test]
+async fn a_payment_that_waits_for_a_transfer_which_never_comes_is_cancelled() {
+    let mut world = World::new().await;
+    let (amy, mut link) = world.with_call().await;
+    let (command, answer) = ask(&amy, &mut link, PAYMENT, given()).await;
+    let Action::AwaitTransfer { payment: Some(order), .. } = &command.action else { panic!("{command:?}") };
+    assert_eq!(answer.json()["payment"], order.payment.to_string());
+    let path = format!("/api/v1/payments/{}", order.payment);
+    assert_eq!(amy.get(&path).await.json()["state"], "waiting");
+    link.say(FromCde::Event(Event::CallEnded { call: command.call, end: CallEnd::NotTransferred })).await;
+    amy.until(&path, |payment| payment["state"] == "cancelled").await;
+}
+
+#[tokio::test]
+async fn what_the_cde_refuses_leaves_no_payment_behind() {
+    let mut world = World::new().await;
+    let (amy, mut link) = world.with_call().await;
+    let reason = Refusal::NotOnDemand;
+    let (_, answer) = ask(&amy, &mut link, PAYMENT, CommandResult::Refused { reason }).await;
+    assert_eq!(answer.problem(), (409, "not_on_demand".into()));
+    assert_eq!(amy.get("/api/v1/payments").await.json()["payments"].as_array().unwrap().len(), 0);
+    for (body, expected) in [
+        (r#"{"payment":{"amount":{"minor":0,"currency":"GBP"}}}"#, (422, "bad_amount")),
+        (r#"{"extension":"1002"}"#, (422, "bad_field")),
+        (
+            r#"{"payment":{"amount":{"minor":1,"currency":"GBP"},"account":"4242424242424242"}}"#,
+            (422, "looks_like_card"),
+        ),
+    ] {
+        assert_eq!(amy.post(PATH, body).await.problem(), (expected.0, expected.1.into()), "{body}");
+    }
+}
