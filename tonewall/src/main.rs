@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod lab;
 mod office;
+mod pin;
 mod selftest;
 mod serve;
 mod stop;
@@ -55,6 +56,9 @@ enum Command {
     /// People who may sign in.
     #[command(subcommand)]
     User(user::Command),
+    /// PINs by which agents secure a line from their own phone.
+    #[command(subcommand)]
+    Pin(pin::Command),
     /// For trying things out: the sandbox acquirer.
     #[command(subcommand)]
     Lab(lab::Command),
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         Command::Check { folder } => check::run(&folder.path),
         Command::User(command) => user::run(command),
         Command::Vault(command) => vault::run(&command),
+        Command::Pin(command) => pin::run(command),
         Command::Lab(command) => lab::run(&command),
     };
     match result {

@@ -104,6 +104,8 @@ pub enum WayIn {
     Inline,
     /// An agent has transferred the caller to a code that was good once.
     Code,
+    /// An agent has keyed their PIN and then transferred the caller to the same number.
+    Pin,
 }
 
 /// Where a call stands.

@@ -226,7 +226,9 @@ pub enum AuditAction {
     Transferred,
     /// Nobody was transferred in time, or the agent has asked anew.
     TransferExpired,
-    /// A transfer was not taken.
+    /// The agent has proved who they are by the keys of their phone.
+    PinAccepted,
+    /// A transfer, or a PIN, was not taken.
     TransferRefused {
         /// Why.
         why: TransferRefusal,
@@ -238,7 +240,7 @@ pub enum AuditAction {
     },
 }
 
-/// Why a transfer was not taken. What was dialed is not repeated.
+/// Why a transfer or a PIN was not taken. What was dialed or keyed is not repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TransferRefusal {
@@ -248,6 +250,10 @@ pub enum TransferRefusal {
     Locked,
     /// Who was to be the caller is an extension of the agents.
     InternalCaller,
+    /// Not the agent's PIN.
+    WrongPin,
+    /// Several agents wait for a transfer to the same number, and the PBX does not say whose it is.
+    Ambiguous,
 }
 
 /// Kinds of alarm.

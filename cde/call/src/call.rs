@@ -7,6 +7,7 @@ mod dial;
 mod end;
 mod figures;
 mod handover;
+mod keyed;
 mod line;
 mod on_demand;
 mod pay;
@@ -17,13 +18,16 @@ mod setup;
 use crate::config::{NoWay, Way};
 use crate::ladder::{Who, clean};
 use crate::leg::Leg;
+use crate::pins::Pins;
 use crate::switchboard::{Commands, MediaOrder, MediaReport, Output, Ports};
+use crate::transfers::Transfers;
 use crate::trunks::Trunks;
 use crate::wall::Wall;
 use crate::{Config, OpenLineKeys};
 use dial::Dial;
 pub(crate) use figures::Parting;
 use handover::Handover;
+use keyed::Keyed;
 use line::Line;
 use media::Side;
 use on_demand::Transfer;
@@ -51,6 +55,8 @@ pub(crate) struct Context<'a> {
     pub(crate) trunks: &'a mut Trunks,
     pub(crate) ports: &'a mut Ports,
     pub(crate) commands: &'a mut Commands,
+    pub(crate) transfers: &'a mut Transfers,
+    pub(crate) pins: &'a Pins,
     pub(crate) outputs: &'a mut VecDeque<Output>,
 }
 
@@ -84,6 +90,10 @@ pub(crate) struct Call {
     keys_cross_pbx: bool,
     /// Of a caller who was transferred to us: until the agent is back.
     transfer: Option<Box<Transfer>>,
+    /// What an agent with a PIN presses before it; none where that secures nothing.
+    feature_code: Option<Box<[u8]>>,
+    /// The keys of the agent's that may be a code and a PIN.
+    keyed: Keyed,
     started_unix_ms: i64,
     /// Who called: the caller, or on an outbound route the agent. The other side is the one that we call.
     calling: Side,
@@ -157,6 +167,9 @@ impl Call {
             MediaReport::Lost { side } => self.lost(context, side),
             MediaReport::Event(media::Event::Key(key)) => self.key(context, key),
             MediaReport::Event(media::Event::KeyLost) => self.key_lost(context),
+            MediaReport::Event(media::Event::AgentCode) => self.agent_code(),
+            MediaReport::Event(media::Event::AgentDigit(key)) => self.agent_digit(key),
+            MediaReport::Event(media::Event::AgentDigitsEnd) => self.agent_digits_end(context),
             MediaReport::Event(event) => self.line_event(context, &event),
         }
     }
@@ -165,6 +178,7 @@ impl Call {
         self.line_timeout(context);
         self.till_timeout(context);
         self.handover_timeout(context);
+        self.keyed_timeout(context);
         self.recording_timeout(context);
         self.figures_timeout(context);
         self.again_timeout(context);
@@ -173,7 +187,13 @@ impl Call {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let handover = self.handover.as_ref().map(Handover::poll_timeout);
         let recording = self.recording.as_ref().and_then(|recording| recording.poll_timeout());
-        let own = [self.line.poll_timeout(), self.till.poll_timeout(), self.figures_at, self.again.poll_timeout()];
+        let own = [
+            self.line.poll_timeout(),
+            self.till.poll_timeout(),
+            self.figures_at,
+            self.again.poll_timeout(),
+            self.keyed.poll_timeout(),
+        ];
         own.into_iter().chain([handover, recording]).flatten().min()
     }
 
@@ -193,7 +213,7 @@ impl Call {
     /// The office's picture; none before the agent's phone rings and after the end.
     pub(crate) fn snapshot(&self) -> Option<CallSnapshot> {
         let state = match self.phase {
-            Phase::Opening | Phase::Over => return None,
+            Phase::Opening | Phase::Keying | Phase::Over => return None,
             Phase::Dialing => CallState::Ringing,
             Phase::Talking if self.agent.dialog.is_none() => CallState::Ringing,
             Phase::Talking if self.held() => CallState::Held,

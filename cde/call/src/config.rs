@@ -201,6 +201,8 @@ pub struct Route {
     pub outbound: bool,
     /// Who records its calls.
     pub recorder: Option<Recorder>,
+    /// What an agent with a PIN presses before it to secure the line by keys; empty: they cannot.
+    pub feature_code: String,
 }
 
 /// A recorder elsewhere.
@@ -234,6 +236,7 @@ pub(crate) struct Way {
     pub(crate) open_line_keys: OpenLineKeys,
     pub(crate) outbound: bool,
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) feature_code: String,
     /// Whether the side that calls is protected, and the one that is called.
     pub(crate) srtp: (Srtp, Srtp),
 }
@@ -273,6 +276,7 @@ impl Config {
             open_line_keys: route.open_line_keys,
             outbound: route.outbound,
             recorder: route.recorder.clone(),
+            feature_code: route.feature_code.clone(),
             srtp: (source.srtp, trunk.srtp),
         })
     }
@@ -315,6 +319,7 @@ impl Config {
             open_line_keys: OpenLineKeys::Alarm,
             outbound: false,
             recorder: None,
+            feature_code: String::new(),
             srtp: (one.srtp, one.srtp),
         })
     }
@@ -402,6 +407,7 @@ mod tests {
             open_line_keys: OpenLineKeys::Ignore,
             outbound: false,
             recorder: None,
+            feature_code: String::new(),
         };
         Config {
             sip: vec![Local::udp(([127, 0, 0, 1], 5060).into())],

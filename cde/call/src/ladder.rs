@@ -6,6 +6,7 @@
 
 mod redact;
 
+use crate::transfers::DIGITS as DIALED_DIGITS;
 pub(crate) use redact::clean;
 use redact::{Redacted, redact};
 use sip::Peer;
@@ -79,12 +80,44 @@ pub(crate) struct Ladders {
     bytes: usize,
     bytes_max: usize,
     redact: fn(&[u8]) -> Redacted,
+    /// What codes begin with that are dialed by keys.
+    numbers: Vec<String>,
 }
 
 impl Ladders {
     /// With so many bytes nothing more is kept; 0 keeps nothing at all.
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { kept: BTreeMap::new(), names: BTreeMap::new(), over: VecDeque::new(), bytes: 0, bytes_max, redact }
+        Self {
+            kept: BTreeMap::new(),
+            names: BTreeMap::new(),
+            over: VecDeque::new(),
+            bytes: 0,
+            bytes_max,
+            redact,
+            numbers: Vec::new(),
+        }
+    }
+
+    /// What is dialed behind these numbers is a code for a transfer, and not shown.
+    pub(crate) fn hiding(self, numbers: Vec<String>) -> Self {
+        Self { numbers, ..self }
+    }
+
+    /// A text without such codes.
+    pub(crate) fn hide(&self, text: String) -> String {
+        let hide = |text: String, number: &String| {
+            let mut pieces = text.split(number.as_str());
+            let mut hidden = pieces.next().unwrap_or_default().to_owned();
+            for piece in pieces {
+                hidden.push_str(number);
+                let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+                let shown = if digits < DIALED_DIGITS { 0 } else { digits };
+                hidden.extend(std::iter::repeat_n('x', shown));
+                hidden.push_str(piece.get(shown..).unwrap_or_default());
+            }
+            hidden
+        };
+        self.numbers.iter().fold(text, hide)
     }
 
     /// Whether a dialog with this Call-ID is known.
@@ -136,6 +169,7 @@ impl Ladders {
     pub(crate) fn note(&mut self, unix_ms: i64, is_out: bool, peer: Peer, bytes: &[u8]) {
         let Some(call) = call_id(bytes).and_then(|name| self.names.get(name)).copied() else { return };
         let Redacted { text, has_keys } = (self.redact)(bytes);
+        let text = self.hide(text);
         let taken = text.len() + MESSAGE_BYTES;
         while self.bytes + taken > self.bytes_max && self.over.iter().any(|over| *over != call) {
             self.forget_oldest_but(call);

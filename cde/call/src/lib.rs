@@ -15,13 +15,14 @@
 //! - Nothing of the caller's body, keys or card is printed, logged or put into an event.
 //!
 //! # Layout
-//! - [`config`]: trunks, routes, limits. [`switchboard`]: dispatch, commands, timers, ports.
+//! - [`config`]: trunks, routes, limits. [`pins`]: agents' PINs, hashed. [`switchboard`]: dispatch, commands, timers, ports.
 //! - `guard`: who is listened to. `locks`: who has tried too often. `transfers`: callers who are to be transferred to us.
 //!   `trunks`: where each trunk is reached. `ladder`: what is kept of SIP for engineers. `call`: one call; `setup`, `dial`,
 //!   `session` (hold, INFO), `handover` (transfers), `on_demand` (a caller who was transferred to us), `line`, `recording`, `pay`
 //!   and `end` are its chapters. `leg`: one side, with its keys.
 
 pub mod config;
+pub mod pins;
 pub mod switchboard;
 
 mod call;

@@ -1,8 +1,9 @@
-//! Who has said a wrong code too often: after so many failures nobody is listened to for a while, whatever comes then.
+//! Who has said a wrong code or PIN too often: after so many failures nobody is listened to for a while, whatever comes then.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+use wire::Extension;
 
 /// Failures in a row before a lock (PCI DSS 8.3.4 allows ten).
 const FAILURES_MAX: u32 = 10;
@@ -16,6 +17,8 @@ const KNOWN_MAX: usize = 4096;
 /// Whose failures are counted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Who {
+    /// An agent's PIN, wherever it is keyed.
+    Agent(Extension),
     /// Who calls, from where.
     Source(IpAddr, String),
     /// Everybody of a trunk, as its place in the list.
@@ -25,7 +28,7 @@ pub(crate) enum Who {
 impl Who {
     fn most(&self) -> u32 {
         match self {
-            Self::Source(..) => FAILURES_MAX,
+            Self::Agent(_) | Self::Source(..) => FAILURES_MAX,
             Self::Trunk(_) => OF_TRUNK_MAX,
         }
     }

@@ -14,7 +14,8 @@ use crate::call::{Arrival, Call, Context};
 use crate::config::{Trunk, is_web};
 use crate::guard::Guard;
 use crate::ladder::Ladders;
-use crate::transfers::Transfers;
+use crate::pins::Pins;
+use crate::transfers::{Claim, Transfers};
 use crate::trunks::{Trunks, Turned};
 use crate::wall::Wall;
 pub(crate) use commands::Commands;
@@ -134,6 +135,7 @@ pub struct Switchboard {
     noted: usize,
     guard: Guard,
     transfers: Transfers,
+    pins: Pins,
 }
 
 impl Switchboard {
@@ -151,7 +153,8 @@ impl Switchboard {
             },
             sip_seed,
         );
-        let (ports, ladders) = (Ports::new(config.ports), Ladders::new(config.ladder_bytes_max));
+        let (ports, ladders) =
+            (Ports::new(config.ports), Ladders::new(config.ladder_bytes_max).hiding(config.numbers()));
         let targets = config.trunks.iter().flat_map(|trunk| &trunk.targets);
         let friends = targets.map(|target| target.ip).collect();
         let trunks = Trunks::new(now, &config);
@@ -178,6 +181,7 @@ impl Switchboard {
             noted: 0,
             guard: Guard::new(now),
             transfers: Transfers::default(),
+            pins: Pins::default(),
         };
         for phone in board.config.phones.clone() {
             // There are more than it admits only by mistake.
@@ -197,6 +201,11 @@ impl Switchboard {
     /// The wall clock may be set while we run; say so from time to time.
     pub fn set_wall(&mut self, now: Instant, unix_ms: i64) {
         self.wall = Wall::new(now, unix_ms);
+    }
+
+    /// The agents' PINs are these from now on.
+    pub fn set_pins(&mut self, pins: Pins) {
+        self.pins = pins;
     }
 
     /// A message came to one of our SIP addresses.
@@ -430,10 +439,14 @@ impl Switchboard {
             return self.handle_replacing(now, dialog, from, invite, replaced);
         }
         match self.claim_transfer(now, from, invite) {
-            Ok(None) => {
+            Ok(Claim::Taken(awaited)) => self.begin_transferred(now, (dialog, from, invite), *awaited),
+            Ok(Claim::Agent { trunk, extension }) => {
+                let arrival = (id, dialog, from, invite);
+                self.begin_call(now, arrival, |context, arrival| Call::keying(context, arrival, trunk, extension));
+            }
+            Ok(_) => {
                 self.begin_call(now, (id, dialog, from, invite), Call::new);
             }
-            Ok(Some(awaited)) => self.begin_transferred(now, (dialog, from, invite), *awaited),
             Err(status) => self.endpoint.reject(now, dialog, status, None, Vec::new()),
         }
     }
@@ -511,6 +524,8 @@ impl Switchboard {
             trunks: &mut self.trunks,
             ports: &mut self.ports,
             commands: &mut self.commands,
+            transfers: &mut self.transfers,
+            pins: &self.pins,
             outputs: &mut self.outputs,
         };
         (context, &mut self.calls)

@@ -22,7 +22,7 @@ const AWAITED_MAX: usize = 1024;
 const CHARACTERS: usize = 16;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// Digits of a code that is dialed by keys. There are few codes at a time, and few tries.
-const DIGITS: usize = 8;
+pub(crate) const DIGITS: usize = 8;
 
 /// A transfer that is awaited.
 pub(crate) struct Awaited {
@@ -36,7 +36,8 @@ pub(crate) struct Awaited {
     pub(crate) origin: Origin,
     /// What is to be paid.
     pub(crate) order: Option<PaymentOrder>,
-    code: TransferCode,
+    /// None: the agent has keyed their PIN, and the caller comes to the number itself.
+    code: Option<TransferCode>,
     since_unix_ms: i64,
     until: Instant,
 }
@@ -55,6 +56,8 @@ pub(crate) enum Claim {
     None,
     /// The caller who was awaited.
     Taken(Box<Awaited>),
+    /// An agent of this trunk, who is about to key a PIN.
+    Agent { trunk: usize, extension: Extension },
     /// Not one that is taken.
     Refused(TransferRefusal),
 }
@@ -63,7 +66,7 @@ pub(crate) enum Claim {
 #[derive(Default)]
 pub(crate) struct Transfers {
     awaited: BTreeMap<CallId, Awaited>,
-    locks: Locks,
+    pub(crate) locks: Locks,
 }
 
 impl Transfers {
@@ -77,9 +80,8 @@ impl Transfers {
         asked: &Asked<'_>,
     ) -> Result<(TransferCode, i64, Option<Awaited>), Refusal> {
         let trunk = config.trunk_of_agent(asked.extension).ok_or(Refusal::NotOnDemand)?;
-        let number = config.trunks.get(trunk).and_then(|trunk| trunk.on_demand.as_ref()?.number.as_deref());
-        let before = self.awaited.values().find(|known| known.extension == *asked.extension).map(|known| known.call);
-        let before = before.and_then(|call| self.awaited.remove(&call));
+        let number = config.number_of(trunk);
+        let before = self.take_of(asked.extension);
         if self.awaited.len() >= AWAITED_MAX || self.awaited.contains_key(&asked.call) {
             return Err(Refusal::Busy);
         }
@@ -90,7 +92,7 @@ impl Transfers {
             trunk,
             origin: asked.origin.clone(),
             order: asked.order.cloned(),
-            code: code.clone(),
+            code: Some(code.clone()),
             since_unix_ms: wall.unix_ms(now),
             until: now + GOOD,
         };
@@ -98,9 +100,38 @@ impl Transfers {
         Ok((code, wall.unix_ms(now + GOOD), before))
     }
 
+    /// The transfer that an agent waits for is not good any more.
+    fn take_of(&mut self, extension: &Extension) -> Option<Awaited> {
+        let before = self.awaited.values().find(|known| known.extension == *extension)?.call;
+        self.awaited.remove(&before)
+    }
+
+    /// An agent has proved who they are: the next caller who comes to the number is theirs, unless there are too many already.
+    /// The transfer that they waited for before is given back.
+    pub(crate) fn arm(
+        &mut self,
+        now: Instant,
+        wall: Wall,
+        call: CallId,
+        (trunk, extension): (usize, &Extension),
+    ) -> (Option<Awaited>, bool) {
+        let before = self.take_of(extension);
+        if self.awaited.len() >= AWAITED_MAX {
+            return (before, false);
+        }
+        let (extension, origin) = (extension.clone(), Origin::AgentPhone);
+        let (since_unix_ms, until) = (wall.unix_ms(now), now + GOOD);
+        let awaited = Awaited { call, extension, trunk, origin, order: None, code: None, since_unix_ms, until };
+        self.awaited.insert(call, awaited);
+        (before, true)
+    }
+
     fn fresh_code(&self, rng: &mut ChaCha12Rng, number: Option<&str>) -> TransferCode {
         let user = format!("{}{}", TransferCode::PREFIX, random(rng, CHARACTERS, ALPHABET));
-        let is_taken = |code: &String| self.awaited.values().any(|known| known.code.number.as_ref() == Some(code));
+        let is_taken = |code: &String| {
+            let numbers = self.awaited.values().filter_map(|known| known.code.as_ref()?.number.as_ref());
+            numbers.into_iter().any(|known| known == code)
+        };
         let number = number.map(|number| {
             let mut dialed = || format!("{number}{}", random(rng, DIGITS, b"0123456789"));
             let first = dialed();
@@ -117,6 +148,9 @@ impl Transfers {
         let trunks: Vec<usize> =
             config.neighbors(from).filter(|(_, trunk)| trunk.on_demand.is_some()).map(|(at, _)| at).collect();
         let dialed = trunks.iter().copied().find(|at| config.is_dialed_code(*at, called));
+        if let Some(trunk) = trunks.iter().copied().find(|at| config.number_of(*at) == Some(called)) {
+            return self.claim_number(now, config, trunk, from, invite);
+        }
         // Strangers are refused as strangers, and are not worth a line in the audit trail.
         let is_stranger = config.neighbors(from).next().is_none();
         if is_stranger || !is_code && dialed.is_none() {
@@ -148,7 +182,36 @@ impl Transfers {
     fn find(&self, now: Instant, trunks: &[usize], called: &str) -> Option<CallId> {
         let is = |code: &TransferCode| code.user == called || code.number.as_deref() == Some(called);
         let good = self.awaited.values().filter(|known| now < known.until && trunks.contains(&known.trunk));
-        good.into_iter().find(|known| is(&known.code)).map(|known| known.call)
+        good.into_iter().find(|known| known.code.as_ref().is_some_and(is)).map(|known| known.call)
+    }
+
+    /// The number alone: an agent who is to key a PIN, or the caller of one who has.
+    fn claim_number(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        trunk: usize,
+        from: Peer,
+        invite: &IncomingInvite,
+    ) -> Claim {
+        let asserted = invite.asserted().user().unwrap_or_default().to_owned();
+        let agent = config.agent_of(trunk, &asserted);
+        if let Some(extension) = agent {
+            let whos = whos_of(&extension, from);
+            let is_locked = whos.iter().any(|who| self.locks.is_locked(now, who));
+            return if is_locked { Claim::Refused(TransferRefusal::Locked) } else { Claim::Agent { trunk, extension } };
+        }
+        let by = invite.transferred_by();
+        let by = by.as_ref().and_then(|by| config.agent_of(trunk, by.user()?));
+        let is_armed = |known: &&Awaited| known.trunk == trunk && known.code.is_none() && now < known.until;
+        let armed = self.awaited.values().filter(is_armed);
+        let armed: Vec<CallId> =
+            armed.filter(|known| by.as_ref().is_none_or(|by| *by == known.extension)).map(|known| known.call).collect();
+        match armed.as_slice() {
+            [] => Claim::Refused(TransferRefusal::WrongCode),
+            [one] => self.awaited.remove(one).map_or(Claim::None, |awaited| Claim::Taken(Box::new(awaited))),
+            _ => Claim::Refused(TransferRefusal::Ambiguous),
+        }
     }
 
     /// One whose time is over.
@@ -172,7 +235,16 @@ impl Transfers {
     }
 }
 
+/// Whose failures the wrong PINs of an agent are, from there.
+pub(crate) fn whos_of(extension: &Extension, from: Peer) -> [Who; 2] {
+    [Who::Agent(extension.clone()), Who::Source(from.address.ip(), extension.as_str().to_owned())]
+}
+
 impl Awaited {
+    pub(crate) fn way(&self) -> WayIn {
+        if self.code.is_some() { WayIn::Code } else { WayIn::Pin }
+    }
+
     fn snapshot(&self, config: &Config) -> CallSnapshot {
         let on_demand = config.trunks.get(self.trunk).and_then(|trunk| trunk.on_demand.as_ref());
         CallSnapshot {
@@ -180,7 +252,7 @@ impl Awaited {
             extension: self.extension.clone(),
             caller: String::new(),
             called: String::new(),
-            way: WayIn::Code,
+            way: self.way(),
             keys_cross_pbx: on_demand.is_some_and(|on_demand| on_demand.keys_cross_pbx),
             started_unix_ms: self.since_unix_ms,
             state: CallState::Awaited,
@@ -196,10 +268,25 @@ impl Awaited {
 }
 
 impl Config {
+    /// What codes that are dialed by keys begin with, of all trunks.
+    pub(crate) fn numbers(&self) -> Vec<String> {
+        let on_demand = self.trunks.iter().filter_map(|trunk| trunk.on_demand.as_ref());
+        on_demand.filter_map(|on_demand| on_demand.number.clone()).collect()
+    }
+
+    fn number_of(&self, trunk: usize) -> Option<&str> {
+        self.trunks.get(trunk)?.on_demand.as_ref()?.number.as_deref()
+    }
+
+    /// The trunk's agent of this number.
+    fn agent_of(&self, trunk: usize, number: &str) -> Option<Extension> {
+        let on_demand = self.trunks.get(trunk)?.on_demand.as_ref()?;
+        number.parse().ok().filter(|_| on_demand.has_agent(number))
+    }
+
     /// Whether this is what a code of the trunk that is dialed by keys looks like.
     fn is_dialed_code(&self, trunk: usize, called: &str) -> bool {
-        let number = self.trunks.get(trunk).and_then(|trunk| trunk.on_demand.as_ref()?.number.as_deref());
-        let code = number.and_then(|number| called.strip_prefix(number));
+        let code = self.number_of(trunk).and_then(|number| called.strip_prefix(number));
         code.is_some_and(|code| code.len() == DIGITS && code.bytes().all(|byte| byte.is_ascii_digit()))
     }
 

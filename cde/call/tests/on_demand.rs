@@ -310,7 +310,15 @@ fn a_code_stands_in_no_log_and_no_audit_trail() {
     let code = world.code("1001");
     world.is_transferred(&code.user);
     world.caller_hangs_up();
+    // Refused, so that its messages are kept and the code is still good.
+    let other = world.code("1002");
+    world.comes(PBX, other.number.as_ref().unwrap(), "1003", &[]);
+    world.comes(PBX, &other.user, "1003", &[]);
+    world.read_ladders();
     let words = format!("{} {:?}", world.shown_words(), world.audited_words);
+    let dialed = other.number.unwrap();
+    assert!(!words.contains(&other.user[7..]) && !words.contains(dialed.strip_prefix("7999").unwrap()), "{words}");
+    assert!(words.contains("7999xxxxxxxx"), "the control: there are ladders");
     let number = code.number.unwrap();
     assert!(!words.contains(&code.user) && !words.contains(number.strip_prefix("7999").unwrap()), "{words}");
     assert!(words.contains("Transferred"), "the control");

@@ -228,6 +228,12 @@ pub enum Command {
         /// How long it was pressed, if the INFO said so.
         duration_ms: Option<u32>,
     },
+    /// Listen for this code among the agent's keys while the line is open, and to the digits behind it; an empty code: to all
+    /// keys; none: to no key. From the code's first key on nothing of the agent passes to the caller.
+    HearAgentKeys {
+        /// Its characters, such as `*9`.
+        code: Option<Box<[u8]>>,
+    },
     /// Copy what this leg is sent from here on, sound alone, to a recorder; again: to another place.
     Copy {
         /// Which leg's.
@@ -317,6 +323,12 @@ pub enum Event {
     },
     /// The caller has pressed six keys in a row on an open line, where the agent hears them.
     KeysOnOpenLine,
+    /// The agent has pressed the code of [`Command::HearAgentKeys`].
+    AgentCode,
+    /// And this behind it.
+    AgentDigit(Key),
+    /// And nothing more: `#`, or a pause.
+    AgentDigitsEnd,
     /// What was about to go to the agent looked like a key. The agent leg is mute until the next
     /// [`Command::Secure`], or until the line is opened.
     LeakSuspected,

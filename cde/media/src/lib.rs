@@ -42,6 +42,7 @@
 //! | [`detector`], `inband` | keys in the caller's sound: proof, and what is waited for |
 //! | [`witness`] | a second pair of ears, for what the agent was sent |
 //! | `agenttones` | key tones of the agent: stripped on the way to the caller, known when they come back |
+//! | `agentkeys` | the agent's keys on an open line: a code and the digits behind it, withheld from the caller |
 //! | `openline` | keys in a row on an open line |
 //! | `stages` | lets a test put a stage of the mask out of action |
 //! | `recorder` | frames of what was heard and said |
@@ -51,6 +52,7 @@
 #[cfg(all(feature = "masking-off-control", not(debug_assertions)))]
 compile_error!("masking-off-control is for debug builds only");
 
+mod agentkeys;
 mod agenttones;
 mod beeps;
 mod bins;
@@ -91,6 +93,7 @@ pub mod wav;
 mod waves;
 pub mod witness;
 
+pub use agentkeys::{AgentKey, CodeWatch};
 pub use interface::{
     Codec, Command, Config, Event, EventClock, Flow, KeyWays, LegStats, Output, PeerReport, Policy, RecordFrame,
     Remote, Side, Stats, Witnessed,

@@ -3,6 +3,7 @@
 mod caller;
 mod masked;
 
+use crate::agentkeys::{AgentKey, AgentKeys};
 use crate::coding::Samples;
 use crate::fork::Fork;
 use crate::inband::InBand;
@@ -41,6 +42,8 @@ pub struct Session {
     mask: Option<Box<Mask>>,
     hold: Hold,
     open_line: OpenLine,
+    /// Where the agent may press a code.
+    agent_keys: Option<Box<AgentKeys>>,
     barrier: Option<Barrier>,
     recorder: Option<Recorder>,
     /// While a recorder elsewhere is sent anything.
@@ -76,6 +79,7 @@ impl Session {
             mask: None,
             hold: config.hold,
             open_line: OpenLine::default(),
+            agent_keys: None,
             barrier: None,
             recorder: config.record.then(Recorder::new),
             fork: None,
@@ -135,6 +139,7 @@ impl Session {
             Command::Mask { policy } => self.ask_for(policy),
             Command::Release => self.release(),
             Command::InfoKey { key, duration_ms } => self.info_key(now, key, duration_ms),
+            Command::HearAgentKeys { code } => self.hear_agent_keys(code.as_deref()),
             Command::Copy { side, remote, keys, seed } => {
                 let fork = self.fork.get_or_insert_with(|| Box::new(Fork::new(now, seed)));
                 fork.connect(now, side, remote, keys.map(|keys| *keys));
@@ -150,6 +155,9 @@ impl Session {
     /// Does what was due by now.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.tick(now);
+        if self.agent_keys.as_mut().is_some_and(|keys| keys.handle_timeout(now)) {
+            self.event(Event::AgentDigitsEnd);
+        }
         self.legs().for_each(|leg| leg.reports.handle_timeout(now));
         self.fork.iter_mut().for_each(|fork| fork.handle_timeout(now));
         if let Some(recorder) = &mut self.recorder {
@@ -163,7 +171,8 @@ impl Session {
         let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
         let reports = [&self.caller, &self.agent].into_iter().filter_map(|leg| leg.reports.poll_timeout());
         let fork = self.fork.as_ref().and_then(|fork| fork.poll_timeout());
-        mask.into_iter().chain(recorder).chain(fork).chain(reports).min()
+        let agent_keys = self.agent_keys.as_ref().and_then(|keys| keys.poll_timeout());
+        mask.into_iter().chain(recorder).chain(fork).chain(reports).chain(agent_keys).min()
     }
 
     /// The next output; to be asked until there is none.
@@ -234,6 +243,7 @@ impl Session {
                 if let (true, Some(remote)) = (self.agent.connect(now, remote), remote) {
                     self.speak_anew(remote.codec);
                 }
+                self.set_agent_clock();
             }
         }
         if let Some(mask) = self.mask.as_mut().filter(|_| !was_heard && self.caller.may_be_heard()) {
@@ -258,8 +268,9 @@ impl Session {
         let Some(arrived) = self.agent.accept(now, source, bytes) else { return };
         let Some(from) = self.agent.remote().copied() else { return };
         let masked = self.mask.is_some() && masking_enabled();
-        let passes = !masked || matches!(arrived.media, Media::Audio(..));
         let sound = self.sound_of_agent(now, &from, &arrived);
+        let withheld = self.withholds_agent(now, &arrived);
+        let passes = !masked && !withheld || matches!(arrived.media, Media::Audio(..));
         let Some(to) = self.caller.receiver().copied() else { return self.to_caller.detach() };
         let stream = &mut self.to_caller;
         if let Some(packet) = relay(stream, now, &arrived, &from, &to, sound.as_ref(), passes) {
@@ -272,11 +283,20 @@ impl Session {
     /// samples for another codec.
     fn sound_of_agent(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>) -> Option<Samples> {
         let crosses = !self.to_caller.coding.takes(from.codec);
-        let mask = self.mask.as_mut().filter(|_| masking_enabled());
-        if mask.is_none() && self.recorder.is_none() && !crosses && !self.agent.keeps_state() {
+        let mask = self.mask.as_ref().filter(|_| masking_enabled());
+        let listens = self.agent_keys.is_some() || self.recorder.is_some() || self.agent.keeps_state();
+        if mask.is_none() && !listens && !crosses {
             return None;
         }
         let sound = self.agent.hear(arrived)?;
+        if self.is_withheld_sound(now, arrived, &sound) {
+            let silence = Samples::silence(sound.as_slice().len());
+            if let Some(recorder) = &mut self.recorder {
+                recorder.said.push(silence.as_slice());
+            }
+            return Some(silence);
+        }
+        let mask = self.mask.as_mut().filter(|_| masking_enabled());
         if let Some(recorder) = &mut self.recorder {
             recorder.said.push(sound.as_slice());
         }
@@ -284,6 +304,44 @@ impl Session {
             return Some(Samples::silence(sound.as_slice().len()));
         }
         Some(sound).filter(|_| crosses)
+    }
+
+    fn hear_agent_keys(&mut self, code: Option<&[u8]>) {
+        self.agent_keys = code.map(|code| Box::new(AgentKeys::new(code)));
+        self.set_agent_clock();
+    }
+
+    fn set_agent_clock(&mut self) {
+        let clock = self.agent.remote().map(|remote| remote.clock_of_keys()).unwrap_or_default();
+        self.agent_keys.iter_mut().for_each(|keys| keys.set_clock(clock));
+    }
+
+    /// Sound in which the agent has pressed something of a code, or that comes after it.
+    fn is_withheld_sound(&mut self, now: Instant, arrived: &Arrived<'_>, sound: &Samples) -> bool {
+        let Some(keys) = self.agent_keys.as_mut().filter(|_| self.mask.is_none()) else { return false };
+        let pressed = keys.sound(now, arrived.order, sound.as_slice());
+        let withheld = keys.withholds(now);
+        self.agent_pressed(pressed);
+        withheld
+    }
+
+    /// Whether an event of the agent is not for the caller: it is of a code, or comes after one.
+    fn withholds_agent(&mut self, now: Instant, arrived: &Arrived<'_>) -> bool {
+        let Media::Event(event) = arrived.media else { return false };
+        let Some(keys) = self.agent_keys.as_mut().filter(|_| self.mask.is_none()) else { return false };
+        let pressed = keys.event(now, caller::identity(arrived), arrived.header.marker, event);
+        let withheld = keys.withholds(now);
+        self.agent_pressed(pressed);
+        withheld
+    }
+
+    fn agent_pressed(&mut self, pressed: Option<AgentKey>) {
+        match pressed {
+            Some(AgentKey::Code) => self.event(Event::AgentCode),
+            Some(AgentKey::Digit(key)) => self.event(Event::AgentDigit(key)),
+            Some(AgentKey::End) => self.event(Event::AgentDigitsEnd),
+            Some(AgentKey::Other | AgentKey::Withheld) | None => {}
+        }
     }
 
     /// The one way out for a packet of RTP, where it is copied too.

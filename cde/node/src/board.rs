@@ -62,7 +62,7 @@ impl Outbox {
 }
 
 /// Runs until told to stop and all calls are over.
-pub(crate) async fn run(mut board: Switchboard, mut inbox: Inbox, outbox: Arc<Outbox>) {
+pub(crate) async fn run(mut board: Switchboard, mut pins: crate::pins::Watch, mut inbox: Inbox, outbox: Arc<Outbox>) {
     let (journaled, mut answers) = mpsc::channel::<Journaled>(1024);
     let mut wall = tokio::time::interval(WALL_EVERY);
     let mut drained: Option<tokio::time::Instant> = None;
@@ -85,6 +85,7 @@ pub(crate) async fn run(mut board: Switchboard, mut inbox: Inbox, outbox: Arc<Ou
             () = sleep_until(timer) => board.handle_timeout(clock::now()),
             _ = wall.tick() => {
                 board.set_wall(clock::now(), clock::unix_ms());
+                pins.look().into_iter().for_each(|pins| board.set_pins(pins));
                 tell_dropped(&board, &mut dropped);
             }
             _ = inbox.stop.changed(), if drained.is_none() => {

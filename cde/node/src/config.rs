@@ -133,6 +133,13 @@ pub struct Route {
     /// A call that it cannot have is ended.
     #[serde(default)]
     pub recorder_required: bool,
+    /// What an agent with a PIN presses before it to secure the line by keys; empty: they cannot.
+    #[serde(default = "feature_code")]
+    pub feature_code: String,
+}
+
+fn feature_code() -> String {
+    "*9".to_owned()
 }
 
 /// `open_line_keys` of a `[[route]]`.

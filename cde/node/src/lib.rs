@@ -9,11 +9,13 @@
 //! # Layout
 //! - [`config`]: `cde.toml`. [`journal`]: attempts and records. [`custody`]: the vault's databases and its root key. `door`: the way to the office.
 //! - `board`: the task that owns the switchboard. `transports`: SIP's sockets. `media_plane`: the media threads. `recorder`: recordings.
+//! - [`pins`]: the agents' PINs on disk.
 //! - [`relay`]: media sessions without SIP, for measuring. `charge`: gateways over HTTP, and settling what is unknown.
 
 pub mod config;
 pub mod custody;
 pub mod journal;
+pub mod pins;
 pub mod relay;
 
 mod board;
@@ -171,7 +173,9 @@ pub async fn run(
     // Kept here to the end: the last events wait in it for the door.
     let outbox = Arc::new(Outbox { media, events, journal: journal.clone(), charger, live, seeds });
     ready(&locals);
-    board::run(board, Inbox { transports, reports, asks: asked, ended: outcomes, stop }, Arc::clone(&outbox)).await;
+    let pins = pins::Watch::new(&places.data);
+    board::run(board, pins, Inbox { transports, reports, asks: asked, ended: outcomes, stop }, Arc::clone(&outbox))
+        .await;
     journal.close().await;
     close_door.send_replace(true);
     // A panic in it would have been logged.
@@ -254,6 +258,7 @@ fn call_config(
         extension: route.extension.as_ref().and_then(|extension| extension.parse().ok()),
         rewrite: calls::Rewrite { strip: route.strip, add: route.add.clone() },
         outbound: route.outbound,
+        feature_code: route.feature_code.clone(),
         open_line_keys: match route.open_line_keys {
             config::OpenLineKeys::Ignore => calls::OpenLineKeys::Ignore,
             config::OpenLineKeys::Alarm => calls::OpenLineKeys::Alarm,
@@ -314,7 +319,7 @@ fn alone_in(folder: &Path) -> Result<std::fs::File, NodeError> {
 }
 
 /// A secret of 32 bytes in a file for this user alone; made when it is not there.
-fn secret(file: &Path, seeds: &seeds::Seeds) -> Result<[u8; 32], NodeError> {
+pub(crate) fn secret(file: &Path, seeds: &seeds::Seeds) -> Result<[u8; 32], NodeError> {
     use std::io::Write;
     let what = || format!("key file {}", file.display());
     if let Ok(bytes) = std::fs::read(file) {

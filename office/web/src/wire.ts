@@ -92,7 +92,7 @@ export type Progress = {
 
 /** `awaited`: the caller is to be transferred; nobody is here yet. */
 export type CallState = "awaited" | "ringing" | "talking" | "held";
-export type WayIn = "inline" | "code";
+export type WayIn = "inline" | "code" | "pin";
 export type LineState = "open" | "securing" | "secured" | "releasing" | "fault";
 export type CallEnd =
   | "caller_hung_up"

@@ -82,6 +82,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
             open_line_keys,
             outbound: false,
             recorder: None,
+            feature_code: String::new(),
         }
     });
     Config {

@@ -73,6 +73,7 @@ impl Model {
             | Command::ConnectProtected { .. }
             | Command::Disconnect { .. }
             | Command::Mask { .. }
+            | Command::HearAgentKeys { .. }
             | Command::Copy { .. }
             | Command::StopCopies
             | Command::End => {}

@@ -20,7 +20,8 @@ impl Call {
             context.endpoint.bye(context.now, dialog);
         }
         // One that was awaited is shown from before it is there.
-        let shown = self.snapshot().is_some() || self.way == WayIn::Code;
+        let was_awaited = self.way != WayIn::Inline && !matches!(self.phase, Phase::Keying);
+        let shown = self.snapshot().is_some() || was_awaited;
         self.phase = Phase::Over;
         self.tell_witnessed(context);
         self.audit(context, origin, AuditAction::CallEnded { end });

@@ -259,6 +259,7 @@ impl Call {
         }
         if side == Side::Agent {
             self.agent_is_back(context);
+            self.hear_agent(context);
         }
     }
 

@@ -170,7 +170,11 @@ impl Call {
             media::Event::Proof { witnessed } => self.prove(context, *witnessed),
             media::Event::KeysOnOpenLine => self.keys_on_open_line(context),
             media::Event::LeakSuspected => self.fault(context, AlarmKind::LeakSuspected),
-            media::Event::Key(_) | media::Event::KeyLost => {}
+            media::Event::Key(_)
+            | media::Event::KeyLost
+            | media::Event::AgentCode
+            | media::Event::AgentDigit(_)
+            | media::Event::AgentDigitsEnd => {}
         }
     }
 

@@ -312,6 +312,10 @@ impl Call {
     ) {
         let keys = info::carries_keys(content_type);
         let key = info::parse(content_type, body);
+        let of_agent = key.as_ref().filter(|_| side == Side::Agent && self.line.lets_info_pass()).map(|key| key.key);
+        if of_agent.is_some_and(|key| self.agent_info(context, key)) {
+            return context.endpoint.respond(context.now, request, 200);
+        }
         let status = match (&key, self.line.lets_info_pass()) {
             // Some PBXs ask in this way whether the call still stands.
             (None, _) if content_type.is_none() && body.as_bytes().is_empty() => 200,

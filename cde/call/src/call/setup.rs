@@ -3,6 +3,7 @@
 use super::{Call, Context, origin_of, other};
 use crate::Config;
 use crate::call::dial::Dial;
+use crate::call::keyed::Keyed;
 use crate::call::line::Line;
 use crate::call::pay::Till;
 use crate::call::recording::Recording;
@@ -23,6 +24,8 @@ pub(crate) enum Phase {
     Opening,
     /// Waits for the agent.
     Dialing,
+    /// Waits for the PIN of an agent, who is here alone.
+    Keying,
     /// Both are connected.
     Talking,
     /// Nothing follows.
@@ -75,6 +78,8 @@ impl Call {
             Side::Agent => invite.from.uri.user().and_then(|user| user.parse().ok()).unwrap_or(way.extension.clone()),
         };
         let recorder = way.recorder.clone();
+        let feature_code =
+            Some(way.feature_code.clone().into_bytes().into_boxed_slice()).filter(|code| !code.is_empty());
         let headers = pass_on(context.config, invite, hops);
         let dial = Dial::new(context, way, &invite.from, headers)?;
         let offer = match &invite.body {
@@ -101,6 +106,8 @@ impl Call {
             way: WayIn::Inline,
             keys_cross_pbx,
             transfer: None,
+            feature_code,
+            keyed: Keyed::default(),
             started_unix_ms: context.wall.unix_ms(context.now),
             calling,
             caller,
@@ -156,6 +163,9 @@ impl Call {
         }
         if self.transfer.is_some() {
             return self.take_caller(context);
+        }
+        if self.keyed.is_all() {
+            return self.take_agent(context);
         }
         match self.call_other(context) {
             Ok(()) => {
@@ -248,6 +258,7 @@ impl Call {
         self.phase = Phase::Talking;
         self.changed = true;
         self.audit(context, origin_of(called), AuditAction::CallAnswered);
+        self.hear_agent(context);
     }
 
     /// Somebody is there: no other place is called for this call.

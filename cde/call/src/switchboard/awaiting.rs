@@ -5,8 +5,8 @@ use crate::transfers::{Asked, Awaited, Claim};
 use sip::{DialogId, IncomingInvite, Peer};
 use std::time::Instant;
 use wire::{
-    AuditAction, AuditEvent, CallEnd, CallId, Command, CommandResult, Event, Extension, Origin, PaymentOrder, Refusal,
-    TransferCode, TransferRefusal,
+    AuditAction, AuditEvent, CallId, Command, CommandResult, Extension, Origin, PaymentOrder, Refusal, TransferCode,
+    TransferRefusal,
 };
 
 impl Switchboard {
@@ -19,10 +19,7 @@ impl Switchboard {
     ) {
         let (call, origin) = (command.call, &command.origin);
         let result = match self.code_for(now, &Asked { call, extension, origin, order }) {
-            Ok((code, until_unix_ms)) => {
-                self.audit(call, extension, origin.clone(), AuditAction::TransferAwaited);
-                CommandResult::Awaiting { code, until_unix_ms }
-            }
+            Ok((code, until_unix_ms)) => CommandResult::Awaiting { code, until_unix_ms },
             Err(reason) => {
                 self.audit(call, extension, origin.clone(), AuditAction::Refused { reason });
                 CommandResult::Refused { reason }
@@ -41,9 +38,9 @@ impl Switchboard {
         }
         let (config, rng) = (&self.config, &mut self.rng);
         let (code, until_unix_ms, before) = self.transfers.await_one(now, self.wall, config, rng, asked)?;
-        before.into_iter().for_each(|before| self.not_transferred(&before));
-        let snapshot = self.transfers.snapshot(&self.config, asked.call);
-        self.outputs.extend(snapshot.map(|call| Output::Wire(Event::Call { call })));
+        let (mut context, _) = self.context(now);
+        before.into_iter().for_each(|before| context.not_transferred(before.call, &before.extension));
+        context.tell_awaited(asked.call, asked.extension, asked.origin.clone());
         Ok((code, until_unix_ms))
     }
 
@@ -55,20 +52,19 @@ impl Switchboard {
         payment::Payment::new(now, order.clone(), self.config.rules, self.wall.month(now)).map(|_| ())
     }
 
-    /// Who was awaited, if this is that caller; the status to refuse it with, if it is one who wants to be.
-    pub(super) fn claim_transfer(
-        &mut self,
-        now: Instant,
-        from: Peer,
-        invite: &IncomingInvite,
-    ) -> Result<Option<Box<Awaited>>, u16> {
-        match self.transfers.claim(now, &self.config, from, invite) {
-            Claim::None => Ok(None),
-            Claim::Taken(awaited) => Ok(Some(awaited)),
+    /// What an INVITE is to the transfers, or the status to refuse it with, if it would be something and is not.
+    pub(super) fn claim_transfer(&mut self, now: Instant, from: Peer, invite: &IncomingInvite) -> Result<Claim, u16> {
+        let claim = self.transfers.claim(now, &self.config, from, invite);
+        match claim {
+            Claim::Agent { ref extension, .. } if !self.pins.has(extension) => {
+                self.refuse_transfer(invite, TransferRefusal::WrongPin);
+                Err(403)
+            }
             Claim::Refused(why) => {
                 self.refuse_transfer(invite, why);
                 Err(if why == TransferRefusal::WrongCode { 404 } else { 403 })
             }
+            claim => Ok(claim),
         }
     }
 
@@ -90,23 +86,14 @@ impl Switchboard {
         let arrival = (call, dialog, from, invite);
         let begun = self.begin_call(now, arrival, |context, arrival| Call::transferred(context, arrival, awaited));
         if !begun {
-            self.tell_not_transferred(call, &extension);
+            self.context(now).0.not_transferred(call, &extension);
         }
     }
 
     pub(super) fn expire_transfers(&mut self, now: Instant) {
         while let Some(expired) = self.transfers.expired(now) {
-            self.not_transferred(&expired);
+            self.context(now).0.not_transferred(expired.call, &expired.extension);
         }
-    }
-
-    fn not_transferred(&mut self, awaited: &Awaited) {
-        self.tell_not_transferred(awaited.call, &awaited.extension);
-    }
-
-    fn tell_not_transferred(&mut self, call: CallId, extension: &Extension) {
-        self.audit(call, extension, Origin::System, AuditAction::TransferExpired);
-        self.outputs.push_back(Output::Wire(Event::CallEnded { call, end: CallEnd::NotTransferred }));
     }
 
     fn audit(&mut self, call: CallId, extension: &Extension, origin: Origin, action: AuditAction) {

@@ -57,8 +57,10 @@ impl Switchboard {
 
     /// An INVITE of a trunk that no call has taken is kept too: why, is what its engineer asks.
     pub(super) fn note_refused(&mut self, call: CallId, name: Option<String>, invite: &sip::IncomingInvite) {
-        let user = |uri: &sip::Uri| clean(uri.user().unwrap_or_default());
-        let who = || Who { from: user(&invite.from.uri), to: user(&invite.uri) };
-        name.into_iter().for_each(|name| self.ladders.refused(call, &name, who));
+        let user = |uri: &sip::Uri| self.ladders.hide(clean(uri.user().unwrap_or_default()));
+        let (from, to) = (user(&invite.from.uri), user(&invite.uri));
+        if let Some(name) = name {
+            self.ladders.refused(call, &name, || Who { from, to });
+        }
     }
 }

@@ -19,6 +19,7 @@ fn world() -> World {
             open_line_keys: OpenLineKeys::Ignore,
             outbound: true,
             recorder: None,
+            feature_code: "*9".to_owned(),
         });
     })
 }

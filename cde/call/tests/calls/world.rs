@@ -50,6 +50,8 @@ pub(crate) struct World {
     /// All that stands in the audit trail, in words.
     pub(crate) audited_words: Vec<String>,
     orders: Vec<&'static str>,
+    /// Whose media was opened.
+    opened: Vec<CallId>,
     caller_connected: bool,
     attempts: Vec<AttemptId>,
     command_number: u128,
@@ -104,7 +106,52 @@ fn place(address: SocketAddr, priority: u16) -> Target {
 fn route(prefix: &str, open_line_keys: OpenLineKeys) -> Route {
     let (from, to) = ("carrier".to_owned(), "pbx".to_owned());
     let (prefix, rewrite) = (prefix.to_owned(), Rewrite::default());
-    Route { from, to, prefix, extension: None, rewrite, open_line_keys, outbound: false, recorder: None }
+    Route {
+        from,
+        to,
+        prefix,
+        extension: None,
+        rewrite,
+        open_line_keys,
+        outbound: false,
+        recorder: None,
+        feature_code: "*9".to_owned(),
+    }
+}
+
+fn config(places: Vec<Target>, carrier: Srtp, pbx: Srtp) -> Config {
+    let trunk = |name: &str, targets: Vec<Target>, srtp| Trunk {
+        name: name.to_owned(),
+        targets,
+        transport: sip::Transport::Udp,
+        tcp_when_large: false,
+        keepalive: None,
+        srtp,
+        login: None,
+        domain: None,
+        on_demand: None,
+    };
+    Config {
+        sip: vec![Local::udp(US)],
+        media: [127, 0, 0, 9].into(),
+        media_v6: None,
+        ports: (10_000, 10_200),
+        calls_max: 20,
+        trunks: vec![trunk("carrier", vec![place(CARRIER, 0)], carrier), trunk("pbx", places, pbx)],
+        phones: Vec::new(),
+        routes: vec![
+            route("10", OpenLineKeys::Ignore),
+            route("1002", OpenLineKeys::Alarm),
+            route("1003", OpenLineKeys::Secure),
+            Route { from: "pbx".to_owned(), ..route("2", OpenLineKeys::Ignore) },
+        ],
+        merchants: ["main".parse().unwrap()].into(),
+        rules: Rules::default(),
+        record: false,
+        headers_passed: Vec::new(),
+        ladder_bytes_max: 1 << 20,
+        masking: media::Policy::Natural,
+    }
 }
 
 pub(crate) fn order(call: CallId, action: Action) -> Command {
@@ -132,39 +179,7 @@ impl World {
     }
 
     fn configured(places: Vec<Target>, carrier: Srtp, pbx: Srtp, change: impl FnOnce(&mut Config)) -> Self {
-        let now = Instant::now();
-        let trunk = |name: &str, targets: Vec<Target>, srtp| Trunk {
-            name: name.to_owned(),
-            targets,
-            transport: sip::Transport::Udp,
-            tcp_when_large: false,
-            keepalive: None,
-            srtp,
-            login: None,
-            domain: None,
-            on_demand: None,
-        };
-        let mut config = Config {
-            sip: vec![Local::udp(US)],
-            media: [127, 0, 0, 9].into(),
-            media_v6: None,
-            ports: (10_000, 10_200),
-            calls_max: 20,
-            trunks: vec![trunk("carrier", vec![place(CARRIER, 0)], carrier), trunk("pbx", places, pbx)],
-            phones: Vec::new(),
-            routes: vec![
-                route("10", OpenLineKeys::Ignore),
-                route("1002", OpenLineKeys::Alarm),
-                route("1003", OpenLineKeys::Secure),
-                Route { from: "pbx".to_owned(), ..route("2", OpenLineKeys::Ignore) },
-            ],
-            merchants: ["main".parse().unwrap()].into(),
-            rules: Rules::default(),
-            record: false,
-            headers_passed: Vec::new(),
-            ladder_bytes_max: 1 << 20,
-            masking: media::Policy::Natural,
-        };
+        let (now, mut config) = (Instant::now(), config(places, carrier, pbx));
         change(&mut config);
         let mut world = Self {
             now,
@@ -180,6 +195,7 @@ impl World {
             audits: Vec::new(),
             audited_words: Vec::new(),
             orders: Vec::new(),
+            opened: Vec::new(),
             caller_connected: false,
             attempts: Vec::new(),
             command_number: 1000,
@@ -567,6 +583,7 @@ impl World {
     fn handle_order(&mut self, call: CallId, order: MediaOrder) {
         let report = match order {
             MediaOrder::Open { caller, copies, .. } => {
+                self.opened.push(call);
                 self.copies_from = copies;
                 self.tried.push(caller.port());
                 let taken = self.tried.len() <= self.taken_pairs;
@@ -609,6 +626,14 @@ impl World {
             }
             MediaOrder::Command(media::Command::Disconnect { side }) => {
                 self.connects.push((side, Connected::Not));
+                None
+            }
+            MediaOrder::Command(media::Command::HearAgentKeys { code }) => {
+                self.orders.push(match code.as_deref() {
+                    None => "hear no agent",
+                    Some([]) => "hear all of the agent",
+                    Some(_) => "hear the agent's code",
+                });
                 None
             }
             MediaOrder::Command(media::Command::Copy { side, remote, keys, .. }) => {

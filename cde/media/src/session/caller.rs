@@ -312,6 +312,6 @@ impl Session {
     }
 }
 
-fn identity(arrived: &Arrived<'_>) -> Identity {
+pub(super) fn identity(arrived: &Arrived<'_>) -> Identity {
     Identity { ssrc: arrived.header.ssrc, timestamp: arrived.timestamp }
 }

@@ -30,6 +30,7 @@ impl Session {
                 self.mask = Some(Box::new(Mask::new(now, policy, self.hold, self.last_heard, self.witnessed, ear)));
                 self.inband.start_anew();
                 self.open_line.start_anew();
+                self.agent_keys.iter_mut().for_each(|keys| keys.start_anew());
                 self.event(Event::Masking { policy });
             }
         }

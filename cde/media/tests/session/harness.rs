@@ -399,10 +399,19 @@ fn name(event: Event) -> String {
         Event::LeakSuspected => "LeakSuspected".to_owned(),
         Event::KeysOnOpenLine => "KeysOnOpenLine".to_owned(),
         Event::KeyLost => "!".to_owned(),
-        Event::Key(Key::Digit(digit)) => digit.expose(|value| value.to_string()),
-        Event::Key(Key::Star) => "*".to_owned(),
-        Event::Key(Key::Pound) => "#".to_owned(),
-        Event::Key(Key::Letter) => "L".to_owned(),
+        Event::Key(key) => key_name(&key),
+        Event::AgentCode => "agent code".to_owned(),
+        Event::AgentDigit(key) => format!("agent {}", key_name(&key)),
+        Event::AgentDigitsEnd => "agent end".to_owned(),
+    }
+}
+
+fn key_name(key: &Key) -> String {
+    match key {
+        Key::Digit(digit) => digit.expose(|value| value.to_string()),
+        Key::Star => "*".to_owned(),
+        Key::Pound => "#".to_owned(),
+        Key::Letter => "L".to_owned(),
     }
 }
 

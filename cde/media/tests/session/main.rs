@@ -10,6 +10,8 @@
 )]
 
 #[cfg(not(feature = "masking-off-control"))]
+mod agentkeys;
+#[cfg(not(feature = "masking-off-control"))]
 mod agenttones;
 #[cfg(feature = "masking-off-control")]
 mod control;

@@ -56,7 +56,8 @@ impl OnDemand {
     }
 }
 
-fn is_dialed(number: &str) -> bool {
+/// What a telephone can dial.
+pub(super) fn is_dialed(number: &str) -> bool {
     (1..=20).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit() || b"*#".contains(&byte))
 }
 

@@ -2,7 +2,7 @@
 
 mod signaling;
 
-use super::{Config, Gateway, Merchant, Route};
+use super::{Config, Gateway, Merchant, Route, on_demand};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +101,13 @@ impl Config {
         }
         if let Some((key, message)) = rewrite_problem(route) {
             return Some((key, message.to_owned()));
+        }
+        if !route.feature_code.is_empty() && !on_demand::is_dialed(&route.feature_code) {
+            let message = format!(
+                "[[route]] feature_code = \"{}\": expected keys of a telephone, such as *9, or \"\" for none",
+                route.feature_code
+            );
+            return Some(("feature_code", message));
         }
         let extension = route.extension.as_ref().filter(|extension| extension.parse::<wire::Extension>().is_err())?;
         Some(("extension", format!("[[route]] extension = \"{extension}\": expected letters, digits and ._-+*#")))
@@ -235,6 +242,8 @@ mod tests {
         says("[sip]\npass_headers = [\"X-A:\"]\n", 2, "expected \"X-\"");
         says(&format!("{TRUNK}domain = \"sip example\"\n"), 4, "expected a host name");
         assert!(Config::parse(&format!("{TRUNK}domain = \"sip.example.com\"\n"), Path::new("x")).is_ok());
+        says(&format!("{route}feature_code = \"star\"\n"), 7, "such as *9");
+        assert!(Config::parse(&format!("{route}feature_code = \"\"\n"), Path::new("x")).is_ok());
     }
 
     #[test]

@@ -82,6 +82,17 @@ impl IncomingInvite {
         let value = self.headers.iter().find(|(name, _)| is_asserted(name)).map(|(_, value)| value.as_slice());
         value.and_then(NameAddr::parse_first).map_or_else(|| self.from.uri.clone(), |asserted| asserted.uri)
     }
+
+    /// Who has had this call transferred, as the peer says: Referred-By (RFC 3892), else the first of Diversion (RFC 5806).
+    #[must_use]
+    pub fn transferred_by(&self) -> Option<Uri> {
+        let of = |wanted: &str| {
+            let value =
+                self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)?;
+            NameAddr::parse_first(value).map(|by| by.uri)
+        };
+        of("Referred-By").or_else(|| of("Diversion"))
+    }
 }
 
 /// A transfer that the peer asks for (RFC 3515).

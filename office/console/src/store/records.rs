@@ -295,6 +295,7 @@ async fn audited(tx: &mut SqliteConnection, at: i64, event: &AuditEvent) -> Resu
         AuditAction::TransferAwaited => ("transfer_awaited", "ok".to_owned(), None),
         AuditAction::Transferred => ("transferred", "ok".to_owned(), None),
         AuditAction::TransferExpired => ("transfer_expired", "ok".to_owned(), None),
+        AuditAction::PinAccepted => ("pin_accepted", "ok".to_owned(), None),
         AuditAction::TransferRefused { why } => ("transfer_refused", word(why)?, None),
         AuditAction::Refused { reason } => ("refused", word(reason)?, None),
     };

@@ -29,8 +29,8 @@ macro_rules! words {
 words! {
     /// Where a call stands.
     CallState: "awaited" "ringing" "talking" "held";
-    /// How a call came: by a route between two trunks, or transferred to a code.
-    WayIn: "inline" "code";
+    /// How a call came: by a route between two trunks, or transferred to a code, or after a PIN.
+    WayIn: "inline" "code" "pin";
     /// Where a line stands.
     LineState: "open" "securing" "secured" "releasing" "fault";
     Masking: "natural" "strict";
@@ -168,7 +168,7 @@ mod tests {
     fn the_words_are_those_of_the_wire() {
         use wire::{CallState as C, Field as F, FieldStatus as T, LineState as L, PaymentState as P};
         listed::<CallState, _>(&[C::Awaited, C::Ringing, C::Talking, C::Held]);
-        listed::<WayIn, _>(&[wire::WayIn::Inline, wire::WayIn::Code]);
+        listed::<WayIn, _>(&[wire::WayIn::Inline, wire::WayIn::Code, wire::WayIn::Pin]);
         listed::<Masking, _>(&[wire::Masking::Natural, wire::Masking::Strict]);
         listed::<LineState, _>(&[L::Open, L::Securing, L::Secured, L::Releasing, L::Fault]);
         listed::<PlaceState, _>(&[wire::PlaceState::Unknown, wire::PlaceState::Up, wire::PlaceState::Down]);

@@ -13,7 +13,7 @@ export function Who({ call }: { call: CallView }) {
       <div className="facts">
         <span>
           <Icon name="phone" />
-          {call.way === "code" ? (
+          {call.way !== "inline" ? (
             "transferred by you"
           ) : (
             <>

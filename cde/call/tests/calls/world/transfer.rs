@@ -106,3 +106,67 @@ impl World {
         self.agent.answers_calls = does;
     }
 }
+
+impl World {
+    /// These agents have these PINs.
+    pub(crate) fn pins(&mut self, pins: &[(&str, &str)]) {
+        let none = call::pins::Pins::new(&[7; 32], BTreeMap::new());
+        let hash = |(extension, pin): &(&str, &str)| {
+            let extension = extension.parse().unwrap();
+            let hash = none.hash(&extension, pin).unwrap();
+            (extension, hash)
+        };
+        self.board.set_pins(call::pins::Pins::new(&[7; 32], pins.iter().map(hash).collect()));
+    }
+
+    /// The media session of a call hears the agent press these, and `#` or nothing more.
+    pub(crate) fn agent_keys(&mut self, call: CallId, digits: &str) {
+        let digit = |key: u8| media::Event::AgentDigit(Key::from_char(key).unwrap());
+        for event in digits.bytes().map(digit).chain([media::Event::AgentDigitsEnd]) {
+            self.board.handle_media(self.now, call, MediaReport::Event(event));
+        }
+        self.settle();
+    }
+
+    /// A code, these digits and the end, on the call of the moment.
+    pub(crate) fn agent_codes(&mut self, digits: &str) {
+        let call = self.call();
+        self.board.handle_media(self.now, call, MediaReport::Event(media::Event::AgentCode));
+        self.agent_keys(call, digits);
+    }
+
+    /// Keys of the agent's phone by INFO.
+    pub(crate) fn agent_infos_of(&mut self, keys: &str) {
+        let dialog = self.agent.dialog.unwrap();
+        for key in keys.bytes() {
+            self.agent.endpoint.info(self.now, dialog, "application/dtmf", Body::from(&[key][..])).unwrap();
+            self.settle();
+        }
+    }
+
+    /// How many INFOs the caller's side has got.
+    pub(crate) fn caller_info_count(&self) -> usize {
+        self.caller.infos
+    }
+
+    /// The call that is only there for a PIN, which the office is not shown: the one whose media was opened last.
+    pub(crate) fn newest_call(&self) -> CallId {
+        self.opened.last().copied().unwrap()
+    }
+}
+
+impl World {
+    /// The office reads the messages of all calls, which are among what it is shown then.
+    pub(crate) fn read_ladders(&mut self) {
+        let list = Command { id: CommandId::from_random(5_000), ..order(CallId::from_random(1), Action::Ladders) };
+        self.send_command(&list);
+        let is = |event: &wire::Event| match event {
+            wire::Event::Ladders { ladders, .. } => Some(ladders.iter().map(|ladder| ladder.call).collect::<Vec<_>>()),
+            _ => None,
+        };
+        let calls = self.wires.iter().find_map(is).unwrap();
+        for (number, call) in (5_001..).zip(calls) {
+            self.send_command(&Command { id: CommandId::from_random(number), ..order(call, Action::Ladder) });
+        }
+    }
+}
