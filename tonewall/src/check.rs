@@ -21,7 +21,14 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<ExitCode> {
         tell(&format!("error: {problem}"));
         return Ok(ExitCode::FAILURE);
     }
-    for warning in missing(folder).into_iter().chain(warnings(&cde)) {
+    let gateways = match node::check_gateways(&cde, folder) {
+        Ok(warnings) => warnings,
+        Err(problem) => {
+            tell(&format!("error: cde.toml: {problem}"));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    for warning in missing(folder).into_iter().chain(warnings(&cde)).chain(gateways) {
         print(&format!("warning: {warning}"));
     }
     print(&format!("SIP is listened to at {}", listeners(&cde)));
@@ -77,9 +84,6 @@ fn warnings(cde: &node::Config) -> Vec<String> {
     }
     if cde.merchant.is_empty() {
         warnings.push("there is no [[merchant]]: no payment can be taken".to_owned());
-    }
-    for gateway in cde.gateway.iter().filter(|gateway| gateway.kind == node::config::GatewayKind::Sandbox) {
-        warnings.push(format!("gateway {} is the sandbox: it takes test cards only and moves no money", gateway.name));
     }
     warnings
 }

@@ -225,7 +225,7 @@ fn cde_toml(places: &Places, media: &Media, recordings: Option<&Path>) -> String
         "[sip]\nlisten = \"{sip}\"\n\n{}\n\
          [[trunk]]\nname = \"carrier\"\naddress = \"{carrier}\"\n\n[[trunk]]\nname = \"pbx\"\naddress = \"{pbx}\"\n\n\
          [[route]]\nfrom = \"carrier\"\nto = \"pbx\"\nextension = \"{EXTENSION}\"\n\n\
-         [[gateway]]\nname = \"sandbox\"\nkind = \"sandbox\"\nurl = \"http://{bank}\"\n\n\
+         [[gateway]]\nname = \"sandbox\"\nadapter = \"sandbox\"\nurl = \"http://{bank}\"\n\n\
          [[merchant]]\nid = \"main\"\ngateway = \"sandbox\"\n{}",
         media_toml(media),
         recordings.unwrap_or_default()

@@ -17,6 +17,7 @@
 //! - [`decline`]: the networks' response codes.
 //! - [`rules`]: what a merchant makes of address and code results.
 //! - [`follow`]: how an unknown outcome is asked for until it is known. [`plan`]: operations of several requests.
+//! - [`routing`]: which gateway a payment goes to.
 //! - `form`, `json`, `number`, `base64`, `hex`: how bodies and headers are written. [`key`]: a gateway's keys.
 //! - One file an adapter, with its rooms: [`sandbox`], [`stripe`], [`adyen`], [`pay_connector`].
 
@@ -35,6 +36,7 @@ mod number;
 pub mod pay_connector;
 pub mod plan;
 pub mod request;
+pub mod routing;
 pub mod rules;
 pub mod sandbox;
 pub mod stripe;

@@ -11,7 +11,7 @@ use crate::adapter::{Adapter, Brands, Caps, Currencies, Idempotency, Inquiry, Mo
 use crate::answer::{Answer, Approval};
 use crate::http::{ANSWER_BYTES_MAX, Body, HttpRequest, Method, Sent};
 use crate::json::{Names, quoted, with_card};
-use crate::key::KeyError;
+use crate::key::{KeyError, Mode};
 use crate::request::{Kind, Operation, Request, Terms};
 use crate::text;
 use card::Card;
@@ -38,7 +38,7 @@ const CAPS: Caps = Caps {
     mit: false,
     currencies: Currencies::Any,
     brands: Brands::Any,
-    live: true,
+    live: false,
     verified: false,
 };
 
@@ -48,18 +48,19 @@ const NAMES: Names =
 /// The adapter.
 pub struct PayConnector {
     authorization: Option<Zeroizing<String>>,
+    caps: Caps,
 }
 
 impl PayConnector {
     /// With `USER:PASSWORD` for Basic authentication (RFC 7617), or none where the connector asks for none.
-    pub fn new(login: Option<String>) -> Result<Self, KeyError> {
+    pub fn new(login: Option<String>, mode: Mode) -> Result<Self, KeyError> {
         let login = login.map(Zeroizing::new);
         if login.as_ref().is_some_and(|login| !login.contains(':')) {
             return Err(KeyError::NotAKey { expected: "USER:PASSWORD" });
         }
         let header =
             |login: Zeroizing<String>| Zeroizing::new(format!("Basic {}", crate::base64::encode(login.as_bytes())));
-        Ok(Self { authorization: login.map(header) })
+        Ok(Self { authorization: login.map(header), caps: Caps { live: mode == Mode::Live, ..CAPS } })
     }
 }
 
@@ -108,7 +109,7 @@ impl Adapter for PayConnector {
     }
 
     fn caps(&self) -> &Caps {
-        &CAPS
+        &self.caps
     }
 }
 

@@ -42,8 +42,13 @@ impl Plan {
         Self { steps: VecDeque::new(), names: vec![name.to_owned()] }
     }
 
-    /// Does nothing follow?
-    pub(crate) fn is_at_end(&self) -> bool {
+    /// How many requests follow, by what is known now.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Does nothing follow, by what is known now?
+    pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
@@ -96,7 +101,7 @@ mod tests {
             plan.next().map(|next| (next.path, next.form)),
             Some(("/b/pi_2".to_owned(), "method=pm_1".to_owned()))
         );
-        assert!(plan.is_at_end() && plan.next().is_none());
+        assert!(plan.is_empty() && plan.next().is_none());
         assert_eq!((plan.name("pi_"), plan.name("cus_")), (Some("pi_2"), None));
     }
 }

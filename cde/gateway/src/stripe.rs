@@ -169,7 +169,7 @@ impl Adapter for Stripe {
                 inquiry::After::Cancel(planned) => Step::Next(self.send(planned)),
             };
         }
-        if plan.is_at_end() {
+        if plan.is_empty() {
             return Step::Done(answers::last(operation, sent, plan.name("pi_")));
         }
         match answers::name_of_step(sent) {

@@ -278,7 +278,7 @@ fn charge(
         card: Some(sending.card.view()),
         digest: built.digest,
     };
-    let (under_way, request) = (UnderWay::of(&row, built.operation), built.request);
+    let (under_way, parcel) = (UnderWay::of(&row, built.operation), built.parcel);
     let (outbox, journaled) = (Arc::clone(outbox), journaled.clone());
     tokio::spawn(async move {
         let begun = outbox.charger.begin(row).await;
@@ -286,7 +286,7 @@ fn charge(
         // The switchboard hears of the disk before it can hear of the gateway.
         let heard = journaled.send(Journaled { call, attempt, result }).await;
         if begun.is_ok() && heard.is_ok() {
-            outbox.charger.carry(under_way, request).await;
+            outbox.charger.carry(under_way, parcel).await;
         }
     });
 }

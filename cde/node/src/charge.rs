@@ -5,20 +5,25 @@
 //! - Every answer but a documented one is `Unknown`; an `Unknown` is settled by asking the gateway, for as long as it
 //!   takes, also after a restart.
 //! - An approval that is to be given back is marked so in the transaction that writes it, and followed until it is.
-//! - No connection is kept after an answer, so that no buffer with a card in it lives on in a pool.
+//! - Another gateway is asked only after one that proved that it did nothing, and not before the journal says which.
 
 mod follow_up;
+mod parcel;
 mod people;
 mod reversal;
 
 pub(crate) use follow_up::FollowUp;
+pub(crate) use parcel::Parcel;
 
 use crate::clock;
-use crate::config::{self, Config, LateApproval};
+use crate::config::{self, Choice, Config, LateApproval};
 use crate::journal::{Ending, Journal, NewAttempt, OpenAttempt, Reversal, Wanted};
+use crate::terminal::{ChargerError, Terminal};
 use aws_lc_rs::hmac;
-use gateway::{Adapter, Answer, CheckRules, Following, HttpRequest, Keep, Kind, Operation, Request, Rule, Sent, Terms};
+use gateway::{Answer, CheckRules, Following, Keep, Kind, Operation, Request, Rule, Terms};
+use parcel::{Leg, SPARES_MAX};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -34,16 +39,9 @@ pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
 }
 
-/// One configured gateway.
-struct Terminal {
-    adapter: Box<dyn Adapter>,
-    url: String,
-    timeout: Duration,
-}
-
 /// What the cde's file says of one merchant.
 struct Merchant {
-    gateway: String,
+    choices: Vec<Choice>,
     late_approval: LateApproval,
     checks: CheckRules,
 }
@@ -71,7 +69,6 @@ impl LiveCalls {
 pub(crate) struct Charger {
     terminals: Arc<BTreeMap<String, Terminal>>,
     merchants: Arc<BTreeMap<String, Merchant>>,
-    client: reqwest::Client,
     journal: Journal,
     digest_key: hmac::Key,
     live: LiveCalls,
@@ -84,7 +81,7 @@ pub(crate) struct Built {
     pub(crate) operation: Operation,
     /// Without an answer by then its outcome is unknown.
     pub(crate) deadline_ms: i64,
-    pub(crate) request: HttpRequest,
+    pub(crate) parcel: Parcel,
     /// The journal's digest: of the request without the card.
     pub(crate) digest: String,
 }
@@ -126,48 +123,30 @@ struct Ruling {
     alarms: Vec<MoneyAlarm>,
 }
 
-/// Why the gateways cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ChargerError {
-    /// An adapter refuses to start.
-    #[error("gateway {name}: {message}")]
-    Startup {
-        /// Which.
-        name: String,
-        /// Why, and the way out.
-        message: String,
-    },
-    /// The HTTP client cannot be made.
-    #[error("gateway client: {0}")]
-    Client(#[from] reqwest::Error),
-}
-
 impl Charger {
+    /// Relative paths of keys start at the folder.
     pub(crate) fn new(
-        config: &Config,
+        (config, folder): (&Config, &Path),
         journal: Journal,
         digest_key: hmac::Key,
         live: LiveCalls,
         ended: mpsc::Sender<Ended>,
     ) -> Result<Self, ChargerError> {
+        let client = Terminal::client()?;
         let mut terminals = BTreeMap::new();
         for gateway in &config.gateway {
-            terminals.insert(gateway.name.clone(), terminal(gateway)?);
+            terminals.insert(gateway.name.clone(), Terminal::new(gateway, folder, client.clone())?);
         }
         let merchant = |merchant: &config::Merchant| {
             let &config::Merchant { ref gateway, late_approval, checks, .. } = merchant;
-            (merchant.id.clone(), Merchant { gateway: gateway.clone(), late_approval, checks })
+            (merchant.id.clone(), Merchant { choices: gateway.clone(), late_approval, checks })
         };
         let merchants = Arc::new(config.merchant.iter().map(merchant).collect());
-        let client = reqwest::Client::builder()
-            .pool_max_idle_per_host(0)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
-        Ok(Self { terminals: Arc::new(terminals), merchants, client, journal, digest_key, live, ended })
+        Ok(Self { terminals: Arc::new(terminals), merchants, journal, digest_key, live, ended })
     }
 
-    /// Builds the request for an attempt.
+    /// Builds the request for an attempt at the first of the merchant's gateways that takes it, and at those that stand
+    /// in for it.
     pub(crate) fn build(
         &self,
         attempt: AttemptId,
@@ -175,28 +154,43 @@ impl Charger {
         sending: &payment::Sending<'_>,
     ) -> Result<Built, Refusal> {
         let configured = self.merchants.get(merchant.as_str()).ok_or(Refusal::UnknownMerchant)?;
-        let terminal = self.terminals.get(&configured.gateway).ok_or(Refusal::UnknownMerchant)?;
         let (amount, card, order) = (sending.amount, sending.card, sending.order);
         let keep = match order.store {
             Store::None => Keep::Nothing,
             Store::Token => Keep::Token,
         };
         let (capture, avs) = (order.capture, order.avs.as_ref());
-        let partial_approval = order.partial && terminal.adapter.caps().partial_approval;
-        let terms = Terms { capture, avs, keep, partial_approval, agreement: None };
-        let asked = Request::Authorize { attempt, amount, card, merchant, terms };
-        self.built(&configured.gateway, terminal, &asked)
+        let takes = |choice: &&Choice| choice.rule.takes(amount, card.pan.brand());
+        let mut built = configured.choices.iter().filter(takes).filter_map(|choice| {
+            let terminal = self.terminals.get(&choice.name)?;
+            let partial_approval = order.partial && terminal.adapter.caps().partial_approval;
+            let terms = Terms { capture, avs, keep, partial_approval, agreement: None };
+            let asked = Request::Authorize { attempt, amount, card, merchant, terms };
+            self.built(&choice.name, terminal, &asked, []).ok()
+        });
+        let mut first = built.next().ok_or(Refusal::Unsupported)?;
+        let spares: Vec<Leg> = built.take(SPARES_MAX).map(|built| built.parcel.first).collect();
+        first.parcel = Parcel::new(first.parcel.first, spares);
+        Ok(first)
     }
 
-    fn built(&self, gateway: &str, terminal: &Terminal, asked: &Request<'_>) -> Result<Built, Refusal> {
+    fn built(
+        &self,
+        gateway: &str,
+        terminal: &Terminal,
+        asked: &Request<'_>,
+        spares: impl IntoIterator<Item = Leg>,
+    ) -> Result<Built, Refusal> {
         if let Some(reason) = terminal.adapter.caps().unsupported(asked) {
             tracing::warn!(%gateway, %reason, "not sent");
             return Err(Refusal::Unsupported);
         }
-        let request = terminal.adapter.build(asked);
-        let deadline_ms = i64::try_from(terminal.timeout.as_millis()).unwrap_or(i64::MAX);
+        let (request, plan) = (terminal.adapter.build(asked), terminal.adapter.plan(asked));
+        let deadline_ms = terminal.deadline_ms(&plan);
         let digest = hex(hmac::sign(&self.digest_key, &request.redacted()).as_ref());
-        Ok(Built { gateway: gateway.to_owned(), operation: asked.operation(), deadline_ms, request, digest })
+        let (operation, gateway) = (asked.operation(), gateway.to_owned());
+        let parcel = Parcel::new(Leg { gateway: gateway.clone(), request, plan }, spares);
+        Ok(Built { gateway, operation, deadline_ms, parcel, digest })
     }
 
     /// Puts the attempt on disk; `Ok` means that it may be sent.
@@ -205,15 +199,37 @@ impl Charger {
     }
 
     /// Sends it and follows it to its end.
-    pub(crate) async fn carry(&self, attempt: UnderWay, request: HttpRequest) -> Outcome {
-        let Some(terminal) = self.terminals.get(&attempt.gateway) else { return Outcome::Unknown };
-        let sent = self.send(terminal, request).await;
-        let answer = terminal.adapter.parse(attempt.operation, sent);
+    pub(crate) async fn carry(&self, mut attempt: UnderWay, parcel: Parcel) -> Outcome {
+        let (mut leg, mut rest) = parcel.open();
+        let answer = loop {
+            let Some(terminal) = self.terminals.get(&leg.gateway) else { return Outcome::Unknown };
+            let answer = terminal.run(attempt.operation, leg.request, leg.plan).await;
+            let Some(next) = rest.after(&answer) else { break answer };
+            if !self.moved(&mut attempt, &next.gateway).await {
+                break answer;
+            }
+            leg = next;
+        };
+        drop(rest);
         let outcome = self.end(&attempt, &answer).await;
         if answer.is_final() {
             return outcome;
         }
         self.settle(attempt, answer.locator().map(str::to_owned), clock::unix_ms()).await
+    }
+
+    /// Writes down that an attempt, which the gateway before has proved not to have executed, goes to another. Only then
+    /// may it be sent there.
+    async fn moved(&self, attempt: &mut UnderWay, gateway: &str) -> bool {
+        let id = attempt.operation.attempt;
+        match self.journal.move_to(id, gateway).await {
+            Ok(true) => {
+                tracing::warn!(attempt = %id, from = %attempt.gateway, to = %gateway, "not executed: another gateway is asked");
+                gateway.clone_into(&mut attempt.gateway);
+                true
+            }
+            Ok(false) | Err(_) => false,
+        }
     }
 
     /// Attempts that were in flight when the process before this one ended, and approvals that it was giving back.
@@ -259,8 +275,7 @@ impl Charger {
                 self.alarm(&attempt, MoneyAlarm::NeedsPeople);
                 return Outcome::Unknown;
             };
-            let sent = self.send(terminal, request).await;
-            if let Some(answer) = following.answer(terminal.adapter.as_ref(), sent) {
+            if let Some(answer) = terminal.ask(&mut following, request).await {
                 return self.end(&attempt, &answer).await;
             }
         }
@@ -333,46 +348,6 @@ impl Charger {
         // A loss is counted and said by the journal.
         let _ = self.journal.audit(AuditEvent { origin: Origin::System, call, extension, action });
     }
-
-    async fn send(&self, terminal: &Terminal, request: HttpRequest) -> Sent {
-        let url = format!("{}{}", terminal.url, request.path);
-        let mut builder = match request.method {
-            gateway::Method::Get => self.client.get(url),
-            gateway::Method::Post => self.client.post(url),
-            gateway::Method::Delete => self.client.delete(url),
-        };
-        for (name, value) in &request.headers {
-            builder = builder.header(*name, value);
-        }
-        let response = builder.timeout(terminal.timeout).body(request.body.into_bytes()).send().await;
-        match response {
-            // Only a connection that never stood proves that nothing was sent.
-            Err(error) if error.is_connect() => Sent::NotSent,
-            Err(_) => Sent::Broken,
-            Ok(response) => {
-                let status = response.status().as_u16();
-                match response.bytes().await {
-                    Ok(body) if body.len() <= gateway::ANSWER_BYTES_MAX => {
-                        Sent::Response { status, body: body.to_vec() }
-                    }
-                    _ => Sent::Broken,
-                }
-            }
-        }
-    }
-}
-
-fn terminal(configured: &config::Gateway) -> Result<Terminal, ChargerError> {
-    let adapter: Box<dyn Adapter> = match configured.kind {
-        config::GatewayKind::Sandbox => Box::new(gateway::Sandbox::new(gateway::Sandbox::TEST_KEY.to_owned())),
-    };
-    gateway::check_startup(adapter.caps(), configured.moto_confirmed)
-        .map_err(|error| ChargerError::Startup { name: configured.name.clone(), message: error.to_string() })?;
-    Ok(Terminal {
-        adapter,
-        url: configured.url.trim_end_matches('/').to_owned(),
-        timeout: Duration::from_millis(configured.timeout_ms_max),
-    })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,12 +1,14 @@
 //! `cde.toml`: trunks, routes, merchants, gateways and their hosts. Readable by the cde's user alone; the office refers
 //! to what stands here by name and can change none of it.
 
+mod gateways;
 mod on_demand;
 mod problems;
 mod signaling;
 mod vault;
 
 pub use self::vault::Vault;
+pub use gateways::{AdapterKind, Choice, Gateway, LateApproval, Merchant, Mode};
 pub use on_demand::OnDemand;
 pub use signaling::{Digest, Password, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
 
@@ -155,63 +157,6 @@ pub enum OpenLineKeys {
     Secure,
 }
 
-/// `[[gateway]]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Gateway {
-    /// Its name.
-    pub name: String,
-    /// Which adapter.
-    pub kind: GatewayKind,
-    /// Where it is. `http://` is allowed to this machine only.
-    pub url: String,
-    /// The operator confirms that this is a telephone-order route, for adapters that cannot flag it.
-    #[serde(default)]
-    pub moto_confirmed: bool,
-    /// After this time without an answer the outcome is unknown.
-    #[serde(default = "gateway_timeout_ms")]
-    pub timeout_ms_max: u64,
-}
-
-fn gateway_timeout_ms() -> u64 {
-    20_000
-}
-
-/// Adapters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GatewayKind {
-    /// The sandbox acquirer: test cards only.
-    Sandbox,
-}
-
-/// `[[merchant]]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Merchant {
-    /// The name that the office uses.
-    pub id: String,
-    /// The gateway that charges for it.
-    pub gateway: String,
-    /// What becomes of an approval that comes when the caller has left.
-    #[serde(default)]
-    pub late_approval: LateApproval,
-    /// What becomes of one whose address or security code do not match.
-    #[serde(default)]
-    pub checks: gateway::CheckRules,
-}
-
-/// `late_approval` of a `[[merchant]]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LateApproval {
-    /// It is kept, and somebody is told.
-    #[default]
-    Keep,
-    /// It is given back.
-    Void,
-}
-
 /// `[door]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -301,9 +246,9 @@ impl Config {
         ours.chain(self.trunk.iter().filter_map(|trunk| trunk.ca.as_ref())).map(PathBuf::as_path)
     }
 
-    /// Merchants by name, each with its gateway's name.
-    pub fn merchants(&self) -> BTreeMap<&str, &str> {
-        self.merchant.iter().map(|merchant| (merchant.id.as_str(), merchant.gateway.as_str())).collect()
+    /// Merchants by name, each with its gateways.
+    pub fn merchants(&self) -> BTreeMap<&str, &[Choice]> {
+        self.merchant.iter().map(|merchant| (merchant.id.as_str(), merchant.gateway.as_slice())).collect()
     }
 }
 

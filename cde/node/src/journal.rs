@@ -71,6 +71,12 @@ pub(crate) enum Write {
         ending: Box<Ending>,
         done: oneshot::Sender<Result<bool, JournalError>>,
     },
+    /// An attempt that is proved not to have been executed goes to another gateway.
+    MoveTo {
+        attempt: AttemptId,
+        gateway: String,
+        done: oneshot::Sender<Result<bool, JournalError>>,
+    },
     Acknowledge(u64),
     /// The journal goes on under another id.
     Rename(JournalId, oneshot::Sender<Result<(), JournalError>>),
@@ -160,6 +166,15 @@ impl Journal {
         let (done, answer) = oneshot::channel();
         let ending = Box::new(ending);
         self.writes.send(Write::End { attempt, ending, done }).await.map_err(|_| JournalError::Busy)?;
+        answer.await.map_err(|_| JournalError::Busy)?
+    }
+
+    /// An attempt that its gateway has proved not to have executed goes to another; only after `true` may it be sent
+    /// there. False when it has ended meanwhile.
+    pub async fn move_to(&self, attempt: AttemptId, gateway: &str) -> Result<bool, JournalError> {
+        let (done, answer) = oneshot::channel();
+        let write = Write::MoveTo { attempt, gateway: gateway.to_owned(), done };
+        self.writes.send(write).await.map_err(|_| JournalError::Busy)?;
         answer.await.map_err(|_| JournalError::Busy)?
     }
 

@@ -10,7 +10,8 @@
 //! - [`config`]: `cde.toml`. [`journal`]: attempts and records. [`custody`]: the vault's databases and its root key. `door`: the way to the office.
 //! - `board`: the task that owns the switchboard. `transports`: SIP's sockets. `media_plane`: the media threads. `recorder`: recordings.
 //! - [`pins`]: the agents' PINs on disk.
-//! - [`relay`]: media sessions without SIP, for measuring. `charge`: gateways over HTTP, and settling what is unknown.
+//! - [`relay`]: media sessions without SIP, for measuring. `charge`: attempts, and settling what is unknown.
+//! - `terminal`: one gateway over HTTP, with its key.
 
 pub mod config;
 pub mod custody;
@@ -28,14 +29,15 @@ mod recorder;
 #[cfg(test)]
 mod samples;
 mod seeds;
+mod terminal;
 mod transports;
 
-pub use charge::ChargerError;
 pub use config::{Config, ConfigError};
 pub use journal::JournalError;
 pub use media_plane::MediaSockets;
 pub use memory::{Capability, User, WipingAllocator, drop_capabilities, harden, run_as};
 pub use sip::Local;
+pub use terminal::{ChargerError, check_gateways};
 pub use transports::{TlsError, check};
 
 use aws_lc_rs::hmac;
@@ -137,7 +139,7 @@ pub async fn run(
     let seeds = seeds::Seeds::new();
     let digest_key = hmac::Key::new(hmac::HMAC_SHA256, &secret(&places.data.join("digest.key"), &seeds)?);
     let live = LiveCalls::default();
-    let charger = Charger::new(&config, journal.clone(), digest_key, live.clone(), ended)?;
+    let charger = Charger::new((&config, &places.folder), journal.clone(), digest_key, live.clone(), ended)?;
     let recorder = Recorder::start(places.recordings.clone()).map_err(io("recordings folder"))?;
     let record = recorder.records();
     let vault = open_vault(&config, &places.folder).await?;

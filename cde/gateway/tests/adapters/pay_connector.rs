@@ -1,11 +1,11 @@
 //! The pay connector outwards: goldens of what is sent, and what the answers mean.
 
 use crate::{AMOUNT, ID, attempt, card, header, shop};
-use gateway::{Adapter, Answer, Kind, Method, Operation, PayConnector, Request, Sent, Terms};
+use gateway::{Adapter, Answer, Kind, Method, Mode, Operation, PayConnector, Request, Sent, Terms};
 use wire::{Address, DeclineClass, Money};
 
 pub(crate) fn connector() -> PayConnector {
-    PayConnector::new(Some("user:pass".to_owned())).ok().unwrap()
+    PayConnector::new(Some("user:pass".to_owned()), Mode::Test).ok().unwrap()
 }
 
 fn read(kind: Kind, status: u16, body: &str) -> Answer {
@@ -112,5 +112,7 @@ fn an_error_is_a_decline_but_where_the_charge_may_stand() {
 
 #[test]
 fn a_login_has_a_name_and_a_password() {
-    assert!(PayConnector::new(Some("user".to_owned())).is_err() && PayConnector::new(None).is_ok());
+    assert!(
+        PayConnector::new(Some("user".to_owned()), Mode::Test).is_err() && PayConnector::new(None, Mode::Live).is_ok()
+    );
 }

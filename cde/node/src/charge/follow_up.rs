@@ -1,8 +1,8 @@
 //! What follows an approval: captures, voids, refunds. The journal decides whether one may be sent.
 
-use super::{Built, Charger, UnderWay};
+use super::{Built, Charger, Parcel, UnderWay};
 use crate::journal::{Account, JournalError, NewAttempt};
-use gateway::{Caps, HttpRequest, Kind, Request};
+use gateway::{Caps, Kind, Request};
 use wire::{Action, AttemptId, Command, Money, Origin, PaymentId, Refusal};
 
 /// A capture, void or refund that is wanted.
@@ -51,21 +51,21 @@ impl FollowUp {
 impl Charger {
     /// Answers when the attempt is on disk, or was already; it then goes its way.
     pub(crate) async fn follow_up(&self, wanted: &FollowUp) -> Result<(), Refusal> {
-        if let Some((attempt, request)) = self.begin_follow_up(wanted).await? {
+        if let Some((attempt, parcel)) = self.begin_follow_up(wanted).await? {
             let charger = self.clone();
-            tokio::spawn(async move { charger.carry(attempt, request).await });
+            tokio::spawn(async move { charger.carry(attempt, parcel).await });
         }
         Ok(())
     }
 
     /// Puts it on disk. None when it was there before: whoever put it there follows it.
-    pub(super) async fn begin_follow_up(&self, wanted: &FollowUp) -> Result<Option<(UnderWay, HttpRequest)>, Refusal> {
+    pub(super) async fn begin_follow_up(&self, wanted: &FollowUp) -> Result<Option<(UnderWay, Parcel)>, Refusal> {
         let found = self.journal.account(wanted.payment).await.map_err(|error| refusal(&error))?;
         let account = found.ok_or(Refusal::UnknownPayment)?;
         let (row, built) = self.prepare(wanted, &account)?;
         let attempt = UnderWay::of(&row, built.operation);
         match self.journal.begin(row).await {
-            Ok(()) => Ok(Some((attempt, built.request))),
+            Ok(()) => Ok(Some((attempt, built.parcel))),
             Err(JournalError::BegunBefore) => Ok(None),
             Err(error) => Err(refusal(&error)),
         }
@@ -86,7 +86,7 @@ impl Charger {
         if wanted.kind == Kind::Refund && amount < account.balance.captured() && !caps.partial_refund {
             return Err(Refusal::Unsupported);
         }
-        let built = self.built(&account.gateway, terminal, &request)?;
+        let built = self.built(&account.gateway, terminal, &request, [])?;
         let row = NewAttempt {
             attempt,
             kind: wanted.kind,

@@ -66,7 +66,7 @@ impl Charger {
             origin: Origin::System,
         };
         match self.begin_follow_up(&follow_up).await {
-            Ok(Some((attempt, request))) => matches!(self.carry(attempt, request).await, Outcome::Approved { .. }),
+            Ok(Some((attempt, parcel))) => matches!(self.carry(attempt, parcel).await, Outcome::Approved { .. }),
             Ok(None) => false,
             Err(reason) => {
                 tracing::warn!(payment = %wanted.payment, ?reason, "an approval could not be given back yet");

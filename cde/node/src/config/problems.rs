@@ -1,8 +1,9 @@
 //! What is well formed and yet cannot work, and the line on which it stands.
 
+mod gateways;
 mod signaling;
 
-use super::{Config, Gateway, Merchant, Route, on_demand};
+use super::{Config, Route, on_demand};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,7 @@ impl Config {
             .or_else(|| self.ports_problem())
             .or_else(|| first("route", &self.route, |route| self.route_problem(route)))
             .or_else(|| first("phone", &self.phone, |phone| self.phone_problem(phone)))
-            .or_else(|| first("gateway", &self.gateway, gateway_problem))
+            .or_else(|| first("gateway", &self.gateway, gateways::gateway))
             .or_else(|| first("merchant", &self.merchant, |merchant| self.merchant_problem(merchant)))
             .or_else(|| {
                 self.vault.as_ref().and_then(super::Vault::problem).map(|(key, message)| Problem {
@@ -112,17 +113,6 @@ impl Config {
         let extension = route.extension.as_ref().filter(|extension| extension.parse::<wire::Extension>().is_err())?;
         Some(("extension", format!("[[route]] extension = \"{extension}\": expected letters, digits and ._-+*#")))
     }
-
-    fn merchant_problem(&self, merchant: &Merchant) -> Option<(&'static str, String)> {
-        let Merchant { id, gateway, .. } = merchant;
-        if id.parse::<wire::MerchantId>().is_err() {
-            return Some(("id", format!("[[merchant]] id = \"{id}\": expected letters, digits and ._-+*#")));
-        }
-        let known = self.gateway.iter().any(|known| known.name == *gateway);
-        (!known).then(|| {
-            ("gateway", format!("[[merchant]] {id} names gateway \"{gateway}\", but no [[gateway]] has this name"))
-        })
-    }
 }
 
 fn rewrite_problem(route: &Route) -> Option<(&'static str, &'static str)> {
@@ -136,26 +126,6 @@ fn rewrite_problem(route: &Route) -> Option<(&'static str, &'static str)> {
     }
     let is_number = route.add.is_empty() || route.add.parse::<wire::Extension>().is_ok();
     (!is_number).then_some(("add", "[[route]] add: expected letters, digits and ._-+*#"))
-}
-
-fn gateway_problem(gateway: &Gateway) -> Option<(&'static str, String)> {
-    let Gateway { name, url, .. } = gateway;
-    if gateway.timeout_ms_max == 0 {
-        return Some((
-            "timeout_ms_max",
-            format!("[[gateway]] {name}: timeout_ms_max = 0: no answer would ever be in time"),
-        ));
-    }
-    let url = match reqwest::Url::parse(url) {
-        Ok(url) => url,
-        Err(error) => return Some(("url", format!("[[gateway]] {name}: url: {error}"))),
-    };
-    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    match url.scheme() {
-        "https" => None,
-        "http" if local => None,
-        _ => Some(("url", format!("[[gateway]] {name}: a card leaves this machine only over https://"))),
-    }
 }
 
 fn first<T>(table: &'static str, all: &[T], problem: impl Fn(&T) -> Option<(&'static str, String)>) -> Option<Problem> {
@@ -244,6 +214,45 @@ mod tests {
         assert!(Config::parse(&format!("{TRUNK}domain = \"sip.example.com\"\n"), Path::new("x")).is_ok());
         says(&format!("{route}feature_code = \"star\"\n"), 7, "such as *9");
         assert!(Config::parse(&format!("{route}feature_code = \"\"\n"), Path::new("x")).is_ok());
+    }
+
+    #[test]
+    fn a_gateway_needs_its_key_and_is_for_money_or_not() {
+        let gateway = |adapter: &str, more: &str| format!("[[gateway]]\nname = \"g\"\nadapter = \"{adapter}\"\n{more}");
+        let fine = |text: &str| assert!(Config::parse(text, Path::new("x")).is_ok(), "{text}");
+        says(&gateway("stripe", ""), 2, "it needs its key");
+        says(&gateway("stripe", "key_file = \"a\"\nkey_env = \"A\"\n"), 5, "one of the two");
+        says(&gateway("stripe", "key_env = \"A\"\nmerchant_account = \"m\"\n"), 5, "is for Adyen");
+        fine(&gateway("stripe", "key_env = \"A\"\nmode = \"live\"\n"));
+        let adyen = |host: &str, more: &str| {
+            gateway(
+                "adyen",
+                &format!("url = \"https://{host}/v71\"\nkey_env = \"A\"\nmerchant_account = \"m\"\n{more}"),
+            )
+        };
+        fine(&adyen("checkout-test.adyen.com", ""));
+        says(&adyen("checkout-test.adyen.com", "mode = \"live\"\n"), 7, "moves no money");
+        says(&adyen("1a-checkout-live.adyenpayments.com", ""), 2, "moves money");
+        says(&gateway("adyen", "key_env = \"A\"\n"), 2, "needs a url");
+        says(&gateway("pay-connector", "url = \"https://a\"\nwebhook_key_env = \"A\"\n"), 2, "no webhooks");
+        says(&format!("{GATEWAY}mode = \"live\"\n"), 5, "moves no money");
+    }
+
+    #[test]
+    fn a_merchants_gateways_fit_together() {
+        let merchant = |gateways: &str| format!("{GATEWAY}[[merchant]]\nid = \"m\"\ngateway = {gateways}\n");
+        let config =
+            Config::parse(&merchant("[\"g\", { name = \"g\", brands = [\"visa\"] }]"), Path::new("x")).unwrap();
+        let choices = &config.merchant[0].gateway;
+        assert_eq!((choices.len(), choices[1].rule.brands.as_slice()), (2, [wire::Brand::Visa].as_slice()));
+        says(&merchant("[]"), 7, "needs a gateway");
+        says(&merchant("[{ name = \"g\", minor_max = 5 }]"), 7, "in one currency");
+        let range = "[{ name = \"g\", currencies = [\"GBP\"], minor_min = 9, minor_max = 5 }]";
+        says(&merchant(range), 7, "nothing fits");
+        let message = Config::parse(&merchant("[{ nam = \"g\" }]"), Path::new("x")).unwrap_err().to_string();
+        assert!(message.contains("line 7") && message.contains("expected a gateway's name"), "{message}");
+        let live = "[[gateway]]\nname = \"s\"\nadapter = \"stripe\"\nkey_env = \"A\"\nmode = \"live\"\n";
+        says(&format!("{live}{}", merchant("[\"g\", \"s\"]")), 12, "some do not");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::{JournalError, Write, insert_record};
 use sqlx::{Connection, Row, SqliteConnection};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use wire::{AuditEvent, JournalId, RecordBody};
+use wire::{AttemptId, AuditEvent, JournalId, RecordBody};
 
 /// Writes that share a commit.
 const GROUP_MAX: usize = 256;
@@ -147,6 +147,10 @@ impl Writer {
                     number += ended.as_ref().copied().unwrap_or(0);
                     hold_back(answers, done, ended.map(|records| records > 0))?;
                 }
+                Write::MoveTo { attempt, gateway, done } => {
+                    let moved = move_to(&mut transaction, attempt, &gateway).await;
+                    hold_back(answers, done, moved)?;
+                }
                 Write::Acknowledge(upto) => acknowledge(&mut transaction, upto).await?,
                 Write::Rename(id, done) => {
                     let renamed = rename(&mut transaction, id).await;
@@ -195,6 +199,12 @@ async fn acknowledge(connection: &mut SqliteConnection, upto: u64) -> Result<(),
     sqlx::query("UPDATE journal SET acknowledged = MAX(acknowledged, ?)").bind(upto).execute(&mut *connection).await?;
     sqlx::query("DELETE FROM record WHERE number <= ?").bind(upto).execute(&mut *connection).await?;
     Ok(())
+}
+
+async fn move_to(connection: &mut SqliteConnection, attempt: AttemptId, gateway: &str) -> Result<bool, JournalError> {
+    let moved = sqlx::query("UPDATE attempt SET gateway = ? WHERE id = ? AND state = 'sent'");
+    let moved = moved.bind(gateway).bind(attempt.to_string()).execute(connection).await?;
+    Ok(moved.rows_affected() > 0)
 }
 
 async fn rename(connection: &mut SqliteConnection, id: JournalId) -> Result<(), JournalError> {

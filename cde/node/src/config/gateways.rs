@@ -1,0 +1,183 @@
+//! `[[gateway]]` and `[[merchant]]`: who charges, and whose money it is.
+
+use gateway::routing::Rule;
+use serde::Deserialize;
+use std::path::PathBuf;
+use wire::{Brand, Currency};
+
+/// `[[gateway]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// Its name.
+    pub name: String,
+    /// Which adapter.
+    #[serde(alias = "kind")]
+    pub adapter: AdapterKind,
+    /// Where it is. `http://` is allowed to this machine only. Stripe's may be left out.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Does it move money?
+    #[serde(default)]
+    pub mode: Mode,
+    /// A file with nothing but its key.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// The environment variable that holds its key.
+    #[serde(default)]
+    pub key_env: Option<String>,
+    /// A file with nothing but the secret that its webhooks are signed with.
+    #[serde(default)]
+    pub webhook_key_file: Option<PathBuf>,
+    /// The environment variable that holds that secret.
+    #[serde(default)]
+    pub webhook_key_env: Option<String>,
+    /// Adyen's name of the merchant.
+    #[serde(default)]
+    pub merchant_account: Option<String>,
+    /// The operator confirms that this is a telephone-order route, for adapters that cannot flag it.
+    #[serde(default)]
+    pub moto_confirmed: bool,
+    /// After this time without an answer the outcome is unknown.
+    #[serde(default = "timeout_ms")]
+    pub timeout_ms_max: u64,
+}
+
+impl Gateway {
+    /// Where it is.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref().or_else(|| (self.adapter == AdapterKind::Stripe).then_some("https://api.stripe.com"))
+    }
+}
+
+fn timeout_ms() -> u64 {
+    20_000
+}
+
+/// Adapters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AdapterKind {
+    /// The sandbox acquirer: test cards only.
+    Sandbox,
+    /// Stripe.
+    Stripe,
+    /// Adyen.
+    Adyen,
+    /// Twilio's Generic Pay Connector, outwards.
+    PayConnector,
+}
+
+/// `mode` of a `[[gateway]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It moves no money.
+    #[default]
+    Test,
+    /// It does.
+    Live,
+}
+
+impl Mode {
+    pub(crate) fn gateway(self) -> gateway::Mode {
+        match self {
+            Self::Test => gateway::Mode::Test,
+            Self::Live => gateway::Mode::Live,
+        }
+    }
+}
+
+/// `[[merchant]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Merchant {
+    /// The name that the office uses.
+    pub id: String,
+    /// The gateways that charge for it: the first that takes a payment gets it, the next is for when it proves that it
+    /// did nothing.
+    #[serde(deserialize_with = "choices")]
+    pub gateway: Vec<Choice>,
+    /// What becomes of an approval that comes when the caller has left.
+    #[serde(default)]
+    pub late_approval: LateApproval,
+    /// What becomes of one whose address or security code do not match.
+    #[serde(default)]
+    pub checks: gateway::CheckRules,
+}
+
+/// `late_approval` of a `[[merchant]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LateApproval {
+    /// It is kept, and somebody is told.
+    #[default]
+    Keep,
+    /// It is given back.
+    Void,
+}
+
+/// One gateway of a merchant, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its name.
+    pub name: String,
+    /// What goes there.
+    pub rule: Rule,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Plain(String),
+    Ruled(Box<Ruled>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ruled {
+    name: String,
+    #[serde(default)]
+    currencies: Vec<Currency>,
+    #[serde(default)]
+    brands: Vec<Brand>,
+    #[serde(default)]
+    minor_min: i64,
+    #[serde(default = "no_limit")]
+    minor_max: i64,
+}
+
+fn no_limit() -> i64 {
+    i64::MAX
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(Written),
+    More(Vec<Written>),
+}
+
+fn choices<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Choice>, D::Error> {
+    let wrong = |_| {
+        serde::de::Error::custom(
+            "expected a gateway's name, or a list of names, where each may be { name = \"…\", currencies = [\"GBP\"], \
+             brands = [\"visa\"], minor_min = 1, minor_max = 100000 }",
+        )
+    };
+    let written = match OneOrMore::deserialize(deserializer).map_err(wrong)? {
+        OneOrMore::One(one) => vec![one],
+        OneOrMore::More(more) => more,
+    };
+    Ok(written.into_iter().map(choice).collect())
+}
+
+fn choice(written: Written) -> Choice {
+    match written {
+        Written::Plain(name) => Choice { name, rule: Rule::default() },
+        Written::Ruled(ruled) => {
+            let Ruled { name, currencies, brands, minor_min, minor_max } = *ruled;
+            Choice { name, rule: Rule { currencies, brands, minor: minor_min..=minor_max } }
+        }
+    }
+}

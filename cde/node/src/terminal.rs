@@ -1,0 +1,259 @@
+//! One configured gateway: its adapter, its key, and how its requests are sent.
+//!
+//! # Invariants
+//! - No connection is kept after an answer, so that no buffer with a card in it lives on in a pool.
+//! - A key stands in memory that is wiped, and is printed nowhere; a message names the file or variable that it is in.
+
+use crate::config::{AdapterKind, Config, Gateway};
+use gateway::{
+    Adapter, Adyen, Answer, Following, Heard, HttpRequest, KeyError, Operation, PayConnector, Plan, STEPS_MAX,
+};
+use gateway::{Sandbox, Sent, Step, Stripe};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// The longest key.
+const KEY_BYTES_MAX: u64 = 4096;
+
+/// Why the gateways cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ChargerError {
+    /// An adapter refuses to start.
+    #[error("gateway {name}: {message}")]
+    Startup {
+        /// Which.
+        name: String,
+        /// Why, and the way out.
+        message: String,
+    },
+    /// The HTTP client cannot be made.
+    #[error("gateway client: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// One configured gateway.
+pub(crate) struct Terminal {
+    pub(crate) adapter: Box<dyn Adapter>,
+    url: String,
+    timeout: Duration,
+    client: reqwest::Client,
+}
+
+impl Terminal {
+    /// Reads its keys; relative paths start at the folder.
+    pub(crate) fn new(configured: &Gateway, folder: &Path, client: reqwest::Client) -> Result<Self, ChargerError> {
+        Ok(Self {
+            adapter: ready(configured, folder)?,
+            url: configured.url().unwrap_or_default().trim_end_matches('/').to_owned(),
+            timeout: Duration::from_millis(configured.timeout_ms_max),
+            client,
+        })
+    }
+
+    /// The client that all share.
+    pub(crate) fn client() -> Result<reqwest::Client, ChargerError> {
+        let builder = reqwest::Client::builder();
+        let builder = builder.pool_max_idle_per_host(0).redirect(reqwest::redirect::Policy::none()).no_proxy();
+        Ok(builder.build()?)
+    }
+
+    /// The longest that an operation of so many requests takes, in milliseconds.
+    pub(crate) fn deadline_ms(&self, plan: &Plan) -> i64 {
+        let requests = u32::try_from(plan.len()).unwrap_or(u32::MAX).saturating_add(1);
+        i64::try_from(self.timeout.saturating_mul(requests).as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Sends an operation's requests, one after another.
+    pub(crate) async fn run(&self, operation: Operation, request: HttpRequest, mut plan: Plan) -> Answer {
+        let mut sent = self.send(request).await;
+        for _ in 0..STEPS_MAX {
+            match self.adapter.step(&mut plan, operation, sent) {
+                Step::Done(answer) => return answer,
+                Step::Next(request) => sent = self.send(request).await,
+            }
+        }
+        Answer::UNKNOWN
+    }
+
+    /// Asks once what became of an attempt, in as many requests as that takes.
+    pub(crate) async fn ask(&self, following: &mut Following, request: HttpRequest) -> Option<Answer> {
+        let mut sent = self.send(request).await;
+        for _ in 0..STEPS_MAX {
+            match following.hear(self.adapter.as_ref(), sent) {
+                Heard::Known(answer) => return Some(answer),
+                Heard::Nothing => return None,
+                Heard::Ask(request) => sent = self.send(request).await,
+            }
+        }
+        None
+    }
+
+    async fn send(&self, request: HttpRequest) -> Sent {
+        let url = format!("{}{}", self.url, request.path);
+        let mut builder = match request.method {
+            gateway::Method::Get => self.client.get(url),
+            gateway::Method::Post => self.client.post(url),
+            gateway::Method::Delete => self.client.delete(url),
+        };
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value);
+        }
+        let response = builder.timeout(self.timeout).body(request.body.into_bytes()).send().await;
+        match response {
+            // Only a connection that never stood proves that nothing was sent.
+            Err(error) if error.is_connect() => Sent::NotSent,
+            Err(_) => Sent::Broken,
+            Ok(response) => {
+                let status = response.status().as_u16();
+                match response.bytes().await {
+                    Ok(body) if body.len() <= gateway::ANSWER_BYTES_MAX => {
+                        Sent::Response { status, body: body.to_vec() }
+                    }
+                    _ => Sent::Broken,
+                }
+            }
+        }
+    }
+}
+
+/// Whether the gateways' keys are there and good, and what of them deserves a warning.
+///
+/// # Errors
+/// The gateway, and what is wrong with it.
+pub fn check_gateways(config: &Config, folder: &Path) -> Result<Vec<String>, ChargerError> {
+    let mut warnings = Vec::new();
+    for configured in &config.gateway {
+        let adapter = ready(configured, folder)?;
+        let (name, caps) = (&configured.name, adapter.caps());
+        if configured.adapter == AdapterKind::Sandbox {
+            warnings.push(format!("gateway {name} is the sandbox: it takes test cards only and moves no money"));
+        } else if !caps.verified {
+            warnings.push(format!(
+                "gateway {name}: its adapter ({}) was checked against our own examples only: make a small payment and look \
+                 for it at the gateway before you rely on it",
+                caps.name
+            ));
+        }
+        if caps.inquiry == gateway::Inquiry::None {
+            warnings.push(format!(
+                "gateway {name} cannot be asked what became of a payment: where its answer is lost, its webhook or people \
+                 settle it"
+            ));
+        }
+        if configured.adapter == AdapterKind::Adyen && !has_webhook_key(configured) {
+            warnings.push(format!(
+                "gateway {name} has no webhook_key_file or webhook_key_env: how captures, cancels and refunds end is only \
+                 said by signed webhooks"
+            ));
+        }
+        if configured.moto_confirmed && caps.moto == gateway::Moto::ByRoute {
+            warnings
+                .push(format!("gateway {name}: it is your word (moto_confirmed) that it takes telephone orders only"));
+        }
+    }
+    Ok(warnings)
+}
+
+fn has_webhook_key(configured: &Gateway) -> bool {
+    configured.webhook_key_file.is_some() || configured.webhook_key_env.is_some()
+}
+
+/// The adapter with its keys, if the process may start with it.
+fn ready(configured: &Gateway, folder: &Path) -> Result<Box<dyn Adapter>, ChargerError> {
+    let startup = |message: String| ChargerError::Startup { name: configured.name.clone(), message };
+    let adapter = adapter(configured, folder).map_err(startup)?;
+    let checked = gateway::check_startup(adapter.caps(), configured.moto_confirmed);
+    checked.map_err(|error| startup(error.to_string()))?;
+    Ok(adapter)
+}
+
+fn adapter(configured: &Gateway, folder: &Path) -> Result<Box<dyn Adapter>, String> {
+    let key = secret(configured.key_file.as_ref(), configured.key_env.as_deref(), folder)?;
+    let webhook =
+        secret(configured.webhook_key_file.as_ref(), configured.webhook_key_env.as_deref(), folder)?.map(take);
+    let mode = configured.mode.gateway();
+    let needed = key.map(take);
+    let told = |error: KeyError| error.to_string();
+    Ok(match configured.adapter {
+        AdapterKind::Sandbox => Box::new(Sandbox::new(needed.unwrap_or_else(|| Sandbox::TEST_KEY.to_owned()))),
+        AdapterKind::Stripe => Box::new(Stripe::new(needed.unwrap_or_default(), webhook, mode).map_err(told)?),
+        AdapterKind::Adyen => {
+            let account = configured.merchant_account.clone().unwrap_or_default();
+            Box::new(Adyen::new(needed.unwrap_or_default(), account, webhook, mode).map_err(told)?)
+        }
+        AdapterKind::PayConnector => Box::new(PayConnector::new(needed, mode).map_err(told)?),
+    })
+}
+
+/// An adapter wipes what it is given.
+fn take(mut secret: Zeroizing<String>) -> String {
+    std::mem::take(&mut *secret)
+}
+
+/// Without the end of its line, which most editors write.
+fn secret(file: Option<&PathBuf>, variable: Option<&str>, folder: &Path) -> Result<Option<Zeroizing<String>>, String> {
+    let (text, place) = match (file, variable) {
+        (Some(file), _) => {
+            let file = folder.join(file);
+            let place = format!("key file {}", file.display());
+            let length = std::fs::metadata(&file).map_err(|error| format!("{place}: {error}"))?.len();
+            if length > KEY_BYTES_MAX {
+                return Err(format!("{place}: it is longer than any key"));
+            }
+            (std::fs::read_to_string(&file).map_err(|error| format!("{place}: {error}"))?, place)
+        }
+        (None, Some(name)) => {
+            let place = format!("environment variable {name}");
+            (std::env::var(name).map_err(|_| format!("{place}: it is not set, or no text"))?, place)
+        }
+        (None, None) => return Ok(None),
+    };
+    let text = Zeroizing::new(text);
+    let secret = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    if secret.is_empty() { Err(format!("{place}: it is empty")) } else { Ok(Some(secret)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::Folder;
+
+    fn check(folder: &Folder, text: &str) -> Result<String, String> {
+        let config = Config::parse(text, Path::new("cde.toml")).unwrap();
+        let warnings = check_gateways(&config, &folder.0);
+        warnings.map(|warnings| warnings.join("\n")).map_err(|error| error.to_string())
+    }
+
+    const STRIPE: &str = "[[gateway]]\nname = \"s\"\nadapter = \"stripe\"\nkey_file = \"stripe.key\"\n";
+
+    #[test]
+    fn a_key_is_read_from_its_file_and_must_fit_the_mode() {
+        let folder = Folder::new();
+        assert!(check(&folder, STRIPE).unwrap_err().contains("stripe.key"), "there is none");
+        std::fs::write(folder.0.join("stripe.key"), "sk_test_x\n").unwrap();
+        assert_eq!(check(&folder, STRIPE).as_deref(), Ok(""));
+        let live = format!("{STRIPE}mode = \"live\"\n");
+        let message = check(&folder, &live).unwrap_err();
+        assert!(message.contains("gateway s: its key is a test one") && !message.contains("sk_test_x"), "{message}");
+        std::fs::write(folder.0.join("stripe.key"), "sk_live_x").unwrap();
+        assert!(check(&folder, STRIPE).unwrap_err().contains("its key is a live one"));
+        assert_eq!(check(&folder, &live).as_deref(), Ok(""));
+        std::fs::write(folder.0.join("stripe.key"), "\n").unwrap();
+        assert!(check(&folder, STRIPE).unwrap_err().contains("it is empty"));
+    }
+
+    #[test]
+    fn what_was_not_checked_and_what_cannot_be_asked_is_said() {
+        let folder = Folder::new();
+        let connector = "[[gateway]]\nname = \"c\"\nadapter = \"pay-connector\"\nurl = \"https://a\"\n";
+        let message = check(&folder, connector).unwrap_err();
+        assert!(message.contains("moto_confirmed = true"), "{message}");
+        let warnings = check(&folder, &format!("{connector}moto_confirmed = true\n")).unwrap();
+        for words in ["our own examples only", "cannot be asked", "it is your word"] {
+            assert!(warnings.contains(words), "{words}: {warnings}");
+        }
+        let variable = format!("{connector}moto_confirmed = true\nkey_env = \"TONEWALL_NO_SUCH\"\n");
+        assert!(check(&folder, &variable).unwrap_err().contains("TONEWALL_NO_SUCH"));
+    }
+}
