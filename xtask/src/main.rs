@@ -1,7 +1,7 @@
 //! `cargo xtask …`: everything a developer or CI does with this workspace, one command each.
 //!
 //! # Invariants
-//! - No network besides the package managers' own (cargo, npm and, as root, apt).
+//! - No network besides the package managers' own (cargo, npm, pip and, as root, apt).
 //! - What decides (edges, licenses, sizes, card numbers, links) is pure and tested; only the command's own function
 //!   reads files or starts programs.
 //! - A failing step stops the command, says which step it was, and the exit code is not 0.
@@ -16,6 +16,7 @@ mod bench;
 mod ci;
 mod demo;
 mod files;
+mod gateways;
 mod links;
 mod metadata;
 mod run;
@@ -64,7 +65,7 @@ enum Chore {
     Deny,
     /// Install the web desk's packages and build it.
     Web,
-    /// Bring what the tests need: Debian packages and npm packages.
+    /// Bring what the tests need: Debian, npm and PyPI packages.
     Setup,
     /// Run all benchmarks.
     Bench,

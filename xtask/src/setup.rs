@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::run::Tool;
-use crate::web;
+use crate::{gateways, web};
 
 /// What builds the codec of Opus, with what runs it.
 const BUILD_PACKAGES: [&str; 3] = ["cmake", "make", "gcc"];
@@ -47,9 +47,9 @@ const SOAK_PACKAGES: [&str; 11] = [
     "flite",
     "opus-tools",
 ];
-/// Python's own, for the tests: a softphone of PJSIP, and scanners that guess names and passwords.
-const TEST_WHEELS: [&str; 2] = ["pjsua2-python==2.15.1.post1", "sipvicious==0.3.8"];
-/// Where they stand; `tonewall/tests/peers/tools.rs` finds them.
+/// Python's own, for the tests: a softphone of PJSIP, scanners that guess names and passwords, and a bank like Stripe.
+const TEST_WHEELS: [&str; 3] = ["pjsua2-python==2.15.1.post1", "sipvicious==0.3.8", "localstripe==1.15.10"];
+/// Where they stand; `tonewall/tests/peers/tools.rs` and `lab/tests/gateways` find them.
 const TEST_PYTHON: &str = "target/peers";
 /// The oldest Node the web desk is built with.
 const NODE_MAJOR_MIN: u32 = 20;
@@ -76,7 +76,8 @@ pub(crate) fn for_test(root: &Path) -> Result<()> {
     for_build(root)?;
     debian(root, &TEST_PACKAGES)?;
     python(root)?;
-    web::install(root)
+    web::install(root)?;
+    gateways::install(root)
 }
 
 /// Everything that `cargo xtask soak` and `train-gate` need.

@@ -45,7 +45,7 @@ pub(crate) fn build(root: &Path) -> Result<()> {
 }
 
 /// Is the result missing, or older than one of the sources?
-fn changed_since(folder: &Path, sources: &[&str], result: &str) -> Result<bool> {
+pub(crate) fn changed_since(folder: &Path, sources: &[&str], result: &str) -> Result<bool> {
     let Ok(built) = fs::metadata(folder.join(result)).and_then(|data| data.modified()) else { return Ok(true) };
     for source in sources {
         if newest(&folder.join(source))?.is_some_and(|changed| changed > built) {
