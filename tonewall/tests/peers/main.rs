@@ -1,4 +1,4 @@
-//! The real binary among other people's software: SIPp, baresip, multimon-ng, spandsp and tshark, all on
+//! The real binary among other people's software: SIPp, baresip, multimon-ng, spandsp, tshark and localstripe, all on
 //! 127.0.0.1. Each test is named by the promise it keeps, and each search for a leak has a control that must find one.
 //!
 //! # Layout
@@ -28,6 +28,7 @@ mod decoders;
 mod faults;
 mod flood;
 mod follow_ups;
+mod gateways;
 mod kamailio;
 mod kill;
 mod linphone;

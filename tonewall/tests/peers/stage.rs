@@ -61,6 +61,8 @@ pub struct Setting {
     pub more: String,
     /// Which side of all routes sits in a browser.
     pub page: Option<Page>,
+    /// `[[gateway]]` and `[[merchant]]` of the configuration, where it is not the sandbox that charges.
+    pub gateways: Option<String>,
 }
 
 /// Who sits in a browser: an agent, who comes by ws, or a caller, who comes by wss.
@@ -92,6 +94,7 @@ impl Setting {
             recorder: None,
             more: String::new(),
             page: None,
+            gateways: None,
         }
     }
 }
@@ -287,17 +290,24 @@ fn page_trunk(name: &str, transport: &str, phone: &str) -> String {
     )
 }
 
+/// The sandbox charges for the merchant that the desk takes payments for.
+pub fn sandbox(bank: SocketAddr, timeout_ms: u32) -> String {
+    format!(
+        "[[gateway]]\nname = \"sandbox\"\nadapter = \"sandbox\"\nurl = \"http://{bank}\"\n\
+         timeout_ms_max = {timeout_ms}\n\n[[merchant]]\nid = \"main\"\ngateway = \"sandbox\"\n"
+    )
+}
+
 fn cde_toml(setting: &Setting, (sip, pages): (SocketAddr, SocketAddr), bank: SocketAddr, folder: &Folder) -> String {
     let (first, last) = setting.ports;
     let mut text = format!(
         "[sip]\n{}{}\n[media]\naddress = \"127.0.0.1\"\nfirst_port = {first}\nlast_port = {last}\n\
-         threads = 1\nmasking = \"{}\"\n\n[[gateway]]\nname = \"sandbox\"\nkind = \"sandbox\"\nurl = \"http://{bank}\"\n\
-         timeout_ms_max = {}\n\n[[merchant]]\nid = \"main\"\ngateway = \"sandbox\"\n",
+         threads = 1\nmasking = \"{}\"\n\n",
         listen(setting.transport, sip),
         listen_for_pages(setting.page, pages),
         setting.masking,
-        setting.gateway_timeout_ms
     );
+    text.push_str(&setting.gateways.clone().unwrap_or_else(|| sandbox(bank, setting.gateway_timeout_ms)));
     let trunk = match setting.transport {
         "tls" => "transport = \"tls\"\nca = \"ca.pem\"\n".to_owned(),
         transport => format!("transport = \"{transport}\"\n"),
