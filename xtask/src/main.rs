@@ -8,7 +8,7 @@
 //!
 //! # Layout
 //! - [`run`]: programs and timed steps. [`metadata`]: what cargo knows of the workspace. [`files`]: what git knows.
-//! - [`setup`], [`web`], [`demo`], [`mod@test`], [`mod@bench`], [`soak`], [`ci`]: the commands that build and run.
+//! - [`setup`], [`web`], [`demo`], [`mod@test`], [`mod@bench`], [`soak`], [`fuzz`], [`ci`]: the commands that build and run.
 //! - [`walls`]: who may use whom, `unsafe`, licenses, bans. [`tidy`]: sizes and words. [`links`]: the documents.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
@@ -16,6 +16,7 @@ mod bench;
 mod ci;
 mod demo;
 mod files;
+mod fuzz;
 mod gateways;
 mod links;
 mod metadata;
@@ -71,6 +72,14 @@ enum Chore {
     Bench,
     /// Try the mask and the detectors on all their keys and hours of sound: about half an hour.
     Soak,
+    /// Give everything that reads bytes from outside what nobody thought of (needs cargo-fuzz).
+    Fuzz {
+        /// How long each target is tried.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Of these targets, the folders of `fuzz/corpus`; without any, of all.
+        targets: Vec<String>,
+    },
     /// Teach the gate of the mask anew, and write its weights: a few minutes.
     TrainGate,
 }
@@ -99,6 +108,7 @@ fn chore(chore: Chore) -> anyhow::Result<()> {
         Chore::Setup => setup::for_test(&root),
         Chore::Bench => setup::for_build(&root).and_then(|()| bench::run(&root)),
         Chore::Soak => setup::for_soak(&root).and_then(|()| soak::run(&root)),
+        Chore::Fuzz { seconds, targets } => setup::for_build(&root).and_then(|()| fuzz::run(&root, seconds, &targets)),
         Chore::TrainGate => setup::for_soak(&root).and_then(|()| soak::train_gate(&root)),
     }
 }

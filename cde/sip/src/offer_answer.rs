@@ -83,7 +83,7 @@ impl Codec {
     fn parameters(self) -> Option<&'static str> {
         // One channel of 4 kHz at most is heard here, and packets whose size follows the sound would tell of it (RFC 7587 §8).
         // What we send is so too. We make nothing of forward error correction, and no use of DTX: not naming them says so.
-        const OPUS: &str = "maxplaybackrate=8000;sprop-maxcapturerate=8000;maxaveragebitrate=32000;minptime=10;cbr=1";
+        const OPUS: &str = "maxplaybackrate=8000;maxaveragebitrate=32000;cbr=1";
         (self == Self::Opus).then_some(OPUS)
     }
 

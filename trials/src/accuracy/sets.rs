@@ -1,6 +1,6 @@
 //! The sets.
 
-use super::codec::Codec;
+use super::codec::{Codec, OpusLeg};
 use super::row::{Manner, Row, lose};
 use crate::dice::Dice;
 use crate::level;
@@ -45,6 +45,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<Set>> {
     sets.extend(losses());
     sets.extend(codecs()?);
     sets.extend(spoken());
+    sets.extend(legs());
     Ok(sets)
 }
 
@@ -191,6 +192,29 @@ fn codecs() -> anyhow::Result<Vec<Set>> {
         through("Opus, 12 kbit/s, narrow band", MOST, Codec::Opus(12)),
         through("GSM 06.10, full rate", MOST, Codec::Gsm),
     ])
+}
+
+fn legs() -> Vec<Set> {
+    let leg = |name, rate, application, kilobits, constant| {
+        let codec = Codec::OpusLeg(OpusLeg { rate, application, kilobits, constant });
+        set(name, MOST, move |dice| {
+            let row = Row::new(dice, LINE);
+            coded(&codec, row)
+        })
+    };
+    use opus::Application::{LowDelay, Voip};
+    vec![
+        leg("leg of Opus as we ask for it: 32 kbit/s constant, for speech at 8 kHz", 8_000, Voip, 32, true),
+        leg(
+            "leg of Opus as browsers send it: 32 kbit/s, for speech at 48 kHz, error correction",
+            48_000,
+            Voip,
+            32,
+            false,
+        ),
+        leg("leg of Opus by transform alone: 32 kbit/s constant", 8_000, LowDelay, 32, true),
+        leg("leg of Opus for speech at 8 kHz: 16 kbit/s constant", 8_000, Voip, 16, true),
+    ]
 }
 
 /// Where the caller speaks.

@@ -39,7 +39,7 @@ pub(super) const TABLE: &[(&str, May)] = &[
     ("tonewall", May::Use(&["node", "console", "lab", "wire"])),
     ("sim", May::UseEverything),
     ("trials", May::UseEverything),
-    ("fuzz", May::UseEverything),
+    ("inputs", May::UseEverything),
     ("xtask", May::Use(&["wire"])),
 ];
 

@@ -137,7 +137,7 @@ fn our_offer_of_opus_is_met_under_another_payload_type_and_with_the_events_of_ei
     assert_eq!(read(&[audio, opus, events[0]]), (Codec::Opus, 120, Some(101), 8000));
     assert_eq!(read(&["m=audio 4000 RTP/AVP 0 110", events[1]]), (Codec::Pcmu, 0, None, 8000), "not its clock");
     let ours = text(&local.offer(Origin { session_id: 1, version: 1 }));
-    for line in ["a=rtpmap:111 opus/48000/2\r\n", "a=rtpmap:110 telephone-event/48000\r\n", "a=fmtp:110 0-15\r\n"] {
+    for line in ["a=rtpmap:111 opus/48000/2\r\n", "a=rtpmap:110 telephone-event/48000\r\n", "a=fmtp:101 0-15\r\n"] {
         assert!(ours.contains(line), "{ours}");
     }
     let narrow = LocalMedia { codecs: vec![(Codec::Pcma, 8)], ..local };

@@ -90,7 +90,11 @@ fn stream(text: &mut String, media: &LocalMedia, carried: Carried<'_>) {
         *text += &codec.attributes(*payload_type);
     }
     for (payload_type, clock) in events() {
-        *text += &format!("a=rtpmap:{payload_type} telephone-event/{clock}\r\na=fmtp:{payload_type} 0-15\r\n");
+        *text += &format!("a=rtpmap:{payload_type} telephone-event/{clock}\r\n");
+        // Without it 0-15 is meant, and a datagram has little room.
+        if Some(payload_type) != media.opus_event {
+            *text += &format!("a=fmtp:{payload_type} 0-15\r\n");
+        }
     }
     if let Some(ptime) = media.ptime {
         *text += &format!("a=ptime:{ptime}\r\n");

@@ -1,0 +1,80 @@
+//! What gateways send.
+
+use crate::replace;
+use aws_lc_rs::hmac;
+use gateway::answer::{Answer, Approval};
+use gateway::request::{Asked, Kind, Operation};
+use gateway::{Adapter, Adyen, Mode, PayConnector, Sandbox, Sent, Stripe};
+use wire::{AttemptId, Currency, Money};
+
+/// Of the webhooks' secrets: no account has them.
+const SECRET: &str = "whsec_fuzz";
+const HMAC_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+/// In an input it stands for our attempt.
+const ATTEMPT: &[u8] = b"$A";
+const NOW_UNIX_MS: i64 = 1_795_000_000_000;
+
+fn adapters() -> Vec<Box<dyn Adapter>> {
+    let mut all: Vec<Box<dyn Adapter>> = vec![Box::new(Sandbox::new("sandbox".to_owned()))];
+    if let Ok(stripe) = Stripe::new("sk_test_fuzz".to_owned(), Some(SECRET.to_owned()), Mode::Test) {
+        all.push(Box::new(stripe));
+    }
+    let adyen = Adyen::new("AQEfuzzfuzzfuzzfuzz".to_owned(), "Shop".to_owned(), Some(HMAC_KEY.to_owned()), Mode::Test);
+    if let Ok(adyen) = adyen {
+        all.push(Box::new(adyen));
+    }
+    if let Ok(connector) = PayConnector::new(None) {
+        all.push(Box::new(connector));
+    }
+    all
+}
+
+/// Kind and status, then a body. Whatever it says, what goes on of it is short, printable and no card number.
+pub(crate) fn answer(input: &[u8]) {
+    let Some(([kind, high, low], body)) = input.split_first_chunk::<3>() else { return };
+    let all =
+        [Kind::Authorize, Kind::Capture, Kind::Void, Kind::Refund, Kind::Store, Kind::ChargeStored, Kind::DeleteStored];
+    let Some(kind_of) = all.get(usize::from(kind & 7)) else { return };
+    let amount = Some(Money { minor: 4200, currency: Currency::GBP });
+    let settled = kind & 16 != 0;
+    let asked = if kind & 8 != 0 { Asked::ByInquiry { settled } } else { Asked::Directly };
+    let attempt = AttemptId::from_random(1);
+    let body = replace(body, ATTEMPT, attempt.to_string().as_bytes());
+    let operation = Operation { attempt, kind: *kind_of, amount, asked, sent_unix_ms: Some(NOW_UNIX_MS) };
+    let status = u16::from_be_bytes([*high, *low]);
+    for adapter in adapters() {
+        check(&adapter.parse(operation, Sent::Response { status, body: body.clone() }));
+        check(&adapter.parse(operation, Sent::Broken));
+    }
+}
+
+fn check(answer: &Answer) {
+    let texts = match answer {
+        Answer::Approved(Approval { auth_code, gateway_ref, network_transaction_id, token, .. }) => {
+            vec![Some(auth_code), Some(gateway_ref), network_transaction_id.as_ref(), token.as_ref()]
+        }
+        Answer::Declined { network_code, .. } => vec![network_code.as_ref()],
+        Answer::Pending { locator } | Answer::Unknown { locator } => vec![locator.as_ref()],
+        Answer::Rejected | Answer::ActionRequired | Answer::Abandoned => Vec::new(),
+    };
+    for text in texts.into_iter().flatten() {
+        assert!(text.len() <= 512 && text.chars().all(|c| !c.is_control()), "a text that cannot be shown");
+        assert!(!wire::name_pan_like(text), "a card number goes on");
+    }
+}
+
+/// A webhook as it is, and signed as Stripe does.
+pub(crate) fn webhook(input: &[u8]) {
+    let input = &replace(input, ATTEMPT, AttemptId::from_random(1).to_string().as_bytes());
+    let time = (NOW_UNIX_MS / 1000).to_string();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let tag = hmac::sign(&key, &[time.as_bytes(), b".", input.as_slice()].concat());
+    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let signed = format!("t={time},v1={hex}");
+    for adapter in adapters() {
+        for headers in [&[("Stripe-Signature", signed.as_str())][..], &[]] {
+            let events = adapter.verify_webhook(headers, input, NOW_UNIX_MS).unwrap_or_default();
+            assert!(headers.is_empty() <= events.is_empty() || adapter.caps().name == "adyen", "nobody has signed it");
+        }
+    }
+}
