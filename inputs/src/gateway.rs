@@ -23,7 +23,7 @@ fn adapters() -> Vec<Box<dyn Adapter>> {
     if let Ok(adyen) = adyen {
         all.push(Box::new(adyen));
     }
-    if let Ok(connector) = PayConnector::new(None) {
+    if let Ok(connector) = PayConnector::new(None, Mode::Test) {
         all.push(Box::new(connector));
     }
     all

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Command {
     /// Chosen by the office; repeating it repeats the answer, not the deed.
     pub id: CommandId,
-    /// The call that it is about; any for [`Action::Ladders`], which is about all; of [`Action::AwaitTransfer`] the name of the
-    /// call to come, made by the office.
+    /// The call that it is about; any for [`Action::Ladders`], which is about all, and for [`Action::TestCall`], which is about
+    /// none; of [`Action::AwaitTransfer`] the name of the call to come, made by the office.
     pub call: CallId,
     /// Who asked, for the audit trail.
     pub origin: Origin,
@@ -58,6 +58,11 @@ pub enum Action {
     Ladder,
     /// List the calls whose messages are kept: [`Event::Ladders`](crate::Event::Ladders) comes before the command has ended.
     Ladders,
+    /// Call the test number of a trunk, which stands in the cde's file. Done when it has begun; [`Event::Test`](crate::Event::Test) tells how it goes.
+    TestCall {
+        /// The trunk's name.
+        trunk: String,
+    },
     /// Take money that was reserved. The call may be long gone, as for all that follow; the command's id is the attempt's.
     /// Done when the attempt is in the journal.
     Capture {
@@ -236,6 +241,10 @@ pub enum Refusal {
     TwoPeople,
     /// The gateway is being asked, and will say.
     GatewayIsAsked,
+    /// No trunk has this name.
+    UnknownTrunk,
+    /// The trunk's table in the cde's file names no number to test it with.
+    NoTestNumber,
     /// Too many at once; try again.
     Busy,
     /// No trunk of the cde's file takes this agent's transfers.

@@ -2,7 +2,7 @@
 
 use crate::{
     Brand, CallFigures, CallId, CommandId, CommandResult, Extension, Field, Ladder, LadderSummary, Last4, Money,
-    Outcome, PaymentId, TrunkSnapshot,
+    Outcome, PaymentId, TestSnapshot, TrunkSnapshot,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,11 @@ pub enum Event {
     Trunk {
         /// All of it.
         trunk: TrunkSnapshot,
+    },
+    /// How a test call goes; each replaces the one before of the same test.
+    Test {
+        /// All of it.
+        test: TestSnapshot,
     },
     /// The SIP messages of a call, as a command has asked.
     Ladder {

@@ -14,7 +14,7 @@
 //! - [`ids`], [`money`], [`card`], [`address`], [`attempt`], [`token`]: small words. [`brand`]: the public brand table, Luhn and
 //!   [`pan_like`].
 //! - [`command`]: what the office asks. [`event`]: what the cde shows live (snapshots, never stored).
-//! - [`trunk`], [`figures`], [`ladder`]: how trunks and legs are, and what was said by SIP, for engineers.
+//! - [`trunk`], [`figures`], [`ladder`], [`testcall`]: how trunks and legs are, and what was said by SIP, for engineers.
 //! - [`record`]: what must not be lost (outcomes, audit); it waits in the cde's journal until acknowledged.
 //! - [`frame`]: newline-delimited JSON, versioned, with sequence numbers.
 
@@ -30,6 +30,7 @@ pub mod ids;
 pub mod ladder;
 pub mod money;
 pub mod record;
+pub mod testcall;
 pub mod token;
 pub mod trunk;
 
@@ -50,5 +51,6 @@ pub use money::{Currency, Money};
 pub use record::{
     AuditAction, AuditEvent, DeclineClass, MoneyAlarm, Origin, Outcome, Record, RecordBody, TransferRefusal,
 };
+pub use testcall::{TestEvent, TestResult, TestSnapshot, TestStep};
 pub use token::{Token, TokenError};
 pub use trunk::{PlaceSnapshot, PlaceState, RegistrationSnapshot, RegistrationState, TrunkSnapshot};

@@ -108,6 +108,28 @@ pub fn registration_advice(status: u16) -> &'static str {
     }
 }
 
+/// What to look at when a call has ended with this status.
+pub fn call_advice(status: u16) -> &'static str {
+    match status {
+        300..=399 => "the number is elsewhere, and a test does not follow there: take one that answers itself",
+        401 | 407 => {
+            "it does not accept the name and password: compare username and password with what the provider gave"
+        }
+        403 => "it forbids this call: the account, this server's address or the number may not be allowed to call",
+        404 | 604 => "it does not know this number: compare its form (with or without + and country code)",
+        406 | 488 | 606 => {
+            "it cannot use what is offered: compare its codecs (PCMU, PCMA, G722) and whether it wants srtp"
+        }
+        408 => "nobody answered: check the trunk's address, port and transport, and the firewall on the way",
+        420 => "it demands an extension of SIP that this server does not have",
+        480 | 486 | 600 | 603 => "whoever has the number does not take the call: choose a number that always answers",
+        484 => "it wants more digits: compare the form of the number",
+        503 => "it takes no calls now, or no connection to it could be opened: check address, port and transport",
+        500..=599 => "it has a fault of its own: ask the provider, with the messages of this call",
+        _ => "ask the provider what this status means, with the messages of this call",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

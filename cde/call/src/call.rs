@@ -14,6 +14,7 @@ mod pay;
 mod recording;
 mod session;
 mod setup;
+mod testcall;
 
 use crate::config::{NoWay, Way};
 use crate::ladder::{Who, clean};
@@ -40,6 +41,7 @@ use setup::{Phase, Setup};
 use sip::{DialogId, Endpoint, Peer};
 use std::collections::VecDeque;
 use std::time::Instant;
+pub(crate) use testcall::TestCall;
 use wire::{
     Action, AuditAction, AuditEvent, CallId, CallSnapshot, CallState, Command, CommandId, Event, Extension, Origin,
     Refusal, WayIn,
@@ -138,7 +140,7 @@ impl Call {
             Action::ResetField { payment, field } => self.reset_field(context, *payment, *field),
             Action::Cancel { payment } => self.cancel_payment(context, command, *payment),
             // The switchboard has answered these.
-            Action::Ladder | Action::Ladders => Ok(()),
+            Action::Ladder | Action::Ladders | Action::TestCall { .. } => Ok(()),
             // No call's business: the owner of the journal does these.
             Action::Capture { .. } | Action::Void { .. } | Action::Refund { .. } | Action::Settle { .. } => {
                 Err(Refusal::WrongState)

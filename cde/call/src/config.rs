@@ -66,6 +66,8 @@ pub struct Trunk {
     pub domain: Option<String>,
     /// Of a PBX whose agents have their callers transferred to us. A carrier's trunk has none.
     pub on_demand: Option<OnDemand>,
+    /// The one number that a test call of it goes to.
+    pub test_number: Option<Extension>,
 }
 
 /// How a PBX's agents have their lines secured on demand.
@@ -396,6 +398,7 @@ mod tests {
                 login: None,
                 domain: None,
                 on_demand: None,
+                test_number: None,
             }
         };
         let route = |prefix: &str, extension: Option<&str>| Route {

@@ -8,9 +8,10 @@ mod ladders;
 mod orders;
 mod partings;
 mod ports;
+mod trying;
 
 use crate::Config;
-use crate::call::{Arrival, Call, Context};
+use crate::call::{Arrival, Call, Context, TestCall};
 use crate::config::{Trunk, is_web};
 use crate::guard::Guard;
 use crate::ladder::Ladders;
@@ -130,6 +131,7 @@ pub struct Switchboard {
     legs: health::Legs,
     partings: partings::Partings,
     joins: joins::Joins,
+    test: Option<TestCall>,
     ladders: Ladders,
     /// So many of the outputs were looked at for the ladders.
     noted: usize,
@@ -177,6 +179,7 @@ impl Switchboard {
             legs: health::Legs::default(),
             partings: partings::Partings::default(),
             joins: joins::Joins::default(),
+            test: None,
             ladders,
             noted: 0,
             guard: Guard::new(now),
@@ -239,6 +242,10 @@ impl Switchboard {
             let parting = self.partings.take(call);
             return self.outputs.extend(parting.into_iter().flat_map(|parting| parting.complete(stats)));
         }
+        if self.is_test(|test| test.id == call) {
+            self.with_test(now, |test, context| test.handle_media(context, &report));
+            return self.drain_endpoint(now);
+        }
         let failed = matches!(report, MediaReport::OpenFailed);
         if !failed || !self.open_again(now, call) {
             self.with_call(now, call, |call, context| call.handle_media(context, report));
@@ -257,6 +264,9 @@ impl Switchboard {
         }
         if let Action::AwaitTransfer { extension, payment } = &command.action {
             return self.await_transfer(now, command, extension, payment.as_ref());
+        }
+        if self.begin_test(now, command) {
+            return;
         }
         if !self.with_call(now, command.call, |call, context| call.handle_command(context, command)) {
             let is_awaited = self.transfers.snapshot(&self.config, command.call).is_some();
@@ -295,13 +305,15 @@ impl Switchboard {
         }
         self.count_legs(now);
         self.expire_transfers(now);
+        self.with_test(now, |test, context| test.handle_timeout(context));
         self.drain_endpoint(now);
     }
 
     /// When [`Self::handle_timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let call = self.timers.first().map(|(at, _)| *at);
-        let others = [self.trunks.poll_timeout(), self.legs.poll_timeout(), self.transfers.poll_timeout()];
+        let test = self.test.as_ref().map(TestCall::poll_timeout);
+        let others = [self.trunks.poll_timeout(), self.legs.poll_timeout(), self.transfers.poll_timeout(), test];
         [self.endpoint.poll_timeout(), call].into_iter().chain(others).flatten().min()
     }
 
@@ -330,6 +342,7 @@ impl Switchboard {
     /// From now on new calls are refused, and registrars are told to send none.
     pub fn drain(&mut self, now: Instant) {
         self.draining = true;
+        self.end_test(now);
         self.endpoint.unregister(now);
         self.drain_endpoint(now);
     }
@@ -374,6 +387,9 @@ impl Switchboard {
             return self.handle_incoming(now, dialog, from, &invite);
         }
         if let sip::Event::Probed { request, status } = event {
+            if self.is_test(|test| test.expects(request)) {
+                return self.with_test(now, |test, context| test.handle_probed(context, status));
+            }
             let turned = self.trunks.probed(now, request, status);
             return self.outputs.extend(turned.map(|turned| Output::turned(&self.config, &turned)));
         }
@@ -389,6 +405,9 @@ impl Switchboard {
                 return self.registrar_heard(now, registration, status);
             }
             _ => {}
+        }
+        if self.is_test(|test| test.dialog().is_some() && test.dialog() == event.dialog()) {
+            return self.with_test(now, |test, context| test.handle_sip(context, event));
         }
         let call = event.dialog().and_then(|dialog| self.dialogs.get(&dialog)).copied();
         match call {

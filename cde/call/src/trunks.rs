@@ -217,6 +217,7 @@ mod tests {
             login: None,
             domain: None,
             on_demand: None,
+            test_number: None,
         };
         let now = Instant::now();
         (Trunks { places: places(now, 0, &trunk).collect(), news: BTreeSet::new() }, now)

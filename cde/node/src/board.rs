@@ -55,6 +55,7 @@ impl Outbox {
             | Event::CommandEnded { .. }
             | Event::Figures { .. }
             | Event::Trunk { .. }
+            | Event::Test { .. }
             | Event::Ladder { .. }
             | Event::Ladders { .. } => {}
         }

@@ -251,6 +251,7 @@ fn call_config(
         login,
         domain: trunk.domain.clone(),
         on_demand: trunk.on_demand.as_ref().map(config::OnDemand::call),
+        test_number: trunk.test_number.as_ref().and_then(|number| number.parse().ok()),
     };
     let place = |name: &String| config.trunk.iter().position(|trunk| trunk.name == *name);
     let route = |route: &config::Route| calls::Route {

@@ -47,6 +47,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(calls::release))
         .routes(routes!(figures::of_call))
         .routes(routes!(trunks::list))
+        .routes(routes!(trunks::test, trunks::tested))
         .routes(routes!(ladder::list))
         .routes(routes!(ladder::of_call))
         .routes(routes!(ladder::as_text))

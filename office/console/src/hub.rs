@@ -12,7 +12,9 @@ use ring::{Audience, Ring};
 pub(crate) use ring::{Resume, Sent};
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
-use wire::{CallEnd, CallFigures, CallId, CallSnapshot, Extension, PaymentId, PaymentState, TrunkSnapshot};
+use wire::{
+    CallEnd, CallFigures, CallId, CallSnapshot, Extension, PaymentId, PaymentState, TestSnapshot, TrunkSnapshot,
+};
 
 /// The most calls that are shown at once; the cde's own limit is far below.
 pub(crate) const CALLS_MAX: usize = 10_000;
@@ -33,6 +35,8 @@ pub(crate) struct Hub {
     awaited: BTreeMap<PaymentId, u8>,
     /// By name.
     trunks: BTreeMap<String, TrunkSnapshot>,
+    /// The newest test call of each trunk.
+    tests: BTreeMap<String, TestSnapshot>,
     figures: BTreeMap<CallId, CallFigures>,
     /// Of which calls there are figures, the oldest first.
     figured: VecDeque<CallId>,
@@ -130,6 +134,18 @@ impl Hub {
         if self.trunks.len() < TRUNKS_MAX || self.trunks.contains_key(&trunk.name) {
             self.trunks.insert(trunk.name.clone(), trunk);
         }
+    }
+
+    /// A test call goes on.
+    pub(crate) fn test(&mut self, test: TestSnapshot) {
+        if self.tests.len() < TRUNKS_MAX || self.tests.contains_key(&test.trunk) {
+            self.tests.insert(test.trunk.clone(), test);
+        }
+    }
+
+    /// The newest test call of a trunk.
+    pub(crate) fn test_of(&self, trunk: &str) -> Option<&TestSnapshot> {
+        self.tests.get(trunk)
     }
 
     /// How the legs of a call fare. Those of calls that are over are kept until there are many others.

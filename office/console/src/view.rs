@@ -3,6 +3,7 @@
 pub(crate) mod figures;
 pub(crate) mod ladder;
 pub(crate) mod schema;
+pub(crate) mod testcall;
 pub(crate) mod trunk;
 
 use crate::clock::rfc3339;

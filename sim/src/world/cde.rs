@@ -64,6 +64,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
         login: None,
         domain: None,
         on_demand: None,
+        test_number: None,
     };
     let names = |lane: &Lane| (format!("carrier{}", lane.extension), format!("pbx{}", lane.extension));
     let trunks = lanes.iter().flat_map(|lane| {

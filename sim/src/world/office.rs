@@ -36,6 +36,7 @@ impl Office {
                 self.calls.remove(&call);
             }
             Event::Proof { .. }
+            | Event::Test { .. }
             | Event::Ladder { .. }
             | Event::Ladders { .. }
             | Event::Figures { .. }

@@ -10,7 +10,7 @@ use wire::{
 };
 
 /// Samples of 8 kHz are so long, in microseconds.
-const SAMPLE_US: u32 = 125;
+pub(super) const SAMPLE_US: u32 = 125;
 /// How often the session is asked.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 

@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{
     Action, AttemptId, AuditAction, CallEnd, CallFigures, CallId, CallSnapshot, Command, CommandId, CommandResult,
-    Currency, Field, Ladder, LadderSummary, Money, Origin as By, PaymentId, PaymentOrder, Store, TrunkSnapshot,
+    Currency, Field, Ladder, LadderSummary, Money, Origin as By, PaymentId, PaymentOrder, Store, TestSnapshot,
+    TrunkSnapshot,
 };
 
 pub(crate) use peer::Peer;
@@ -102,6 +103,21 @@ fn place(address: SocketAddr, priority: u16) -> Target {
     Target { ip: address.ip(), port: Some(address.port()), priority, weight: 0 }
 }
 
+fn trunk(name: &str, targets: Vec<Target>, srtp: Srtp) -> Trunk {
+    Trunk {
+        name: name.to_owned(),
+        targets,
+        transport: sip::Transport::Udp,
+        tcp_when_large: false,
+        keepalive: None,
+        srtp,
+        login: None,
+        domain: None,
+        on_demand: None,
+        test_number: None,
+    }
+}
+
 /// From the carrier to the PBX.
 fn route(prefix: &str, open_line_keys: OpenLineKeys) -> Route {
     let (from, to) = ("carrier".to_owned(), "pbx".to_owned());
@@ -120,17 +136,6 @@ fn route(prefix: &str, open_line_keys: OpenLineKeys) -> Route {
 }
 
 fn config(places: Vec<Target>, carrier: Srtp, pbx: Srtp) -> Config {
-    let trunk = |name: &str, targets: Vec<Target>, srtp| Trunk {
-        name: name.to_owned(),
-        targets,
-        transport: sip::Transport::Udp,
-        tcp_when_large: false,
-        keepalive: None,
-        srtp,
-        login: None,
-        domain: None,
-        on_demand: None,
-    };
     Config {
         sip: vec![Local::udp(US)],
         media: [127, 0, 0, 9].into(),
@@ -682,6 +687,14 @@ impl World {
             _ => None,
         });
         told.unwrap()
+    }
+
+    /// How the newest test call was shown last.
+    pub(crate) fn test_call(&self) -> Option<TestSnapshot> {
+        self.wires.iter().rev().find_map(|event| match event {
+            wire::Event::Test { test } => Some(test.clone()),
+            _ => None,
+        })
     }
 
     /// How the legs were shown to fare, and how they have fared by the audit trail.

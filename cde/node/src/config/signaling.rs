@@ -131,6 +131,9 @@ pub struct Trunk {
     /// What stands for its host in the addresses of its calls and registrations (From, To, Request-URI), if that is not its IP address.
     #[serde(default)]
     pub domain: Option<String>,
+    /// The number that a test call of it goes to, such as the provider's echo test.
+    #[serde(default)]
+    pub test_number: Option<String>,
     /// It is told where we are (REGISTER).
     #[serde(default)]
     pub register: bool,

@@ -163,6 +163,7 @@ async fn said(app: &App, line: FromCde) -> Result<(), Ended> {
         FromCde::Event(Event::Figures { call, figures }) => app.hub(|hub| hub.figures(call, figures)),
         FromCde::Event(Event::Ladder { command, ladder }) => app.door.told(command, Told::Ladder(ladder)),
         FromCde::Event(Event::Ladders { command, ladders }) => app.door.told(command, Told::Ladders(ladders)),
+        FromCde::Event(Event::Test { test }) => app.hub(|hub| hub.test(test)),
         FromCde::Event(Event::Trunk { trunk }) => app.hub(|hub| hub.trunk(trunk)),
         FromCde::Event(Event::Proof { call, at_unix_ms }) => app.hub(|hub| hub.proof(at_unix_ms, call)),
         FromCde::Event(Event::CommandEnded { id, result }) => app.door.answer(id, result),

@@ -108,6 +108,8 @@ fn refusal_text(reason: Refusal) -> &'static str {
         Refusal::Unsupported => "The gateway of this payment cannot do that.",
         Refusal::TwoPeople => "It takes two people: somebody else must confirm it.",
         Refusal::GatewayIsAsked => "The gateway is being asked and will say. Nobody needs to settle this.",
+        Refusal::UnknownTrunk => "The card side has no trunk of this name.",
+        Refusal::NoTestNumber => "The trunk has no test_number in cde.toml. Only that number is called.",
         Refusal::Busy => "Too many things at once. Try again.",
         Refusal::NotOnDemand => {
             "The card side takes no transfers of this extension: `on_demand` of a trunk in cde.toml."

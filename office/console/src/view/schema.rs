@@ -34,6 +34,8 @@ words! {
     /// Where a line stands.
     LineState: "open" "securing" "secured" "releasing" "fault";
     Masking: "natural" "strict";
+    /// What became of a test call.
+    TestResult: "good" "no_sound" "failed";
     /// A way in which keys travel.
     KeyTransport: "events" "info" "tones";
     /// Is anybody at a place of a trunk?
@@ -172,7 +174,9 @@ mod tests {
         listed::<Masking, _>(&[wire::Masking::Natural, wire::Masking::Strict]);
         listed::<LineState, _>(&[L::Open, L::Securing, L::Secured, L::Releasing, L::Fault]);
         listed::<PlaceState, _>(&[wire::PlaceState::Unknown, wire::PlaceState::Up, wire::PlaceState::Down]);
+        use wire::TestResult as Q;
         use wire::{KeyTransport as K, RegistrationState as R};
+        listed::<TestResult, _>(&[Q::Good, Q::NoSound, Q::Failed]);
         listed::<KeyTransport, _>(&[K::Events, K::Info, K::Tones]);
         listed::<RegistrationState, _>(&[R::Asked, R::Registered, R::Refused, R::Unanswered]);
         listed::<Field, _>(&[F::Pan, F::Expiry, F::Cvv]);

@@ -94,6 +94,7 @@ async fn no_endpoint_takes_or_gives_a_card_number_or_a_code() {
         "/api/v1/events",
         "/api/v1/calls/{call}/figures",
         "/api/v1/trunks",
+        "/api/v1/trunks/{trunk}/test-call",
         "/api/v1/ladders",
         "/api/v1/calls/{call}/ladder",
         "/api/v1/calls/{call}/ladder.txt",

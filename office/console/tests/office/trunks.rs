@@ -1,6 +1,9 @@
 use crate::{PASSWORD, World};
 use console::{NewUser, Rights, Role};
-use wire::{Event, FromCde, PlaceSnapshot, PlaceState, RegistrationSnapshot, RegistrationState, TrunkSnapshot};
+use wire::{
+    Action, CommandResult, Event, FromCde, PlaceSnapshot, PlaceState, Refusal, RegistrationSnapshot, RegistrationState,
+    TestEvent, TestResult, TestSnapshot, TestStep, TrunkSnapshot,
+};
 
 pub(crate) async fn admin(world: &World) -> crate::client::Client {
     let (email, name) = ("ida@example.com".to_owned(), "Ida".to_owned());
@@ -77,4 +80,37 @@ async fn metrics_tell_how_the_trunks_are_and_no_address() {
         assert!(text.contains(line), "{line} is missing in {text}");
     }
     assert!(!text.contains("192.0.2."), "whoever may read the figures need not know the network");
+}
+
+#[tokio::test]
+async fn a_test_call_is_begun_by_an_admin_and_told_in_plain_words() {
+    let mut world = World::new().await;
+    let (agent, mut link) = world.with_call().await;
+    let admin = admin(&world).await;
+    let path = "/api/v1/trunks/carrier/test-call";
+    assert_eq!(agent.post(path, "").await.problem(), (403, "for_admins".to_owned()));
+    assert_eq!(admin.get(path).await.status, 404, "there was none");
+    let asking = admin.clone();
+    let request = tokio::spawn(async move { asking.post(path, "").await });
+    let command = link.command().await;
+    assert_eq!(command.action, Action::TestCall { trunk: "carrier".to_owned() });
+    link.done(&command).await;
+    assert_eq!(request.await.unwrap().status, 202);
+    let step = |after_ms, what| TestStep { after_ms, what };
+    let asked = TestEvent::Asked { address: ([192, 0, 2, 1], 5060).into(), status: 200 };
+    let test = TestSnapshot {
+        test: crate::call(7, "1001").call,
+        trunk: "carrier".to_owned(),
+        started_unix_ms: 1_000,
+        result: Some(TestResult::Failed),
+        steps: vec![step(3, asked), step(40, TestEvent::Refused { status: 404 })],
+    };
+    link.say(FromCde::Event(Event::Test { test })).await;
+    let seen = admin.until(path, |seen| seen["result"] == "failed").await;
+    assert_eq!(seen["steps"][0]["text"], "192.0.2.1:5060 is there: it answered OPTIONS with 200.");
+    assert!(seen["steps"][1]["text"].as_str().unwrap().contains("does not know this number"), "{seen}");
+    let request = tokio::spawn(async move { admin.post(path, "").await });
+    let command = link.command().await;
+    link.answer(&command, CommandResult::Refused { reason: Refusal::NoTestNumber }).await;
+    assert_eq!(request.await.unwrap().problem(), (409, "no_test_number".to_owned()));
 }

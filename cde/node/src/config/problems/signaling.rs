@@ -102,6 +102,11 @@ impl Config {
             let message = format!("[[trunk]] {name}: keepalive_s: expected at least {KEEPALIVE_S_MIN} seconds");
             return Some(("keepalive_s", message));
         }
+        let test_number = trunk.test_number.as_ref();
+        if test_number.is_some_and(|number| trunk.transport.is_web() || number.parse::<wire::Extension>().is_err()) {
+            let expected = "expected letters, digits and ._-+*#, and a trunk that is no web page";
+            return Some(("test_number", format!("[[trunk]] {name}: test_number: {expected}")));
+        }
         if trunk.domain.as_ref().is_some_and(|domain| !is_domain(domain)) {
             return Some((
                 "domain",
