@@ -25,6 +25,7 @@ mod baresip;
 mod browser;
 mod capture;
 mod decoders;
+mod engineer;
 mod faults;
 mod flood;
 mod follow_ups;
