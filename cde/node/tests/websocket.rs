@@ -166,6 +166,32 @@ async fn a_call_reaches_the_page_that_has_signed_in_and_no_other() {
     cde.stop().await;
 }
 
+/// Toll fraud: a page that has shown no password dials nothing, whatever name it writes.
+#[tokio::test]
+async fn a_page_that_shows_no_password_dials_nothing() {
+    let pbx = tokio::net::TcpListener::bind(("127.0.0.3", 0)).await.unwrap();
+    let port = pbx.local_addr().unwrap().port();
+    let cde = Cde::start(|_| {
+        let pbx = format!("[[trunk]]\nname = \"pbx\"\naddress = \"127.0.0.3:{port}\"\ntransport = \"tcp\"\n");
+        [toml(), pbx, "[[route]]\nfrom = \"desks\"\nto = \"pbx\"\n".to_owned()].concat()
+    })
+    .await;
+    let mut page = Page::open(cde.address("WS")).await;
+    for (branch, user, status) in [("n1", "1001", "401"), ("n2", "nobody", "401"), ("n3", "", "401")] {
+        let from = format!("<sip:{user}@a.invalid>").replace("sip:@", "sip:");
+        let call = invite("sip:02079460018@127.0.0.1", "WS", branch, SDP);
+        let call = call.replace("<sip:447700900142@peer.example>;tag", &format!("{from};tag"));
+        page.frame(0x81, call.replace("Call-ID: c", &format!("Call-ID: {branch}")).as_bytes()).await;
+        assert!(page.next().await.1.starts_with(b"SIP/2.0 100 "));
+        let (_, refused) = page.next().await;
+        let refused = String::from_utf8(refused).unwrap();
+        assert!(refused.starts_with(&format!("SIP/2.0 {status} ")), "{user}: {refused}");
+        assert!(refused.contains("algorithm=MD5") && !refused.contains("SHA-256"), "{refused}");
+    }
+    assert!(timeout(Duration::from_millis(300), pbx.accept()).await.is_err(), "nobody is called");
+    cde.stop().await;
+}
+
 #[tokio::test]
 async fn a_page_that_is_not_listed_or_asks_for_something_else_is_told_so() {
     let cde = Cde::start(|_| toml()).await;

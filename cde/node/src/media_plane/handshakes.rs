@@ -233,3 +233,6 @@ fn keys(agreed: &webrtc::Keys) -> Option<srtp::Keys> {
     let (inbound, outbound) = (Master::new(suite, agreed.inbound())?, Master::new(suite, agreed.outbound())?);
     Some(srtp::Keys { inbound, outbound })
 }
+
+#[cfg(test)]
+mod tests;
