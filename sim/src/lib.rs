@@ -15,7 +15,7 @@
 //! - [`plan`]: what a seed decides. [`dice`]: chance. `people`: what callers and agents do.
 //! - [`world`]: the events in their order; its chapters are `cde`, `charge`, `media`, `door`, `office` and `lanes`.
 //! - `journal`: the cde's disk. [`oracle`]: the promises. [`sabotage`]: how each is broken.
-//! - [`fleet`]: many worlds on all cores.
+//! - [`fleet`]: many worlds on all cores. [`till`]: one payment's money by itself, millions of times.
 
 pub mod dice;
 pub mod fleet;
@@ -24,4 +24,5 @@ pub mod oracle;
 mod people;
 pub mod plan;
 pub mod sabotage;
+pub mod till;
 pub mod world;

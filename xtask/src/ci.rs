@@ -30,10 +30,14 @@ fn clippy(root: &Path) -> Result<()> {
     Tool::cargo(root).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()
 }
 
-/// Calls at the level of keys, and fewer with every packet of sound. The first seeds are always the same; a failing one is
+/// Calls at the level of keys, fewer with every packet of sound, and many payments without a call. The first seeds are always the same; a failing one is
 /// printed with the line that plays it again.
 fn simulation(root: &Path) -> Result<()> {
-    for arguments in [["--level", "keys", "--calls", "100000"], ["--level", "frames", "--calls", "2000"]] {
+    for arguments in [
+        ["--level", "keys", "--calls", "100000"],
+        ["--level", "frames", "--calls", "2000"],
+        ["--level", "money", "--calls", "1000000"],
+    ] {
         Tool::cargo(root)
             .args(["run", "--quiet", "--profile", "sim", "--package", "sim", "--"])
             .args(arguments)

@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 const SEED: u64 = 2_026;
 /// More, for a soak, may be given in `TONEWALL_MONEY_KILLS`.
 const KILLS: usize = 8;
-/// Captures and refunds for each kill.
-const DEEDS_PER_KILL: usize = 8;
+/// Captures and refunds, and so many more for each kill.
+const DEEDS: usize = 40;
+const DEEDS_PER_KILL: usize = 2;
 const WORKERS: usize = 4;
 const EXTENSION: &str = "1001";
 const CARD: [&str; 3] = ["4242424242424242*", "1235", "123"];
@@ -192,7 +193,7 @@ async fn play(stage: &Stage, mut lane: Lane, kills: usize) -> anyhow::Result<()>
         .await?;
     let mut wanted = BTreeMap::new();
     let mut deeds = Vec::new();
-    for index in 0..kills * DEEDS_PER_KILL {
+    for index in 0..DEEDS + kills * DEEDS_PER_KILL {
         let (which, minor) = (index % 3, 1_000 + i64::try_from(index)?);
         let verb = if which == 2 { "capture" } else { "refund" };
         wanted.insert(minor, verb);

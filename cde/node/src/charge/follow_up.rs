@@ -41,9 +41,10 @@ impl FollowUp {
         self.amount.unwrap_or(Money { minor: left.minor.max(1), ..left })
     }
 
-    /// Does no other capture come? Not after all that is left, and not where the gateway takes one only.
+    /// Does no other capture come? Not after all that is left, unless one is on its way, and not where the gateway takes one
+    /// only.
     fn is_last(&self, account: &Account, amount: Money, caps: &Caps) -> bool {
-        let all = amount == account.balance.capturable();
+        let all = amount == account.balance.capturable() && !account.balance.is_capturing();
         self.kind == Kind::Capture && (self.last || all || caps.captures_max <= 1)
     }
 }

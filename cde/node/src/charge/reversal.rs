@@ -55,7 +55,7 @@ impl Charger {
     /// money is back.
     async fn give_back(&self, account: &Account, wanted: Wanted, tries: usize) -> bool {
         let refundable = account.balance.refundable();
-        let voidable = account.balance.check(Kind::Void, account.approved).is_ok();
+        let voidable = account.balance.check(Kind::Void, account.approved, false).is_ok();
         let refund = refundable.minor > 0 && (!voidable || tries % 2 == 1);
         let follow_up = FollowUp {
             attempt: AttemptId(uuid::Uuid::now_v7()),

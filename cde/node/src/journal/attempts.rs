@@ -241,7 +241,7 @@ async fn check(connection: &mut SqliteConnection, attempt: &NewAttempt) -> Resul
     }
     let account = account(connection, attempt.payment).await?.filter(|account| account.attempt == follows);
     let account = account.ok_or(JournalError::Refused(wire::Refusal::WrongState))?;
-    account.balance.check(attempt.kind, attempt.amount).map_err(JournalError::Refused)
+    account.balance.check(attempt.kind, attempt.amount, attempt.last).map_err(JournalError::Refused)
 }
 
 /// Returns how many records that makes; none when it had ended before.

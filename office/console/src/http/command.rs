@@ -83,9 +83,15 @@ where
     match &result {
         Ok(reply) => app.store.claim_done(key, reply.status.as_u16(), &reply.body).await?,
         Err(problem) if may_be_done(problem) => {}
+        // That it was not sent this time says nothing of the time before, whose answer nobody has.
+        Err(problem) if seed != fresh && was_not_sent(problem) => return Err(Problem::NOT_KNOWN_YET),
         Err(_) => app.store.claim_void(key).await?,
     }
     result
+}
+
+fn was_not_sent(problem: &Problem) -> bool {
+    problem.status == StatusCode::SERVICE_UNAVAILABLE
 }
 
 /// Then the key stays without an answer, and whoever comes again does the same with the same seed.
@@ -152,10 +158,7 @@ fn undelivered(error: DoorError) -> Problem {
             let detail = "Too many commands are waiting for the card side. Nothing was done.";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(1)
         }
-        DoorError::Timeout => {
-            let detail = "The card side has not answered in time. Whether it was done is shown when it is known.";
-            Problem::new(StatusCode::GATEWAY_TIMEOUT, "door_timeout", detail)
-        }
+        DoorError::Timeout => Problem::NOT_KNOWN_YET,
     }
 }
 
@@ -199,6 +202,34 @@ mod tests {
         assert!(task.await.is_err());
         let seed = serve(&app).await.unwrap();
         assert_eq!(serve(&app).await.unwrap(), seed, "the answer is kept");
+    }
+
+    /// Found by deaths of the office while refunds were asked for: the key was freed because the door was down, and the
+    /// same key then made a second refund.
+    #[tokio::test]
+    async fn a_key_whose_first_try_may_have_been_done_is_not_free_when_the_second_is_not_sent() {
+        let (app, _folder) = app().await;
+        let (seen, see) = std::sync::mpsc::channel();
+        let first = async move |seed| {
+            seen.send(seed).unwrap();
+            Err(Problem::NOT_KNOWN_YET)
+        };
+        assert_eq!(claimed(&app, 1, Posted::sample("k"), first).await.err().unwrap().code, "door_timeout");
+        let second = async |_| Err(Problem::DOOR_DOWN);
+        assert_eq!(claimed(&app, 1, Posted::sample("k"), second).await.err().unwrap().code, "door_timeout");
+        assert_eq!(serve(&app).await.unwrap(), see.recv().unwrap(), "it is the same deed");
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_never_sent_is_free_again() {
+        let (app, _folder) = app().await;
+        let (seen, see) = std::sync::mpsc::channel();
+        let work = async move |seed| {
+            seen.send(seed).unwrap();
+            Err(Problem::DOOR_DOWN)
+        };
+        assert_eq!(claimed(&app, 1, Posted::sample("k"), work).await.err().unwrap().code, "door_down");
+        assert_ne!(serve(&app).await.unwrap(), see.recv().unwrap());
     }
 
     #[tokio::test]

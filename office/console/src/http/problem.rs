@@ -50,6 +50,11 @@ impl Problem {
         "looks_like_card",
         "This looks like a card number. The caller keys the card; it is never typed here.",
     );
+    pub(crate) const NOT_KNOWN_YET: Self = Self::new(
+        StatusCode::GATEWAY_TIMEOUT,
+        "door_timeout",
+        "The card side has not answered in time. Whether it was done is shown when it is known.",
+    );
     pub(crate) const DOOR_DOWN: Self = Self::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "door_down",

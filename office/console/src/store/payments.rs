@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use wire::{CallId, CaptureTime, Currency, Extension, MerchantId, Money, PaymentId, PaymentState};
 
 /// The most attempts shown with one payment.
-const ATTEMPTS_SHOWN_MAX: i64 = 100;
+const ATTEMPTS_SHOWN_MAX: i64 = 1_000;
 /// The most stored payments of live calls that are loaded at once.
 const LIVE_MAX: i64 = 10_000;
 
