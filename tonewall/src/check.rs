@@ -67,6 +67,20 @@ fn warnings(cde: &node::Config) -> Vec<String> {
     let is_far = |trunk: &&Trunk| trunk.address.iter().any(|place| !place.ip.is_loopback());
     warnings.extend(cde.trunk.iter().filter(is_far).flat_map(open_to_readers));
     warnings.extend(cde.trunk.iter().filter_map(unwatched));
+    warnings.extend(pages(cde));
+    warnings.extend(cde.trunk.iter().flat_map(on_demand));
+    if cde.route.is_empty() && !cde.trunk.iter().any(|trunk| trunk.on_demand.is_some()) {
+        warnings.push("there is no [[route]]: every call is refused with 404".to_owned());
+    }
+    if cde.merchant.is_empty() {
+        warnings.push("there is no [[merchant]]: no payment can be taken".to_owned());
+    }
+    warnings
+}
+
+/// What is open or of no use where web pages come.
+fn pages(cde: &node::Config) -> Vec<String> {
+    let mut warnings = Vec::new();
     let is_open = |address: &&std::net::SocketAddr| !address.ip().is_loopback();
     if let Some(address) = cde.sip.listen_ws.iter().find(is_open) {
         warnings.push(format!(
@@ -78,19 +92,16 @@ fn warnings(cde: &node::Config) -> Vec<String> {
     {
         warnings.push("there is no ws_origins: every web page may try names and passwords of your phones".to_owned());
     }
-    warnings.extend(cde.trunk.iter().flat_map(on_demand));
-    if cde.route.is_empty() && !cde.trunk.iter().any(|trunk| trunk.on_demand.is_some()) {
-        warnings.push("there is no [[route]]: every call is refused with 404".to_owned());
-    }
-    if cde.merchant.is_empty() {
-        warnings.push("there is no [[merchant]]: no payment can be taken".to_owned());
-    }
+    let has_phone = |trunk: &&Trunk| cde.phone.iter().any(|phone| phone.trunk == trunk.name);
+    let empty = cde.trunk.iter().filter(|trunk| trunk.transport.is_web() && !has_phone(trunk));
+    warnings.extend(empty.map(|trunk| format!("trunk {}: there is no [[phone]] that could sign in to it", trunk.name)));
     warnings
 }
 
 /// A trunk that nobody asks whether it is there is found dead by a caller.
 fn unwatched(trunk: &Trunk) -> Option<String> {
-    let is_asked = trunk.keepalive_s.is_some() || trunk.register;
+    // A page is there while its connection is.
+    let is_asked = trunk.keepalive_s.is_some() || trunk.register || trunk.transport.is_web();
     let what = if trunk.address.len() > 1 { "each call tries its places in turn" } else { "calls to it fail" };
     (!is_asked).then(|| {
         format!(
@@ -182,6 +193,21 @@ mod tests {
             (trunk.srtp, trunk.transport, trunk.keepalive_s) = (srtp, transport, Some(30));
         }
         warnings(&config).join("\n")
+    }
+
+    #[test]
+    fn what_is_open_or_of_no_use_where_pages_come_is_named() {
+        let warned = |sip: &str, phone: &str| {
+            let trunk = "[[trunk]]\nname = \"desks\"\ntransport = \"ws\"\n";
+            warnings(&node::Config::parse(&format!("[sip]\n{sip}\n{trunk}{phone}"), Path::new("x")).unwrap()).join("\n")
+        };
+        let phone = "[[phone]]\nname = \"1001\"\ntrunk = \"desks\"\npassword = \"p\"\n";
+        let good = "listen_ws = \"127.0.0.1:8088\"\nws_origins = [\"https://a.example\"]";
+        let said = warned(good, phone);
+        assert!(!said.contains("desks") && !said.contains("listen_ws") && !said.contains("ws_origins"), "{said}");
+        assert!(warned(good, "").contains("trunk desks: there is no [[phone]]"));
+        let open = warned("listen_ws = \"192.0.2.10:8088\"", phone);
+        assert!(open.contains("is not encrypted") && open.contains("there is no ws_origins"), "{open}");
     }
 
     #[test]

@@ -329,6 +329,7 @@ mod tests {
         says(&good.replace("listen_ws", "listen_wss"), 2, "needs certificate and private_key");
         says(&good.replace(SIP, "[sip]\n"), 4, "no [sip] listen_ws");
         says(&good.replace("\"ws\"\n", "\"ws\"\nsrtp = \"off\"\naddress = \"192.0.2.1\"\n"), 7, "means nothing here");
+        says(&good.replace("\"ws\"\n", "\"ws\"\ndigest = \"legacy\"\n"), 6, "digest means nothing here");
         says(&good.replace("trunk = \"desks\"", "trunk = \"pbx\""), 8, "no [[trunk]] has this name");
         says(&format!("{good}{TRUNK}").replace("trunk = \"desks\"", "trunk = \"a\""), 8, "is none of web pages");
         says(&good.replace("password = \"p\"\n", ""), 7, "needs password");

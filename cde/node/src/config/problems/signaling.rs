@@ -1,7 +1,7 @@
 //! What cannot work of `[sip]` and `[[trunk]]`.
 
 use super::{Problem, first};
-use crate::config::{Config, OnDemand, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
+use crate::config::{Config, Digest, OnDemand, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 
@@ -143,7 +143,7 @@ impl Config {
 /// Name and password of a phone that is no phone of a page have other keys.
 fn web_foreign_key(trunk: &Trunk) -> Option<&'static str> {
     let Trunk { address, keepalive_s, username, .. } = trunk;
-    let has: [(&str, bool); 10] = [
+    let has: [(&str, bool); 13] = [
         ("address", !address.is_empty()),
         ("keepalive_s", keepalive_s.is_some()),
         ("srtp", trunk.srtp != Srtp::Off),
@@ -154,6 +154,9 @@ fn web_foreign_key(trunk: &Trunk) -> Option<&'static str> {
         ("password", trunk.password.is_some() || trunk.password_file.is_some()),
         ("require_digest", trunk.require_digest),
         ("register", trunk.register),
+        ("digest", trunk.digest != Digest::default()),
+        ("domain", trunk.domain.is_some()),
+        ("on_demand", trunk.on_demand.is_some()),
     ];
     has.into_iter().find(|(_, has)| *has).map(|(key, _)| key)
 }
