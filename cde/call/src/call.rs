@@ -92,6 +92,8 @@ pub(crate) struct Call {
     keys_cross_pbx: bool,
     /// Of a caller who was transferred to us: until the agent is back.
     transfer: Option<Box<Transfer>>,
+    /// After an attended transfer: an agent who hangs up before that has only put down the call that they transferred.
+    puts_down_until: Option<Instant>,
     /// What an agent with a PIN presses before it; none where that secures nothing.
     feature_code: Option<Box<[u8]>>,
     /// The keys of the agent's that may be a code and a PIN.
@@ -216,6 +218,7 @@ impl Call {
     pub(crate) fn snapshot(&self) -> Option<CallSnapshot> {
         let state = match self.phase {
             Phase::Opening | Phase::Keying | Phase::Over => return None,
+            Phase::Consulting => CallState::Awaited,
             Phase::Dialing => CallState::Ringing,
             Phase::Talking if self.agent.dialog.is_none() => CallState::Ringing,
             Phase::Talking if self.held() => CallState::Held,

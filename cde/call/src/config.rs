@@ -81,6 +81,8 @@ pub struct OnDemand {
     pub keys_cross_pbx: bool,
     /// Callers may be extensions of its agents, which is for trials.
     pub internal_callers: bool,
+    /// It transfers attended calls by INVITE with Replaces (RFC 3891): an agent may call the code first.
+    pub attended: bool,
 }
 
 impl OnDemand {
@@ -445,7 +447,7 @@ mod tests {
         let mut config = config();
         let on_demand = |extensions: &[&str]| {
             let extensions = extensions.iter().map(|&one| one.to_owned()).collect();
-            Some(OnDemand { extensions, number: None, keys_cross_pbx: true, internal_callers: false })
+            Some(OnDemand { extensions, number: None, keys_cross_pbx: true, internal_callers: false, attended: false })
         };
         config.trunks[0].on_demand = on_demand(&["10xx", "2001"]);
         config.trunks[1].on_demand = on_demand(&["100x", "20xx"]);

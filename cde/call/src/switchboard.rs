@@ -459,6 +459,7 @@ impl Switchboard {
         }
         match self.claim_transfer(now, from, invite) {
             Ok(Claim::Taken(awaited)) => self.begin_transferred(now, (dialog, from, invite), *awaited),
+            Ok(Claim::Consult(awaited)) => self.begin_consulting(now, (dialog, from, invite), *awaited),
             Ok(Claim::Agent { trunk, extension }) => {
                 let arrival = (id, dialog, from, invite);
                 self.begin_call(now, arrival, |context, arrival| Call::keying(context, arrival, trunk, extension));

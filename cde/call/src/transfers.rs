@@ -39,7 +39,7 @@ pub(crate) struct Awaited {
     /// None: the agent has keyed their PIN, and the caller comes to the number itself.
     code: Option<TransferCode>,
     since_unix_ms: i64,
-    until: Instant,
+    pub(crate) until: Instant,
 }
 
 /// What an agent asks for.
@@ -56,6 +56,8 @@ pub(crate) enum Claim {
     None,
     /// The caller who was awaited.
     Taken(Box<Awaited>),
+    /// The agent who has asked for the code, ahead of their caller.
+    Consult(Box<Awaited>),
     /// An agent of this trunk, who is about to key a PIN.
     Agent { trunk: usize, extension: Extension },
     /// Not one that is taken.
@@ -170,6 +172,9 @@ impl Transfers {
             return Claim::Refused(TransferRefusal::WrongCode);
         };
         self.locks.succeeded(&source);
+        if config.is_attended(awaited.trunk) && asserted == awaited.extension.as_str() {
+            return Claim::Consult(Box::new(awaited));
+        }
         let is_internal = config.is_internal(awaited.trunk, &asserted);
         if is_internal {
             // An agent who plays the caller. The code is good for the real one.
@@ -284,6 +289,11 @@ impl Config {
         number.parse().ok().filter(|_| on_demand.has_agent(number))
     }
 
+    fn is_attended(&self, trunk: usize) -> bool {
+        let on_demand = self.trunks.get(trunk).and_then(|trunk| trunk.on_demand.as_ref());
+        on_demand.is_some_and(|on_demand| on_demand.attended)
+    }
+
     /// Whether this is what a code of the trunk that is dialed by keys looks like.
     fn is_dialed_code(&self, trunk: usize, called: &str) -> bool {
         let code = self.number_of(trunk).and_then(|number| called.strip_prefix(number));
@@ -291,7 +301,7 @@ impl Config {
     }
 
     /// Whether a caller of this number would be one of the trunk's agents, where that is not allowed.
-    fn is_internal(&self, trunk: usize, number: &str) -> bool {
+    pub(crate) fn is_internal(&self, trunk: usize, number: &str) -> bool {
         let on_demand = self.trunks.get(trunk).and_then(|trunk| trunk.on_demand.as_ref());
         on_demand.is_some_and(|on_demand| !on_demand.internal_callers && on_demand.has_agent(number))
     }

@@ -21,7 +21,7 @@ use wire::{
     PaymentState, Refusal, Store, TransferRefusal, WayIn,
 };
 use world::transfer::PBX;
-use world::{CARRIER, World};
+use world::{AGENT, CARRIER, World};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -343,4 +343,69 @@ fn an_agent_who_hangs_up_while_a_card_is_keyed_is_called_back_again() {
     world.keys("424242424242*1235");
     world.pass(300 * MS);
     assert_eq!(world.snapshot().payment.unwrap().state, PaymentState::Ready);
+}
+
+/// The agent of 1001 has called the code first, at a PBX that transfers by Replaces.
+fn consulting() -> World {
+    let mut world = World::on_demand_with(|config| {
+        config.trunks[1].on_demand.iter_mut().for_each(|on_demand| on_demand.attended = true);
+    });
+    let CommandResult::Awaiting { code, .. } = world.asks_for_code("1001", Some(order())) else { panic!() };
+    world.comes(PBX, &code.user, "1001", &[]);
+    assert_eq!(world.refusal(), None);
+    world
+}
+
+/// The caller comes in the place of the agent who waits; the status.
+fn joins(world: &mut World, from: std::net::SocketAddr, caller: &str) -> String {
+    let name = world.caller_leg_name();
+    world.raw_invite(from, &format!("P-Asserted-Identity: <sip:{caller}@{from}>\r\nReplaces: {name}\r\n"))
+}
+
+#[test]
+fn after_an_attended_transfer_the_agents_leg_is_the_agents_and_the_caller_pays() {
+    let mut world = consulting();
+    let waiting = world.snapshot();
+    assert_eq!((waiting.state, waiting.line), (CallState::Awaited, LineState::Secured));
+    assert!(dials(&world).is_empty(), "the agent is here");
+    assert_eq!(joins(&mut world, AGENT, "447700900142"), "200");
+    let talking = world.snapshot();
+    assert_eq!((talking.call, talking.state, talking.line), (waiting.call, CallState::Talking, LineState::Secured));
+    assert_eq!((talking.extension.as_str(), talking.payment.is_some()), ("1001", true));
+    assert_eq!((world.secures(), world.media_orders("release")), (1, 0), "masked from before the caller was here");
+    // Keys by INFO of the agent's own leg pay nothing: the roles are right.
+    world.caller_infos("4");
+    assert!(world.info_keys.is_empty());
+    world.keys("4242424242424242*1235");
+    world.pass(300 * MS);
+    assert_eq!(world.snapshot().payment.unwrap().state, PaymentState::Ready);
+}
+
+#[test]
+fn an_agent_whose_phone_puts_the_transferred_call_down_is_called_back_at_once() {
+    let mut world = consulting();
+    assert_eq!(joins(&mut world, AGENT, "447700900142"), "200");
+    world.caller_hangs_up();
+    assert_eq!(dials(&world), ["INVITE sip:1001@127.0.0.1:5080 SIP/2.0"]);
+    assert_eq!((world.snapshot().state, world.snapshot().line), (CallState::Talking, LineState::Secured));
+}
+
+#[test]
+fn nobody_but_an_outside_caller_of_the_same_pbx_takes_the_agents_place() {
+    let mut world = consulting();
+    assert_eq!(joins(&mut world, AGENT, "1002"), "403", "an agent who plays the caller");
+    assert!(refused(&world, TransferRefusal::InternalCaller));
+    assert_eq!(joins(&mut world, CARRIER, "447700900142"), "403", "another trunk");
+    assert_eq!(world.snapshot().state, CallState::Awaited);
+    assert_eq!(joins(&mut world, AGENT, "447700900142"), "200");
+}
+
+#[test]
+fn an_agent_whose_caller_does_not_come_is_let_go() {
+    let mut world = consulting();
+    world.idle(Duration::from_secs(120));
+    assert_eq!((world.ended(), world.board.calls()), (Some(CallEnd::NotTransferred), 0));
+    let mut world = consulting();
+    world.caller_hangs_up();
+    assert_eq!((world.ended(), world.board.calls()), (Some(CallEnd::AgentHungUp), 0));
 }

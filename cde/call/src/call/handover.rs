@@ -114,6 +114,9 @@ impl Call {
         let Some(side) = self.side_of(replaced) else {
             return context.endpoint.reject(context.now, dialog, 481, None, Vec::new());
         };
+        if matches!(self.phase, Phase::Consulting) {
+            return self.join_caller(context, dialog, from, invite);
+        }
         let is_theirs = self.is_trunk_of(context, replaced, from);
         let allowed = if is_theirs { self.may_hand_over(side) } else { Err(403) };
         let answered = allowed.and_then(|()| self.answer_replacing(context, side, from, invite.body.as_ref()));
@@ -131,7 +134,7 @@ impl Call {
         }
     }
 
-    fn answer_replacing(
+    pub(super) fn answer_replacing(
         &self,
         context: &mut Context<'_>,
         side: Side,
@@ -297,6 +300,7 @@ impl Call {
 
     /// A side has left; true if its place is being taken, so that the call goes on.
     pub(super) fn outlives(&mut self, context: &mut Context<'_>, side: Side, hung_up: bool) -> bool {
+        let hung_up = hung_up && self.puts_down_until.is_none_or(|until| until <= context.now);
         let is_being_taken = self.handover.as_ref().is_some_and(|handover| handover.side == side)
             && (side == Side::Agent || !self.is_capturing());
         let is_recalled = side == Side::Agent && self.handover.is_none() && self.keeps_caller(hung_up);

@@ -163,9 +163,17 @@ impl Call {
         if self.keyed.infos.as_mut().is_some_and(|infos| infos.handle_timeout(context.now)) {
             self.agent_digits_end(context);
         }
-        if matches!(self.phase, Phase::Keying) && self.keyed.until.is_some_and(|until| until <= context.now) {
-            self.hang_up_agent(context);
+        let is_late = self.keyed.until.is_some_and(|until| until <= context.now);
+        match self.phase {
+            Phase::Keying if is_late => self.hang_up_agent(context),
+            Phase::Consulting if is_late => self.end(context, Origin::System, CallEnd::NotTransferred),
+            _ => {}
         }
+    }
+
+    /// The agent waits here for their caller, until then.
+    pub(super) fn wait_until(&mut self, until: Option<Instant>) {
+        self.keyed.until = until;
     }
 }
 

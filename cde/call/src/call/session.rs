@@ -166,6 +166,11 @@ impl Call {
     }
 
     fn reinvite(&mut self, context: &mut Context<'_>, side: Side, dialog: DialogId, body: Option<&Body>) {
+        // An agent who waits for their caller may put us on hold: nobody else is there to be asked.
+        let alone = body.filter(|_| matches!(self.phase, Phase::Consulting)).and_then(|body| Offer::parse(body).ok());
+        if let Some(offer) = alone {
+            return self.accept_change(context, side, Asked::Reinvite(dialog), &offer);
+        }
         if !matches!(self.phase, Phase::Talking) || self.relay.is_some() {
             return context.endpoint.reject(context.now, dialog, 491, None, Vec::new());
         }

@@ -26,6 +26,8 @@ pub(crate) enum Phase {
     Dialing,
     /// Waits for the PIN of an agent, who is here alone.
     Keying,
+    /// Waits for the caller of an agent, who has come to the code first.
+    Consulting,
     /// Both are connected.
     Talking,
     /// Nothing follows.
@@ -106,6 +108,7 @@ impl Call {
             way: WayIn::Inline,
             keys_cross_pbx,
             transfer: None,
+            puts_down_until: None,
             feature_code,
             keyed: Keyed::default(),
             started_unix_ms: context.wall.unix_ms(context.now),
@@ -162,7 +165,10 @@ impl Call {
             return;
         }
         if self.transfer.is_some() {
-            return self.take_caller(context);
+            return match self.calling {
+                Side::Caller => self.take_caller(context),
+                Side::Agent => self.take_consulting(context),
+            };
         }
         if self.keyed.is_all() {
             return self.take_agent(context);
@@ -355,7 +361,7 @@ fn pass_on(config: &Config, invite: &IncomingInvite, hops: u8) -> Vec<(String, V
 }
 
 /// The caller as the agent sees it: the number, else the display name.
-fn shown(from: &NameAddr) -> String {
+pub(super) fn shown(from: &NameAddr) -> String {
     match (from.uri.user(), &from.display) {
         (Some(user), _) => printable(user),
         (None, Some(display)) => printable(&String::from_utf8_lossy(display)),

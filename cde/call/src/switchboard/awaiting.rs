@@ -1,6 +1,6 @@
 //! Transfers to us: codes on command, callers who come to one, codes that nobody has used.
 
-use super::{Call, Output, Switchboard};
+use super::{Arrival, Call, Context, Output, Switchboard};
 use crate::transfers::{Asked, Awaited, Claim};
 use sip::{DialogId, IncomingInvite, Peer};
 use std::time::Instant;
@@ -82,9 +82,29 @@ impl Switchboard {
         (dialog, from, invite): (DialogId, Peer, &IncomingInvite),
         awaited: Awaited,
     ) {
+        self.begin_awaited(now, (dialog, from, invite), awaited, Call::transferred);
+    }
+
+    /// The agent has come to the code before their caller.
+    pub(super) fn begin_consulting(
+        &mut self,
+        now: Instant,
+        (dialog, from, invite): (DialogId, Peer, &IncomingInvite),
+        awaited: Awaited,
+    ) {
+        self.begin_awaited(now, (dialog, from, invite), awaited, Call::consulting);
+    }
+
+    fn begin_awaited(
+        &mut self,
+        now: Instant,
+        (dialog, from, invite): (DialogId, Peer, &IncomingInvite),
+        awaited: Awaited,
+        make: impl FnOnce(&mut Context<'_>, &Arrival<'_>, Awaited) -> Result<Call, u16>,
+    ) {
         let (call, extension) = (awaited.call, awaited.extension.clone());
         let arrival = (call, dialog, from, invite);
-        let begun = self.begin_call(now, arrival, |context, arrival| Call::transferred(context, arrival, awaited));
+        let begun = self.begin_call(now, arrival, |context, arrival| make(context, arrival, awaited));
         if !begun {
             self.context(now).0.not_transferred(call, &extension);
         }

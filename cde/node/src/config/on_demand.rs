@@ -21,6 +21,9 @@ pub struct OnDemand {
     /// Callers may be extensions of its agents: for trials.
     #[serde(default)]
     pub internal_callers: bool,
+    /// It transfers attended calls by INVITE with Replaces: agents may call the code first.
+    #[serde(default)]
+    pub attended: bool,
 }
 
 fn yes() -> bool {
@@ -52,6 +55,7 @@ impl OnDemand {
             number: self.number.clone(),
             keys_cross_pbx: self.keys_cross_pbx,
             internal_callers: self.internal_callers,
+            attended: self.attended,
         }
     }
 }

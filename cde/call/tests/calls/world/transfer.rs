@@ -21,6 +21,7 @@ impl World {
                 number: Some("7999".to_owned()),
                 keys_cross_pbx: true,
                 internal_callers: false,
+                attended: false,
             });
             change(config);
         })
