@@ -2,6 +2,7 @@
 
 mod purge;
 mod rotate;
+mod transfer;
 
 use crate::{Folder, log, print, runtime, tell};
 use anyhow::{Context, bail, ensure};
@@ -30,6 +31,20 @@ pub(crate) enum Command {
     Shred(Shred),
     /// Shreds the cards whose time is over, and writes a signed report of it.
     Purge(purge::Arguments),
+    /// Prints where other vaults send this tenant's cards: a public key.
+    Address(TenantArguments),
+    /// People who may approve exports and imports: each takes two of them.
+    #[command(subcommand)]
+    Officer(transfer::Officers),
+    /// Writes down what two people are to approve.
+    #[command(subcommand)]
+    Request(transfer::Ask),
+    /// Adds a person's approval to a request. It needs no vault: do it on the person's own machine.
+    Approve(transfer::Approve),
+    /// Seals a tenant's cards to another vault, as two people have approved.
+    Export(transfer::Move),
+    /// Takes in cards that another vault has sealed to this one, as two people have approved. They keep their tokens.
+    Import(transfer::Move),
     /// Copies the records to a file while the vault is in use. No key is in it: without the keys' folder it opens nothing.
     Backup {
         #[command(flatten)]
@@ -71,6 +86,12 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
             with(&arguments.tenant.folder.path, async |_, cards| shred(cards, arguments).await)?;
         }
         Command::Purge(arguments) => return purge::run(arguments),
+        Command::Address(arguments) => transfer::address(arguments)?,
+        Command::Officer(command) => transfer::officer(command)?,
+        Command::Request(command) => transfer::ask(command)?,
+        Command::Approve(arguments) => transfer::approve(arguments)?,
+        Command::Export(arguments) => transfer::export(arguments)?,
+        Command::Import(arguments) => transfer::import(arguments)?,
         Command::Backup { folder, file } => with(&folder.path, async |custody, cards| {
             cards.records().back_up(file).await?;
             print(&format!("{}: the records; {} is not in it and must not be", file.display(), custody.keys.display()));

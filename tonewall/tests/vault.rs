@@ -87,3 +87,34 @@ fn a_card_number_is_no_token_and_is_not_repeated() {
     let refused = folder.refused("shred tok_mpjtb9d5mpjtb9d5mpjtb9d5 4242424242424242");
     assert!(refused.contains("word 2") && refused.contains("not a token") && !refused.contains("4242"), "{refused}");
 }
+
+#[test]
+fn cards_move_between_vaults_when_two_people_say_so() {
+    let (from, to) = (Folder::new("from"), Folder::new("to"));
+    from.did("init");
+    to.did("init");
+    let address = to.did("address");
+    assert_eq!(to.did("address"), address, "it stays");
+    let [amy, bob] = ["amy", "bob"].map(|name| from.did(&format!("officer key {name}.key")));
+    for folder in [&from, &to] {
+        folder.did(&format!("officer enroll amy {}", amy.trim()));
+        folder.did(&format!("officer enroll bob {}", bob.trim()));
+    }
+    assert!(from.refused(&format!("officer enroll amy {}", amy.trim())).contains("enrolled already"));
+    from.did(&format!("request export --to {} out.request", address.trim()));
+    from.did("approve out.request --name amy --key amy.key");
+    assert!(from.refused("export --request out.request cards").contains("2 people"), "one is not enough");
+    from.did("approve out.request --name bob --key amy.key");
+    assert!(from.refused("export --request out.request cards").contains("does not fit"), "amy is not bob");
+    from.did("approve out.request --name bob --key bob.key");
+    assert!(from.did("export --request out.request cards").contains("0 cards"));
+    std::fs::copy(from.0.join("cards"), to.0.join("cards")).unwrap();
+    to.did("request import --from cards in.request");
+    for name in ["amy", "bob"] {
+        std::fs::copy(from.0.join(format!("{name}.key")), to.0.join(format!("{name}.key"))).unwrap();
+        to.did(&format!("approve in.request --name {name} --key {name}.key"));
+    }
+    assert!(to.did("import --request in.request cards").contains("0 cards were taken in"));
+    std::fs::write(to.0.join("cards"), "another file\n").unwrap();
+    assert!(to.refused("import --request in.request cards").contains("the file is another one"));
+}

@@ -18,8 +18,9 @@ pub use keyring::Keys;
 pub use passphrase::{Passphrase, PassphraseError, Source};
 pub use records::Records;
 pub use vault::{
-    Fingerprint, KeyStore, KeyStoreError, Keyring, Overdue, Progress, Purged, Purpose, Random, Reason, Shred, Store,
-    StoreError, Tenant, TenantError, Vault, VaultError,
+    Approval, ApprovalError, Approved, Deed, Fingerprint, Import, KeyStore, KeyStoreError, Keyring, Officer, Overdue,
+    Progress, Purged, Purpose, Random, Reason, Request, Shred, Store, StoreError, Tenant, TenantError, TransferError,
+    Vault, VaultError,
 };
 
 use crate::{Config, clock};

@@ -14,7 +14,7 @@
 //! # Layout
 //! - [`key`]: keys and the cipher. [`keystore`]: the custody of the root. [`random`]: where bytes come from.
 //! - [`store`]: rows, [`Store`] and [`Keyring`]. [`contract`]: what every implementation of them is held to.
-//! - [`hpke`]: RFC 9180, for cards on their way to another vault.
+//! - [`approval`]: what two people must have signed. [`transfer`]: cards on their way to another vault. [`hpke`]: RFC 9180.
 //! - [`mod@vault`]: store, open, find, shred, purge; `rotation`: new KEKs and roots; `seal`: the form of a sealed card.
 //!
 //! # The wall, as a test
@@ -42,8 +42,10 @@
 //! fn copy(key: &vault::Key) -> vault::Key { key.clone() }
 //! ```
 
+pub mod approval;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod hex;
 pub mod hpke;
 pub mod key;
 pub mod keystore;
@@ -51,8 +53,10 @@ pub mod random;
 mod rotation;
 mod seal;
 pub mod store;
+pub mod transfer;
 pub mod vault;
 
+pub use approval::{Approval, ApprovalError, Approved, Deed, Officer, Request};
 pub use key::{Key, KeyError};
 pub use keystore::{KeyStore, KeyStoreError, RootVersion};
 pub use random::{NoRandomness, Random};
@@ -60,7 +64,10 @@ pub use rotation::Progress;
 pub use store::{
     Keyring, Overdue, Purpose, Reason, Record, RecordKey, Row, Store, StoreError, Tenant, TenantError, TenantKey,
 };
+pub use transfer::{Import, TransferError};
 pub use vault::{Fingerprint, Purged, Shred, Vault, VaultError};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transfer_tests;

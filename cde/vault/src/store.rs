@@ -1,12 +1,14 @@
 //! What a vault keeps, in two places that are never in one backup: records (ciphertext) and the keyring (wrapped keys).
 
 use crate::keystore::RootVersion;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::Future;
 use wire::Token;
 
 /// Whose cards: each tenant has keys of its own. 1 to 64 characters of letters, digits and `._-`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Tenant(String);
 
 /// Not a tenant's name.
@@ -28,6 +30,19 @@ impl std::str::FromStr for Tenant {
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
             && !wire::name_pan_like(text);
         if fits { Ok(Self(text.to_owned())) } else { Err(TenantError) }
+    }
+}
+
+impl TryFrom<String> for Tenant {
+    type Error = TenantError;
+    fn try_from(text: String) -> Result<Self, TenantError> {
+        text.parse()
+    }
+}
+
+impl From<Tenant> for String {
+    fn from(tenant: Tenant) -> Self {
+        tenant.0
     }
 }
 
