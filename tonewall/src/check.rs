@@ -28,7 +28,8 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    for warning in missing(folder).into_iter().chain(warnings(&cde)).chain(gateways) {
+    let vault = node::custody::Custody::of(&cde, folder).map(|custody| custody.said());
+    for warning in missing(folder).into_iter().chain(warnings(&cde)).chain(gateways).chain(vault) {
         print(&format!("warning: {warning}"));
     }
     print(&format!("SIP is listened to at {}", listeners(&cde)));
