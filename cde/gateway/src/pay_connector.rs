@@ -6,6 +6,7 @@
 //! one result, but not everybody who takes these requests keeps to that, so it proves nothing here.
 
 pub mod amount;
+pub mod incoming;
 
 use crate::adapter::{Adapter, Brands, Caps, Currencies, Idempotency, Inquiry, Moto};
 use crate::answer::{Answer, Approval};

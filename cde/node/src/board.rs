@@ -278,6 +278,7 @@ fn charge(
         last: false,
         card: Some(sending.card.view()),
         digest: built.digest,
+        locator: None,
     };
     let (under_way, parcel) = (UnderWay::of(&row, built.operation), built.parcel);
     let (outbox, journaled) = (Arc::clone(outbox), journaled.clone());

@@ -8,6 +8,7 @@
 //! - Another gateway is asked only after one that proved that it did nothing, and not before the journal says which.
 
 mod follow_up;
+mod incoming;
 mod parcel;
 mod people;
 mod reversal;

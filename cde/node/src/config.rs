@@ -8,7 +8,7 @@ mod signaling;
 mod vault;
 
 pub use self::vault::Vault;
-pub use gateways::{AdapterKind, Choice, Gateway, LateApproval, Merchant, Mode};
+pub use gateways::{AdapterKind, Choice, Gateway, Inbound, LateApproval, Merchant, Mode, PayConnector};
 pub use on_demand::OnDemand;
 pub use signaling::{Digest, Password, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
 
@@ -35,6 +35,10 @@ pub struct Config {
     pub gateway: Vec<Gateway>,
     /// Whose money.
     pub merchant: Vec<Merchant>,
+    /// Where others' machines send webhooks and charges.
+    pub inbound: Option<Inbound>,
+    /// Who charges through us.
+    pub pay_connector: Vec<PayConnector>,
     /// The door.
     pub door: Door,
     /// Journal and recordings.

@@ -178,6 +178,11 @@ impl Journal {
         answer.await.map_err(|_| JournalError::Busy)?
     }
 
+    /// How an attempt stands, without why it was declined. None where there is no such attempt.
+    pub async fn standing(&self, attempt: AttemptId) -> Result<Option<wire::Outcome>, JournalError> {
+        attempts::standing(&self.pool, attempt).await
+    }
+
     /// The office has stored every record up to this one.
     pub async fn acknowledge(&self, number: u64) {
         let newest = *self.newest.borrow();

@@ -11,7 +11,7 @@
 //! - `board`: the task that owns the switchboard. `transports`: SIP's sockets. `media_plane`: the media threads. `recorder`: recordings.
 //! - [`pins`]: the agents' PINs on disk.
 //! - [`relay`]: media sessions without SIP, for measuring. `charge`: attempts, and settling what is unknown.
-//! - `terminal`: one gateway over HTTP, with its key.
+//! - `terminal`: one gateway over HTTP, with its key. `inbound`: webhooks, and charges of pay connectors.
 
 pub mod config;
 pub mod custody;
@@ -23,6 +23,7 @@ mod board;
 mod charge;
 mod clock;
 mod door;
+mod inbound;
 mod logins;
 mod media_plane;
 mod recorder;
@@ -165,6 +166,9 @@ pub async fn run(
     let (close_door, door_closes) = watch::channel(false);
     let serving = tokio::spawn(door.serve(listener, door_closes));
     tokio::spawn(charger.clone().settle_left_over());
+    if let Some(inbound) = inbound::Inbound::bind(&config, &places.folder, charger.clone()).await? {
+        tokio::spawn(inbound.serve());
+    }
     let logins = logins::read(&config.trunk, &places.folder)?;
     let phones = logins::phones(&config.phone, &places.folder)?;
     let calls = calls::Config {

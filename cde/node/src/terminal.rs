@@ -192,7 +192,11 @@ fn take(mut secret: Zeroizing<String>) -> String {
 }
 
 /// Without the end of its line, which most editors write.
-fn secret(file: Option<&PathBuf>, variable: Option<&str>, folder: &Path) -> Result<Option<Zeroizing<String>>, String> {
+pub(crate) fn secret(
+    file: Option<&PathBuf>,
+    variable: Option<&str>,
+    folder: &Path,
+) -> Result<Option<Zeroizing<String>>, String> {
     let (text, place) = match (file, variable) {
         (Some(file), _) => {
             let file = folder.join(file);

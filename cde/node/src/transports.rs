@@ -16,6 +16,7 @@ mod tls;
 mod web;
 
 pub use tls::TlsError;
+pub(crate) use tls::plain_acceptor;
 
 use crate::NodeError;
 use crate::config::Config;

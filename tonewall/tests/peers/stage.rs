@@ -61,7 +61,8 @@ pub struct Setting {
     pub more: String,
     /// Which side of all routes sits in a browser.
     pub page: Option<Page>,
-    /// `[[gateway]]` and `[[merchant]]` of the configuration, where it is not the sandbox that charges.
+    /// `[[gateway]]` and `[[merchant]]` of the configuration, where it is not the sandbox alone that charges; `{bank}` is the
+    /// sandbox's URL.
     pub gateways: Option<String>,
 }
 
@@ -307,7 +308,13 @@ fn cde_toml(setting: &Setting, (sip, pages): (SocketAddr, SocketAddr), bank: Soc
         listen_for_pages(setting.page, pages),
         setting.masking,
     );
-    text.push_str(&setting.gateways.clone().unwrap_or_else(|| sandbox(bank, setting.gateway_timeout_ms)));
+    text.push_str(
+        &setting
+            .gateways
+            .as_ref()
+            .map(|text| text.replace("{bank}", &format!("http://{bank}")))
+            .unwrap_or_else(|| sandbox(bank, setting.gateway_timeout_ms)),
+    );
     let trunk = match setting.transport {
         "tls" => "transport = \"tls\"\nca = \"ca.pem\"\n".to_owned(),
         transport => format!("transport = \"{transport}\"\n"),

@@ -104,6 +104,7 @@ impl Charger {
             last,
             card: None,
             digest: built.digest.clone(),
+            locator: Some(account.gateway_ref.clone()).filter(|name| !name.is_empty()),
         };
         Ok((row, built))
     }

@@ -2,6 +2,7 @@
 
 use gateway::routing::Rule;
 use serde::Deserialize;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use wire::{Brand, Currency};
 
@@ -86,6 +87,45 @@ impl Mode {
             Self::Live => gateway::Mode::Live,
         }
     }
+}
+
+/// `[inbound]`: where webhooks, and charges of pay connectors, come in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inbound {
+    /// Its address and port. Beyond this machine only with TLS.
+    pub listen: SocketAddr,
+    /// PEM: ours, then those up to the authority.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// PEM, not encrypted.
+    #[serde(default)]
+    pub private_key: Option<PathBuf>,
+}
+
+/// `[[pay_connector]]`: one who charges through us, at `/pay-connector/NAME`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PayConnector {
+    /// Its name, also the last part of the path.
+    pub name: String,
+    /// Who it says it is.
+    pub username: String,
+    /// A file with nothing but its password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// The environment variable that holds its password.
+    #[serde(default)]
+    pub password_env: Option<String>,
+    /// For whom it charges.
+    pub merchant: String,
+    /// The status of an answer where nothing was charged: Twilio wants 200, SignalWire another.
+    #[serde(default = "failure_status")]
+    pub failure_status: u16,
+}
+
+fn failure_status() -> u16 {
+    200
 }
 
 /// `[[merchant]]`

@@ -44,9 +44,14 @@ impl Config {
                     message,
                 })
             })
+            .or_else(|| self.inbound_problem())
+            .or_else(|| first("pay_connector", &self.pay_connector, |caller| self.pay_connector_problem(caller)))
             .or_else(|| duplicate("trunk", "name", self.trunk.iter().map(|trunk| trunk.name.as_str())))
             .or_else(|| duplicate("phone", "name", self.phone.iter().map(|phone| phone.name.as_str())))
             .or_else(|| duplicate("gateway", "name", self.gateway.iter().map(|gateway| gateway.name.as_str())))
+            .or_else(|| {
+                duplicate("pay_connector", "name", self.pay_connector.iter().map(|caller| caller.name.as_str()))
+            })
             .or_else(|| duplicate("merchant", "id", self.merchant.iter().map(|merchant| merchant.id.as_str())))
     }
 
@@ -156,6 +161,8 @@ struct Tables {
     gateway: Vec<Keys>,
     merchant: Vec<Keys>,
     vault: Keys,
+    inbound: Keys,
+    pay_connector: Vec<Keys>,
 }
 
 /// The line of a problem's key; of its table's first key when the key itself is not written; none when nothing is.
@@ -170,6 +177,8 @@ fn line(text: &str, problem: &Problem) -> Option<usize> {
         "gateway" => tables.gateway.get(problem.index),
         "merchant" => tables.merchant.get(problem.index),
         "vault" => Some(&tables.vault),
+        "inbound" => Some(&tables.inbound),
+        "pay_connector" => tables.pay_connector.get(problem.index),
         _ => None,
     }?;
     let at = match keys.get(problem.key) {
@@ -253,6 +262,27 @@ mod tests {
         assert!(message.contains("line 7") && message.contains("expected a gateway's name"), "{message}");
         let live = "[[gateway]]\nname = \"s\"\nadapter = \"stripe\"\nkey_env = \"A\"\nmode = \"live\"\n";
         says(&format!("{live}{}", merchant("[\"g\", \"s\"]")), 12, "some do not");
+    }
+
+    #[test]
+    fn what_comes_in_from_elsewhere_comes_by_tls_and_from_somebody() {
+        let inbound = |more: &str| format!("[inbound]\nlisten = \"0.0.0.0:8443\"\n{more}");
+        says(&inbound(""), 2, "only with TLS");
+        says(&inbound("certificate = \"a\"\n"), 3, "go together");
+        let tls = inbound("certificate = \"a\"\nprivate_key = \"b\"\n");
+        assert!(Config::parse(&tls, Path::new("x")).is_ok());
+        let caller = |lines: &str| {
+            let merchant = format!("{GATEWAY}[[merchant]]\nid = \"m\"\ngateway = \"g\"\n");
+            format!("{merchant}[[pay_connector]]\nname = \"t\"\nusername = \"u\"\n{lines}")
+        };
+        let good = "merchant = \"m\"\npassword_env = \"P\"\n";
+        says(&caller(good), 10, "needs [inbound]");
+        let local = "[inbound]\nlisten = \"127.0.0.1:8443\"\n";
+        assert!(Config::parse(&format!("{}{local}", caller(good)), Path::new("x")).is_ok());
+        says(&format!("{}{local}", caller("merchant = \"n\"\npassword_env = \"P\"\n")), 11, "no [[merchant]]");
+        says(&format!("{}{local}", caller("merchant = \"m\"\n")), 10, "password_file or password_env");
+        let status = format!("{}{local}", caller(&format!("{good}failure_status = 503\n")));
+        says(&status, 13, "asks again");
     }
 
     #[test]

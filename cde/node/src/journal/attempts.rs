@@ -47,6 +47,8 @@ pub struct NewAttempt {
     pub card: Option<CardView>,
     /// Keyed digest of the request without the card.
     pub digest: String,
+    /// The gateway's name for what it is about, by which it can be asked for where no answer comes.
+    pub locator: Option<String>,
 }
 
 /// How an attempt ended, and what must not be forgotten of it.
@@ -195,8 +197,8 @@ pub(super) async fn begin(
     let now = clock::unix_ms();
     let inserted = sqlx::query(
         "INSERT INTO attempt (id, payment, call, merchant, gateway, amount_minor, currency, digest, sent_unix_ms, \
-         deadline_unix_ms, state, kind, follows, later, is_last, extension) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+         deadline_unix_ms, state, kind, follows, later, is_last, extension, locator) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent', ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )
     .bind(attempt.attempt.to_string())
     .bind(attempt.payment.to_string())
@@ -213,6 +215,7 @@ pub(super) async fn begin(
     .bind(attempt.later)
     .bind(attempt.last)
     .bind(attempt.extension.as_str())
+    .bind(&attempt.locator)
     .execute(&mut *connection)
     .await?;
     if inserted.rows_affected() == 0 {
@@ -317,6 +320,25 @@ pub(super) async fn open(pool: &SqlitePool) -> Result<Vec<OpenAttempt>, JournalE
     .await?;
     let told = |error: &JournalError| tracing::error!(%error, "an open attempt cannot be followed");
     Ok(rows.iter().filter_map(|row| open_attempt(row).inspect_err(told).ok()).collect())
+}
+
+/// How an attempt stands, as far as a row tells: of a decline it does not tell why. None where there is no such attempt.
+pub(super) async fn standing(pool: &SqlitePool, attempt: AttemptId) -> Result<Option<Outcome>, JournalError> {
+    let query = sqlx::query("SELECT state, gateway_ref, approved_minor, currency FROM attempt WHERE id = ?");
+    let Some(row) = query.bind(attempt.to_string()).fetch_optional(pool).await? else { return Ok(None) };
+    let outcome = match row.get(0) {
+        "approved" => Outcome::Approved {
+            auth_code: String::new(),
+            gateway_ref: row.get::<Option<String>, _>(1).unwrap_or_default(),
+            amount: Money { minor: row.get::<Option<i64>, _>(2).unwrap_or_default(), currency: parsed(&row, 3)? },
+            checks: wire::Checks::default(),
+        },
+        "declined" => Outcome::Declined { class: DeclineClass::Other, network_code: None },
+        "rejected" => Outcome::Rejected,
+        "abandoned" => Outcome::Abandoned,
+        _ => Outcome::Unknown,
+    };
+    Ok(Some(outcome))
 }
 
 fn open_attempt(row: &SqliteRow) -> Result<OpenAttempt, JournalError> {

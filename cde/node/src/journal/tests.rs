@@ -23,6 +23,7 @@ fn attempt(number: u128, payment: u128) -> NewAttempt {
         last: false,
         card: Some(CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None }),
         digest: "d".to_owned(),
+        locator: None,
     }
 }
 

@@ -153,6 +153,22 @@ impl TlsTrunk {
     }
 }
 
+/// TLS for whoever connects, whom other things than a certificate let in. `table` is the one of `cde.toml`.
+pub(crate) fn plain_acceptor(
+    table: &'static str,
+    certificate: &Path,
+    private_key: &Path,
+) -> Result<TlsAcceptor, TlsError> {
+    let wrong = |path: &Path, message: String| TlsError { key: table, path: path.to_owned(), message };
+    let chain = certificates(table, certificate)?;
+    let key = PrivateKeyDer::from_pem_file(private_key)
+        .map_err(|error| wrong(private_key, format!("{error}: expected a private key in PEM, not encrypted")))?;
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| wrong(certificate, error.to_string()))?.with_no_client_auth();
+    let config = builder.with_single_cert(chain, key).map_err(|error| wrong(certificate, error.to_string()))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
 fn identity(config: &Config, folder: &Path) -> Result<Identity, TlsError> {
     let (Some(certificate), Some(private_key)) = (&config.sip.certificate, &config.sip.private_key) else {
         return Ok(None);

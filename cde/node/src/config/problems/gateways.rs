@@ -1,6 +1,7 @@
 //! Gateways and merchants that cannot work.
 
-use super::super::{AdapterKind, Choice, Config, Gateway, Merchant, Mode};
+use super::super::{AdapterKind, Choice, Config, Gateway, Inbound, Merchant, Mode, PayConnector};
+use super::Problem;
 use reqwest::Url;
 
 type Found = Option<(&'static str, String)>;
@@ -110,5 +111,55 @@ impl Config {
                 "[[merchant]] {id}: some of its gateways move money and some do not: a payment might be taken for one"
             )
         })
+    }
+
+    pub(super) fn inbound_problem(&self) -> Option<Problem> {
+        let Inbound { listen, certificate, private_key } = self.inbound.as_ref()?;
+        let problem = |key, message| Some(Problem { table: "inbound", index: 0, key, message });
+        match (certificate, private_key) {
+            (Some(_), Some(_)) => None,
+            (None, None) if listen.ip().is_loopback() => None,
+            (None, None) => problem(
+                "listen",
+                format!(
+                    "[inbound] listen = \"{listen}\": beyond this machine only with TLS: set certificate and private_key"
+                ),
+            ),
+            (Some(_), None) => problem("certificate", "[inbound] certificate and private_key go together".to_owned()),
+            (None, Some(_)) => problem("private_key", "[inbound] certificate and private_key go together".to_owned()),
+        }
+    }
+
+    pub(super) fn pay_connector_problem(&self, caller: &PayConnector) -> Found {
+        let PayConnector { name, username, password_file, password_env, merchant, failure_status } = caller;
+        let what = format!("[[pay_connector]] {name}");
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+            return Some((
+                "name",
+                format!("{what}: expected a name of letters, digits, - and _: it is part of a path"),
+            ));
+        }
+        if username.is_empty() || username.contains(':') {
+            return Some(("username", format!("{what}: expected a username without a colon (RFC 7617)")));
+        }
+        if password_file.is_some() == password_env.is_some() {
+            return Some((
+                "username",
+                format!("{what}: its password stands in password_file or password_env, one of the two"),
+            ));
+        }
+        if !self.merchant.iter().any(|known| known.id == *merchant) {
+            return Some((
+                "merchant",
+                format!("{what} names merchant \"{merchant}\", but no [[merchant]] has this id"),
+            ));
+        }
+        if !matches!(failure_status, 200 | 400..=499) {
+            let message = format!(
+                "{what}: failure_status = {failure_status}: expected 200 or 4xx; after a 5xx a caller asks again"
+            );
+            return Some(("failure_status", message));
+        }
+        self.inbound.is_none().then(|| ("username", format!("{what} needs [inbound], which says where it connects to")))
     }
 }
