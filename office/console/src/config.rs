@@ -23,6 +23,10 @@ pub struct Config {
     pub merchant: MerchantId,
     /// The currency that the desk offers first.
     pub currency: Currency,
+    /// A payment of the same amount for the same account within so many minutes is shown as a possible duplicate; 0: never.
+    pub duplicate_minutes: u32,
+    /// A surcharge on every payment, in hundredths of a percent. The caller must be told of it and accept it.
+    pub surcharge_basis_points: u32,
     /// Whether browsers come through TLS (a proxy in front): the cookie is then for TLS only.
     pub https: bool,
 }
@@ -36,8 +40,18 @@ impl Default for Config {
             door_peer_uid: None,
             merchant: default_merchant(),
             currency: Currency::GBP,
+            duplicate_minutes: 10,
+            surcharge_basis_points: 0,
             https: false,
         }
+    }
+}
+
+impl Config {
+    /// The surcharge on an amount, in minor units: half a unit and more is rounded up.
+    pub fn surcharge(&self, minor: i64) -> i64 {
+        let hundredths = i128::from(minor) * i128::from(self.surcharge_basis_points);
+        i64::try_from((hundredths + 5_000) / 10_000).unwrap_or(i64::MAX)
     }
 }
 
@@ -115,6 +129,13 @@ mod tests {
     fn an_empty_file_is_the_default() {
         assert_eq!(Config::parse("").unwrap(), Config::default());
         assert_eq!(Config::default().merchant.as_str(), "main");
+    }
+
+    #[test]
+    fn a_surcharge_is_rounded_to_the_nearest_unit_of_any_currency() {
+        let config = Config::parse("surcharge_basis_points = 150").unwrap();
+        assert_eq!([config.surcharge(4_200), config.surcharge(33), config.surcharge(34)], [63, 0, 1]);
+        assert_eq!(Config::default().surcharge(4_200), 0);
     }
 
     #[test]

@@ -66,6 +66,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(payments::money::settle))
         .routes(routes!(payments::money::waiting))
         .routes(routes!(transfers::create))
+        .routes(routes!(payments::parts::surcharge))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))

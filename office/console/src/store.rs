@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod finance;
 pub(crate) mod idempotency;
+pub(crate) mod parts;
 pub(crate) mod payments;
 pub(crate) mod records;
 pub(crate) mod sessions;
@@ -27,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_turns.sql"),
     include_str!("../migrations/0004_money.sql"),
     include_str!("../migrations/0005_recurring.sql"),
+    include_str!("../migrations/0006_parts.sql"),
 ];
 /// Connections that only read.
 const READERS_MAX: u32 = 4;

@@ -36,6 +36,10 @@ pub(crate) struct PaymentRow {
     pub(crate) refunded: wire::Money,
     pub(crate) review: Option<String>,
     pub(crate) needs_people: bool,
+    pub(crate) surcharge: wire::Money,
+    pub(crate) due: Option<wire::Money>,
+    pub(crate) part_of: Option<PaymentId>,
+    pub(crate) duplicate_of: Option<PaymentId>,
     pub(crate) created_ms: i64,
     pub(crate) updated_ms: i64,
 }
@@ -90,6 +94,18 @@ pub(crate) struct PaymentView {
     pub(crate) review: Option<String>,
     /// Two people are to find out what became of its attempt: its gateway cannot be asked.
     pub(crate) needs_people: bool,
+    /// What of `amount` is a surcharge.
+    #[schema(value_type = Money)]
+    pub(crate) surcharge: wire::Money,
+    /// Of the first of several parts: what all of them together are to pay.
+    #[schema(value_type = Option<Money>)]
+    pub(crate) due: Option<wire::Money>,
+    /// Of another part: the first one's UUID.
+    #[schema(value_type = Option<String>)]
+    pub(crate) part_of: Option<PaymentId>,
+    /// The UUID of a payment of the same amount for the same account, a moment ago: ask the caller.
+    #[schema(value_type = Option<String>)]
+    pub(crate) duplicate_of: Option<PaymentId>,
     /// RFC 3339.
     pub(crate) created_at: String,
     /// RFC 3339.
@@ -125,6 +141,10 @@ impl PaymentView {
             refunded: row.refunded,
             review: row.review.clone(),
             needs_people: row.needs_people,
+            surcharge: row.surcharge,
+            due: row.due,
+            part_of: row.part_of,
+            duplicate_of: row.duplicate_of,
             created_at: rfc3339(row.created_ms),
             updated_at: rfc3339(row.updated_ms),
         }
@@ -259,6 +279,10 @@ pub(crate) mod tests {
             refunded: wire::Money { minor: 0, ..money() },
             review: None,
             needs_people: false,
+            surcharge: wire::Money { minor: 0, ..money() },
+            due: None,
+            part_of: None,
+            duplicate_of: None,
             created_ms: 0,
             updated_ms: 0,
         }

@@ -2,6 +2,7 @@
 
 pub(super) mod money;
 pub(super) mod order;
+pub(super) mod parts;
 
 use super::{
     calls,
@@ -79,12 +80,30 @@ pub(super) async fn store(
 ) -> Result<wire::PaymentOrder, Problem> {
     let extension = who.extension().ok_or(Problem::NOT_FOUND)?;
     let merchant: &MerchantId = &app.config.merchant;
-    let (id, amount) = (PaymentId(seed), order.amount);
+    let (id, order) = (PaymentId(seed), parts::fit(app, who, PaymentId(seed), order).await?);
+    let amount = order.amount;
     let (account, invoice, reference) =
         (order.account.as_deref(), order.invoice.as_deref(), order.reference.as_deref());
-    let capture = order.capture;
-    let new = NewPayment { id, call, extension, merchant, amount, account, invoice, reference, capture };
+    let (capture, part_of, due) = (order.capture, order.part_of, order.due.map(|due| due.minor));
+    let surcharge = order.surcharge.map_or(0, |surcharge| surcharge.minor);
+    let new = NewPayment {
+        id,
+        call,
+        extension,
+        merchant,
+        amount,
+        account,
+        invoice,
+        reference,
+        capture,
+        surcharge,
+        due,
+        part_of,
+        duplicate_of: None,
+    };
+    let new = NewPayment { duplicate_of: parts::duplicate_of(app, &new).await?, ..new };
     app.store.payment_insert(now_ms(), &new).await?;
+    parts::check_stored(app, &new).await?;
     let row = app.store.payment(id).await?.ok_or(Problem::INTERNAL)?;
     app.hub(|hub| hub.payment(now_ms(), row));
     Ok(order.for_cde(id, merchant.clone()))
@@ -260,6 +279,8 @@ pub(crate) struct PaymentDetail {
     audit: Vec<AuditView>,
     /// The attempts at the gateway, instead of their number.
     attempts: Vec<AttemptView>,
+    /// The payments that pay one sum together, and what of it remains; null of a payment that stands alone.
+    sum: Option<parts::SumView>,
     /// The call is over, and nothing more can come of the payment.
     settled: bool,
 }
@@ -280,7 +301,8 @@ pub(crate) async fn one(
     let row = app.store.payment(row.id).await?.ok_or(Problem::NOT_FOUND)?;
     let audit = app.store.audit_of_payment(&row.id.to_string()).await?;
     let attempts = app.store.attempts(row.id).await?;
-    let detail = PaymentDetail { audit, attempts, settled: told && is_an_end(row.state) };
+    let sum = parts::sum_of(&app, &row).await?;
+    let detail = PaymentDetail { audit, attempts, sum, settled: told && is_an_end(row.state) };
     let view = app.hub(|hub| hub.show(&row));
     let (mut all, detail) = (json!(view), json!(detail));
     if let (Value::Object(all), Value::Object(detail)) = (&mut all, detail) {

@@ -25,6 +25,7 @@ macro_rules! select {
             "SELECT p.id, p.call, p.extension, p.minor, p.currency, p.account, p.invoice, p.reference, p.state,
                     p.created_at, p.updated_at, a.card, a.outcome,
                     p.capture, p.approved, p.captured, p.refunded, p.review, p.needs_people,
+                    p.surcharge, p.due, p.part_of, p.duplicate_of,
                     (SELECT count(*) FROM attempt WHERE payment = p.id AND kind IN ('authorize', 'charge_stored')) AS attempts
              FROM payment p LEFT JOIN attempt a
                ON a.payment = p.id AND a.number = (SELECT max(number) FROM attempt
@@ -46,6 +47,13 @@ pub(crate) struct NewPayment<'a> {
     pub(crate) invoice: Option<&'a str>,
     pub(crate) reference: Option<&'a str>,
     pub(crate) capture: CaptureTime,
+    /// Of the amount, in minor units.
+    pub(crate) surcharge: i64,
+    /// Of a first part: what all parts together are to pay.
+    pub(crate) due: Option<i64>,
+    /// Of another part: the first.
+    pub(crate) part_of: Option<PaymentId>,
+    pub(crate) duplicate_of: Option<PaymentId>,
 }
 
 /// One attempt as it is shown with its payment.
@@ -216,8 +224,9 @@ pub(super) async fn insert(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT OR IGNORE INTO payment
-         (id, call, extension, merchant, minor, currency, account, invoice, reference, state, created_at, updated_at, capture)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?)",
+         (id, call, extension, merchant, minor, currency, account, invoice, reference, state, created_at, updated_at, capture,
+          surcharge, due, part_of, duplicate_of)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(new.id.to_string())
     .bind(new.call.to_string())
@@ -231,6 +240,10 @@ pub(super) async fn insert(
     .bind(now_ms)
     .bind(now_ms)
     .bind(word(&new.capture)?)
+    .bind(new.surcharge)
+    .bind(new.due)
+    .bind(new.part_of.map(|id| id.to_string()))
+    .bind(new.duplicate_of.map(|id| id.to_string()))
     .execute(connection)
     .await?;
     Ok(())
@@ -278,9 +291,18 @@ fn row_of(row: &SqliteRow) -> Result<PaymentRow, StoreError> {
         refunded: money(row.try_get("refunded")?),
         review: row.try_get("review")?,
         needs_people: row.try_get("needs_people")?,
+        surcharge: money(row.try_get("surcharge")?),
+        due: row.try_get::<Option<i64>, _>("due")?.map(money),
+        part_of: id_of(row, "part_of")?,
+        duplicate_of: id_of(row, "duplicate_of")?,
         created_ms: row.try_get("created_at")?,
         updated_ms: row.try_get("updated_at")?,
     })
+}
+
+fn id_of(row: &SqliteRow, column: &'static str) -> Result<Option<PaymentId>, StoreError> {
+    let text: Option<&str> = row.try_get(column)?;
+    text.map(|text| text.parse().map_err(|_| StoreError::Damaged(column))).transpose()
 }
 
 fn amount_of(row: &SqliteRow) -> Result<Option<Money>, StoreError> {

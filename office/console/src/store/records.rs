@@ -338,7 +338,21 @@ async fn started(
     let (call, extension) = (event.call, &event.extension);
     let (account, invoice, reference) = (None, None, None);
     let capture = CaptureTime::Now;
-    let new = NewPayment { id, call, extension, merchant: &merchant, amount, account, invoice, reference, capture };
+    let new = NewPayment {
+        id,
+        call,
+        extension,
+        merchant: &merchant,
+        amount,
+        account,
+        invoice,
+        reference,
+        capture,
+        surcharge: 0,
+        due: None,
+        part_of: None,
+        duplicate_of: None,
+    };
     payments::insert(tx, at, &new).await
 }
 

@@ -197,3 +197,88 @@ async fn an_order_says_how_the_money_is_taken() {
     link.done(&command).await;
     assert_eq!(request.await.unwrap().json()["capture"], "later");
 }
+
+async fn start_with(desk: &Client, link: &mut Link, body: Value) -> Value {
+    let client = desk.clone();
+    let request = tokio::spawn(async move { client.post(&crate::call_path(1, "payments"), &body.to_string()).await });
+    let command = link.command().await;
+    link.done(&command).await;
+    let answer = request.await.unwrap();
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()
+}
+
+#[tokio::test]
+async fn one_sum_is_paid_by_several_cards_and_by_no_more_than_is_due() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let pounds = |minor: i64| json!({"minor": minor, "currency": "GBP"});
+    let first = start_with(&desk, &mut link, json!({"amount": pounds(6000), "due": pounds(10_000)})).await;
+    let id = first["id"].as_str().unwrap().to_owned();
+    let order = PaymentOrder {
+        payment: id.parse().unwrap(),
+        amount: Money { minor: 6000, currency: Currency::GBP },
+        merchant: "main".parse().unwrap(),
+        fields: vec![],
+        store: wire::Store::None,
+        capture: wire::CaptureTime::Now,
+        avs: None,
+        partial: false,
+    };
+    link.record(1, sent(&order, CHARGE, AttemptKind::Authorize, 6000)).await;
+    link.record(2, done(&order, CHARGE, 6000)).await;
+    let path = format!("/api/v1/payments/{id}");
+    desk.until(&path, |payment| payment["sum"]["remaining"]["minor"] == 4000).await;
+    let part = |minor: i64| json!({"amount": pounds(minor), "part_of": id.clone()});
+    let too_much = desk.post(&crate::call_path(1, "payments"), &part(4001).to_string()).await;
+    assert_eq!(too_much.problem(), (409, "above_remaining".into()));
+    let second = start_with(&desk, &mut link, part(4000)).await;
+    assert_eq!(second["part_of"], id);
+    let nothing = desk.post(&crate::call_path(1, "payments"), &part(1).to_string()).await;
+    assert_eq!(nothing.problem(), (409, "above_remaining".into()), "what is on its way counts as paid");
+    let parts = desk.get(&path).await.json()["sum"]["parts"].as_array().unwrap().len();
+    assert_eq!(parts, 2);
+    let nobodys = json!({"amount": pounds(1), "part_of": Uuid::from_u128(77).to_string()});
+    assert_eq!(desk.post(&crate::call_path(1, "payments"), &nobodys.to_string()).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_same_again_a_moment_later_is_shown_as_a_possible_duplicate() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let (order, _) = approved(&desk, &mut link).await;
+    let same = json!({"amount": {"minor": 4200, "currency": "GBP"}, "account": "INV-88120"});
+    let again = start_with(&desk, &mut link, same.clone()).await;
+    assert_eq!(again["duplicate_of"], order.payment.to_string());
+    let mut other = same;
+    other["account"] = "INV-88121".into();
+    assert_eq!(start_with(&desk, &mut link, other).await["duplicate_of"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_surcharge_is_taken_only_from_a_caller_who_has_accepted_it() {
+    let mut world = World::new().await;
+    drop(world.cde.accept(vec![]).await);
+    world.stop().await;
+    world.restart_with(|config| config.surcharge_basis_points = 150).await;
+    let (desk, mut link) = world.with_call().await;
+    let path = crate::call_path(1, "payments");
+    let order = |surcharge: i64| json!({"amount": {"minor": 4200, "currency": "GBP"}, "surcharge": {"minor": surcharge, "currency": "GBP"}});
+    for body in [json!({"amount": {"minor": 4200, "currency": "GBP"}}), order(62)] {
+        let answer = desk.post(&path, &body.to_string()).await;
+        assert_eq!(answer.problem(), (409, "surcharge_not_accepted".into()));
+        assert!(answer.text.contains("0.63 GBP makes it 42.63 GBP"), "{}", answer.text);
+    }
+    let told = desk.get("/api/v1/surcharge?minor=4200&currency=GBP").await.json();
+    assert_eq!((&told["surcharge"]["minor"], &told["total"]["minor"]), (&63.into(), &4263.into()));
+    let yen = desk.get("/api/v1/surcharge?minor=4200&currency=JPY").await.json();
+    assert_eq!(yen["total"]["minor"], 4263, "of a currency without decimals the unit is the yen");
+    let client = desk.clone();
+    let request = tokio::spawn(async move { client.post(&path, &order(63).to_string()).await });
+    let command = link.command().await;
+    let Action::StartPayment(asked) = &command.action else { panic!("{command:?}") };
+    assert_eq!(asked.amount.minor, 4263);
+    link.done(&command).await;
+    let shown = request.await.unwrap().json();
+    assert_eq!((&shown["amount"]["minor"], &shown["surcharge"]["minor"]), (&4263.into(), &63.into()));
+}

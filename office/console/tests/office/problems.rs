@@ -113,6 +113,7 @@ async fn no_endpoint_takes_or_gives_a_card_number_or_a_code() {
         "/api/v1/payments/{id}/review",
         "/api/v1/payments/{id}/attempts/{attempt}/settle",
         "/api/v1/finance",
+        "/api/v1/surcharge",
     ] {
         assert!(paths.contains_key(path), "{path}");
     }

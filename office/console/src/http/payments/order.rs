@@ -5,7 +5,9 @@ use crate::rights::Right;
 use crate::view::schema;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wire::{Address, CaptureTime, Field, MerchantId, Money, PaymentId, PaymentOrder, pan_like};
+use wire::{
+    Address, CaptureTime, Field, MerchantId, Money, PaymentId, PaymentOrder, money::PAYMENT_MINOR_MAX, pan_like,
+};
 
 /// The longest account number, invoice or reference.
 const TEXT_CHARS_MAX: usize = 64;
@@ -36,6 +38,15 @@ pub(crate) struct NewPaymentBody {
     /// May the bank approve a part of the amount?
     #[serde(default)]
     partial: bool,
+    /// What several payments together are to pay, this one being the first of them; without it, its amount.
+    #[schema(value_type = Option<schema::Money>)]
+    due: Option<Money>,
+    /// UUID of the first of several payments, this one being another of them.
+    #[schema(value_type = Option<String>)]
+    part_of: Option<PaymentId>,
+    /// The surcharge that the caller has accepted; `GET /api/v1/surcharge` tells it. It comes on top of the amount.
+    #[schema(value_type = Option<schema::Money>)]
+    surcharge: Option<Money>,
 }
 
 /// What banks compare of an address.
@@ -81,9 +92,12 @@ pub(crate) struct Order {
     pub(crate) reference: Option<String>,
     pub(crate) fields: Vec<Field>,
     pub(crate) capture: CaptureTime,
-    avs: Option<Address>,
-    partial: bool,
-    keep: Keep,
+    pub(crate) due: Option<Money>,
+    pub(crate) part_of: Option<PaymentId>,
+    pub(crate) surcharge: Option<Money>,
+    pub(super) avs: Option<Address>,
+    pub(super) partial: bool,
+    pub(super) keep: Keep,
 }
 
 impl Order {
@@ -115,7 +129,8 @@ impl Order {
 impl NewPaymentBody {
     pub(crate) const EXPECTED: &'static str = "amount {minor, currency}, and if wanted account, invoice, \
                                                reference, capture (now, later), store (none, token), fields (pan, \
-                                               expiry, cvv), avs {house_number, postcode}, partial (true, false)";
+                                               expiry, cvv), avs {house_number, postcode}, partial (true, \
+                                               false), due and surcharge {minor, currency}, part_of (UUID)";
 
     /// Checks the rules.
     pub(crate) fn check(self) -> Result<Order, Problem> {
@@ -138,7 +153,18 @@ impl NewPaymentBody {
         }
         let (account, invoice, reference) = (text(self.account)?, text(self.invoice)?, text(self.reference)?);
         let (amount, partial, keep) = (self.amount, self.partial, self.store);
-        Ok(Order { amount, account, invoice, reference, fields, capture, avs, partial, keep })
+        let (due, part_of, surcharge) = (self.due, self.part_of, self.surcharge);
+        let sound = |money: Money, least| {
+            money.currency == amount.currency && (least..=PAYMENT_MINOR_MAX).contains(&money.minor)
+        };
+        if due.is_some_and(|due| !sound(due, amount.minor)) || (due.is_some() && part_of.is_some()) {
+            let detail = "`due` is at least the amount, in its currency, and only the first part has it.";
+            return Err(Problem::unprocessable("bad_due", detail));
+        }
+        if surcharge.is_some_and(|surcharge| !sound(surcharge, 0)) {
+            return Err(Problem::unprocessable("bad_surcharge", "The surcharge is in the amount's currency."));
+        }
+        Ok(Order { amount, account, invoice, reference, fields, capture, due, part_of, surcharge, avs, partial, keep })
     }
 }
 
@@ -201,6 +227,10 @@ mod tests {
             (r#","avs":{"postcode":"4242424242424242"}"#, "bad_avs"),
             (r#","avs":{"house_number":"42424242","postcode":"42424242"}"#, "bad_avs"),
             (r#","avs":{}"#, "bad_avs"),
+            (r#","due":{"minor":4199,"currency":"GBP"}"#, "bad_due"),
+            (r#","due":{"minor":5000,"currency":"EUR"}"#, "bad_due"),
+            (r#","surcharge":{"minor":-1,"currency":"GBP"}"#, "bad_surcharge"),
+            (r#","part_of":"4242424242424242""#, "json"),
             (r#","avs":false"#, "json"),
             (r#","pan":"1""#, "json"),
             (&format!(r#","account":"{}""#, "x".repeat(65)), "bad_text"),
