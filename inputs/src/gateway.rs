@@ -2,7 +2,9 @@
 
 use crate::replace;
 use aws_lc_rs::hmac;
+use card::YearMonth;
 use gateway::answer::{Answer, Approval};
+use gateway::pay_connector::incoming;
 use gateway::request::{Asked, Kind, Operation};
 use gateway::{Adapter, Adyen, Mode, PayConnector, Sandbox, Sent, Stripe};
 use wire::{AttemptId, Currency, Money};
@@ -75,6 +77,20 @@ pub(crate) fn webhook(input: &[u8]) {
         for headers in [&[("Stripe-Signature", signed.as_str())][..], &[]] {
             let events = adapter.verify_webhook(headers, input, NOW_UNIX_MS).unwrap_or_default();
             assert!(headers.is_empty() <= events.is_empty() || adapter.caps().name == "adyen", "nobody has signed it");
+        }
+    }
+}
+
+/// A charge that comes in. What is told of it holds no card number, and what is charged is a payable amount.
+pub(crate) fn connector(input: &[u8]) {
+    match incoming::read("fuzz", input, YearMonth { year: 2026, month: 11 }) {
+        Ok(incoming) => {
+            assert!(incoming.amount.payable(), "an amount that nobody can pay");
+            assert!(incoming.card.cvv.is_none_or(|cvv| matches!(cvv.length(), 3 | 4)), "a code of no length");
+        }
+        Err(reason) => {
+            let reply = incoming::refused(reason, 200);
+            assert!(!wire::pan_like(&reply.body), "a refusal repeats a card number");
         }
     }
 }

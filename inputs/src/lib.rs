@@ -8,7 +8,7 @@
 //! # Layout
 //! - `sip`: messages, streams, WebSocket, session descriptions, what a recorder is told.
 //! - `media`: RTP, RTCP, SRTP, Opus.
-//! - `gateway`: answers and webhooks.
+//! - `gateway`: answers, webhooks, and charges that come in.
 //! - `webrtc`: connectivity checks and handshakes.
 
 mod gateway;
@@ -27,7 +27,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "message", take: sip::message },
     Target { name: "framer", take: sip::framer },
     Target { name: "websocket", take: sip::websocket },
@@ -39,6 +39,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "opus", take: media::opus },
     Target { name: "answer", take: gateway::answer },
     Target { name: "webhook", take: gateway::webhook },
+    Target { name: "connector", take: gateway::connector },
     Target { name: "stun", take: webrtc::stun },
 ];
 
