@@ -409,3 +409,60 @@ fn an_agent_whose_caller_does_not_come_is_let_go() {
     world.caller_hangs_up();
     assert_eq!((world.ended(), world.board.calls()), (Some(CallEnd::AgentHungUp), 0));
 }
+
+/// Small numbers, the same for the same seed.
+fn roll(dice: &mut u64, sides: usize) -> usize {
+    *dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*dice >> 33) as usize % sides
+}
+
+/// One INVITE of anybody's, with whatever it says of who is meant: from where, to what, and whether as an agent.
+fn anybody_calls(world: &mut World, dice: &mut u64, users: &[String]) -> (std::net::SocketAddr, String, bool) {
+    let sources = [CARRIER, PBX, PBX, "127.0.0.1:5999".parse().unwrap()];
+    let froms = ["447700900142", "442079460018", "1001", "1002", "1003"];
+    let named = ["<sip:1003@127.0.0.1>", "<sip:1002@127.0.0.1>", "<tel:+447700900142>", "\"1001\" <sip:x@127.0.0.1>"];
+    let names = ["P-Asserted-Identity", "Referred-By", "Diversion", "X-Agent"];
+    let (source, from) = (sources[roll(dice, sources.len())], froms[roll(dice, froms.len())]);
+    let user = users[roll(dice, users.len())].clone();
+    let header = (names[roll(dice, names.len())], named[roll(dice, named.len())]);
+    let headers = if roll(dice, 2) == 0 { vec![header] } else { Vec::new() };
+    world.comes(source, &user, from, &headers);
+    // What the PBX asserts counts, and only without that what From says.
+    let is_asserted = headers.first().is_some_and(|(name, _)| *name == "P-Asserted-Identity");
+    let is_agent = if is_asserted { header.1.starts_with("<sip:100") } else { from.starts_with("100") };
+    (source, user, is_agent)
+}
+
+#[test]
+fn whatever_anybody_sends_nobody_is_called_back_but_who_has_asked() {
+    let (mut dice, mut called_back) = (7, 0);
+    for _ in 0..60 {
+        let mut world = World::on_demand();
+        world.pins(&[("1003", "481516")]);
+        let codes = [("1001", world.code("1001")), ("1002", world.code("1002"))];
+        let good = |user: &str| {
+            let is = |code: &wire::TransferCode| code.user == user || code.number.as_deref() == Some(user);
+            codes.iter().find(|(_, code)| is(code)).map(|(extension, _)| *extension)
+        };
+        let (long, short) = (codes[0].1.user.clone(), codes[0].1.number.clone().unwrap());
+        let near =
+            [&long[..long.len() - 1], &format!("{long}a"), &short[..11], &format!("{short}0"), "7999", "secure-"];
+        let real = codes.iter().flat_map(|(_, code)| [code.user.clone(), code.number.clone().unwrap()]);
+        let users: Vec<String> = real.chain(near.iter().map(|&user| user.to_owned())).collect();
+        for _ in 0..25 {
+            let before = dials(&world).len();
+            let (source, user, is_agent) = anybody_calls(&mut world, &mut dice, &users);
+            let new: Vec<String> = dials(&world)[before..].iter().map(|&line| line.to_owned()).collect();
+            called_back += new.len();
+            for line in new {
+                let owner = good(&user).expect("nobody has asked");
+                assert_eq!(line, format!("INVITE sip:{owner}@127.0.0.1:5080 SIP/2.0"), "{user} of {owner}");
+                assert!(source == PBX && !is_agent, "{source}, {user}");
+            }
+            if world.refusal().is_none() && world.caller_saw(|event| matches!(event, Event::Answered { .. })) {
+                world.caller_hangs_up();
+            }
+        }
+    }
+    assert!((30..=120).contains(&called_back), "the control: {called_back} of 120 codes were used");
+}
