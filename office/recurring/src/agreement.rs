@@ -279,9 +279,11 @@ impl Agreement {
         Ok(())
     }
 
-    /// Nothing is taken any more.
+    /// Nothing is taken any more. One that is complete may be canceled too: a payment of it may be about to be tried again.
     pub fn cancel(&mut self) -> Result<(), AgreementError> {
-        self.alive()?;
+        if self.state == State::Canceled {
+            return Err(AgreementError::Ended);
+        }
         self.state = State::Canceled;
         self.changes.clear();
         Ok(())

@@ -6,7 +6,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil::Date};
 use recurring::agreement::moment;
-use recurring::{Agreement, Fate, Issued, Reason, StoredCredential, Use};
+use recurring::{Agreement, Fate, Issued, Reason, State, StoredCredential, Use};
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -209,7 +209,8 @@ impl<'a> Jobs<'a> {
         let row = sqlx::query(
             "SELECT d.agreement, d.number, d.minor, d.currency, d.state, d.attempt, d.tries, d.fence, a.merchant, a.token, a.brand, \
              a.reason, a.network_id FROM due_payment d JOIN agreement a ON a.id = d.agreement \
-             WHERE d.state IN ('waiting', 'sent') AND d.ready_at <= ?1 AND d.lease_until <= ?1 ORDER BY d.ready_at LIMIT 1",
+             WHERE (d.state = 'sent' OR (d.state = 'waiting' AND json_extract(a.body, '$.state') = 'active')) \
+             AND d.ready_at <= ?1 AND d.lease_until <= ?1 ORDER BY d.ready_at LIMIT 1",
         );
         let Some(row) = row.bind(now_ms).fetch_optional(&mut *tx).await? else { return Ok(None) };
         let fresh = AttemptId(Uuid::now_v7());
@@ -298,8 +299,13 @@ async fn put(
         .bind(next_at(agreement, time_of(row)?, &zone(row.try_get("zone")?)?))
         .bind(now_ms)
         .bind(row.try_get::<&str, _>("id")?)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    if agreement.state() == State::Canceled {
+        // A further try of one that was declined would be a payment that nobody has agreed to any more.
+        let waiting = sqlx::query("UPDATE due_payment SET state = 'skipped' WHERE agreement = ? AND state = 'waiting'");
+        waiting.bind(row.try_get::<&str, _>("id")?).execute(connection).await?;
+    }
     Ok(())
 }
 
@@ -427,7 +433,7 @@ fn time_of(row: &SqliteRow) -> Result<Time, StoreError> {
 
 /// When the next payment is to be handed out.
 fn next_at(agreement: &Agreement, time: Time, zone: &TimeZone) -> Option<i64> {
-    let next = agreement.next().filter(|_| agreement.state() == recurring::State::Active)?;
+    let next = agreement.next().filter(|_| agreement.state() == State::Active)?;
     moment(next.due, time, zone).map(Timestamp::as_millisecond)
 }
 

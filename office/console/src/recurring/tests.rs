@@ -193,3 +193,31 @@ async fn what_is_changed_holds_for_the_scheduler_at_once() {
     assert!(jobs.standing(unknown).await.unwrap().is_none());
     assert!(jobs.change(0, unknown, |agreement| agreement.cancel()).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn what_was_declined_is_not_tried_again_once_the_agreement_is_paused_or_canceled() {
+    let (script, new) = (Script::told([declined("51")]), daily(1, 1500));
+    let (scheduler, _folder) = with(&script, &new).await;
+    let (jobs, due) = (scheduler.jobs(), START_MS + 9 * HOUR_MS);
+    let mut unfinished = new.clone();
+    (unfinished.id, unfinished.agreement) = (AgreementId(Uuid::now_v7()), daily(9, 1500).agreement);
+    all_turns(&scheduler, due).await;
+    assert_eq!(script.attempts().len(), 1, "the first try");
+    // Of an agreement whose last payment was handed out nothing is left to be canceled but that one's further tries.
+    let canceled = jobs.change(due, new.id, Agreement::cancel).await.unwrap().unwrap();
+    assert_eq!(canceled, Ok(()));
+    all_turns(&scheduler, due + 30 * DAY_MS).await;
+    assert_eq!(script.attempts().len(), 1);
+    assert_eq!(states(&jobs.standing(new.id).await.unwrap().unwrap()), [DueState::Skipped]);
+    script.answers.lock().unwrap().push_back(declined("51"));
+    jobs.add(due, &unfinished).await.unwrap();
+    all_turns(&scheduler, due).await;
+    jobs.change(due, unfinished.id, Agreement::pause).await.unwrap().unwrap().unwrap();
+    all_turns(&scheduler, due + 30 * DAY_MS).await;
+    assert_eq!(script.attempts().len(), 2, "while it is paused");
+    let resume = |agreement: &mut Agreement| agreement.resume(date(2027, 2, 1), CatchUp::Skip);
+    jobs.change(due + 31 * DAY_MS, unfinished.id, resume).await.unwrap().unwrap().unwrap();
+    all_turns(&scheduler, due + 31 * DAY_MS).await;
+    let attempts = script.attempts();
+    assert_eq!(attempts.len(), 3, "the one that was declined, again; the others were skipped");
+}
