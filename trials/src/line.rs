@@ -13,6 +13,10 @@ pub(crate) enum Phone {
     G711,
     /// The lower half of G.722, in which keys lie; a phone's filter between the halves is left out.
     G722,
+    /// Opus as we ask for it: constant, for speech, 8 kHz.
+    Opus,
+    /// Opus as browsers send it: 48 kHz, with forward error correction.
+    Browser,
 }
 
 /// Through a codec and back.

@@ -43,6 +43,7 @@ mod level;
 mod line;
 mod mask;
 mod noise;
+mod opusleg;
 mod speech;
 mod storm;
 mod talkoff;

@@ -11,6 +11,7 @@ const KEYS_OF_CI: &str = "5000";
 const KEYS: &str = "100000";
 const KEYS_AT_12_MS: &str = "20000";
 const KEYS_OF_G722: &str = "20000";
+const KEYS_OF_OPUS: &str = "10000";
 const MUTANTS_OF_CI: &str = "100000";
 /// What the mean score of ITU-T P.862 must reach.
 const VOICE_MIN: &str = "4.2";
@@ -39,6 +40,11 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     steps.step("leaks of callers with G.722: 20,000 keys", || {
         trials(root).args(["leaks", "--phone", "g722", "--keys", KEYS_OF_G722]).run()
     })?;
+    for phone in ["opus", "browser"] {
+        steps.step("leaks of callers with Opus: 10,000 keys each", || {
+            trials(root).args(["leaks", "--phone", phone, "--keys", KEYS_OF_OPUS]).run()
+        })?;
+    }
     steps.step("voice: how much is masked", || trials(root).args(["voice", "--wav", PAIRS]).run())?;
     steps.step("voice: ITU-T P.862", || score(root))?;
     steps.step("witness", || trials(root).args(["witness"]).run())?;

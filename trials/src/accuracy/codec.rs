@@ -2,8 +2,9 @@
 
 use super::decoders::{bytes, compiled, samples};
 use crate::level::RATE;
+use crate::opusleg::OpusLeg;
 use crate::speech::{piped, sox_raw};
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use media::g711::{self, Law};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,16 +24,6 @@ pub(crate) enum Codec {
     Gsm,
     /// As it comes to us on a leg of it.
     OpusLeg(OpusLeg),
-}
-
-/// How a peer codes what it sends on a leg of Opus, 20 ms a packet.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OpusLeg {
-    pub(crate) rate: usize,
-    pub(crate) application: opus::Application,
-    pub(crate) kilobits: i32,
-    /// Constant packets, without forward error correction; else neither.
-    pub(crate) constant: bool,
 }
 
 impl Codec {
@@ -78,33 +69,6 @@ fn opus(kilobits: u8, plain: &[u8]) -> anyhow::Result<Vec<u8>> {
     let coded = piped(Command::new("opusenc").args(raw).args(how), plain)?;
     let decoded = piped(Command::new("opusdec").args(["--quiet", "--rate", &rate, "--force-wav", "-", "-"]), &coded)?;
     Ok(decoded.get(WAV_HEADER..).unwrap_or_default().to_vec())
-}
-
-impl OpusLeg {
-    /// Coded by libopus, decoded as our legs are.
-    fn through(self, sound: &[i16]) -> anyhow::Result<Vec<i16>> {
-        let frame = self.rate / 50;
-        let mut raised = match self.rate {
-            RATE => sound.to_vec(),
-            rate => samples(&sox_raw(&bytes(sound), RATE, rate)?),
-        };
-        // What the coder still holds comes out too.
-        raised.resize((raised.len() + frame).next_multiple_of(frame), 0);
-        let mut encoder = opus::Encoder::new(u32::try_from(self.rate)?, opus::Channels::Mono, self.application)?;
-        encoder.set_bitrate(opus::Bitrate::Bits(self.kilobits * 1000))?;
-        encoder.set_vbr(!self.constant)?;
-        encoder.set_inband_fec(!self.constant)?;
-        encoder.set_packet_loss_perc(if self.constant { 0 } else { 10 })?;
-        let mut decoder = media::opus::Decoder::new().context("no memory for a decoder of Opus")?;
-        let mut decoded = Vec::with_capacity(sound.len() + 320);
-        for frame in raised.chunks_exact(frame) {
-            let packet = encoder.encode_vec(frame, 1275)?;
-            let mut samples = [0; 960];
-            let length = decoder.decode(&packet, &mut samples);
-            decoded.extend(samples.iter().take(length));
-        }
-        Ok(decoded)
-    }
 }
 
 fn gsm(plain: &[u8]) -> anyhow::Result<Vec<u8>> {

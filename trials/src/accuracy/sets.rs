@@ -1,9 +1,10 @@
 //! The sets.
 
-use super::codec::{Codec, OpusLeg};
+use super::codec::Codec;
 use super::row::{Manner, Row, lose};
 use crate::dice::Dice;
 use crate::level;
+use crate::opusleg::{BROWSER, OpusLeg, SPEECH};
 use crate::speech::{Speaker, espeak};
 
 /// What was made, as all decoders hear it.
@@ -195,25 +196,21 @@ fn codecs() -> anyhow::Result<Vec<Set>> {
 }
 
 fn legs() -> Vec<Set> {
-    let leg = |name, rate, application, kilobits, constant| {
-        let codec = Codec::OpusLeg(OpusLeg { rate, application, kilobits, constant });
+    let leg = |name, leg| {
+        let codec = Codec::OpusLeg(leg);
         set(name, MOST, move |dice| {
             let row = Row::new(dice, LINE);
             coded(&codec, row)
         })
     };
-    use opus::Application::{LowDelay, Voip};
     vec![
-        leg("leg of Opus as we ask for it: 32 kbit/s constant, for speech at 8 kHz", 8_000, Voip, 32, true),
+        leg("leg of Opus as we ask for it: 32 kbit/s constant, for speech at 8 kHz", SPEECH),
+        leg("leg of Opus as browsers send it: 32 kbit/s, for speech at 48 kHz, error correction", BROWSER),
         leg(
-            "leg of Opus as browsers send it: 32 kbit/s, for speech at 48 kHz, error correction",
-            48_000,
-            Voip,
-            32,
-            false,
+            "leg of Opus by transform alone: 32 kbit/s constant",
+            OpusLeg { application: opus::Application::LowDelay, ..SPEECH },
         ),
-        leg("leg of Opus by transform alone: 32 kbit/s constant", 8_000, LowDelay, 32, true),
-        leg("leg of Opus for speech at 8 kHz: 16 kbit/s constant", 8_000, Voip, 16, true),
+        leg("leg of Opus for speech at 8 kHz: 16 kbit/s constant", OpusLeg { kilobits: 16, ..SPEECH }),
     ]
 }
 
