@@ -37,6 +37,7 @@ mod on_demand;
 mod pjsip;
 mod relay;
 mod residue;
+mod reversals;
 mod rtcp;
 mod selftest;
 mod sipp;

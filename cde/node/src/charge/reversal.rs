@@ -4,12 +4,22 @@ use super::{Charger, FollowUp, UnderWay};
 use crate::journal::{Account, Wanted};
 use gateway::Kind;
 use std::time::Duration;
-use wire::{AttemptId, MoneyAlarm, Origin, Outcome};
+use wire::{AttemptId, MoneyAlarm, Origin, Outcome, Refusal};
 
 /// Between two tries: soon at first, then every ten minutes for as long as it takes.
 const PAUSES_S: [u64; 8] = [1, 2, 5, 10, 30, 60, 120, 600];
+/// While an answer to a try before is awaited.
+const WAIT: Duration = Duration::from_secs(1);
 /// After so many tries somebody is told; they go on.
 const TRIES_UNTIL_TOLD: usize = 6;
+
+/// What came of one try to give an approval back.
+enum Try {
+    Done,
+    /// There is one before it whose end is not known.
+    Awaited,
+    Failed,
+}
 
 impl Charger {
     /// Begins to give an approval back. The agent of a call that is still there is told of a decline when it is.
@@ -36,10 +46,15 @@ impl Charger {
                     None
                 }
             };
-            if let Some(account) = account
-                && self.give_back(&account, wanted, tries).await
-            {
-                return;
+            if let Some(account) = account {
+                match self.give_back(&account, wanted, tries).await {
+                    Try::Done => return,
+                    Try::Awaited => {
+                        tokio::time::sleep(WAIT).await;
+                        continue;
+                    }
+                    Try::Failed => {}
+                }
             }
             tries += 1;
             if tries == TRIES_UNTIL_TOLD {
@@ -51,9 +66,8 @@ impl Charger {
         }
     }
 
-    /// One try: a void, and every other time a refund, for a gateway that has settled the money meanwhile. True when the
-    /// money is back.
-    async fn give_back(&self, account: &Account, wanted: Wanted, tries: usize) -> bool {
+    /// One try: a void, and every other time a refund, for a gateway that has settled the money meanwhile.
+    async fn give_back(&self, account: &Account, wanted: Wanted, tries: usize) -> Try {
         let refundable = account.balance.refundable();
         let voidable = account.balance.check(Kind::Void, account.approved, false).is_ok();
         let refund = refundable.minor > 0 && (!voidable || tries % 2 == 1);
@@ -66,11 +80,14 @@ impl Charger {
             origin: Origin::System,
         };
         match self.begin_follow_up(&follow_up).await {
-            Ok(Some((attempt, parcel))) => matches!(self.carry(attempt, parcel).await, Outcome::Approved { .. }),
-            Ok(None) => false,
+            Ok(Some((attempt, parcel))) => match self.carry(attempt, parcel).await {
+                Outcome::Approved { .. } => Try::Done,
+                _ => Try::Failed,
+            },
+            Ok(None) | Err(Refusal::OutcomePending) => Try::Awaited,
             Err(reason) => {
                 tracing::warn!(payment = %wanted.payment, ?reason, "an approval could not be given back yet");
-                false
+                Try::Failed
             }
         }
     }
