@@ -54,6 +54,7 @@ async fn pay(journal: &Journal, adapter: &Sandbox, card: &Card, merchant: &Merch
         later: false,
         follows: None,
         last: false,
+        locator: None,
         card: Some(card.view()),
         digest: String::from_utf8(built.redacted()).unwrap(),
     };
