@@ -65,7 +65,7 @@ fn missing(folder: &Path) -> Vec<String> {
 
 fn warnings(cde: &node::Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    let is_far = |trunk: &&Trunk| trunk.address.iter().any(|place| !place.ip.is_loopback());
+    let is_far = |trunk: &&Trunk| trunk.host.is_some() || trunk.address.iter().any(|place| !place.ip.is_loopback());
     warnings.extend(cde.trunk.iter().filter(is_far).flat_map(open_to_readers));
     warnings.extend(cde.trunk.iter().filter_map(unwatched));
     warnings.extend(pages(cde));

@@ -7,6 +7,7 @@ mod joins;
 mod ladders;
 mod orders;
 mod partings;
+mod places;
 mod ports;
 mod trying;
 

@@ -88,6 +88,19 @@ impl Trunks {
         Self { places: places.collect(), news: (0..config.trunks.len()).collect() }
     }
 
+    /// A trunk is elsewhere. What is known of the places that it still has is kept.
+    pub(crate) fn move_to(&mut self, now: Instant, trunk: usize, of: &Trunk) {
+        let (mut before, others): (Vec<Place>, Vec<Place>) =
+            std::mem::take(&mut self.places).into_iter().partition(|place| place.trunk == trunk);
+        self.places = others;
+        for fresh in places(now, trunk, of) {
+            let known = before.iter().position(|place| place.peer == fresh.peer).map(|at| before.swap_remove(at));
+            let (priority, weight) = (fresh.priority, fresh.weight);
+            self.places.push(Place { priority, weight, ..known.unwrap_or(fresh) });
+        }
+        self.news.insert(trunk);
+    }
+
     /// Where to call, one after the other: those that are up first, by priority, among equals by weight (RFC 2782).
     pub(crate) fn order(&self, now: Instant, trunk: usize, rng: &mut ChaCha12Rng) -> VecDeque<Peer> {
         let of_trunk = self.places.iter().filter(|place| place.trunk == trunk);

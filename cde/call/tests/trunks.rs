@@ -89,3 +89,68 @@ fn an_office_that_connects_gets_every_trunk_as_it_stands() {
     assert_eq!(names, ["carrier", "pbx"]);
     assert_eq!(trunks, [world.trunk("carrier"), world.trunk("pbx")]);
 }
+
+fn places(last: &[(u16, u16)]) -> Vec<call::Target> {
+    let target = |(port, priority): &(u16, u16)| call::Target {
+        ip: [127, 0, 0, 1].into(),
+        port: Some(*port),
+        priority: *priority,
+        weight: 0,
+    };
+    last.iter().map(target).collect()
+}
+
+/// A PBX whose name has not been looked up yet.
+fn named() -> World {
+    World::with(|config| {
+        config.trunks[1].targets = Vec::new();
+        config.trunks[1].domain = Some("pbx.example.com".to_owned());
+        let credentials = sip::Credentials::new("trunk".to_owned(), "secret".to_owned(), false).into();
+        let (user, is_demanded, registers) = ("trunk".to_owned(), false, true);
+        config.trunks[1].login = Some(call::config::Login { user, credentials, is_demanded, registers });
+    })
+}
+
+#[test]
+fn a_trunk_with_a_name_is_called_heard_and_registered_at_where_that_is() {
+    let mut world = named();
+    assert_eq!(world.refused_from(world::CARRIER, "1001"), 404, "nobody knows yet where it is");
+    world.board.handle_places(world.now, 1, places(&[(5080, 1)]));
+    world.settle();
+    assert_eq!(world.agent_got(), ["REGISTER sip:pbx.example.com SIP/2.0"]);
+    let mut world = named();
+    world.board.handle_places(world.now, 1, places(&[(5080, 1)]));
+    world.talk();
+    assert!(world.agent_got().contains(&"INVITE sip:1001@pbx.example.com SIP/2.0"));
+    assert_eq!(world.raw_invite_to(world::AGENT, "2001", ""), "100", "its calls are taken");
+    assert_eq!(world.trunk("pbx").places[0].address, world::AGENT);
+}
+
+#[test]
+fn a_name_that_leads_elsewhere_is_followed_and_what_is_known_of_a_place_is_kept() {
+    let mut world = named();
+    world.board.handle_places(world.now, 1, places(&[(5080, 1)]));
+    world.talk();
+    world.pass(Duration::from_secs(2));
+    let up = world.trunk("pbx").places[0].clone();
+    assert_eq!(up.state, PlaceState::Up);
+    world.board.handle_places(world.now, 1, places(&[(5089, 0), (5080, 5)]));
+    world.settle();
+    let both = world.trunk("pbx").places;
+    assert_eq!(
+        (both[0].state, both[1].state, both[1].since_unix_ms),
+        (PlaceState::Unknown, PlaceState::Up, up.since_unix_ms)
+    );
+    assert_eq!((both[1].priority, world.board.calls()), (5, 1), "calls that stand go on");
+    world.board.handle_places(world.now, 1, Vec::new());
+    assert_eq!(world.board.trunks()[1].places.len(), 2, "an answer with nothing in it is no news");
+    let registers = |world: &World| world.agent_got().iter().filter(|line| line.starts_with("REGISTER")).count();
+    let before = registers(&world);
+    world.board.handle_places(world.now, 1, places(&[(5089, 0)]));
+    world.settle();
+    let last = world.agent_texts().iter().rfind(|text| text.starts_with("REGISTER")).unwrap();
+    assert!(
+        registers(&world) == before + 1 && last.contains("\r\nExpires: 0\r\n"),
+        "where it was it is told so: {last}"
+    );
+}

@@ -29,6 +29,7 @@ pub(crate) struct Journaled {
 
 /// The queues that lead to the switchboard.
 pub(crate) struct Inbox {
+    pub(crate) found: mpsc::Receiver<crate::resolver::Found>,
     pub(crate) transports: Transports,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) asks: mpsc::Receiver<Ask>,
@@ -82,6 +83,10 @@ pub(crate) async fn run(mut board: Switchboard, mut pins: crate::pins::Watch, mu
             }
             Some(answer) = answers.recv() => {
                 board.handle_journaled(clock::now(), answer.call, answer.attempt, answer.result);
+            }
+            Some(found) = inbox.found.recv() => {
+                inbox.transports.know(&found);
+                board.handle_places(clock::now(), found.trunk, found.targets);
             }
             () = sleep_until(timer) => board.handle_timeout(clock::now()),
             _ = wall.tick() => {

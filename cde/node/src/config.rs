@@ -10,7 +10,8 @@ mod vault;
 pub use self::vault::Vault;
 pub use gateways::{AdapterKind, Choice, Gateway, Inbound, LateApproval, Merchant, Mode, PayConnector};
 pub use on_demand::OnDemand;
-pub use signaling::{Digest, Password, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
+use problems::is_domain;
+pub use signaling::{Digest, Host, Password, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

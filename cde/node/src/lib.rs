@@ -8,7 +8,7 @@
 //!
 //! # Layout
 //! - [`config`]: `cde.toml`. [`journal`]: attempts and records. [`custody`]: the vault's databases and its root key. `door`: the way to the office.
-//! - `board`: the task that owns the switchboard. `transports`: SIP's sockets. `media_plane`: the media threads. `recorder`: recordings.
+//! - `board`: the task that owns the switchboard. `resolver`: where trunks with names are. `transports`: SIP's sockets. `media_plane`: the media threads. `recorder`: recordings.
 //! - [`pins`]: the agents' PINs on disk.
 //! - [`relay`]: media sessions without SIP, for measuring. `charge`: attempts, and settling what is unknown.
 //! - `terminal`: one gateway over HTTP, with its key. `inbound`: webhooks, and charges of pay connectors.
@@ -27,6 +27,7 @@ mod inbound;
 mod logins;
 mod media_plane;
 mod recorder;
+mod resolver;
 #[cfg(test)]
 mod samples;
 mod seeds;
@@ -170,18 +171,16 @@ pub async fn run(
         tokio::spawn(inbound.serve());
     }
     let logins = logins::read(&config.trunk, &places.folder)?;
-    let phones = logins::phones(&config.phone, &places.folder)?;
-    let calls = calls::Config {
-        phones: self::phones(&config, phones),
-        ..call_config(&config, locals.clone(), record, logins, fingerprint)
-    };
+    let phones = phones(&config, logins::phones(&config.phone, &places.folder)?);
+    let calls = calls::Config { phones, ..call_config(&config, locals.clone(), record, logins, fingerprint) };
     let board = Switchboard::new(clock::now(), clock::unix_ms(), calls, seeds.next());
     // Kept here to the end: the last events wait in it for the door.
     let outbox = Arc::new(Outbox { media, events, journal: journal.clone(), charger, live, seeds });
+    let found = resolver::start(&config).map_err(|error| io("name server")(std::io::Error::other(error)))?;
     ready(&locals);
     let pins = pins::Watch::new(&places.data);
-    board::run(board, pins, Inbox { transports, reports, asks: asked, ended: outcomes, stop }, Arc::clone(&outbox))
-        .await;
+    let inbox = Inbox { found, transports, reports, asks: asked, ended: outcomes, stop };
+    board::run(board, pins, inbox, Arc::clone(&outbox)).await;
     journal.close().await;
     close_door.send_replace(true);
     // A panic in it would have been logged.

@@ -160,6 +160,11 @@ impl Transports {
         Ok(())
     }
 
+    /// A trunk that has a name is there from now on.
+    pub(crate) fn know(&self, found: &crate::resolver::Found) {
+        self.hub.gate.know(found.trunk, found.targets.iter().map(|target| target.ip).collect());
+    }
+
     /// Where peers reach us.
     pub(crate) fn locals(&self) -> &[Local] {
         &self.locals

@@ -3,6 +3,8 @@
 mod gateways;
 mod signaling;
 
+pub(super) use signaling::is_domain;
+
 use super::{Config, Route, on_demand};
 use serde::Deserialize;
 use serde::de::IgnoredAny;

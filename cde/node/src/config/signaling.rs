@@ -39,6 +39,8 @@ pub struct Sip {
     pub client_ca: Option<PathBuf>,
     /// Calls at once; further ones get 503.
     pub calls_max: usize,
+    /// The name server that the hosts of trunks are asked for at; none: those of this machine.
+    pub dns: Option<SocketAddr>,
     /// Headers of INVITEs that are passed on to the other side, beside P-Asserted-Identity, Diversion and User-to-User: `X-…`.
     pub pass_headers: Vec<String>,
     /// MiB of memory for the SIP messages of calls, without their secrets, for engineers to read; 0: none are kept.
@@ -58,6 +60,7 @@ impl Default for Sip {
             private_key: None,
             client_ca: None,
             calls_max: 2_000,
+            dns: None,
             pass_headers: Vec::new(),
             ladder_mib: 16,
         }
@@ -95,6 +98,9 @@ pub struct Trunk {
     /// there are its; `ADDRESS`: any port, calls go to 5060, over TLS 5061. A trunk of web pages has none.
     #[serde(default, deserialize_with = "places")]
     pub address: Vec<Place>,
+    /// Or its name: `sip.example.com`, whose services (SRV) or addresses are looked up, or with a port, `sip.example.com:5070`.
+    #[serde(default)]
+    pub host: Option<Host>,
     /// How it is called, and comes.
     #[serde(default)]
     pub transport: TrunkTransport,
@@ -162,6 +168,28 @@ impl Password {
 impl<'de> Deserialize<'de> for Password {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(Arc::new(Zeroizing::new(text))))
+    }
+}
+
+/// `host` of a `[[trunk]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// The name.
+    pub name: String,
+    /// A port; without one the name's services say it.
+    pub port: Option<u16>,
+}
+
+impl<'de> Deserialize<'de> for Host {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = || serde::de::Error::custom("expected a host name such as \"sip.example.com\", or one with a port");
+        let text = String::deserialize(deserializer)?;
+        let (name, port) = match text.split_once(':') {
+            Some((name, port)) => (name, Some(port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?)),
+            None => (text.as_str(), None),
+        };
+        let is_name = super::is_domain(name) && name.parse::<IpAddr>().is_err();
+        if is_name { Ok(Self { name: name.to_owned(), port }) } else { Err(wrong()) }
     }
 }
 

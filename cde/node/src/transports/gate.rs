@@ -22,6 +22,8 @@ pub(super) struct Gate {
 
 #[derive(Default)]
 struct Inside {
+    /// Where trunks are that have names.
+    found: BTreeMap<usize, BTreeSet<IpAddr>>,
     all: usize,
     strangers: usize,
     /// By address, and whether they are friends.
@@ -63,10 +65,16 @@ impl Gate {
         Self { trunks, inside: Mutex::default() }
     }
 
+    /// A trunk, by its place in the list, is at these addresses.
+    pub(super) fn know(&self, trunk: usize, addresses: BTreeSet<IpAddr>) {
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        inside.found.insert(trunk, addresses);
+    }
+
     /// Lets one more in, if there is room.
     pub(super) fn enter(self: &Arc<Self>, source: IpAddr) -> Option<Pass> {
-        let is_friend = self.trunks.contains(&source);
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_friend = self.trunks.contains(&source) || inside.found.values().any(|found| found.contains(&source));
         let source_max = if is_friend { OF_FRIEND_MAX } else { OF_STRANGER_MAX };
         let is_full = inside.all >= CONNECTIONS_MAX || inside.of(source, is_friend) >= source_max;
         if is_full || !is_friend && inside.strangers >= STRANGERS_MAX {

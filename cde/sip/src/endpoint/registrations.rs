@@ -150,12 +150,15 @@ impl Endpoint {
     /// Takes every registration back: no further calls come by them.
     pub fn unregister(&mut self, now: Instant) {
         let ids: Vec<RegistrationId> = self.registrations.by_id.keys().copied().collect();
-        for id in ids {
-            if let Some(binding) = self.registrations.by_id.get_mut(&id) {
-                binding.seconds = 0;
-            }
-            self.send_register(now, id);
+        ids.into_iter().for_each(|id| self.take_back(now, id));
+    }
+
+    /// Takes one back. Nothing more is reported of it.
+    pub fn take_back(&mut self, now: Instant, id: RegistrationId) {
+        if let Some(binding) = self.registrations.by_id.get_mut(&id) {
+            binding.seconds = 0;
         }
+        self.send_register(now, id);
     }
 
     pub(super) fn tick_registrations(&mut self, now: Instant) {

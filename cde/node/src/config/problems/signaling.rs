@@ -95,7 +95,10 @@ impl Config {
         if transport.is_web() {
             return self.web_trunk_problem(trunk);
         }
-        if let Some(problem) = places_problem(address) {
+        if let Some((key, problem)) = host_problem(trunk) {
+            return Some((key, format!("[[trunk]] {name}: {problem}")));
+        }
+        if let Some(problem) = places_problem(address).filter(|_| trunk.host.is_none()) {
             return Some(("address", format!("[[trunk]] {name}: {problem}")));
         }
         if trunk.keepalive_s.is_some_and(|seconds| seconds < KEEPALIVE_S_MIN) {
@@ -127,7 +130,9 @@ impl Config {
             return Some(("tls_name", format!("[[trunk]] {name}: tls_name: {expected}")));
         }
         let (key, _, addresses) = self.sip.lists().into_iter().find(|(_, own, _)| *own == transport.sip())?;
-        let is_v4 = address.first().is_some_and(|place| place.ip.is_ipv4());
+        // Of a name those places are taken that can be reached.
+        let of_host = trunk.host.as_ref().and_then(|_| addresses.first()).map(SocketAddr::is_ipv4);
+        let is_v4 = of_host.unwrap_or_else(|| address.first().is_none_or(|place| place.ip.is_ipv4()));
         if !addresses.iter().any(|local| local.is_ipv4() == is_v4) {
             let family = if is_v4 { "IPv4" } else { "IPv6" };
             let message = format!(
@@ -170,6 +175,18 @@ fn is_plain(c: char) -> bool {
     c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '@' | ':' | '<' | '>')
 }
 
+/// A trunk is at addresses or has a name. The certificates of TLS are bound to places that the file names.
+fn host_problem(trunk: &Trunk) -> Option<(&'static str, &'static str)> {
+    match (&trunk.host, trunk.address.is_empty()) {
+        (Some(_), false) => Some(("host", "expected address or host, not both")),
+        (Some(_), true) if !matches!(trunk.transport, TrunkTransport::Udp | TrunkTransport::Tcp) => Some((
+            "host",
+            "host is for transport = \"udp\" and \"tcp\"; over TLS write its addresses, and its name as tls_name",
+        )),
+        _ => None,
+    }
+}
+
 /// Headers that may be passed on by choice.
 const HEADERS_MAX: usize = 16;
 const HEADER_CHARACTERS_MAX: usize = 40;
@@ -187,7 +204,7 @@ fn headers_problem(names: &[String]) -> Option<(&'static str, String)> {
     Some(("pass_headers", format!("[sip] pass_headers: \"{wrong}\": expected \"X-\" and letters, digits and dashes")))
 }
 
-fn is_domain(text: &str) -> bool {
+pub(in crate::config) fn is_domain(text: &str) -> bool {
     let is_label = |label: &str| {
         let is_plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         !label.is_empty() && label.len() <= 63 && is_plain && !label.starts_with('-') && !label.ends_with('-')
