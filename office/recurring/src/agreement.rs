@@ -107,6 +107,9 @@ pub enum AgreementError {
     /// A day that would put payments out of their order.
     #[error("a payment can be moved only to a day from that of the one before to that of the next one")]
     Order,
+    /// New terms that begin before today.
+    #[error("the next payment under new terms cannot be in the past: begin today or later")]
+    Past,
     /// Too many amendments.
     #[error("an agreement can be amended {AMENDMENTS_MAX} times: make a new one")]
     TooMany,
@@ -171,9 +174,15 @@ impl Agreement {
     }
 
     /// Other terms for all payments that have not been handed out. What was changed of single ones is forgotten.
-    pub fn amend(&mut self, terms: Terms) -> Result<(), AgreementError> {
+    ///
+    /// They begin with the next payment, so their first day may not lie in the past: what would have been due since then would
+    /// be taken all at once.
+    pub fn amend(&mut self, today: Date, terms: Terms) -> Result<(), AgreementError> {
         self.alive()?;
         terms.check()?;
+        if terms.first < today {
+            return Err(AgreementError::Past);
+        }
         let currency = self.terms().map(|old| old.amount.regular.currency);
         if currency.is_some_and(|currency| currency != terms.amount.regular.currency) {
             return Err(AgreementError::Amount);

@@ -5,7 +5,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, date, time};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use recurring::agreement::{moment, reminder};
+use recurring::agreement::{ISSUED_MAX, moment, reminder};
 use recurring::*;
 use std::collections::BTreeMap;
 use wire::{Currency, Money};
@@ -206,23 +206,30 @@ struct Watch {
 }
 
 impl Watch {
+    /// As often as it must be asked: at most so many are handed out at a time.
     fn take(&mut self) -> Result<(), TestCaseError> {
+        while self.take_some()? == ISSUED_MAX {}
+        let next = self.agreement.next();
+        let left_over = self.agreement.state() == State::Active && next.is_some_and(|next| next.due <= self.today);
+        prop_assert!(!left_over, "nothing that is due is left: {:?}", next);
+        Ok(())
+    }
+
+    fn take_some(&mut self) -> Result<usize, TestCaseError> {
         let state = self.agreement.state();
         let is_due = self.agreement.next().is_some_and(|next| next.due <= self.today);
         let promised = self.agreement.calendar(if is_due { 120 } else { 0 });
         let issued = self.agreement.issue(self.today);
         prop_assert!(state == State::Active || issued.is_empty(), "{:?} hands out nothing", state);
         prop_assert_eq!(&issued[..], &promised[..issued.len()], "what the calendar promised");
+        let count = issued.len();
         for payment in issued {
             prop_assert!(payment.due <= self.today, "not before its day");
             let expected = self.issued.last_key_value().map_or(1, |(number, _)| number + 1);
             prop_assert_eq!(payment.number, expected, "in order, each once");
             self.issued.insert(payment.number, payment);
         }
-        let next = self.agreement.next();
-        let left_over = self.agreement.state() == State::Active && next.is_some_and(|next| next.due <= self.today);
-        prop_assert!(!left_over, "nothing that is due is left: {:?}", next);
-        Ok(())
+        Ok(count)
     }
 
     fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
@@ -236,7 +243,12 @@ impl Watch {
                 }
                 Ok(())
             }
-            Step::Amend(terms) => self.agreement.amend(terms),
+            Step::Amend(terms) => {
+                let is_past = terms.first < self.today;
+                let done = self.agreement.amend(self.today, terms);
+                prop_assert!(!is_past || done.is_err(), "nothing is taken for days that have gone by");
+                done
+            }
             Step::Skip(ahead, make_up) => {
                 let length = before.calendar(20_000).len();
                 let was = before
