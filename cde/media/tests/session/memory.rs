@@ -90,7 +90,7 @@ fn a_call_stays_small() {
     let (wide, _wide) = bytes_of_a_call(None, Codec::G722);
     let (masked, _masked) = bytes_of_a_call(Some(Policy::Natural), Codec::G722);
     println!("with G.722 {wide} and {masked}");
-    assert!((open + 600..=OPEN_MAX + 1_100).contains(&wide), "{wide} bytes an open call of G.722");
+    assert!((open + 500..=OPEN_MAX + 1_100).contains(&wide), "{wide} bytes an open call of G.722");
     assert!(masked <= NATURAL_MAX + 1_400, "{masked} bytes a masked call of G.722");
 }
 
