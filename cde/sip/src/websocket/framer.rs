@@ -8,7 +8,11 @@ use zeroize::Zeroize;
 const NORMAL: u16 = 1000;
 const PROTOCOL_ERROR: u16 = 1002;
 const NOT_UTF8: u16 = 1007;
+const NOT_TOLERATED: u16 = 1008;
 const TOO_BIG: u16 = 1009;
+
+/// Frames of one message. The RFC knows no bound, but what costs us work must bring something.
+const FRAGMENTS_MAX: usize = 64;
 
 /// What a peer said.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,9 +31,17 @@ pub enum Frame {
 #[derive(Default)]
 pub struct Framer {
     buffer: Vec<u8>,
-    /// What came of a message of several frames, and whether that is text.
-    begun: Option<(Opcode, Vec<u8>)>,
+    /// What stands before it in the buffer is read, and wiped.
+    at: usize,
+    begun: Option<Begun>,
     is_over: bool,
+}
+
+/// What came of a message of several frames.
+struct Begun {
+    opcode: Opcode,
+    message: Vec<u8>,
+    fragments: usize,
 }
 
 /// The head of a frame.
@@ -46,14 +58,19 @@ impl Framer {
     /// Takes what was read, in pieces of any size. Drain [`Self::next_frame`] after each.
     pub fn push(&mut self, bytes: &[u8]) {
         if !self.is_over {
-            self.buffer.extend_from_slice(bytes);
+            append(&mut self.buffer, self.at, bytes);
+            self.at = 0;
         }
     }
 
     /// Whether a message or a frame has begun and not ended.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        !self.buffer.is_empty() || self.begun.is_some()
+        !self.unread().is_empty() || self.begun.is_some()
+    }
+
+    fn unread(&self) -> &[u8] {
+        self.buffer.get(self.at..).unwrap_or_default()
     }
 
     /// The next whole thing, if it is there.
@@ -63,7 +80,7 @@ impl Framer {
                 Ok(head) => head?,
                 Err(code) => return Some(self.end(code)),
             };
-            let end = head.length.checked_add(head.payload).filter(|end| *end <= self.buffer.len())?;
+            let end = head.length.checked_add(head.payload).filter(|end| *end <= self.unread().len())?;
             let payload = self.take(&head, end);
             if let Some(frame) = self.frame(&head, payload) {
                 return Some(frame);
@@ -74,7 +91,7 @@ impl Framer {
 
     /// The head of the next frame, once it is there whole.
     fn head(&self) -> Result<Option<Head>, u16> {
-        let Some([first, second]) = self.buffer.first_chunk().copied() else { return Ok(None) };
+        let Some([first, second]) = self.unread().first_chunk().copied() else { return Ok(None) };
         // No extension was agreed on, so the reserved bits mean nothing; and a client masks (RFC 6455 §5.1, §5.2).
         let opcode = Opcode::of(first & 0x0f).filter(|_| first & 0x70 == 0 && second & 0x80 != 0);
         let opcode = opcode.ok_or(PROTOCOL_ERROR)?;
@@ -86,13 +103,17 @@ impl Framer {
         if payload > MESSAGE_BYTES_MAX {
             return Err(TOO_BIG);
         }
-        let mask = self.buffer.get(2 + extended..).and_then(<[u8]>::first_chunk).copied();
+        // It would cost us work for ever and bring nothing.
+        if !is_last && payload == 0 {
+            return Err(NOT_TOLERATED);
+        }
+        let mask = self.unread().get(2 + extended..).and_then(<[u8]>::first_chunk).copied();
         Ok(mask.map(|mask| Head { is_last, opcode, mask, length: 6 + extended, payload }))
     }
 
     /// How long a payload is, and how many more bytes say so; in as few as there can be (RFC 6455 §5.2).
     fn payload_length(&self, short: u8) -> Result<Option<(usize, usize)>, u16> {
-        let rest = self.buffer.get(2..).unwrap_or_default();
+        let rest = self.unread().get(2..).unwrap_or_default();
         let (said, extended, least) = match short {
             126 => (rest.first_chunk().map(|bytes| u64::from(u16::from_be_bytes(*bytes))), 2, 126),
             127 => (rest.first_chunk().map(|bytes| u64::from_be_bytes(*bytes)), 8, 1 << 16),
@@ -105,13 +126,16 @@ impl Framer {
         }
     }
 
-    /// Takes a frame out of the buffer, unmasked. Nothing of it stays behind.
+    /// Takes a frame out of the buffer, unmasked. Nothing of it stays behind, and what follows it stays where it is.
     fn take(&mut self, head: &Head, end: usize) -> Vec<u8> {
-        let masked = self.buffer.get(head.length..end).unwrap_or_default();
+        let frame = self.buffer.get_mut(self.at..).and_then(|unread| unread.get_mut(..end)).unwrap_or_default();
+        let masked = frame.get(head.length..).unwrap_or_default();
         let payload = masked.iter().zip(head.mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
-        let rest = self.buffer.split_off(end.min(self.buffer.len()));
-        self.buffer.zeroize();
-        self.buffer = rest;
+        frame.zeroize();
+        self.at += end;
+        if self.unread().is_empty() {
+            (self.buffer, self.at) = (Vec::new(), 0);
+        }
         payload
     }
 
@@ -126,27 +150,30 @@ impl Framer {
                 Some(Frame::Pong)
             }
             (Opcode::Close, _) => Some(self.end(NORMAL)),
-            (Opcode::Continuation, Some((opcode, mut whole))) => {
-                if whole.len() + payload.len() > MESSAGE_BYTES_MAX {
-                    whole.zeroize();
-                    return Some(self.end(TOO_BIG));
+            (Opcode::Continuation, Some(mut begun)) => {
+                let is_large = begun.message.len() + payload.len() > MESSAGE_BYTES_MAX;
+                if is_large || begun.fragments >= FRAGMENTS_MAX {
+                    begun.message.zeroize();
+                    payload.zeroize();
+                    return Some(self.end(if is_large { TOO_BIG } else { NOT_TOLERATED }));
                 }
-                // In a buffer of its own: one that grows would leave a copy behind.
-                let joined = [whole.as_slice(), payload.as_slice()].concat();
-                whole.zeroize();
+                append(&mut begun.message, 0, &payload);
                 payload.zeroize();
-                self.whole(head, opcode, joined)
+                self.whole(head, Begun { fragments: begun.fragments + 1, ..begun })
             }
-            (opcode @ (Opcode::Text | Opcode::Binary), None) => self.whole(head, opcode, payload),
+            (opcode @ (Opcode::Text | Opcode::Binary), None) => {
+                self.whole(head, Begun { opcode, message: payload, fragments: 1 })
+            }
             _ => Some(self.end(PROTOCOL_ERROR)),
         }
     }
 
-    fn whole(&mut self, head: &Head, opcode: Opcode, message: Vec<u8>) -> Option<Frame> {
+    fn whole(&mut self, head: &Head, begun: Begun) -> Option<Frame> {
         if !head.is_last {
-            self.begun = Some((opcode, message));
+            self.begun = Some(begun);
             return None;
         }
+        let Begun { opcode, message, .. } = begun;
         let is_text = opcode != Opcode::Text || std::str::from_utf8(&message).is_ok();
         Some(if is_text { Frame::Message(message) } else { self.end(NOT_UTF8) })
     }
@@ -154,11 +181,24 @@ impl Framer {
     fn end(&mut self, code: u16) -> Frame {
         self.is_over = true;
         self.buffer.zeroize();
-        if let Some((_, mut begun)) = self.begun.take() {
-            begun.zeroize();
+        if let Some(mut begun) = self.begun.take() {
+            begun.message.zeroize();
         }
         Frame::Close(code)
     }
+}
+
+/// Appends to what stands in a buffer from there on. One that grew by itself would leave a copy behind; and it grows to a power
+/// of two, so that what comes in small pieces is not copied for each of them.
+fn append(buffer: &mut Vec<u8>, from: usize, bytes: &[u8]) {
+    if from > 0 || buffer.capacity() - buffer.len() < bytes.len() {
+        let kept = buffer.get(from..).unwrap_or_default();
+        let mut other = Vec::with_capacity((kept.len() + bytes.len()).next_power_of_two());
+        other.extend_from_slice(kept);
+        buffer.zeroize();
+        *buffer = other;
+    }
+    buffer.extend_from_slice(bytes);
 }
 
 #[cfg(test)]
@@ -243,6 +283,42 @@ mod tests {
         assert_eq!(frames([&pieces[..]]), [Frame::Close(TOO_BIG)]);
     }
 
+    #[test]
+    fn a_peer_cannot_have_a_message_copied_for_every_few_bytes_it_sends() {
+        let begun = masked(0x01, b"a");
+        for empty in [masked(0x01, b""), [begun.clone(), masked(0x00, b"")].concat()] {
+            assert_eq!(frames([&empty[..]]), [Frame::Close(NOT_TOLERATED)]);
+        }
+        let of = |count: usize| [begun.clone(), masked(0x00, b"b").repeat(count - 2), masked(0x80, b"")].concat();
+        let message = [b"a", &b"b".repeat(FRAGMENTS_MAX - 2)[..]].concat();
+        assert_eq!(frames([&of(FRAGMENTS_MAX)[..]]), [said(&message)], "the last one may be empty");
+        assert_eq!(frames([&of(FRAGMENTS_MAX + 1)[..]]), [Frame::Close(NOT_TOLERATED)]);
+        let mut framer = Framer::default();
+        let mut grown = std::collections::BTreeSet::new();
+        for fragment in
+            std::iter::once(begun).chain(std::iter::repeat_n(masked(0x00, &[b'c'; 1000]), FRAGMENTS_MAX - 1))
+        {
+            framer.push(&fragment);
+            assert_eq!(framer.next_frame(), None);
+            grown.insert(framer.begun.as_ref().unwrap().message.as_ptr());
+        }
+        assert!(grown.len() <= 10, "moved {} times", grown.len());
+    }
+
+    #[test]
+    fn taking_a_frame_wipes_it_and_moves_none_of_those_behind_it() {
+        let mut framer = Framer::default();
+        framer.push(&[masked(0x81, b"first"), masked(0x81, b"second"), vec![0x81]].concat());
+        let place = framer.buffer.as_ptr();
+        assert_eq!(framer.next_frame(), Some(said(b"first")));
+        assert_eq!((framer.buffer.as_ptr(), &framer.buffer[..11]), (place, &[0; 11][..]));
+        assert_eq!(framer.next_frame(), Some(said(b"second")));
+        assert_eq!((framer.buffer.as_ptr(), &framer.buffer[..23]), (place, &[0; 23][..]));
+        framer.push(&masked(0x81, b"third")[1..]);
+        assert_eq!(framer.buffer.len(), 11, "and what is read takes no room");
+        assert_eq!((framer.next_frame(), framer.buffer.capacity()), (Some(said(b"third")), 0));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
@@ -258,7 +334,7 @@ mod tests {
             for piece in &pieces {
                 framer.push(piece);
                 while framer.next_frame().is_some() {}
-                prop_assert!(framer.buffer.len() <= MESSAGE_BYTES_MAX + 14 + 200);
+                prop_assert!(framer.unread().len() <= MESSAGE_BYTES_MAX + 14 + 200);
             }
         }
     }
