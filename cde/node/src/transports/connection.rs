@@ -133,7 +133,8 @@ async fn read(
 ) -> Ended {
     let (mut cutter, mut buffer) = (Cutter::new(coding), [0; READ_BYTES_MAX]);
     let idle = if coding == Coding::Web { WEB_IDLE } else { IDLE };
-    let mut deadline = Instant::now() + first;
+    let first = Instant::now() + first;
+    let mut deadline = first;
     let mut has_spoken = false;
     loop {
         let Ok(Ok(length @ 1..)) = timeout_at(deadline, reading.read(&mut buffer)).await else { return Ended::Closed };
@@ -143,7 +144,6 @@ async fn read(
         read.zeroize();
         let mut is_new = !was_partial;
         while let Some(cut) = cutter.next() {
-            is_new = true;
             let heard = match cut {
                 Cut::Message(bytes) => Heard::Message(peer, bytes),
                 Cut::Broken(malformed) => Heard::Broken(peer, malformed),
@@ -155,7 +155,8 @@ async fn read(
                 Cut::Alive => continue,
                 Cut::Ended(word) => return Ended::With(word),
             };
-            has_spoken = true;
+            // A sign of life between its pieces gives a message no more time.
+            (is_new, has_spoken) = (true, true);
             let is_broken = matches!(heard, Heard::Broken(..));
             if hub.heard.send(heard).await.is_err() {
                 return Ended::Closed;
@@ -165,9 +166,11 @@ async fn read(
             }
         }
         deadline = match (cutter.is_partial(), has_spoken) {
-            (true, _) if is_new => Instant::now() + MESSAGE,
+            (true, true) if is_new => Instant::now() + MESSAGE,
+            (true, false) if is_new => first.min(Instant::now() + MESSAGE),
+            (true, _) => deadline,
             (false, true) => Instant::now() + idle,
-            _ => deadline,
+            (false, false) => first,
         };
     }
 }

@@ -1,7 +1,7 @@
 //! Who may have a connection, and how many.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ const CONNECTIONS_MAX: usize = 1024;
 const OF_FRIEND_MAX: usize = 128;
 /// Of all addresses that no trunk has, until their phones have signed in. They can do nothing but be refused.
 const STRANGERS_MAX: usize = 64;
-/// Of one such address.
+/// Of one such address, or of one network of IPv6: whoever has one address there has all of them.
 const OF_STRANGER_MAX: usize = 4;
 
 /// Counts connections by where they come from.
@@ -26,19 +26,19 @@ struct Inside {
     found: BTreeMap<usize, BTreeSet<IpAddr>>,
     all: usize,
     strangers: usize,
-    /// By address, and whether they are friends.
+    /// By address, of strangers by network, and whether they are friends.
     by_source: BTreeMap<(IpAddr, bool), usize>,
 }
 
 impl Inside {
     fn of(&self, source: IpAddr, is_friend: bool) -> usize {
-        self.by_source.get(&(source, is_friend)).copied().unwrap_or_default()
+        self.by_source.get(&key(source, is_friend)).copied().unwrap_or_default()
     }
 
     fn add(&mut self, source: IpAddr, is_friend: bool) {
         self.all += 1;
         self.strangers += usize::from(!is_friend);
-        *self.by_source.entry((source, is_friend)).or_default() += 1;
+        *self.by_source.entry(key(source, is_friend)).or_default() += 1;
     }
 
     fn remove(&mut self, source: IpAddr, is_friend: bool) {
@@ -46,10 +46,26 @@ impl Inside {
         self.strangers -= usize::from(!is_friend);
         let left = self.of(source, is_friend).saturating_sub(1);
         if left == 0 {
-            self.by_source.remove(&(source, is_friend));
+            self.by_source.remove(&key(source, is_friend));
         } else {
-            self.by_source.insert((source, is_friend), left);
+            self.by_source.insert(key(source, is_friend), left);
         }
+    }
+}
+
+/// Friends are counted by their address, strangers by what one of them can have for the asking.
+fn key(source: IpAddr, is_friend: bool) -> (IpAddr, bool) {
+    (if is_friend { source } else { network(source) }, is_friend)
+}
+
+/// A mapped address of IPv4 is one of IPv4, or all of those would be one network.
+fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        source @ IpAddr::V4(_) => source,
     }
 }
 
@@ -131,6 +147,22 @@ mod tests {
         drop(all);
         assert!(gate.inside.lock().unwrap().by_source.is_empty());
         assert!(gate.enter(source(1)).is_some());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_stranger() {
+        let gate = Arc::new(Gate::new(BTreeSet::new()));
+        let of = |text: &str| text.parse::<IpAddr>().unwrap();
+        let all: Vec<Pass> = (1..100).filter_map(|n| gate.enter(of(&format!("2001:db8:0:7:{n}::{n}")))).collect();
+        assert_eq!(all.len(), OF_STRANGER_MAX);
+        all.first().unwrap().befriend();
+        let other = [gate.enter(of("2001:db8:0:8::1")), gate.enter(of("2001:db8:0:7::a"))];
+        assert!(other.iter().all(Option::is_some), "another network, and the place of a friend");
+        let mapped: Vec<Pass> = (1..=9).filter_map(|n| gate.enter(of(&format!("::ffff:198.51.100.{n}")))).collect();
+        assert_eq!(mapped.len(), 9);
+        drop((all, other, mapped));
+        let inside = gate.inside.lock().unwrap();
+        assert!(inside.by_source.is_empty() && inside.all == 0 && inside.strangers == 0);
     }
 
     #[test]

@@ -14,13 +14,17 @@ struct Far {
 
 /// A connection's task and its other end; `room` bytes may be on their way.
 fn conversation(room: usize) -> Far {
+    conversation_over(Transport::Tcp, room)
+}
+
+fn conversation_over(transport: Transport, room: usize) -> Far {
     let (theirs, ours) = tokio::io::duplex(room);
     let (sender, heard) = mpsc::channel(HEARD_MAX);
     let tls = Tls::load(&Config::default(), Path::new("")).unwrap();
     let gate = Arc::new(Gate::new(std::collections::BTreeSet::new()));
     let hub =
         Hub { heard: sender, gate, last_id: Arc::default(), tls: watch::channel(Arc::new(tls)).1, origins: [].into() };
-    let peer = Peer { connection: Some(ConnectionId(1)), ..Peer::new(Transport::Tcp, ([127, 0, 0, 1], 9).into()) };
+    let peer = Peer { connection: Some(ConnectionId(1)), ..Peer::new(transport, ([127, 0, 0, 1], 9).into()) };
     let (queue, messages) = Queue::new();
     tokio::spawn(async move { connection::converse(ours, &hub, peer, messages, connection::FIRST_MESSAGE).await });
     Far { theirs, heard, queue: Some(queue), began: Instant::now() }
@@ -67,6 +71,27 @@ async fn a_message_that_drips_is_cut_off_however_steadily() {
     }
     assert_eq!(dripping.next().await, "closed");
     assert!(dripping.seconds() <= 12, "{}", dripping.seconds());
+}
+
+/// A fragment, and pings between it and those that never come; and pings in halves, so that something has always just begun.
+#[tokio::test(start_paused = true)]
+async fn signs_of_life_give_no_more_time() {
+    let ping = [0x89, 0x80, 0, 0, 0, 0];
+    let mut unfinished = conversation_over(Transport::Ws, 1000);
+    unfinished.theirs.write_all(&[0x01, 0x81, 0, 0, 0, 0, b'I']).await.unwrap();
+    while unfinished.theirs.write_all(&ping).await.is_ok() && unfinished.seconds() < 100 {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+    }
+    assert_eq!(unfinished.next().await, "closed");
+    assert!(unfinished.seconds() <= 18, "{}", unfinished.seconds());
+    let mut halves = conversation_over(Transport::Ws, 1000);
+    halves.theirs.write_all(&ping[..3]).await.unwrap();
+    let turned = [&ping[3..], &ping[..3]].concat();
+    while halves.theirs.write_all(&turned).await.is_ok() && halves.seconds() < 100 {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+    }
+    assert_eq!(halves.next().await, "closed");
+    assert!(halves.seconds() <= 36, "{}", halves.seconds());
 }
 
 #[tokio::test(start_paused = true)]
