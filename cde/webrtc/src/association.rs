@@ -83,6 +83,12 @@ impl Association {
         association
     }
 
+    /// It has failed, and will not come back.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// Offer and answer have said something new. Another name for the checks asks for them anew, while sound goes on (RFC
     /// 8445 section 2.4); another certificate begins from nothing. The same terms change nothing.
     pub fn change(&mut self, now: Instant, terms: Terms) {

@@ -126,7 +126,9 @@ impl Desk {
 
     fn negotiate(&mut self, now: Instant, leg: Box<Leg>) {
         let key = (leg.call, leg.side);
-        if self.entries.get(&key).is_some_and(|entry| entry.leg.generation != leg.generation) {
+        // One that has failed while nobody wanted to hear of it begins anew, too.
+        let is_other = |entry: &Entry| entry.leg.generation != leg.generation || entry.association.is_over();
+        if self.entries.get(&key).is_some_and(is_other) {
             self.forget(key);
         }
         if let Some(entry) = self.entries.get_mut(&key) {

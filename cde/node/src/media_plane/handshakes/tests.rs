@@ -289,3 +289,24 @@ fn a_hold_keeps_the_keys_and_a_plain_telephone_in_the_browsers_place_ends_them()
     plain.send_to(&packet(1), local(30_780)).unwrap();
     assert!(world.agent_hears());
 }
+
+#[test]
+fn a_browser_that_was_lost_while_its_leg_had_no_peer_is_found_again() {
+    let mut world = World::new(30_820);
+    let mut browser = Browser::new(local(30_820));
+    let mut terms = browser.terms();
+    terms.fingerprint[0] ^= 1;
+    world.negotiate(terms);
+    world.order(MediaOrder::Command(Command::Disconnect { side: Side::Caller }));
+    assert!(browser.is_answered(PASSWORD));
+    browser.shake_hands();
+    assert!(!browser.is_answered(PASSWORD), "its certificate has ended it");
+    let mut again = Browser::new(local(30_820));
+    world.negotiate(again.terms());
+    assert!(again.is_answered(PASSWORD) && again.shake_hands());
+    std::thread::sleep(Duration::from_millis(100));
+    let sound = again.protected();
+    again.socket.send_to(&sound, again.to).unwrap();
+    assert!(world.agent_hears());
+    assert!(world.reports.try_recv().is_err(), "nobody was told of a loss");
+}
