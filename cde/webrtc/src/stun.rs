@@ -65,12 +65,16 @@ pub(crate) fn request(bytes: &[u8], username: &str, password: &str) -> Option<Re
         return None;
     }
     let read = read(bytes)?;
+    // The cheapest first: who does not know the name costs us no sums.
+    if read.username? != username.as_bytes() {
+        return None;
+    }
     let (at, checksum) = read.fingerprint?;
     if checksum != (crc32(bytes.get(..at)?) ^ FINGERPRINT_CROSS).to_be_bytes() {
         return None;
     }
     let (at, integrity) = read.integrity?;
-    if read.username? != username.as_bytes() || !is_authentic(bytes, at, integrity, password) {
+    if !is_authentic(bytes, at, integrity, password) {
         return None;
     }
     let Read { is_nominating, is_controlled, unknown, .. } = read;
@@ -186,6 +190,8 @@ fn set_length(message: &mut [u8], length: usize) {
 
 /// CRC-32 as ITU V.42 has it (RFC 8489 section 14.7).
 fn crc32(bytes: &[u8]) -> u32 {
+    #[cfg(test)]
+    tests::SUMS.with(|sums| sums.set(sums.get() + 1));
     let of_byte = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
     };
@@ -202,6 +208,11 @@ pub(crate) mod tests {
                           80290008932ff9b151263b36000600096576746a3a68367659202020000800149aeaa70cbfd8cb56781ef2b5b2d3f249\
                           c1b571a280280004e57a3bcf";
     const PASSWORD: &str = "VOkJxbRl1RmTxUk/WvJxBt";
+
+    thread_local! {
+        /// Checksums that were made.
+        pub(crate) static SUMS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
 
     fn bytes(hex: &str) -> Vec<u8> {
         let digits: Vec<char> = hex.chars().filter(char::is_ascii_hexdigit).collect();
@@ -230,6 +241,16 @@ pub(crate) mod tests {
         assert!(read.is_controlled && !read.is_nominating && read.unknown.is_empty());
         assert!(request(&sample, "evtj:h6vY", "VOkJxbRl1RmTxUk/WvJxBs").is_none());
         assert!(request(&sample, "evtj:h6vX", PASSWORD).is_none());
+    }
+
+    #[test]
+    fn who_does_not_know_the_name_costs_no_sums() {
+        let check = check("a:b", PASSWORD, true, &[]);
+        let before = SUMS.get();
+        assert!(request(&check, "a:c", PASSWORD).is_none());
+        assert_eq!(SUMS.get(), before);
+        assert!(request(&check, "a:b", PASSWORD).is_some());
+        assert_eq!(SUMS.get(), before + 1);
     }
 
     #[test]

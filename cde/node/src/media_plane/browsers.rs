@@ -4,7 +4,6 @@ use super::handshakes::{Ask, Asks, Leg};
 use call::WebTerms;
 use media::{Remote, Side};
 use std::net::SocketAddr;
-use std::sync::mpsc::TrySendError;
 use webrtc::{Fingerprint, Hash, Role, Terms};
 use wire::CallId;
 
@@ -76,19 +75,18 @@ impl Way {
     /// False if it cannot be asked.
     pub(super) fn negotiate(&self, call: CallId, side: Side, generation: u64, remote: Remote, terms: WebTerms) -> bool {
         let leg = Leg { call, side, generation, worker: self.worker, remote, terms: of(terms) };
-        self.asks.as_ref().is_some_and(|asks| asks.try_send(Ask::Negotiate(Box::new(leg))).is_ok())
+        self.asks.as_ref().is_some_and(|asks| asks.send(Ask::Negotiate(Box::new(leg))))
     }
 
     /// Hands a packet over. One too many is lost, as on the network.
     pub(super) fn packet(&self, call: CallId, side: Side, from: SocketAddr, bytes: &[u8]) {
         let ask = Ask::Packet { call, side, from, bytes: bytes.to_vec() };
-        let _ = self.asks.as_ref().map(|asks| asks.try_send(ask));
+        let _ = self.asks.as_ref().map(|asks| asks.send(ask));
     }
 
     /// Nothing more is wanted of a leg.
     pub(super) fn end(&self, call: CallId, side: Side) {
-        let sent = self.asks.as_ref().map(|asks| asks.try_send(Ask::End { call, side }));
-        if matches!(sent, Some(Err(TrySendError::Full(_)))) {
+        if self.asks.as_ref().is_some_and(|asks| !asks.send(Ask::End { call, side })) {
             // Then it ends by itself when nobody consents to it any more.
             tracing::debug!("media: the thread of handshakes has too much to do");
         }

@@ -4,6 +4,8 @@
 //! # Invariants
 //! - What is asked of a leg carries the leg's number; an answer to an earlier one is not believed.
 //! - A packet that finds a queue full is lost, as one on the network would be. News that finds it full is told again.
+//! - What the call says does not wait behind packets, which anybody can send: it has a queue of its own and goes first.
+//! - Of a leg that has failed nothing is kept once that is told.
 
 use super::{Order, Task};
 use crate::clock;
@@ -20,7 +22,7 @@ use udp::Waker;
 use webrtc::{Association, Certificate, Output, Suite, Terms};
 use wire::CallId;
 
-/// What may wait for this thread.
+/// What the call says that may wait for this thread, and as many packets.
 const ASKS_MAX: usize = 4096;
 /// Legs at once.
 const LEGS_MAX: usize = 4096;
@@ -53,25 +55,61 @@ pub(super) struct Leg {
 }
 
 /// Hands this thread what is for it.
-pub(super) type Asks = SyncSender<Ask>;
+#[derive(Clone)]
+pub(super) struct Asks {
+    said: SyncSender<Ask>,
+    packets: SyncSender<Ask>,
+    /// Holds one word at most: there is something in the others.
+    waker: SyncSender<()>,
+}
+
+impl Asks {
+    /// False if the queue is full.
+    pub(super) fn send(&self, ask: Ask) -> bool {
+        let queue = if matches!(ask, Ask::Packet { .. }) { &self.packets } else { &self.said };
+        let is_sent = queue.try_send(ask).is_ok();
+        let _ = self.waker.try_send(());
+        is_sent
+    }
+}
+
+/// The other end.
+struct Inbox {
+    said: Receiver<Ask>,
+    packets: Receiver<Ask>,
+    woken: Receiver<()>,
+}
+
+impl Inbox {
+    fn next(&self) -> Option<Ask> {
+        self.said.try_recv().or_else(|_| self.packets.try_recv()).ok()
+    }
+
+    /// Waits until there is something; false if nothing will come any more.
+    fn wait(&self, timeout: Duration) -> bool {
+        self.woken.recv_timeout(timeout) != Err(RecvTimeoutError::Disconnected)
+    }
+}
 
 /// Starts it when the media threads are there. It ends with the handle that they have in common.
 pub(super) struct Handshakes {
-    asks: Receiver<Ask>,
+    inbox: Inbox,
     certificate: Certificate,
 }
 
 impl Handshakes {
     pub(super) fn new(certificate: Certificate) -> (Asks, Self) {
-        let (sender, asks) = sync_channel(ASKS_MAX);
-        (sender, Self { asks, certificate })
+        let ((said, hears), (packets, takes)) = (sync_channel(ASKS_MAX), sync_channel(ASKS_MAX));
+        let (waker, woken) = sync_channel(1);
+        let inbox = Inbox { said: hears, packets: takes, woken };
+        (Asks { said, packets, waker }, Self { inbox, certificate })
     }
 
     pub(super) fn start(self, workers: Vec<(SyncSender<Order>, Waker)>, alive: &Arc<()>) -> io::Result<()> {
-        let Self { asks, certificate } = self;
+        let Self { inbox, certificate } = self;
         let alive = Arc::downgrade(alive);
         let desk = Desk { certificate, workers, entries: BTreeMap::new(), timers: BTreeSet::new() };
-        thread::Builder::new().name("handshakes".to_owned()).spawn(move || run(desk, &asks, &alive)).map(drop)
+        thread::Builder::new().name("handshakes".to_owned()).spawn(move || run(desk, &inbox, &alive)).map(drop)
     }
 }
 
@@ -98,12 +136,12 @@ struct Desk {
     timers: BTreeSet<(Instant, Key)>,
 }
 
-fn run(mut desk: Desk, asks: &Receiver<Ask>, alive: &Weak<()>) {
+fn run(mut desk: Desk, inbox: &Inbox, alive: &Weak<()>) {
     while alive.strong_count() > 0 {
-        match asks.recv_timeout(desk.until_next_timer(clock::now())) {
-            Ok(ask) => desk.handle(clock::now(), ask),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+        if let Some(ask) = inbox.next() {
+            desk.handle(clock::now(), ask);
+        } else if !inbox.wait(desk.until_next_timer(clock::now())) {
+            return;
         }
         desk.handle_timeouts(clock::now());
     }
@@ -118,7 +156,7 @@ impl Desk {
         match ask {
             Ask::Negotiate(leg) => self.negotiate(now, leg),
             Ask::Packet { call, side, from, bytes } => {
-                self.with((call, side), |entry| entry.association.handle_packet(now, from, &bytes));
+                self.with(now, (call, side), |entry| entry.association.handle_packet(now, from, &bytes));
             }
             Ask::End { call, side } => self.forget((call, side)),
         }
@@ -144,7 +182,7 @@ impl Desk {
             let task = Task::Lost { side: leg.side, generation: leg.generation };
             let _ = tell(&self.workers, leg.worker, leg.call, task);
         }
-        self.with(key, |_| {});
+        self.with(now, key, |_| {});
     }
 
     fn handle_timeouts(&mut self, now: Instant) {
@@ -152,23 +190,26 @@ impl Desk {
             && at <= now
         {
             self.timers.remove(&(at, key));
-            self.with(key, |entry| {
+            self.with(now, key, |entry| {
                 entry.timer = None;
                 entry.association.handle_timeout(now);
             });
         }
     }
 
-    fn with(&mut self, key: Key, act: impl FnOnce(&mut Entry)) {
+    fn with(&mut self, now: Instant, key: Key, act: impl FnOnce(&mut Entry)) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         act(entry);
         entry.carry_out(&self.workers);
-        let again = entry.untold.map(|_| clock::now() + AGAIN);
+        let again = entry.untold.map(|_| now + AGAIN);
         let timer = [entry.association.poll_timeout(), again].into_iter().flatten().min();
         if let Some(before) = std::mem::replace(&mut entry.timer, timer) {
             self.timers.remove(&(before, key));
         }
         self.timers.extend(timer.map(|at| (at, key)));
+        if entry.association.is_over() && entry.untold.is_none() {
+            self.forget(key);
+        }
     }
 
     fn forget(&mut self, key: Key) {

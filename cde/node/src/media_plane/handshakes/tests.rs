@@ -1,4 +1,5 @@
-use super::super::{MediaPlane, Report};
+use super::super::{MediaPlane, Order, Report, Task};
+use super::{AGAIN, ASKS_MAX, Ask, Desk, Handshakes, Inbox, Leg};
 use crate::media_plane::MediaSockets;
 use crate::recorder::Recorder;
 use aws_lc_rs::{digest, hmac};
@@ -309,4 +310,49 @@ fn a_browser_that_was_lost_while_its_leg_had_no_peer_is_found_again() {
     again.socket.send_to(&sound, again.to).unwrap();
     assert!(world.agent_hears());
     assert!(world.reports.try_recv().is_err(), "nobody was told of a loss");
+}
+
+fn leg(generation: u64) -> Box<Leg> {
+    let fingerprint = webrtc::Fingerprint { hash: webrtc::Hash::Sha256, bytes: vec![1; 32] };
+    let (ufrag, password, peer_ufrag) = ("ours".to_owned(), PASSWORD.to_owned(), "theirs".to_owned());
+    let terms = webrtc::Terms { ufrag, password, peer_ufrag, fingerprint, role: webrtc::Role::Server };
+    let remote = Remote::g711(local(0), Law::Mu);
+    Box::new(Leg { call: CALL, side: Side::Caller, generation, worker: 0, remote, terms })
+}
+
+#[test]
+fn what_the_call_says_goes_before_any_number_of_packets() {
+    let (asks, handshakes) = Handshakes::new(webrtc::Certificate::generate().unwrap());
+    let packet = || Ask::Packet { call: CALL, side: Side::Caller, from: local(9), bytes: vec![0; 20] };
+    assert_eq!((0..ASKS_MAX + 5).filter(|_| asks.send(packet())).count(), ASKS_MAX);
+    assert!(asks.send(Ask::Negotiate(leg(1))) && asks.send(Ask::End { call: CALL, side: Side::Caller }));
+    let Handshakes { inbox, .. } = handshakes;
+    let next = |inbox: &Inbox| inbox.next().unwrap();
+    assert!(inbox.wait(WAIT) && matches!(next(&inbox), Ask::Negotiate(_)) && matches!(next(&inbox), Ask::End { .. }));
+    assert_eq!(std::iter::from_fn(|| inbox.next()).count(), ASKS_MAX);
+    let began = now();
+    assert!(inbox.wait(Duration::from_millis(1)), "nothing, for the moment");
+    assert!(began.elapsed() >= Duration::from_millis(1), "and no word is left of what is taken");
+    drop(asks);
+    assert!(!inbox.wait(WAIT), "nothing any more");
+}
+
+#[test]
+fn nothing_is_kept_of_a_leg_whose_failure_is_told() {
+    let (orders, told) = std::sync::mpsc::sync_channel(1);
+    let (_sockets, waker) = udp::Sockets::new(None).unwrap();
+    let workers = vec![(orders.clone(), waker)];
+    let certificate = webrtc::Certificate::generate().unwrap();
+    let mut desk = Desk { certificate, workers, entries: Default::default(), timers: Default::default() };
+    let began = now();
+    desk.handle(began, Ask::Negotiate(leg(1)));
+    let task = Task::Lost { side: Side::Agent, generation: 9 };
+    assert!(orders.try_send(Order { call: CALL, task }).is_ok(), "the queue is full");
+    let late = began + Duration::from_secs(31);
+    desk.handle_timeouts(late);
+    assert_eq!((desk.entries.len(), desk.timers.len()), (1, 1), "it cannot be told yet");
+    assert!(matches!(told.recv().unwrap().task, Task::Lost { side: Side::Agent, .. }));
+    desk.handle_timeouts(late + AGAIN);
+    assert!(matches!(told.recv().unwrap().task, Task::Lost { side: Side::Caller, generation: 1 }));
+    assert_eq!((desk.entries.len(), desk.timers.len()), (0, 0));
 }
