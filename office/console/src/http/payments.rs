@@ -41,6 +41,7 @@ const PAGE_MAX: i64 = 200;
 #[utoipa::path(post, path = "/api/v1/calls/{call}/payments", tag = "payments", request_body = NewPaymentBody,
     params(("call" = String, Path, description = "UUID"), ("Idempotency-Key" = Option<String>, Header)), responses(
     (status = 201, body = PaymentView),
+    (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`no_right`"),
     (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such call of yours"),
     (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "Refused; see `code`"),
     (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`looks_like_card` and others"),
@@ -53,7 +54,6 @@ pub(crate) async fn start(
 ) -> Result<Reply, Problem> {
     let call = calls::own(&app, &who, &call)?;
     let order = posted.json::<NewPaymentBody>(NewPaymentBody::EXPECTED)?.check()?;
-    order.rights().into_iter().try_for_each(|right| who.must_have(right))?;
     let (work, name) = (app.clone(), who.clone());
     once(app, &who, posted, async move |seed| started(&work, &name, call.call, order, seed).await).await
 }
@@ -70,7 +70,8 @@ async fn started(app: &App, who: &Principal, call: wire::CallId, order: Order, s
     Reply::new(StatusCode::CREATED, &show(app, id).await?)
 }
 
-/// The row is stored before the cde is asked, so that its records find it whatever happens next.
+/// Whether its user may order it is asked here, where every way to a payment passes. The row is stored before the cde is
+/// asked, so that its records find it whatever happens next.
 pub(super) async fn store(
     app: &App,
     who: &Principal,
@@ -78,6 +79,7 @@ pub(super) async fn store(
     order: Order,
     seed: Uuid,
 ) -> Result<wire::PaymentOrder, Problem> {
+    order.rights().into_iter().try_for_each(|right| who.must_have(right))?;
     let extension = who.extension().ok_or(Problem::NOT_FOUND)?;
     let merchant: &MerchantId = &app.config.merchant;
     let (id, order) = (PaymentId(seed), parts::fit(app, who, PaymentId(seed), order).await?);

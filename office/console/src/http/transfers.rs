@@ -47,6 +47,7 @@ pub(crate) struct TransferView {
 /// extension. The answer is given once and kept nowhere, so it takes no idempotency key; a new code replaces the one before.
 #[utoipa::path(post, path = "/api/v1/transfers", tag = "calls", request_body = NewTransferBody, responses(
     (status = 201, body = TransferView),
+    (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`no_right` to the payment"),
     (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "You have no extension"),
     (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "Refused; see `code`: `not_on_demand` and others"),
     (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`looks_like_card` and others"),

@@ -102,3 +102,29 @@ async fn what_the_cde_refuses_leaves_no_payment_behind() {
         assert_eq!(amy.post(PATH, body).await.problem(), (expected.0, expected.1.into()), "{body}");
     }
 }
+
+#[tokio::test]
+async fn a_payment_needs_its_rights_whichever_way_it_is_ordered() {
+    let mut world = World::new().await;
+    let (amy, mut link) = world.with_call().await;
+    let plain = r#"{"amount":{"minor":4200,"currency":"GBP"}"#;
+    for (rights, more) in [
+        ("", ""),
+        ("store", ""),
+        ("charge", r#","store":"token""#),
+        ("charge,store", r#","capture":"later""#),
+        ("preauthorize", ""),
+    ] {
+        console::user_rights(world.config(), "amy@example.com", &rights.parse().unwrap()).await.unwrap();
+        let order = format!("{plain}{more}}}");
+        let on_call = amy.post(&crate::call_path(1, "payments"), &order).await;
+        assert_eq!(on_call.problem(), (403, "no_right".into()), "{rights}: {more}");
+        let awaited = amy.post(PATH, &format!(r#"{{"payment":{order}}}"#)).await;
+        assert_eq!(awaited.problem(), (403, "no_right".into()), "{rights}: {more}");
+    }
+    assert_eq!(amy.get("/api/v1/payments").await.json()["payments"].as_array().unwrap().len(), 0);
+    console::user_rights(world.config(), "amy@example.com", &"charge".parse().unwrap()).await.unwrap();
+    let (command, answer) = ask(&amy, &mut link, PAYMENT, given()).await;
+    assert!(matches!(command.action, Action::AwaitTransfer { .. }), "the first that the cde is asked: {command:?}");
+    assert_eq!(answer.status, 201);
+}
