@@ -214,8 +214,12 @@ impl Step {
     }
 }
 
+/// Who looks after the money sees the payments of others, but only the agent on the call steers one that is being taken.
 async fn steer(app: Arc<App>, who: Principal, id: &str, posted: Posted, step: Step) -> Result<Reply, Problem> {
     let row = own(&app, &who, id).await?;
+    if !is_own(&who, &row) {
+        return Err(Problem::NOT_FOUND);
+    }
     let (work, name) = (app.clone(), who.clone());
     once(app, &who, posted, async move |seed| {
         let (app, id) = (work, row.id);
@@ -323,8 +327,11 @@ fn is_an_end(state: PaymentState) -> bool {
 async fn own(app: &App, who: &Principal, id: &str) -> Result<PaymentRow, Problem> {
     let id: PaymentId = id.parse().map_err(|_| Problem::NOT_FOUND)?;
     let row = app.store.payment(id).await?.ok_or(Problem::NOT_FOUND)?;
-    let is_own = who.extension().is_some_and(|mine| mine.as_str() == row.extension);
-    if is_own || who.user.rights.has(Right::Finance) { Ok(row) } else { Err(Problem::NOT_FOUND) }
+    if is_own(who, &row) || who.user.rights.has(Right::Finance) { Ok(row) } else { Err(Problem::NOT_FOUND) }
+}
+
+fn is_own(who: &Principal, row: &PaymentRow) -> bool {
+    who.extension().is_some_and(|mine| mine.as_str() == row.extension)
 }
 
 async fn show(app: &App, id: PaymentId) -> Result<PaymentView, Problem> {

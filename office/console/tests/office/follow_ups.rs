@@ -282,3 +282,22 @@ async fn a_surcharge_is_taken_only_from_a_caller_who_has_accepted_it() {
     let shown = request.await.unwrap().json();
     assert_eq!((&shown["amount"]["minor"], &shown["surcharge"]["minor"]), (&4263.into(), &63.into()));
 }
+
+#[tokio::test]
+async fn who_looks_after_the_money_sees_the_payments_of_others_and_steers_none() {
+    let mut world = World::new().await;
+    allow(&world, "bob", "finance,charge").await;
+    let (amy, mut link) = world.with_call().await;
+    let order = money::start(&amy, &mut link).await;
+    let (bob, path) = (world.desk("bob").await, format!("/api/v1/payments/{}", order.payment));
+    assert_eq!(bob.get(&path).await.status, 200);
+    for step in ["authorize", "cancel", "fields/pan/request", "fields/pan/reset"] {
+        assert_eq!(bob.post(&format!("{path}/{step}"), "").await.status, 404, "{step}");
+    }
+    let (client, asked) = (amy.clone(), format!("{path}/fields/pan/reset"));
+    let request = tokio::spawn(async move { client.post(&asked, "").await });
+    let command = link.command().await;
+    assert!(matches!(command.action, Action::ResetField { .. }), "the first that the cde is asked: {command:?}");
+    link.done(&command).await;
+    assert_eq!(request.await.unwrap().status, 200);
+}
