@@ -231,7 +231,8 @@ async fn attempt_ended(
     settle(tx, at, payment).await
 }
 
-/// Sets where a payment's money stands by all of its attempts.
+/// Sets where a payment's money stands by all of its attempts. It waits for people while the end of any is not known: what
+/// followed an approval does not change the state, and who settles one of two has settled one.
 async fn settle(tx: &mut SqliteConnection, at: i64, payment: PaymentId) -> Result<Option<PaymentId>, StoreError> {
     let id = payment.to_string();
     let stored: Vec<(String, Option<String>)> =
@@ -248,17 +249,19 @@ async fn settle(tx: &mut SqliteConnection, at: i64, payment: PaymentId) -> Resul
         .bind(&id)
         .fetch_optional(&mut *tx)
         .await?;
+    let is_final = |attempt: &Attempted| attempt.outcome.as_ref().is_some_and(Outcome::is_known);
+    let is_open = !attempts.iter().all(is_final);
     let Standing { state, approved, captured, refunded } = standing(&attempts, later.unwrap_or(false));
     sqlx::query(
         "UPDATE payment SET state = ?, approved = ?, captured = ?, refunded = ?, updated_at = max(updated_at, ?),
-                needs_people = needs_people AND ? = 'unknown' WHERE id = ?",
+                needs_people = needs_people AND ? WHERE id = ?",
     )
     .bind(word(&state)?)
     .bind(approved)
     .bind(captured)
     .bind(refunded)
     .bind(at)
-    .bind(word(&state)?)
+    .bind(is_open)
     .bind(id)
     .execute(tx)
     .await?;

@@ -155,3 +155,27 @@ async fn once_caught_up_the_payments_of_gone_calls_are_settled() {
     store.caught_up(9, &[]).await.unwrap();
     assert_eq!(state(&store).await, PaymentState::Unknown);
 }
+
+#[tokio::test]
+async fn a_payment_waits_for_people_until_the_end_of_each_attempt_is_known() {
+    let refund = |attempt| match sent(attempt) {
+        RecordBody::AttemptSent { attempt, payment, call, extension, origin, merchant, amount, .. } => {
+            let (kind, card) = (AttemptKind::Refund, None);
+            RecordBody::AttemptSent { attempt, kind, payment, call, extension, origin, merchant, amount, card }
+        }
+        other => other,
+    };
+    let nobody_knows = || audit(AuditAction::Money { payment: PAYMENT, alarm: MoneyAlarm::NeedsPeople });
+    let waiting = async |store: &Store| store.payment(PAYMENT).await.unwrap().unwrap().needs_people;
+    let bodies = vec![sent(1), ended(1, approved()), refund(2), ended(2, Outcome::Unknown), nobody_knows()];
+    let (store, _folder) = with(bodies).await;
+    // What else happens to the payment settles nothing: another refund, and what comes of it.
+    for (number, body) in (6..).zip([refund(3), ended(3, declined()), refund(4), ended(4, Outcome::Unknown)]) {
+        store.records(&numbered(number, vec![body])).await.unwrap();
+        assert!(waiting(&store).await, "record {number}");
+    }
+    store.records(&numbered(10, vec![ended(2, Outcome::Abandoned)])).await.unwrap();
+    assert!(waiting(&store).await, "one of two");
+    store.records(&numbered(11, vec![ended(4, approved())])).await.unwrap();
+    assert!(!waiting(&store).await);
+}
