@@ -160,7 +160,8 @@ impl<S: Store, R: Keyring> Vault<S, R> {
         Ok(Import { header: header.request.bytes(), tenant: request.tenant.clone(), next: 0, ended: false })
     }
 
-    /// Takes the next line of an import. A card that is here already, as after an import that was cut off, is passed over.
+    /// Takes the next line of an import. A card that is here already, as after an import that was cut off, is passed over;
+    /// one that was cut off itself, with its key here and no record, is finished.
     pub async fn import_line(&self, now_ms: i64, import: &mut Import, line: &str) -> Result<(), TransferError> {
         let number = import.next;
         let wrong = || TransferError::Line(number + 1);
@@ -172,11 +173,18 @@ impl<S: Store, R: Keyring> Vault<S, R> {
         }
         let plain = recipient.open(&import.header, &aad(CARD, number), &sealed).map_err(|_| wrong())?;
         let (token, pan, expiry, keep_until_ms) = card_of(&plain).ok_or_else(wrong)?;
-        match self.store_as(now_ms, (&import.tenant, &token), (&pan, &expiry), keep_until_ms).await {
+        let (place, card) = ((&import.tenant, &token), (&pan, &expiry));
+        match self.store_as(now_ms, place, card, keep_until_ms).await {
             Err(VaultError::Taken) => {
-                let same = self.find(&import.tenant, &pan).await?.contains(&token);
-                if !same || self.open(now_ms, &import.tenant, &token).await.is_err() {
-                    return Err(TransferError::Taken(number + 1));
+                let taken = || TransferError::Taken(number + 1);
+                let is_same = self.find(&import.tenant, &pan).await?.contains(&token);
+                match self.open(now_ms, &import.tenant, &token).await {
+                    Ok(_) if is_same => {}
+                    Err(VaultError::NoToken) if is_same => {
+                        let is_stored = self.store_on(now_ms, place, card, keep_until_ms).await?;
+                        is_stored.then_some(()).ok_or_else(taken)?;
+                    }
+                    _ => return Err(taken()),
                 }
             }
             stored => stored?,

@@ -162,6 +162,47 @@ fn a_shredded_card_is_not_exported_and_a_token_that_is_taken_is_not_overwritten(
 }
 
 #[test]
+fn an_import_that_dies_anywhere_is_gone_on_with() {
+    /// More operations than an import of three cards takes.
+    const LIVES: u32 = 40;
+    let (world, mut keys_of_nothing) = (World::new(), 0);
+    let text = world.export();
+    for life in 0..LIVES {
+        let model = Model::default();
+        let to =
+            Vault::new(model.clone(), model.clone(), Box::new(Roots::new(&Dice::new(102))), Box::new(Dice::new(2)));
+        // The keys of the vault that the export is sealed to.
+        *model.tenant_keys.lock().unwrap() = world.to.records().tenant_keys.lock().unwrap().clone();
+        let address = now_or_never(to.address(&world.theirs)).unwrap();
+        let approved = world.people.approved(request(Deed::Import, &world.theirs, address, sha256(&text)));
+        *model.life.lock().unwrap() = Some(life);
+        let cut = now_or_never(async {
+            let mut lines = text.lines();
+            let mut import = to.import(&approved, sha256(&text), lines.next().unwrap()).await?;
+            for line in lines {
+                to.import_line(NOW_MS, &mut import, line).await?;
+            }
+            Ok::<_, TransferError>(())
+        });
+        assert!(cut.is_ok() || life + 1 < LIVES, "the longest life is long enough to finish: {cut:?}");
+        *model.life.lock().unwrap() = None;
+        let (keys, rows) = (model.record_keys.lock().unwrap().len(), model.rows.lock().unwrap().len());
+        keys_of_nothing += keys - rows;
+        assert_eq!(world.import(&to, &text).unwrap(), (3, true), "life {life}");
+        for (token, number) in world.tokens.iter().zip(NUMBERS) {
+            let (pan, _) = now_or_never(to.open(NOW_MS, &world.theirs, token)).unwrap();
+            assert!(pan.expose(|digits| digits == number.as_bytes()), "life {life}");
+        }
+    }
+    assert_eq!(keys_of_nothing, 3, "each card has died once between its key and its record");
+    // Of another card, a key without a record is left alone.
+    let (pan, expiry) = card("5555555555554444", 2031);
+    now_or_never(world.to.store_as(1, (&world.theirs, &world.tokens[0]), (&pan, &expiry), None)).unwrap();
+    world.to.records().rows.lock().unwrap().clear();
+    assert!(matches!(world.import(&world.to, &text), Err(TransferError::Taken(_))));
+}
+
+#[test]
 fn it_takes_two_people_with_keys_of_their_own() {
     let people = People::new();
     let request = || request(Deed::Export, &tenant("ours"), [1; 32], [0; 32]);

@@ -160,6 +160,23 @@ impl<S: Store, R: Keyring> Vault<S, R> {
         }
     }
 
+    /// Stores a card whose storing was cut off after its key was written: with that key. False: there is a record now.
+    pub(crate) async fn store_on(
+        &self,
+        now_ms: i64,
+        (tenant, token): (&Tenant, &Token),
+        card: (&Pan, &Expiry),
+        keep_until_ms: Option<i64>,
+    ) -> Result<bool, VaultError> {
+        let (key, kek_row) = self.keyring.record_key(tenant, token).await?.ok_or(VaultError::NoToken)?;
+        let kek = self.unwrap_tenant_key(tenant, &kek_row)?;
+        let dek = kek.unwrap(&seal::record_key_place(tenant, token, key.kek), &key.wrapped)?;
+        let (pan, expiry) = seal::seal_card(&dek, &*self.random, (tenant, token), card)?;
+        let token = token.clone();
+        let record = Record { token, pan, expiry, stored_ms: now_ms, used_ms: now_ms, keep_until_ms };
+        Ok(self.store.insert(tenant, &record).await?)
+    }
+
     async fn add_key(
         &self,
         now_ms: i64,
