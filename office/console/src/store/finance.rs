@@ -13,16 +13,11 @@ impl Store {
         payments::waiting(&self.reader, WAITING_MAX).await
     }
 
-    /// Somebody has looked at an approval.
-    pub(crate) async fn review_ended(
-        &self,
-        payment: PaymentId,
-        word: &str,
-        entry: &audit::Entry<'_>,
-    ) -> Result<(), StoreError> {
+    /// Somebody has looked at an approval and keeps it. One that is not kept is rejected when its money is back: see
+    /// [`Store::records`].
+    pub(crate) async fn review_accepted(&self, payment: PaymentId, entry: &audit::Entry<'_>) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        sqlx::query("UPDATE payment SET review = ? WHERE id = ? AND review = 'wanted'")
-            .bind(word)
+        sqlx::query("UPDATE payment SET review = 'accepted' WHERE id = ? AND review = 'wanted'")
             .bind(payment.to_string())
             .execute(&mut *tx)
             .await?;

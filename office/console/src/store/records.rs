@@ -11,7 +11,7 @@ use sqlx::{Connection, SqliteConnection};
 use std::collections::BTreeSet;
 use wire::{
     AttemptId, AttemptKind, AuditAction, AuditEvent, CallFigures, CallId, CaptureTime, CardView, Extension, JournalId,
-    LegFigures, MerchantId, Money, MoneyAlarm, Origin, Outcome, PaymentId, Record, RecordBody,
+    LegFigures, MerchantId, Money, MoneyAlarm, Origin, Outcome, PaymentId, PaymentState, Record, RecordBody,
 };
 
 /// The most records that are stored in one transaction.
@@ -232,7 +232,8 @@ async fn attempt_ended(
 }
 
 /// Sets where a payment's money stands by all of its attempts. It waits for people while the end of any is not known: what
-/// followed an approval does not change the state, and who settles one of two has settled one.
+/// followed an approval does not change the state, and who settles one of two has settled one. Nobody needs to look any more
+/// at an approval whose money is back.
 async fn settle(tx: &mut SqliteConnection, at: i64, payment: PaymentId) -> Result<Option<PaymentId>, StoreError> {
     let id = payment.to_string();
     let stored: Vec<(String, Option<String>)> =
@@ -254,7 +255,8 @@ async fn settle(tx: &mut SqliteConnection, at: i64, payment: PaymentId) -> Resul
     let Standing { state, approved, captured, refunded } = standing(&attempts, later.unwrap_or(false));
     sqlx::query(
         "UPDATE payment SET state = ?, approved = ?, captured = ?, refunded = ?, updated_at = max(updated_at, ?),
-                needs_people = needs_people AND ? WHERE id = ?",
+                needs_people = needs_people AND ?,
+                review = iif(review = 'wanted' AND ?, 'rejected', review) WHERE id = ?",
     )
     .bind(word(&state)?)
     .bind(approved)
@@ -262,6 +264,7 @@ async fn settle(tx: &mut SqliteConnection, at: i64, payment: PaymentId) -> Resul
     .bind(refunded)
     .bind(at)
     .bind(is_open)
+    .bind(matches!(state, PaymentState::Voided | PaymentState::Refunded))
     .bind(id)
     .execute(tx)
     .await?;

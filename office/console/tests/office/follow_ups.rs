@@ -1,11 +1,12 @@
 //! Captures, voids, refunds, and what people settle, as the office asks for them and shows them.
 
+use crate::client::Answer;
 use crate::{Client, Link, World, add_user, call, money};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wire::{
-    Action, AttemptId, AttemptKind, AuditAction, AuditEvent, Currency, Found, Money, MoneyAlarm, Origin, Outcome,
-    PaymentOrder, RecordBody, Refusal,
+    Action, AttemptId, AttemptKind, AuditAction, AuditEvent, Command, CommandResult, Currency, Found, Money,
+    MoneyAlarm, Origin, Outcome, PaymentOrder, RecordBody, Refusal,
 };
 
 fn sent(order: &PaymentOrder, attempt: Uuid, kind: AttemptKind, minor: i64) -> RecordBody {
@@ -99,7 +100,7 @@ async fn what_the_journal_refuses_is_said_in_plain_words() {
         let (client, asked) = (desk.clone(), format!("{path}/{verb}"));
         let request = tokio::spawn(async move { client.post(&asked, "").await });
         let command = link.command().await;
-        link.answer(&command, wire::CommandResult::Refused { reason }).await;
+        link.answer(&command, CommandResult::Refused { reason }).await;
         assert_eq!(request.await.unwrap().problem(), (409, code.into()));
     }
 }
@@ -139,7 +140,7 @@ async fn what_nobody_knows_is_settled_by_two_people_and_not_by_one() {
     assert_eq!(waiting["payments"][0]["id"], order.payment.to_string());
     let path = format!("/api/v1/payments/{}/attempts/{CHARGE}/settle", order.payment);
     let (found, not) = (r#"{"found":"done"}"#, r#"{"found":"not_done"}"#);
-    let says = |answer: crate::client::Answer| (answer.status, answer.json()["settled"].clone());
+    let says = |answer: Answer| (answer.status, answer.json()["settled"].clone());
     assert_eq!(says(fay.post(&path, found).await), (202, Value::Bool(false)));
     assert_eq!(says(fay.post(&path, found).await), (202, Value::Bool(false)), "one person is one, however often");
     assert_eq!(says(gus.post(&path, not).await), (202, Value::Bool(false)), "they do not agree");
@@ -169,14 +170,84 @@ async fn an_approval_that_a_rule_holds_up_is_looked_at() {
     link.record(3, alarm(&order, MoneyAlarm::Review)).await;
     desk.until(&path, |payment| payment["review"] == "wanted").await;
     assert_eq!(desk.post(&review, r#"{"accept":true}"#).await.problem(), (403, "no_right".into()));
-    let (client, asked) = (fay.clone(), review.clone());
+    // It waits for them until the money is back, and nobody keeps what is on its way.
+    let (command, answer) = reject(&fay, &mut link, &review, CommandResult::Done).await;
+    assert_eq!(command.action, Action::Void { payment: order.payment });
+    assert_eq!((answer.status, &answer.json()["review"]), (202, &"wanted".into()));
+    link.record(4, sent(&order, command.id.0, AttemptKind::Void, 4200)).await;
+    link.acknowledged(4).await;
+    for body in [r#"{"accept":true}"#, r#"{"accept":false}"#] {
+        assert_eq!(fay.post(&review, body).await.problem(), (409, "outcome_pending".into()));
+    }
+    link.record(5, done(&order, command.id.0, 4200)).await;
+    desk.until(&path, |payment| payment["review"] == "rejected" && payment["state"] == "voided").await;
+    assert_eq!(fay.post(&review, r#"{"accept":true}"#).await.problem(), (409, "no_review".into()));
+}
+
+/// Somebody rejects an approval; the cde's part is played here.
+async fn reject(desk: &Client, link: &mut Link, review: &str, result: CommandResult) -> (Command, Answer) {
+    let (client, asked) = (desk.clone(), review.to_owned());
     let request = tokio::spawn(async move { client.post(&asked, r#"{"accept":false}"#).await });
     let command = link.command().await;
-    assert_eq!(command.action, Action::Void { payment: order.payment });
-    link.done(&command).await;
-    let answer = request.await.unwrap();
-    assert_eq!((answer.status, &answer.json()["review"]), (200, &"rejected".into()));
-    assert_eq!(fay.post(&review, r#"{"accept":true}"#).await.problem(), (409, "no_review".into()));
+    link.answer(&command, result.clone()).await;
+    if let CommandResult::Refused { .. } = result {
+        let instead = link.command().await;
+        assert!(instead.id != command.id, "another command");
+        link.done(&instead).await;
+        return (instead, request.await.unwrap());
+    }
+    (command, request.await.unwrap())
+}
+
+/// Fay, who looks after the money, and an approval that she is to look at.
+async fn to_review(world: &mut World) -> (Client, Link, PaymentOrder, String) {
+    add_user(world.config(), "fay", "").await;
+    allow(world, "fay", "finance").await;
+    let (desk, mut link) = world.with_call().await;
+    let (order, path) = approved(&desk, &mut link).await;
+    link.record(3, alarm(&order, MoneyAlarm::Review)).await;
+    link.acknowledged(3).await;
+    (world.desk("fay").await, link, order, path)
+}
+
+#[tokio::test]
+async fn an_approval_whose_void_is_declined_waits_for_people_until_it_is_refunded() {
+    let mut world = World::new().await;
+    let (fay, mut link, order, path) = to_review(&mut world).await;
+    let review = format!("{path}/review");
+    let declined = Outcome::Declined { class: wire::DeclineClass::Other, network_code: None };
+    let refund = Action::Refund { payment: order.payment, amount: None };
+    for (first, kind, asked, outcome) in [
+        (4, AttemptKind::Void, Action::Void { payment: order.payment }, Outcome::Rejected),
+        (6, AttemptKind::Void, Action::Void { payment: order.payment }, declined.clone()),
+        (8, AttemptKind::Refund, refund.clone(), declined),
+    ] {
+        let (command, answer) = reject(&fay, &mut link, &review, CommandResult::Done).await;
+        assert_eq!((command.action, answer.status), (asked, 202));
+        link.record(first, sent(&order, command.id.0, kind, 4200)).await;
+        link.record(first + 1, ended(&order, command.id.0, outcome)).await;
+        link.acknowledged(first + 1).await;
+        let waiting = fay.get("/api/v1/finance").await.json();
+        assert_eq!(waiting["payments"][0]["id"], order.payment.to_string(), "the charge stands, and so does the case");
+    }
+    let (command, _) = reject(&fay, &mut link, &review, CommandResult::Done).await;
+    assert_eq!(command.action, refund);
+    link.record(10, sent(&order, command.id.0, AttemptKind::Refund, 4200)).await;
+    link.record(11, done(&order, command.id.0, 4200)).await;
+    fay.until(&path, |payment| payment["review"] == "rejected" && payment["state"] == "refunded").await;
+    assert!(fay.get("/api/v1/finance").await.json()["payments"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_approval_that_can_not_be_voided_is_refunded_at_once() {
+    for reason in [Refusal::NotVoidable, Refusal::Unsupported] {
+        let mut world = World::new().await;
+        let (fay, mut link, order, path) = to_review(&mut world).await;
+        let refused = CommandResult::Refused { reason };
+        let (command, answer) = reject(&fay, &mut link, &format!("{path}/review"), refused).await;
+        assert_eq!(command.action, Action::Refund { payment: order.payment, amount: None });
+        assert_eq!((answer.status, &answer.json()["review"]), (202, &"wanted".into()));
+    }
 }
 
 #[tokio::test]

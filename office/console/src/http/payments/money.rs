@@ -11,6 +11,7 @@ use crate::{
         request::Posted,
     },
     rights::Right,
+    store::payments::AttemptView,
     view::{PaymentRow, PaymentView, schema},
 };
 use axum::{
@@ -21,7 +22,8 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
-use wire::{Action, AttemptId, Found, Money, PaymentId};
+use uuid::Uuid;
+use wire::{Action, AttemptId, AttemptKind, Found, Money, Outcome, PaymentId, Refusal};
 
 /// How much to take of what was reserved.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
@@ -124,13 +126,16 @@ pub(crate) struct ReviewBody {
     accept: bool,
 }
 
-/// Say what becomes of an approval whose address or security code do not match.
+/// Say what becomes of an approval whose address or security code do not match. One that is not kept is given back: voided,
+/// or refunded where its gateway does not void it or has declined to. It waits for people until that is done; whoever
+/// rejects it again after a decline asks for the refund.
 #[utoipa::path(post, path = "/api/v1/payments/{id}/review", tag = "payments", request_body = ReviewBody,
     params(("id" = String, Path, description = "UUID"), ("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 200, body = PaymentView),
+    responses((status = 200, body = PaymentView, description = "It is kept"),
+    (status = 202, body = PaymentView, description = "It is being given back"),
     (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`no_right`"),
     (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such payment"),
-    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`no_review` and others")))]
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`no_review`, `outcome_pending` and others")))]
 pub(crate) async fn review(
     State(app): State<Arc<App>>,
     who: Principal,
@@ -147,15 +152,51 @@ pub(crate) async fn review(
             let detail = "Nobody is asked to look at this payment.";
             return Err(Problem::new(StatusCode::CONFLICT, "no_review", detail));
         }
-        if !accept {
-            let action = Action::Void { payment: id };
-            ask(&app, &name, Asked { seed, call: row.call, payment: Some(id), what: "review_reject", action }).await?;
+        let attempts = app.store.attempts(id).await?;
+        // What this very request has begun before its answer got lost does not stand in its own way.
+        let own = [seed, instead(seed)].map(|id| id.to_string());
+        let gives_back = |it: &&AttemptView| matches!(it.kind, AttemptKind::Void | AttemptKind::Refund);
+        let is_open = |it: &AttemptView| !it.outcome.as_ref().is_some_and(Outcome::is_known);
+        if attempts.iter().filter(gives_back).any(|it| is_open(it) && !own.contains(&it.id)) {
+            return Err(Problem::refused(Refusal::OutcomePending));
         }
-        let word = if accept { "accepted" } else { "rejected" };
-        app.store.review_ended(id, word, &audit(&name, "review", word, &row)).await?;
-        Reply::new(StatusCode::OK, &show(&app, id).await?)
+        if accept {
+            app.store.review_accepted(id, &audit(&name, "review", "accepted", &row)).await?;
+        } else {
+            reject(&app, &name, &row, seed, &attempts).await?;
+        }
+        let status = if accept { StatusCode::OK } else { StatusCode::ACCEPTED };
+        Reply::new(status, &show(&app, id).await?)
     })
     .await
+}
+
+/// Gives a payment back. Of money that was taken a gateway may not void anything, which some say before and some only
+/// when they are asked. That nothing is given back twice is the journal's care.
+async fn reject(
+    app: &App,
+    who: &Principal,
+    row: &PaymentRow,
+    seed: Uuid,
+    attempts: &[AttemptView],
+) -> Result<(), Problem> {
+    let (call, payment, what) = (row.call, row.id, "review_reject");
+    let is_taken = row.captured.minor > 0;
+    let is_declined = |it: &AttemptView| matches!(it.outcome, Some(Outcome::Declined { .. }));
+    if !(is_taken && attempts.iter().any(|it| it.kind == AttemptKind::Void && is_declined(it))) {
+        let action = Action::Void { payment };
+        match ask(app, who, Asked { seed, call, payment: Some(payment), what, action }).await {
+            Err(problem) if is_taken && matches!(&*problem.code, "not_voidable" | "unsupported") => {}
+            answered => return answered,
+        }
+    }
+    let action = Action::Refund { payment, amount: None };
+    ask(app, who, Asked { seed: instead(seed), call, payment: Some(payment), what, action }).await
+}
+
+/// The seed of what is done instead of another thing: the same one whenever the request is made again.
+fn instead(seed: Uuid) -> Uuid {
+    Uuid::from_u128(seed.as_u128() ^ 1)
 }
 
 /// What somebody has found out, at the gateway or the bank, of an attempt.

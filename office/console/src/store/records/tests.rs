@@ -1,7 +1,7 @@
 use super::*;
 use crate::store::tests::{Folder, store};
 use uuid::Uuid;
-use wire::{Brand, Currency, DeclineClass, Last4, PaymentState};
+use wire::{Brand, Currency, DeclineClass, Last4};
 
 const CALL: CallId = CallId(Uuid::from_u128(1));
 const PAYMENT: PaymentId = PaymentId(Uuid::from_u128(2));
