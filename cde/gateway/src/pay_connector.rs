@@ -174,12 +174,18 @@ fn read(operation: Operation, body: &[u8]) -> Option<Answer> {
     }
 }
 
+/// Codes of those who do as we do inwards ([`incoming`]): nothing was charged, and it may be tried again.
+const NOT_EXECUTED: [&str; 3] = ["not_processed", "invalid_request", "not_supported"];
 /// Words by which a connector says that it has the charge already, or is at it: Hyperswitch tells of a payment that is
 /// being worked on as of a failed one.
 const UNSETTLED: [&str; 5] = ["duplicate", "process", "pending", "progress", "timeout"];
 
+/// Only a code that is known for a decline is one: connectors have codes for "timed out" and "already paid" as well.
 fn refused(code: &str) -> Option<Answer> {
     let plain = code.to_ascii_lowercase();
+    if NOT_EXECUTED.contains(&plain.as_str()) {
+        return Some(Answer::Rejected);
+    }
     if UNSETTLED.iter().any(|word| plain.contains(word)) && plain != "processing_error" {
         return None;
     }
@@ -188,6 +194,9 @@ fn refused(code: &str) -> Option<Answer> {
         DeclineClass::Other => crate::stripe::decline::class(&plain),
         class => class,
     };
+    if class == DeclineClass::Other {
+        return None;
+    }
     let network_code = Some(text::clean(code)).filter(|code| !code.is_empty());
     Some(Answer::Declined { class, network_code, advice: None })
 }

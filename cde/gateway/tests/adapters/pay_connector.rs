@@ -1,8 +1,9 @@
 //! The pay connector outwards: goldens of what is sent, and what the answers mean.
 
 use crate::{AMOUNT, ID, attempt, card, header, shop};
+use gateway::pay_connector::incoming::{self, Refused};
 use gateway::{Adapter, Answer, Kind, Method, Mode, Operation, PayConnector, Request, Sent, Terms};
-use wire::{Address, DeclineClass, Money};
+use wire::{Address, DeclineClass, Money, Outcome};
 
 pub(crate) fn connector() -> PayConnector {
     PayConnector::new(Some("user:pass".to_owned()), Mode::Test).ok().unwrap()
@@ -29,14 +30,15 @@ pub(crate) fn answers() -> Vec<(u16, String)> {
         (401, String::new()),
         (503, CHARGED.to_owned()),
     ];
-    let codes = ["\"insufficient_funds\"", "51", "\"processing\"", "\"duplicate_transaction\""];
+    let codes = ["\"insufficient_funds\"", "51", "\"processing\"", "\"duplicate_transaction\"", "\"not_processed\""];
     all.extend(codes.map(|code| (200, failed(code))));
     all.extend(codes.map(|code| (402, failed(code))));
     all
 }
 
-pub(crate) fn documented(status: u16, _body: &[u8]) -> bool {
-    status == 401
+pub(crate) fn documented(status: u16, body: &[u8]) -> bool {
+    let body = String::from_utf8_lossy(body);
+    status == 401 || ["not_processed", "invalid_request", "not_supported"].iter().any(|code| body.contains(code))
 }
 
 #[test]
@@ -96,18 +98,70 @@ fn a_charge_stands_only_by_its_name_and_without_an_error() {
 }
 
 #[test]
-fn an_error_is_a_decline_but_where_the_charge_may_stand() {
+fn an_error_is_a_decline_only_where_its_code_is_known_for_one() {
     let class = |status, code: &str| match read(Kind::Authorize, status, &failed(code)) {
         Answer::Declined { class, .. } => Some(class),
         _ => None,
     };
     assert_eq!([class(200, "\"insufficient_funds\""), class(402, "51")], [Some(DeclineClass::InsufficientFunds); 2]);
     assert_eq!(class(200, "\"processing_error\""), Some(DeclineClass::BankDown));
-    for unclear in ["\"processing\"", "\"payment_pending\"", "\"DUPLICATE_TRANSACTION\"", "\"gateway_timeout\""] {
-        assert_eq!(class(200, unclear), None, "{unclear}");
+    let worked_on = ["\"processing\"", "\"payment_pending\"", "\"DUPLICATE_TRANSACTION\"", "\"gateway_timeout\""];
+    let unheard_of = ["\"outcome_unknown\"", "\"already_paid\"", "\"E1017\"", "1017", "\"500\""];
+    for unclear in worked_on.into_iter().chain(unheard_of) {
+        assert_eq!(read(Kind::Authorize, 200, &failed(unclear)), Answer::UNKNOWN, "{unclear}");
+        assert_eq!(read(Kind::Authorize, 402, &failed(unclear)), Answer::UNKNOWN, "{unclear}");
     }
     assert_eq!(read(Kind::Authorize, 401, "no"), Answer::Rejected);
     assert_eq!(read(Kind::Authorize, 404, "no such page"), Answer::UNKNOWN);
+}
+
+const CLASSES: [DeclineClass; 11] = [
+    DeclineClass::InsufficientFunds,
+    DeclineClass::DoNotHonor,
+    DeclineClass::ExpiredCard,
+    DeclineClass::WrongCvv,
+    DeclineClass::WrongAddress,
+    DeclineClass::NotAllowed,
+    DeclineClass::LostOrStolen,
+    DeclineClass::NoSuchCard,
+    DeclineClass::AuthenticationRequired,
+    DeclineClass::BankDown,
+    DeclineClass::Other,
+];
+
+/// One of us may charge through another.
+#[test]
+fn what_we_answer_as_a_connector_we_read_as_it_was_meant() {
+    let approved = Outcome::Approved {
+        auth_code: String::new(),
+        gateway_ref: "ch_7".to_owned(),
+        amount: AMOUNT,
+        checks: wire::Checks::default(),
+    };
+    for status in [200, 402] {
+        let heard = |outcome: &Outcome| {
+            let reply = incoming::ended(attempt(), outcome, status);
+            read(Kind::Authorize, reply.status, &reply.body)
+        };
+        assert!(matches!(heard(&approved), Answer::Approved(_)));
+        for class in CLASSES {
+            let declined = Outcome::Declined { class, network_code: None };
+            assert!(matches!(heard(&declined), Answer::Declined { .. }), "{class:?}");
+        }
+        assert_eq!([heard(&Outcome::Rejected), heard(&Outcome::Abandoned)], [Answer::Rejected, Answer::Rejected]);
+        assert_eq!(heard(&Outcome::Unknown), Answer::UNKNOWN);
+        for reason in [Refused::Unreadable, Refused::Field("amount"), Refused::Unsupported("tokenize")] {
+            let reply = incoming::refused(reason, status);
+            assert_eq!(read(Kind::Authorize, reply.status, &reply.body), Answer::Rejected, "{reason:?}");
+        }
+        for reason in
+            [Refused::Field("cardnumber"), Refused::Field("expiry_month"), Refused::Field("cvv"), Refused::Busy]
+        {
+            let reply = incoming::refused(reason, status);
+            let answer = read(Kind::Authorize, reply.status, &reply.body);
+            assert!(matches!(answer, Answer::Declined { .. }), "{reason:?}");
+        }
+    }
 }
 
 #[test]
