@@ -133,10 +133,9 @@ impl Charger {
         live: LiveCalls,
         ended: mpsc::Sender<Ended>,
     ) -> Result<Self, ChargerError> {
-        let client = Terminal::client()?;
         let mut terminals = BTreeMap::new();
         for gateway in &config.gateway {
-            terminals.insert(gateway.name.clone(), Terminal::new(gateway, folder, client.clone())?);
+            terminals.insert(gateway.name.clone(), Terminal::new(gateway, folder)?);
         }
         let merchant = |merchant: &config::Merchant| {
             let &config::Merchant { ref gateway, late_approval, checks, .. } = merchant;

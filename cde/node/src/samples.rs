@@ -26,6 +26,12 @@ impl Drop for Folder {
     }
 }
 
+/// What the program does first: reqwest wants to be told whose cryptography it is to use.
+pub(crate) fn cryptography() {
+    // Another test of this process may have done it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
 pub(crate) fn audit() -> AuditEvent {
     AuditEvent {
         origin: Origin::System,

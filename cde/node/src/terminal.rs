@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
+/// A gateway with which no connection stands within this, or half of its `timeout_ms_max`, has got nothing: another may be
+/// asked.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// The longest key.
 const KEY_BYTES_MAX: u64 = 4096;
 
@@ -42,20 +45,14 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// Reads its keys; relative paths start at the folder.
-    pub(crate) fn new(configured: &Gateway, folder: &Path, client: reqwest::Client) -> Result<Self, ChargerError> {
+    pub(crate) fn new(configured: &Gateway, folder: &Path) -> Result<Self, ChargerError> {
+        let timeout = Duration::from_millis(configured.timeout_ms_max);
         Ok(Self {
             adapter: ready(configured, folder)?,
             url: configured.url().unwrap_or_default().trim_end_matches('/').to_owned(),
-            timeout: Duration::from_millis(configured.timeout_ms_max),
-            client,
+            timeout,
+            client: client(timeout)?,
         })
-    }
-
-    /// The client that all share.
-    pub(crate) fn client() -> Result<reqwest::Client, ChargerError> {
-        let builder = reqwest::Client::builder();
-        let builder = builder.pool_max_idle_per_host(0).redirect(reqwest::redirect::Policy::none()).no_proxy();
-        Ok(builder.build()?)
     }
 
     /// The longest that an operation of so many requests takes, in milliseconds.
@@ -106,15 +103,29 @@ impl Terminal {
             Err(_) => Sent::Broken,
             Ok(response) => {
                 let status = response.status().as_u16();
-                match response.bytes().await {
-                    Ok(body) if body.len() <= gateway::ANSWER_BYTES_MAX => {
-                        Sent::Response { status, body: body.to_vec() }
-                    }
-                    _ => Sent::Broken,
-                }
+                body(response).await.map_or(Sent::Broken, |body| Sent::Response { status, body })
             }
         }
     }
+}
+
+/// What has no connection in time must end before the whole request does: then nothing was sent, which is a proof.
+fn client(timeout: Duration) -> Result<reqwest::Client, ChargerError> {
+    let builder = reqwest::Client::builder().connect_timeout(CONNECT_MAX.min(timeout / 2));
+    let builder = builder.pool_max_idle_per_host(0).redirect(reqwest::redirect::Policy::none()).no_proxy();
+    Ok(builder.build()?)
+}
+
+/// A whole body. None where it breaks off, or is longer than any answer: of that no more is read.
+async fn body(mut response: reqwest::Response) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if body.len() + chunk.len() > gateway::ANSWER_BYTES_MAX {
+            return None;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Some(body)
 }
 
 /// Whether the gateways' keys are there and good, and what of them deserves a warning.
@@ -221,12 +232,55 @@ pub(crate) fn secret(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::Folder;
+    use crate::samples::{Folder, cryptography};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     fn check(folder: &Folder, text: &str) -> Result<String, String> {
         let config = Config::parse(text, Path::new("cde.toml")).unwrap();
         let warnings = check_gateways(&config, &folder.0);
         warnings.map(|warnings| warnings.join("\n")).map_err(|error| error.to_string())
+    }
+
+    /// What comes of a request to a gateway at this URL that has a second.
+    async fn sent_to(url: &str) -> Sent {
+        cryptography();
+        let folder = Folder::new();
+        let text =
+            format!("[[gateway]]\nname = \"s\"\nadapter = \"sandbox\"\nurl = \"{url}\"\ntimeout_ms_max = 1000\n");
+        let config = Config::parse(&text, Path::new("cde.toml")).unwrap();
+        let terminal = Terminal::new(&config.gateway[0], &folder.0).unwrap();
+        let merchant = "m".parse().unwrap();
+        let (kind, attempt) = (gateway::Kind::Authorize, wire::AttemptId::from_random(1));
+        let asked = gateway::Request::Inquire { kind, attempt, merchant: &merchant, locator: None };
+        terminal.send(terminal.adapter.build(&asked)).await
+    }
+
+    #[tokio::test]
+    async fn without_a_connection_in_time_nothing_was_sent() {
+        // It takes the connection and then never says a word of TLS.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        assert!(matches!(sent_to(&url).await, Sent::NotSent));
+    }
+
+    #[tokio::test]
+    async fn of_an_answer_that_is_too_long_no_more_is_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n").await.unwrap();
+            let mut written = 0;
+            while stream.write_all(&[b' '; 65_536]).await.is_ok() {
+                written += 65_536;
+            }
+            written
+        });
+        assert!(matches!(sent_to(&url).await, Sent::Broken));
+        let written = server.await.unwrap();
+        assert!(written < 50_000_000, "{written} bytes were taken");
     }
 
     const STRIPE: &str = "[[gateway]]\nname = \"s\"\nadapter = \"stripe\"\nkey_file = \"stripe.key\"\n";
