@@ -12,6 +12,8 @@ mod incoming;
 mod parcel;
 mod people;
 mod reversal;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use follow_up::FollowUp;
 pub(crate) use parcel::Parcel;
@@ -281,13 +283,15 @@ impl Charger {
         }
     }
 
-    /// Writes how an attempt ended, tells the switchboard, and begins what must follow.
+    /// Writes how an attempt ended, tells the switchboard, and begins what must follow. Returns how it stands then.
     async fn end(&self, attempt: &UnderWay, answer: &Answer) -> Outcome {
         let id = attempt.operation.attempt;
         let Ruling { reversal, alarms } = self.rule(attempt, answer);
         let instead = reversal.and_then(Reversal::instead);
         let ending = Ending::from_answer(answer, attempt.operation, reversal);
         let outcome = ending.outcome.clone();
+        // An approval that goes back is none for whoever waits: the outcome is being confirmed until it is back.
+        let told = if instead.is_some() { Outcome::Unknown } else { outcome };
         let is_news = loop {
             match self.journal.end(id, ending.clone()).await {
                 Ok(is_news) => break is_news,
@@ -300,14 +304,24 @@ impl Charger {
         if is_news {
             alarms.into_iter().for_each(|alarm| self.alarm(attempt, alarm));
         }
-        // An approval that goes back is none for the agent: the outcome is being confirmed until it is back.
-        let told = if instead.is_some() { Outcome::Unknown } else { outcome.clone() };
-        self.tell(attempt, told).await;
+        self.tell(attempt, told.clone()).await;
         if let (true, Some(_)) = (is_news, reversal) {
             let wanted = Wanted { payment: attempt.payment, attempt: id };
             self.begin_reversal(wanted, instead.map(|outcome| (attempt.clone(), outcome)));
         }
-        outcome
+        if is_news && reversal.is_none() { told } else { self.standing(id).await }
+    }
+
+    /// How an attempt stands: what was written first, and of an approval that is given back that it is none.
+    async fn standing(&self, attempt: AttemptId) -> Outcome {
+        match self.journal.standing(attempt).await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => Outcome::Unknown,
+            Err(error) => {
+                tracing::error!(%error, %attempt, "an outcome could not be read");
+                Outcome::Unknown
+            }
+        }
     }
 
     /// The switchboard shows what the card did; what follows an approval is no call's business.

@@ -45,6 +45,15 @@ pub(crate) struct Caller {
     failure_status: u16,
 }
 
+#[cfg(test)]
+impl Caller {
+    /// Without a password that anybody knows.
+    pub(crate) fn sample(name: &str, merchant: &str) -> Self {
+        let merchant = merchant.parse().unwrap();
+        Self { name: name.to_owned(), login: Login::new(name, ""), merchant, failure_status: 200 }
+    }
+}
+
 /// Who does what is asked for.
 pub(crate) trait Works: Clone + Send + Sync + 'static {
     /// Charges, and follows the charge to its end. Said again, also after a restart, the same attempt is not charged

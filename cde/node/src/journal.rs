@@ -178,7 +178,8 @@ impl Journal {
         answer.await.map_err(|_| JournalError::Busy)?
     }
 
-    /// How an attempt stands, without why it was declined. None where there is no such attempt.
+    /// How an attempt stands, without why it was declined; an approval that is given back, or is to be, is none. None where
+    /// there is no such attempt.
     pub async fn standing(&self, attempt: AttemptId) -> Result<Option<wire::Outcome>, JournalError> {
         attempts::standing(&self.pool, attempt).await
     }

@@ -10,7 +10,7 @@ use gateway::{Answer, GatewayEvent, Headers, Kind, Operation, Says, WebhookError
 use std::time::Duration;
 use wire::{AttemptId, CallId, CaptureTime, Money, Origin, Outcome, PaymentId, PaymentOrder, Store};
 
-/// Between two looks at an attempt that another run of this process began.
+/// Between two looks at an attempt whose end is being written by somebody else.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long it is looked at.
 const LOOKS_MAX: usize = 60;
@@ -22,7 +22,11 @@ impl Works for Charger {
         let call = CallId(attempt.0);
         self.live.began(call);
         let outcome = match self.begin_incoming(caller, incoming).await {
-            Ok((under_way, parcel)) => self.carry(under_way, parcel).await,
+            Ok((under_way, parcel)) => match self.carry(under_way, parcel).await {
+                // It may be on its way back, or told by a webhook or by people.
+                Outcome::Unknown => self.begun_before(attempt).await,
+                outcome => outcome,
+            },
             Err(JournalError::BegunBefore | JournalError::SecondAttempt) => self.begun_before(attempt).await,
             Err(error) => {
                 tracing::error!(%error, caller = %caller.name, "a charge was not begun");
@@ -87,7 +91,7 @@ impl Charger {
         Ok((under_way, built.parcel))
     }
 
-    /// The first result, which another run of this process may still be after.
+    /// The first result, which a reversal or another run of this process may still be after.
     async fn begun_before(&self, attempt: AttemptId) -> Outcome {
         for _ in 0..LOOKS_MAX {
             match self.journal.standing(attempt).await {

@@ -43,12 +43,13 @@ impl Results {
         work: impl Future<Output = Outcome> + Send + 'static,
     ) -> watch::Receiver<Outcome> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(result) = kept.by_attempt.get(&attempt) {
+        if let Some(result) = kept.by_attempt.get(&attempt).filter(|result| is_worth_waiting_for(result)) {
             return result.clone();
         }
         let (tell, result) = watch::channel(Outcome::Unknown);
-        kept.by_attempt.insert(attempt, result.clone());
-        kept.order.push_back(attempt);
+        if kept.by_attempt.insert(attempt, result.clone()).is_none() {
+            kept.order.push_back(attempt);
+        }
         if kept.order.len() > KEPT_MAX
             && let Some(oldest) = kept.order.pop_front()
         {
@@ -59,4 +60,9 @@ impl Results {
         });
         result
     }
+}
+
+/// Not work that has ended without knowing: the outcome may have been learned since.
+fn is_worth_waiting_for(result: &watch::Receiver<Outcome>) -> bool {
+    result.has_changed().is_ok() || result.borrow().is_known()
 }

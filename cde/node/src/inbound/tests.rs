@@ -88,7 +88,7 @@ async fn a_transaction_is_charged_once_however_often_it_is_sent() {
 #[tokio::test]
 async fn a_decline_has_the_status_that_the_caller_reads_and_an_unknown_one_is_said_to_be_so() {
     let folder = Folder::new();
-    let (at, _) = start(&folder).await;
+    let (at, works) = start(&folder).await;
     let declined = BODY.replace("10.0", "30.0");
     let (status, body) = post(at, "/pay-connector/twilio", TWILIO, &declined).await;
     assert!(status == 200 && body.contains("\"charge_id\":null") && body.contains("card_declined"), "{status} {body}");
@@ -97,6 +97,9 @@ async fn a_decline_has_the_status_that_the_caller_reads_and_an_unknown_one_is_sa
     let unknown = BODY.replace("10.0", "20.0").replace("\"T1\"", "\"T3\"");
     let (status, body) = post(at, "/pay-connector/twilio", TWILIO, &unknown).await;
     assert!(status == 200 && body.contains("outcome_unknown"), "{status} {body}");
+    let before = works.0.load(Ordering::SeqCst);
+    post(at, "/pay-connector/twilio", TWILIO, &unknown).await;
+    assert_eq!(works.0.load(Ordering::SeqCst), before + 1, "it may be known by now");
 }
 
 #[tokio::test]

@@ -304,9 +304,7 @@ async fn given_back(
         _ => return Ok(None),
     };
     let Some(row) = sqlx::query(statement).bind(followed).fetch_optional(connection).await? else { return Ok(None) };
-    let why = row.get::<Option<&str>, _>(1);
-    let reversal = why.and_then(|why| Reversal::ALL.into_iter().find(|reversal| reversal.as_str() == why));
-    let Some(outcome) = reversal.and_then(Reversal::instead) else { return Ok(None) };
+    let Some(outcome) = reversal(&row, 1).and_then(Reversal::instead) else { return Ok(None) };
     Ok(Some((parsed(&row, 0)?, outcome)))
 }
 
@@ -322,11 +320,19 @@ pub(super) async fn open(pool: &SqlitePool) -> Result<Vec<OpenAttempt>, JournalE
     Ok(rows.iter().filter_map(|row| open_attempt(row).inspect_err(told).ok()).collect())
 }
 
-/// How an attempt stands, as far as a row tells: of a decline it does not tell why. None where there is no such attempt.
+/// How an attempt stands, as far as a row tells: of a decline it does not tell why, and an approval that is given back, or
+/// is to be, is none. None where there is no such attempt.
 pub(super) async fn standing(pool: &SqlitePool, attempt: AttemptId) -> Result<Option<Outcome>, JournalError> {
-    let query = sqlx::query("SELECT state, gateway_ref, approved_minor, currency FROM attempt WHERE id = ?");
+    let query = sqlx::query(
+        "SELECT state, gateway_ref, approved_minor, currency, reversal, given_back FROM attempt WHERE id = ?",
+    );
     let Some(row) = query.bind(attempt.to_string()).fetch_optional(pool).await? else { return Ok(None) };
     let outcome = match row.get(0) {
+        "approved" if row.get(5) => {
+            let instead = reversal(&row, 4).and_then(Reversal::instead);
+            instead.unwrap_or(Outcome::Declined { class: DeclineClass::Other, network_code: None })
+        }
+        "approved" if row.get::<Option<&str>, _>(4).is_some() => Outcome::Unknown,
         "approved" => Outcome::Approved {
             auth_code: String::new(),
             gateway_ref: row.get::<Option<String>, _>(1).unwrap_or_default(),
@@ -421,6 +427,11 @@ async fn note_what_followed(connection: &mut SqliteConnection, account: &mut Acc
         }
     }
     Ok(())
+}
+
+fn reversal(row: &SqliteRow, column: usize) -> Option<Reversal> {
+    let why = row.get::<Option<&str>, _>(column)?;
+    Reversal::ALL.into_iter().find(|reversal| reversal.as_str() == why)
 }
 
 fn parsed<T: std::str::FromStr>(row: &SqliteRow, column: usize) -> Result<T, JournalError> {

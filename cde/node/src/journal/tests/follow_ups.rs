@@ -128,9 +128,12 @@ async fn an_approval_that_is_to_go_back_is_remembered_until_it_has() {
     journal.begin(follow_up(2, Kind::Refund, 60)).await.unwrap();
     assert!(journal.end(id(2), done(60)).await.unwrap());
     assert_eq!(journal.reversals_wanted().await.unwrap().len(), 1);
+    assert_eq!(journal.standing(id(1)).await.unwrap(), Some(Outcome::Unknown));
     journal.begin(follow_up(3, Kind::Refund, 40)).await.unwrap();
     assert!(journal.end(id(3), done(40)).await.unwrap());
     assert!(journal.reversals_wanted().await.unwrap().is_empty());
+    let declined = Outcome::Declined { class: wire::DeclineClass::Other, network_code: None };
+    assert_eq!(journal.standing(id(1)).await.unwrap(), Some(declined));
 }
 
 /// An agent who was told "approved" would let the caller go.
@@ -142,6 +145,7 @@ async fn an_approval_that_a_rule_does_not_want_is_never_told() {
     let ending = Ending { reversal: Some(Reversal::WrongAddress), ..Ending::of(approved()) };
     assert!(journal.end(id(1), ending).await.unwrap());
     assert!(matches!(journal.begin(attempt(7, 1)).await, Err(JournalError::SecondAttempt)));
+    assert_eq!(journal.standing(id(1)).await.unwrap(), Some(Outcome::Unknown));
     journal.begin(follow_up(2, Kind::Void, 100)).await.unwrap();
     assert!(journal.end(id(2), done(100)).await.unwrap());
     let records = journal.after(0).await.unwrap();
@@ -154,7 +158,8 @@ async fn an_approval_that_a_rule_does_not_want_is_never_told() {
         })
         .collect();
     let declined = Outcome::Declined { class: wire::DeclineClass::WrongAddress, network_code: None };
-    assert_eq!((told[0].clone(), told[2].clone()), ((id(1), Outcome::Unknown), (id(1), declined)));
+    assert_eq!((told[0].clone(), told[2].clone()), ((id(1), Outcome::Unknown), (id(1), declined.clone())));
+    assert_eq!(journal.standing(id(1)).await.unwrap(), Some(declined));
     journal.begin(attempt(7, 1)).await.unwrap();
 }
 

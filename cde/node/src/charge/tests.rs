@@ -1,0 +1,83 @@
+use super::*;
+use crate::inbound::{Caller, Works};
+use crate::samples::{Folder, cryptography};
+use gateway::pay_connector::incoming;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+const BODY: &str = r#"{"method":"charge","transaction_id":"T1","cardnumber":"4111111111111111","cvv":"123",
+    "amount":"10.0","currency_code":"USD","expiry_month":"08","expiry_year":"27"}"#;
+
+/// A gateway that answers by what was asked and for which attempt; none is a broken answer.
+async fn bank(answer: fn(&str, &str) -> Option<(u16, String)>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !is_whole(&request) {
+                let mut part = [0; 4096];
+                let length = stream.read(&mut part).await.unwrap();
+                request.extend_from_slice(&part[..length]);
+            }
+            let text = String::from_utf8(request).unwrap();
+            let line = text.lines().next().unwrap();
+            let reference = text.split("\"reference\":\"").nth(1).map_or("", |rest| &rest[..36]);
+            if let Some((status, body)) = answer(line, reference) {
+                let head =
+                    format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                stream.write_all((head + &body).as_bytes()).await.unwrap();
+            }
+        }
+    });
+    format!("http://{at}")
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    body.len() >= length.map_or(0, |length| length.parse().unwrap())
+}
+
+async fn charger(folder: &Folder, url: &str, of_merchant: &str) -> Charger {
+    cryptography();
+    let text = format!(
+        "[[gateway]]\nname = \"g\"\nadapter = \"sandbox\"\nurl = \"{url}\"\n\
+         [[merchant]]\nid = \"m\"\ngateway = \"g\"\n{of_merchant}\n"
+    );
+    let config = Config::parse(&text, Path::new("cde.toml")).unwrap();
+    let journal = Journal::open(&folder.0.join("journal.db")).await.unwrap();
+    let (ended, mut told) = mpsc::channel(8);
+    tokio::spawn(async move { while told.recv().await.is_some() {} });
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"test");
+    Charger::new((&config, &folder.0), journal, key, LiveCalls::default(), ended).unwrap()
+}
+
+async fn charge(charger: &Charger) -> Outcome {
+    let caller = Caller::sample("twilio", "m");
+    let incoming = incoming::read(&caller.name, BODY.as_bytes(), charger.today()).ok().unwrap();
+    charger.charge(&caller, incoming).await
+}
+
+fn wrong_cvv(line: &str, reference: &str) -> Option<(u16, String)> {
+    let (noun, more) = if line.contains("/charges ") {
+        ("ch_1", r#","amount":1000,"currency":"USD","cvv":"no_match""#)
+    } else {
+        ("vo_1", r#","amount":1000,"currency":"USD""#)
+    };
+    Some((200, format!(r#"{{"id":"{noun}","reference":"{reference}","status":"approved"{more}}}"#)))
+}
+
+#[tokio::test]
+async fn who_charges_through_us_is_never_told_of_an_approval_that_goes_back() {
+    let folder = Folder::new();
+    let url = bank(wrong_cvv).await;
+    let declined = Outcome::Declined { class: DeclineClass::WrongCvv, network_code: None };
+    let first = charger(&folder, &url, "checks = { cvv_no_match = \"void\" }").await;
+    assert_eq!(charge(&first).await, declined);
+    first.journal.close().await;
+    let second = charger(&folder, &url, "").await;
+    assert_eq!(charge(&second).await, declined, "after a restart");
+}
