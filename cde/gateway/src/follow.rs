@@ -4,7 +4,7 @@ use crate::adapter::Adapter;
 use crate::answer::Answer;
 use crate::http::{HttpRequest, Sent};
 use crate::plan::{Plan, Step};
-use crate::request::{Operation, Request};
+use crate::request::{Operation, Request, SentBetween};
 use wire::MerchantId;
 
 /// How soon an unknown outcome is asked for again: quickly at first, then every ten seconds.
@@ -17,8 +17,8 @@ pub struct Following {
     operation: Operation,
     merchant: MerchantId,
     locator: Option<String>,
-    /// Unix milliseconds.
-    sent_unix_ms: i64,
+    /// When the gateway's window began, Unix milliseconds.
+    since_unix_ms: i64,
     asked: usize,
     window_over: bool,
     plan: Plan,
@@ -35,11 +35,17 @@ pub enum Heard {
 }
 
 impl Following {
-    /// Follows an attempt. `locator` is the gateway's own name for it, as far as any answer gave one; `sent_unix_ms` is
-    /// no earlier than its last byte may have left.
-    pub fn new(operation: Operation, merchant: MerchantId, locator: Option<String>, sent_unix_ms: i64) -> Self {
-        let operation = Operation { sent_unix_ms: Some(sent_unix_ms), ..operation };
-        Self { operation, merchant, locator, sent_unix_ms, asked: 0, window_over: false, plan: Plan::default() }
+    /// Follows an attempt. `locator` is the gateway's own name for it, as far as any answer gave one; the gateway's
+    /// window begins when its last byte was sent.
+    pub fn new(operation: Operation, merchant: MerchantId, locator: Option<String>, sent: SentBetween) -> Self {
+        let operation = Operation { sent: Some(sent), ..operation };
+        let since_unix_ms = sent.last_unix_ms;
+        Self { operation, merchant, locator, since_unix_ms, asked: 0, window_over: false, plan: Plan::default() }
+    }
+
+    /// Lets the gateway's window begin later, where it is not known what was sent when.
+    pub fn since(self, unix_ms: i64) -> Self {
+        Self { since_unix_ms: self.since_unix_ms.max(unix_ms), ..self }
     }
 
     /// How long to wait before the next [`ask`](Self::ask), in milliseconds.
@@ -57,7 +63,7 @@ impl Following {
             return None;
         }
         let settle_ms = i64::try_from(adapter.caps().settle_ms).unwrap_or(i64::MAX);
-        self.window_over = now_unix_ms.saturating_sub(self.sent_unix_ms) >= settle_ms;
+        self.window_over = now_unix_ms.saturating_sub(self.since_unix_ms) >= settle_ms;
         self.asked = self.asked.saturating_add(1);
         self.plan = Plan::default();
         let Operation { kind, attempt, .. } = self.operation;
@@ -97,7 +103,8 @@ mod tests {
     fn following() -> (Following, Sandbox) {
         let amount = Money { minor: 100, currency: Currency::GBP };
         let operation = Operation::direct(Kind::Authorize, AttemptId::from_random(1), Some(amount));
-        let following = Following::new(operation, "shop".parse().unwrap(), None, 1_000);
+        let sent = SentBetween { first_unix_ms: 500, last_unix_ms: 1_000 };
+        let following = Following::new(operation, "shop".parse().unwrap(), None, sent);
         (following, Sandbox::new(Sandbox::TEST_KEY.to_owned()))
     }
 
@@ -124,6 +131,11 @@ mod tests {
         assert_eq!(following.answer(&adapter, not_found()), None);
         following.ask(1_000 + window_ms, &adapter);
         assert_eq!(following.answer(&adapter, not_found()), Some(Answer::Abandoned));
+        let mut restarted = self::following().0.since(9_000);
+        restarted.ask(9_000 + window_ms - 1, &adapter);
+        assert_eq!(restarted.answer(&adapter, not_found()), None);
+        restarted.ask(9_000 + window_ms, &adapter);
+        assert_eq!(restarted.answer(&adapter, not_found()), Some(Answer::Abandoned));
     }
 
     #[test]

@@ -53,7 +53,9 @@ pub use http::{ANSWER_BYTES_MAX, Body, HttpRequest, Method, Sent, digest_input};
 pub use key::{KeyError, Mode};
 pub use pay_connector::PayConnector;
 pub use plan::{Plan, STEPS_MAX, Step};
-pub use request::{Agreement, Asked, CaptureTime, Initiator, Keep, Kind, Operation, Original, Reason, Request, Terms};
+pub use request::{
+    Agreement, Asked, CaptureTime, Initiator, Keep, Kind, Operation, Original, Reason, Request, SentBetween, Terms,
+};
 pub use rules::{CheckRules, Rule};
 pub use sandbox::Sandbox;
 pub use stripe::Stripe;

@@ -196,9 +196,17 @@ pub struct Operation {
     pub amount: Option<Money>,
     /// What the attempt itself got, or what an inquiry found.
     pub asked: Asked,
-    /// When the attempt was sent, Unix milliseconds, where that is known: what a gateway has from before it is not of
-    /// the attempt.
-    pub sent_unix_ms: Option<i64>,
+    /// When the attempt was sent, where that is known: what a gateway has from before or after it is not of the attempt.
+    pub sent: Option<SentBetween>,
+}
+
+/// Between which times all of an attempt's requests were sent, Unix milliseconds by our clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentBetween {
+    /// No later than the first byte.
+    pub first_unix_ms: i64,
+    /// No earlier than the last byte.
+    pub last_unix_ms: i64,
 }
 
 /// Which question an answer is to.
@@ -216,7 +224,7 @@ pub enum Asked {
 impl Operation {
     /// What the answer to an attempt answers.
     pub fn direct(kind: Kind, attempt: AttemptId, amount: Option<Money>) -> Self {
-        Self { kind, attempt, amount, asked: Asked::Directly, sent_unix_ms: None }
+        Self { kind, attempt, amount, asked: Asked::Directly, sent: None }
     }
 
     /// What the answer to an inquiry about it answers.

@@ -23,7 +23,8 @@ use crate::config::{self, Choice, Config, LateApproval};
 use crate::journal::{Ending, Journal, NewAttempt, OpenAttempt, Reversal, Wanted};
 use crate::terminal::{ChargerError, Terminal};
 use aws_lc_rs::hmac;
-use gateway::{Answer, CheckRules, Following, Keep, Kind, Operation, Request, Rule, Terms};
+use gateway::routing::FAILOVER_MS_MAX;
+use gateway::{Answer, CheckRules, Following, Keep, Kind, Operation, Request, Rule, STEPS_MAX, SentBetween, Terms};
 use parcel::{Leg, SPARES_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -202,6 +203,7 @@ impl Charger {
 
     /// Sends it and follows it to its end.
     pub(crate) async fn carry(&self, mut attempt: UnderWay, parcel: Parcel) -> Outcome {
+        let first_unix_ms = clock::unix_ms();
         let (mut leg, mut rest) = parcel.open();
         let answer = loop {
             let Some(terminal) = self.terminals.get(&leg.gateway) else { return Outcome::Unknown };
@@ -213,11 +215,12 @@ impl Charger {
             leg = next;
         };
         drop(rest);
+        let sent = SentBetween { first_unix_ms, last_unix_ms: clock::unix_ms() };
         let outcome = self.end(&attempt, &answer).await;
         if answer.is_final() {
             return outcome;
         }
-        self.settle(attempt, answer.locator().map(str::to_owned), clock::unix_ms()).await
+        self.settle(attempt, answer.locator().map(str::to_owned), sent).await
     }
 
     /// Writes down that an attempt, which the gateway before has proved not to have executed, goes to another. Only then
@@ -257,18 +260,30 @@ impl Charger {
         let attempt = UnderWay { operation, payment, call, extension, gateway, merchant };
         self.end(&attempt, &Answer::UNKNOWN).await;
         let charger = self.clone();
-        tokio::spawn(async move { charger.settle(attempt, locator, sent_unix_ms).await });
+        let sent = self.sent_between(&attempt.gateway, sent_unix_ms);
+        tokio::spawn(async move { charger.settle(attempt, locator, sent).await });
+    }
+
+    /// Of an attempt whose process ended: its requests took what they may take at most, and none was sent after this start.
+    fn sent_between(&self, gateway: &str, first_unix_ms: i64) -> SentBetween {
+        let steps = u32::try_from(STEPS_MAX).unwrap_or(u32::MAX);
+        let most = self.terminals.get(gateway).map(|terminal| terminal.timeout().saturating_mul(steps));
+        let most = most.unwrap_or_default().saturating_add(Duration::from_millis(FAILOVER_MS_MAX));
+        let most_ms = i64::try_from(most.as_millis()).unwrap_or(i64::MAX);
+        SentBetween { first_unix_ms, last_unix_ms: first_unix_ms.saturating_add(most_ms).min(clock::unix_ms()) }
     }
 
     /// Asks the gateway until it answers. Unknown only where it cannot be asked.
-    async fn settle(&self, attempt: UnderWay, locator: Option<String>, sent_unix_ms: i64) -> Outcome {
+    async fn settle(&self, attempt: UnderWay, locator: Option<String>, sent: SentBetween) -> Outcome {
         let (id, gateway) = (attempt.operation.attempt, &attempt.gateway);
         let Some(terminal) = self.terminals.get(gateway) else {
             tracing::error!(%gateway, attempt = %id,
                 "an attempt's gateway is no longer in cde.toml: its outcome stays unknown until it is there again");
             return Outcome::Unknown;
         };
-        let mut following = Following::new(attempt.operation, attempt.merchant.clone(), locator, sent_unix_ms);
+        // After a restart as well: when the last request was sent, if it was, is not in the journal.
+        let following = Following::new(attempt.operation, attempt.merchant.clone(), locator, sent);
+        let mut following = following.since(clock::unix_ms());
         loop {
             tokio::time::sleep(Duration::from_millis(following.pause_ms())).await;
             let Some(request) = following.ask(clock::unix_ms(), terminal.adapter.as_ref()) else {

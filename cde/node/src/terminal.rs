@@ -61,6 +61,11 @@ impl Terminal {
         i64::try_from(self.timeout.saturating_mul(requests).as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// How long one request may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Sends an operation's requests, one after another.
     pub(crate) async fn run(&self, operation: Operation, request: HttpRequest, mut plan: Plan) -> Answer {
         let mut sent = self.send(request).await;

@@ -2,7 +2,7 @@
 //!
 //! Stripe's search is by our own words but may be an hour behind (docs.stripe.com/api/payment_intents/search), so that it
 //! can find an attempt and never prove that there is none. Its lists are never behind: one that reaches back to before
-//! the attempt was sent is such a proof.
+//! the attempt was sent, or that is all that was made while it was, is such a proof.
 
 use super::answers::{captured, charged, forgotten, read, refunded, stored, voided};
 use super::objects::{List, Listed, Named, PaymentIntent, Refund, SetupIntent};
@@ -41,14 +41,14 @@ impl From<Option<Answer>> for After {
 pub(super) fn first_path(kind: Kind, attempt: AttemptId, locator: Option<&str>) -> String {
     let named = |prefix: &str| locator.filter(|name| name.starts_with(prefix)).map(segment);
     match kind {
-        Kind::Authorize | Kind::ChargeStored => named("pi_").map_or_else(|| page(kind, None), one_intent),
+        Kind::Authorize | Kind::ChargeStored => named("pi_").map_or_else(|| page(kind, ""), one_intent),
         Kind::Capture | Kind::Void => one_intent(named("pi_").unwrap_or("-")),
         Kind::Refund => match (named("re_"), named("pi_")) {
             (Some(refund), _) => format!("/v1/refunds/{refund}"),
-            (None, Some(intent)) => format!("{}&payment_intent={intent}", page(kind, None)),
-            (None, None) => page(kind, None),
+            (None, Some(intent)) => page(kind, &format!("&payment_intent={intent}")),
+            (None, None) => page(kind, ""),
         },
-        Kind::Store => named("seti_").map_or_else(|| page(kind, None), |setup| format!("/v1/setup_intents/{setup}")),
+        Kind::Store => named("seti_").map_or_else(|| page(kind, ""), |setup| format!("/v1/setup_intents/{setup}")),
         Kind::DeleteStored => format!("/v1/payment_methods/{}?for={attempt}", named("pm_").unwrap_or("-")),
     }
 }
@@ -57,15 +57,25 @@ fn one_intent(name: &str) -> String {
     format!("/v1/payment_intents/{name}?expand[0]=latest_charge")
 }
 
-/// A page of the newest, or of what is older than an object.
-fn page(kind: Kind, after: Option<&str>) -> String {
+/// A page of the newest, or of the newest that fit.
+fn page(kind: Kind, only: &str) -> String {
     let noun = match kind {
         Kind::Refund => "refunds",
         Kind::Store => "setup_intents",
         _ => "payment_intents",
     };
-    let after = after.map(|name| format!("&starting_after={name}")).unwrap_or_default();
-    format!("/v1/{noun}?limit={PAGE}{after}")
+    format!("/v1/{noun}?limit={PAGE}{only}")
+}
+
+/// A page after the first, of what was made while the attempt was sent: on a busy account there is too much that was made
+/// since. The first of them begins with the newest.
+fn older(operation: Operation, name: &str, is_second: bool) -> String {
+    let after = format!("&starting_after={name}");
+    let Some(sent) = operation.sent else { return page(operation.kind, &after) };
+    let from = sent.first_unix_ms.saturating_sub(CLOCKS_APART_MS).div_euclid(1_000);
+    let to = sent.last_unix_ms.saturating_add(CLOCKS_APART_MS).div_euclid(1_000);
+    let after = if is_second { "" } else { &after };
+    page(operation.kind, &format!("&created[gte]={from}&created[lte]={to}{after}"))
 }
 
 fn search(attempt: AttemptId) -> String {
@@ -140,7 +150,7 @@ fn of_list(plan: &mut Plan, operation: Operation, list: &List) -> After {
     let oldest = list.data.last();
     let reaches_back = |oldest: &Listed| {
         let created_ms = oldest.created.and_then(|seconds| seconds.checked_mul(1_000));
-        created_ms.zip(operation.sent_unix_ms).is_some_and(|(created, sent)| created < sent - CLOCKS_APART_MS)
+        created_ms.zip(operation.sent).is_some_and(|(created, sent)| created < sent.first_unix_ms - CLOCKS_APART_MS)
     };
     let is_whole = !list.has_more || oldest.is_some_and(reaches_back);
     if is_whole {
@@ -149,7 +159,7 @@ fn of_list(plan: &mut Plan, operation: Operation, list: &List) -> After {
     let next = oldest.and_then(|oldest| text::name(&oldest.id));
     match next.filter(|_| plan.learned() < PAGES_MAX) {
         Some(name) => {
-            let path = page(operation.kind, Some(&name));
+            let path = older(operation, &name, plan.learned() == 0);
             plan.learn(name);
             After::Get(path)
         }

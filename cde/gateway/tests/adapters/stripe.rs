@@ -4,7 +4,7 @@ use crate::{AMOUNT, ID, attempt, card, header, shop};
 use gateway::Adapter;
 use gateway::{
     Advice, Agreement, Answer, Asked, CaptureTime, Following, Heard, HttpRequest, Initiator, Keep, KeyError, Kind,
-    Method, Mode, Operation, Original, Plan, Reason, Request, Sent, Step, Stripe, Terms, WebhookError,
+    Method, Mode, Operation, Original, Plan, Reason, Request, Sent, SentBetween, Step, Stripe, Terms, WebhookError,
 };
 use wire::{Address, AttemptId, Check, DeclineClass};
 
@@ -285,7 +285,8 @@ const SENT_MS: i64 = 1_700_000_000_000;
 const LATER_MS: i64 = SENT_MS + 3_600_000;
 
 fn following(kind: Kind, locator: Option<&str>) -> Following {
-    Following::new(direct(kind), shop(), locator.map(str::to_owned), SENT_MS)
+    let sent = SentBetween { first_unix_ms: SENT_MS - 60_000, last_unix_ms: SENT_MS };
+    Following::new(direct(kind), shop(), locator.map(str::to_owned), sent)
 }
 
 fn ask(heard: Heard) -> HttpRequest {
@@ -324,7 +325,19 @@ fn only_a_list_that_reaches_back_proves_that_there_is_no_charge() {
     assert!(matches!(hear(LATER_MS, listed(&other, true, sent_s - 3_600)), Heard::Known(Answer::Abandoned)));
     assert!(matches!(hear(SENT_MS, listed(&other, false, sent_s)), Heard::Nothing), "it may still appear");
     let older = ask(hear(LATER_MS, listed(&other, true, sent_s)));
-    assert_eq!(older.path, "/v1/payment_intents?limit=30&starting_after=pi_0");
+    let of_then = "/v1/payment_intents?limit=30&created[gte]=1699999340&created[lte]=1700000600";
+    assert_eq!(older.path, of_then);
+}
+
+#[test]
+fn on_a_busy_account_all_that_was_made_then_proves_that_there_is_no_charge() {
+    let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+    following.ask(LATER_MS, &adapter);
+    let other = [AttemptId::from_random(1)];
+    let mut page = |has_more, created| following.hear(&adapter, response(200, &listed(&other, has_more, created)));
+    assert!(ask(page(true, LATER_MS / 1_000)).path.contains("created[gte]"), "30 were made since");
+    assert!(ask(page(true, SENT_MS / 1_000)).path.ends_with("&created[lte]=1700000600&starting_after=pi_0"));
+    assert!(matches!(page(false, SENT_MS / 1_000), Heard::Known(Answer::Abandoned)));
 }
 
 #[test]

@@ -2,6 +2,7 @@ use super::*;
 use crate::inbound::{Caller, Works};
 use crate::samples::{Folder, cryptography};
 use gateway::pay_connector::incoming;
+use sqlx::{ConnectOptions, Connection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -80,4 +81,35 @@ async fn who_charges_through_us_is_never_told_of_an_approval_that_goes_back() {
     first.journal.close().await;
     let second = charger(&folder, &url, "").await;
     assert_eq!(charge(&second).await, declined, "after a restart");
+}
+
+fn no_such_charge(_line: &str, _reference: &str) -> Option<(u16, String)> {
+    Some((404, r#"{"error":{"code":"no_such_charge"}}"#.to_owned()))
+}
+
+#[tokio::test]
+async fn after_a_restart_a_gateway_has_its_whole_window_before_it_proves_that_there_is_no_charge() {
+    let folder = Folder::new();
+    let broken = bank(|_, _| None).await;
+    let first = charger(&folder, &broken, "").await;
+    let carrying = first.clone();
+    let begun = tokio::spawn(async move { charge(&carrying).await });
+    let attempt = loop {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if let Some(open) = first.journal.open_attempts().await.unwrap().first() {
+            break open.operation.attempt;
+        }
+    };
+    begun.abort();
+    first.journal.close().await;
+    let file = folder.0.join("journal.db");
+    let mut stranger = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+    // An hour ago, by its first request.
+    sqlx::query("UPDATE attempt SET sent_unix_ms = sent_unix_ms - 3600000").execute(&mut stranger).await.unwrap();
+    stranger.close().await.unwrap();
+    let second = charger(&folder, &bank(no_such_charge).await, "").await;
+    second.clone().settle_left_over().await;
+    // It is asked after half a second, and a second after that.
+    tokio::time::sleep(Duration::from_millis(1_800)).await;
+    assert_eq!(second.journal.standing(attempt).await.unwrap(), Some(Outcome::Unknown));
 }
