@@ -575,6 +575,7 @@ impl Switchboard {
             self.forget(id, ports);
         }
         self.settle_join(now, id);
+        self.keep_lent(now, id);
         true
     }
 

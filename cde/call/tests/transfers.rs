@@ -18,7 +18,7 @@ use call::Srtp;
 use sip::Event;
 use std::time::Duration;
 use wire::{Action, CallEnd, CallState, Field, LineState, PaymentState};
-use world::{AGENT, CARRIER, Connected, World};
+use world::{AGENT, CARRIER, Connected, World, order};
 
 const TO_2001: &str = "Refer-To: <sip:2001@127.0.0.1>\r\n";
 
@@ -314,6 +314,48 @@ fn who_is_busy_with_an_offer_of_their_own_is_asked_again_to_come_over() {
     world.proofs = false;
     world.pass(Duration::from_secs(30));
     assert_eq!((world.agent_news(), world.board.calls()), (vec!["100", "491"], 2), "and not for ever");
+}
+
+/// What broke: whether the other call's line was open was asked once, when the REFER came. A call that was secured before its leg had
+/// agreed to come over lost it all the same, to a call whose line may be open.
+#[test]
+fn a_call_that_was_secured_since_gives_no_leg_to_another() {
+    // It is secured while the offer to its leg is under way, and between two of them.
+    for busy in [vec![], vec![491]] {
+        let (mut world, refer) = consulting();
+        world.agent_leg = Some(0);
+        world.peer(media::Side::Agent).refuses = busy;
+        let lender = world.newest_call();
+        world.agent_sends("REFER", &refer, None);
+        let id = wire::CommandId::from_random(9000);
+        let secure = wire::Command { id, ..order(lender, Action::Secure) };
+        world.board.handle_command(world.now, &secure);
+        world.settle();
+        world.proofs = false;
+        world.pass(Duration::from_secs(9));
+        assert_eq!((world.agent_news(), world.board.calls()), (vec!["100", "603"], 2), "both calls are as they were");
+        let snapshots = world.board.snapshots();
+        let snapshot = snapshots.iter().find(|call| call.call == lender).unwrap();
+        assert!(snapshot.line.masked() && snapshot.state == CallState::Talking, "{snapshot:?}");
+        // What its leg says is heard there, and nowhere else.
+        world.agent_leg = Some(1);
+        world.agent_says("BYE", "", None);
+        let talks = world.board.snapshots().into_iter().filter(|call| call.state == CallState::Talking);
+        assert!(talks.map(|call| call.call).all(|call| call != lender) && world.board.calls() > 0);
+    }
+}
+
+#[test]
+fn a_leg_that_is_asked_already_is_not_asked_by_another_call() {
+    let (mut world, refer) = consulting();
+    world.agent_leg = Some(0);
+    world.peer(media::Side::Agent).refuses = vec![491];
+    world.agent_says("REFER", &refer, None);
+    world.agent_calls("2002");
+    world.agent_picks_up();
+    world.agent_leg = None;
+    world.agent_says("REFER", &refer, None);
+    assert!(world.agent_heard("REFER").starts_with("SIP/2.0 403"), "{}", world.agent_heard("REFER"));
 }
 
 #[test]

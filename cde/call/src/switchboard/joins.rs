@@ -2,6 +2,7 @@
 //! is left of its call over; if it does not come to that, the leg goes back.
 
 use super::Switchboard;
+use crate::call::Call;
 use sip::{DialogId, Event, Refer, RequestId};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -54,9 +55,31 @@ impl Switchboard {
             }
             _ => None,
         };
-        self.with_call(now, call, |call, context| call.handle_sip(context, event));
+        let join = self.joins.by_call.get(&call).filter(|join| Some(join.leg) == event.dialog());
+        // What its caller keys is not for the call that it would join.
+        let is_refused =
+            matches!(event, Event::ReinviteAnswered { .. }) && join.is_some_and(|join| self.needs_back(*join));
+        self.with_call(now, call, |call, context| {
+            if is_refused { call.join_refused(context) } else { call.handle_sip(context, event) }
+        });
         if let Some((from, event)) = lender {
             self.with_call(now, from, |from, context| from.handle_sip(context, event));
+        }
+    }
+
+    /// Was the call that has lent a leg secured meanwhile?
+    fn needs_back(&self, join: Join) -> bool {
+        self.calls.get(&join.from).is_some_and(Call::needs_back)
+    }
+
+    /// After anything that a call did: a leg of it that is still to be asked once more is not asked if it was secured.
+    pub(super) fn keep_lent(&mut self, now: Instant, from: CallId) {
+        let lent = self.joins.by_call.iter().find(|(_, join)| join.from == from).map(|(call, join)| (*call, *join));
+        if let Some((call, join)) = lent
+            && self.needs_back(join)
+            && self.calls.get(&call).is_some_and(Call::is_to_ask_again)
+        {
+            self.with_call(now, call, |call, context| call.join_refused(context));
         }
     }
 

@@ -5,7 +5,7 @@ use crate::call::{Call, Context, Phase, other};
 use sip::offer_answer::{Direction, Srtp};
 use sip::{DialogId, Peer, Refer, RequestId};
 use std::time::Duration;
-use wire::{CallEnd, LineState, Origin};
+use wire::{CallEnd, Origin};
 
 /// How often a leg of another call is asked to come over, should it be busy with an offer of its own.
 const ASKED_MAX: u8 = 4;
@@ -52,8 +52,8 @@ impl Call {
         let is_free = matches!(self.phase, Phase::Talking)
             && self.relay.is_none()
             && self.handover.is_none()
-            && self.line.state() == LineState::Open
-            && !self.till.is_open();
+            && self.lent.is_none()
+            && !self.is_capturing();
         let leg = self.side(other(side));
         leg.dialog.filter(|_| is_free).map(|dialog| (dialog, leg.srtp(), leg.peer))
     }
@@ -61,6 +61,16 @@ impl Call {
     /// A leg of it is asked to join another call.
     pub(crate) fn lend(&mut self, leg: DialogId) {
         self.lent = Some(leg);
+    }
+
+    /// It was free when the leg was asked, and may have been secured since: what its caller keys is keyed here.
+    pub(crate) fn needs_back(&self) -> bool {
+        self.is_capturing()
+    }
+
+    /// The leg of another call does not come over.
+    pub(crate) fn join_refused(&mut self, context: &mut Context<'_>) {
+        self.handover_failed(context, 603);
     }
 
     /// That came to nothing. Where its sound comes from it may have been told already, so it is told again.
@@ -74,6 +84,11 @@ impl Call {
     /// Is it waiting for this leg of another call?
     pub(crate) fn borrows(&self, leg: DialogId) -> bool {
         self.handover.as_ref().is_some_and(|handover| handover.borrowed.is_some() && handover.dialog() == Some(leg))
+    }
+
+    /// And is no offer to that leg under way?
+    pub(crate) fn is_to_ask_again(&self) -> bool {
+        self.handover.as_ref().is_some_and(|handover| handover.borrowed.is_some() && handover.again.is_some())
     }
 
     /// A leg across has gone to another call, and this one is over.

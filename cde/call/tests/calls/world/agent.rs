@@ -52,6 +52,12 @@ impl World {
 
     /// A request inside the agent's dialog, in its own words.
     pub(crate) fn agent_says(&mut self, method: &str, lines: &str, body: Option<&Body>) {
+        self.agent_sends(method, lines, body);
+        self.settle();
+    }
+
+    /// The same before anybody has said anything to what it leads to.
+    pub(crate) fn agent_sends(&mut self, method: &str, lines: &str, body: Option<&Body>) {
         let mut acks = self.to_agent.iter().filter(|text| text.starts_with("ACK"));
         let invite = match self.agent_leg {
             Some(number) => acks.nth(number).unwrap().clone(),
@@ -70,7 +76,6 @@ impl World {
             body.len()
         );
         self.carry(AGENT, US, text.as_bytes());
-        self.settle();
     }
 
     /// The agent's side takes the call that rings there.
