@@ -1,9 +1,14 @@
 //! What of a call is changed, and what is passed on, when it goes from one trunk to another.
 
+use crate::config::is_web;
+use sip::Peer;
 use wire::{Extension, pan_like};
 
 /// Headers that a business needs on the other side: who calls, from where diverted, what the caller's system says.
 const PASSED: [&str; 3] = ["P-Asserted-Identity", "Diversion", "User-to-User"];
+/// Headers that say who calls or from where it was diverted: nobody outside is believed that (RFC 3325 §5).
+const IDENTITIES: [&str; 5] =
+    ["P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion", "History-Info"];
 /// The longest value that is passed on.
 const VALUE_BYTES_MAX: usize = 512;
 /// How many headers of one call are.
@@ -30,12 +35,13 @@ impl Rewrite {
 }
 
 /// Those headers of an INVITE that go on to the other side: of the list, and of those that the file names. One that is too long, or
-/// that looks like a card number, does not.
-pub(crate) fn passed(headers: &[(String, Vec<u8>)], chosen: &[String]) -> Vec<(String, Vec<u8>)> {
+/// that looks like a card number, does not. A web page is no trunk: who it says it is, is its account and nothing else.
+pub(crate) fn passed(from: Peer, headers: &[(String, Vec<u8>)], chosen: &[String]) -> Vec<(String, Vec<u8>)> {
     let is = |name: &str, listed: &str| name.eq_ignore_ascii_case(listed);
     let is_listed =
         |name: &str| PASSED.iter().any(|listed| is(name, listed)) || chosen.iter().any(|listed| is(name, listed));
-    let fits = |(name, value): &&(String, Vec<u8>)| is_listed(name) && may_pass(value);
+    let is_trusted = |name: &str| !is_web(from.transport) || !IDENTITIES.iter().any(|listed| is(name, listed));
+    let fits = |(name, value): &&(String, Vec<u8>)| is_listed(name) && is_trusted(name) && may_pass(value);
     headers.iter().filter(fits).take(HEADERS_MAX).cloned().collect()
 }
 
@@ -77,9 +83,13 @@ mod tests {
         assert_eq!(rewritten(0, "", "a b"), None);
     }
 
+    fn peer() -> Peer {
+        Peer::udp(([192, 0, 2, 1], 5060).into())
+    }
+
     fn value_passes(name: &str, value: &str) -> bool {
         let headers = [(name.to_owned(), value.as_bytes().to_vec())];
-        !passed(&headers, &["X-Account".to_owned()]).is_empty()
+        !passed(peer(), &headers, &["X-Account".to_owned()]).is_empty()
     }
 
     #[test]
@@ -101,6 +111,6 @@ mod tests {
         assert!(!value_passes("User-to-User", &format!("00{hexed};encoding=hex")));
         assert!(value_passes("User-to-User", "00C8315A;encoding=hex"));
         let many = vec![("X-Account".to_owned(), b"1".to_vec()); 100];
-        assert_eq!(passed(&many, &["X-Account".to_owned()]).len(), HEADERS_MAX);
+        assert_eq!(passed(peer(), &many, &["X-Account".to_owned()]).len(), HEADERS_MAX);
     }
 }

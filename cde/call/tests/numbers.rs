@@ -15,6 +15,7 @@
 mod world;
 
 use call::Rewrite;
+use std::net::SocketAddr;
 use std::time::Duration;
 use world::{CARRIER, World};
 
@@ -62,6 +63,73 @@ fn chosen_headers_go_on_to_the_other_side_and_no_others() {
         assert!(invite.contains(&format!("\r\n{line}\r\n")), "{line} is missing in {invite}");
     }
     assert!(!invite.contains("X-Secret") && !invite.contains("4242"), "{invite}");
+}
+
+/// A page that signs in as 1001 calls a number of the carrier, with these headers; the INVITE that goes there.
+fn called_by_a_page(headers: &[(&str, &str)]) -> String {
+    let at: SocketAddr = "127.0.0.1:8443".parse().unwrap();
+    let local = |address| vec![sip::Local { transport: sip::Transport::Wss, address }];
+    let credentials = || sip::Credentials::new("1001".to_owned(), "secret".to_owned(), false).into();
+    let mut world = World::with(|config| {
+        config.sip.extend(local(at));
+        let web = call::config::Trunk {
+            name: "pages".to_owned(),
+            targets: Vec::new(),
+            transport: sip::Transport::Wss,
+            ..config.trunks[0].clone()
+        };
+        config.trunks.push(web);
+        config.phones = vec![call::config::Phone { name: "1001".to_owned(), trunk: 2, credentials: credentials() }];
+        config.routes.push(call::config::Route { from: "pages".to_owned(), ..config.routes[0].clone() });
+    });
+    let theirs: SocketAddr = "192.0.2.7:50000".parse().unwrap();
+    let (transactions_max, dialogs_max) = (10, 10);
+    let config = sip::Config { local: local(theirs), user_agent: String::new(), transactions_max, dialogs_max };
+    let mut page = sip::Endpoint::new(config, [8; 32]);
+    let peer = |at| sip::Peer { connection: Some(sip::ConnectionId(1)), ..sip::Peer::new(sip::Transport::Wss, at) };
+    let target = sip::Uri::sip(Some("1004"), at).unwrap();
+    let invite = sip::Invite {
+        to: sip::NameAddr::new(target.clone()),
+        target,
+        destination: Some(peer(at)),
+        tcp_when_large: false,
+        from: sip::NameAddr::new(sip::Uri::sip(Some("1001"), theirs).unwrap()),
+        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect(),
+        body: Some(world.agents_offer(sip::offer_answer::Direction::SendRecv)),
+        credentials: Some(credentials()),
+    };
+    page.invite(world.now, invite).unwrap();
+    // Asked who it is, it comes again.
+    for _ in 0..3 {
+        let outputs = std::iter::from_fn(|| page.poll_output());
+        let said: Vec<Vec<u8>> = outputs
+            .filter_map(|output| if let sip::Output::Send { bytes, .. } = output { Some(bytes) } else { None })
+            .collect();
+        said.iter().for_each(|bytes| world.board.handle_message(world.now, peer(theirs), bytes));
+        let mut rest = Vec::new();
+        while let Some(output) = world.board.poll_output() {
+            match output {
+                call::Output::Sip { to, bytes } if to.transport == sip::Transport::Wss => {
+                    page.handle_message(world.now, peer(at), &bytes);
+                }
+                output => rest.push(output),
+            }
+        }
+        world.hand_over(rest);
+    }
+    last_invite(&world)
+}
+
+/// What broke: what a page wrote into these headers went to the carrier as if we vouched for it.
+#[test]
+fn a_web_page_is_who_its_account_is_whatever_it_says() {
+    let invite = called_by_a_page(&[
+        ("P-Asserted-Identity", "<tel:+442079460018>"),
+        ("Diversion", "<sip:+442079460018@a>"),
+        ("User-to-User", "00C8315A;encoding=hex"),
+    ]);
+    assert!(invite.contains("\r\nFrom: <sip:1001@") && invite.contains("\r\nUser-to-User: 00C8315A"), "{invite}");
+    assert!(!invite.contains("2079460018"), "{invite}");
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Call {
         let recorder = way.recorder.clone();
         let feature_code =
             Some(way.feature_code.clone().into_bytes().into_boxed_slice()).filter(|code| !code.is_empty());
-        let headers = pass_on(context.config, invite, hops);
+        let headers = pass_on(context.config, from, invite, hops);
         let dial = Dial::new(context, way, &invite.from, headers)?;
         let offer = match &invite.body {
             None => None,
@@ -354,8 +354,8 @@ fn media_of_calling(config: &Config, from: Peer, srtp: Srtp, offer: Option<&Offe
     if is_usable { Ok(ours) } else { Err(488) }
 }
 
-fn pass_on(config: &Config, invite: &IncomingInvite, hops: u8) -> Vec<(String, Vec<u8>)> {
-    let mut headers = passed(&invite.headers, &config.headers_passed);
+fn pass_on(config: &Config, from: Peer, invite: &IncomingInvite, hops: u8) -> Vec<(String, Vec<u8>)> {
+    let mut headers = passed(from, &invite.headers, &config.headers_passed);
     headers.push(("Max-Forwards".to_owned(), hops.to_string().into_bytes()));
     headers
 }

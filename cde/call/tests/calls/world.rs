@@ -537,6 +537,15 @@ impl World {
         }
     }
 
+    /// What the switchboard has put out goes where it is to.
+    pub(crate) fn hand_over(&mut self, outputs: Vec<Output>) {
+        let mut datagrams = VecDeque::new();
+        outputs.into_iter().for_each(|output| self.handle_output(output, &mut datagrams));
+        for (from, to, bytes) in datagrams {
+            self.carry(from, to, &bytes);
+        }
+    }
+
     pub(crate) fn receive(&mut self, from: SocketAddr, bytes: &[u8]) {
         self.board.handle_message(self.now, sip::Peer::udp(from), bytes);
     }
