@@ -6,7 +6,7 @@ use card::YearMonth;
 use gateway::answer::{Answer, Approval};
 use gateway::pay_connector::incoming;
 use gateway::request::{Asked, Kind, Operation};
-use gateway::{Adapter, Adyen, Mode, PayConnector, Sandbox, Sent, Stripe};
+use gateway::{Adapter, Adyen, Mode, PayConnector, Sandbox, Sent, SentBetween, Stripe};
 use wire::{AttemptId, Currency, Money};
 
 /// Of the webhooks' secrets: no account has them.
@@ -42,7 +42,8 @@ pub(crate) fn answer(input: &[u8]) {
     let asked = if kind & 8 != 0 { Asked::ByInquiry { settled } } else { Asked::Directly };
     let attempt = AttemptId::from_random(1);
     let body = replace(body, ATTEMPT, attempt.to_string().as_bytes());
-    let operation = Operation { attempt, kind: *kind_of, amount, asked, sent_unix_ms: Some(NOW_UNIX_MS) };
+    let sent = SentBetween { first_unix_ms: NOW_UNIX_MS, last_unix_ms: NOW_UNIX_MS };
+    let operation = Operation { attempt, kind: *kind_of, amount, asked, sent: Some(sent) };
     let status = u16::from_be_bytes([*high, *low]);
     for adapter in adapters() {
         check(&adapter.parse(operation, Sent::Response { status, body: body.clone() }));

@@ -12,7 +12,8 @@ use crate::dice::Dice;
 use card::{Key, YearMonth};
 use disk::{Disk, Row};
 use gateway::{
-    Adapter, Answer, CaptureTime, Following, HttpRequest, Kind, Operation, Original, Request, Sandbox, Sent, Terms,
+    Adapter, Answer, CaptureTime, Following, HttpRequest, Kind, Operation, Original, Request, Sandbox, Sent,
+    SentBetween, Terms,
 };
 use lab::acquirer::{Bank, Delivery};
 use payment::{Payment, Rules};
@@ -284,7 +285,9 @@ impl Till {
     }
 
     fn follow(&mut self, operation: Operation, sent_unix_ms: i64) {
-        let following = Following::new(operation, merchant(), None, sent_unix_ms);
+        // As in `node`: no request was sent after now.
+        let sent = SentBetween { first_unix_ms: sent_unix_ms, last_unix_ms: self.unix_ms() };
+        let following = Following::new(operation, merchant(), None, sent);
         let ready_at = self.now + Duration::from_millis(following.pause_ms());
         self.flights.push(Flight { operation, stage: Stage::Ask, following: Some(following), ready_at });
     }

@@ -3,12 +3,22 @@
 use crate::servers::Server;
 use crate::{AMOUNT, Wire, attempt, card, shop};
 use gateway::{
-    Adapter, Answer, CaptureTime, Following, Keep, Kind, Mode, Operation, Original, Request, Sent, Step, Stripe,
+    Adapter, Answer, CaptureTime, Following, Keep, Kind, Mode, Operation, Original, Request, Sent, SentBetween, Step,
+    Stripe,
 };
 use gateway::{Agreement, Initiator, Reason, Terms};
+use std::time::{SystemTime, UNIX_EPOCH};
 use wire::DeclineClass;
 
+/// Long after everything.
 const NOW_MS: i64 = 4_000_000_000_000;
+
+/// What is asked about was sent in the minute that ends now.
+fn just_now() -> SentBetween {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let last_unix_ms = i64::try_from(now).unwrap();
+    SentBetween { first_unix_ms: last_unix_ms - 60_000, last_unix_ms }
+}
 
 fn adapter() -> Stripe {
     Stripe::new("sk_test_tonewall".to_owned(), None, Mode::Test).ok().unwrap()
@@ -42,12 +52,12 @@ async fn localstripe_charges_declines_and_is_asked() {
     assert_eq!(authorize(&wire, 4, "378282246310005", Terms::default()).await, Answer::Rejected);
     // A charge whose answer was lost is found by our own reference, and one that was never made is not.
     let operation = |number| Operation::direct(Kind::Authorize, attempt(number), Some(AMOUNT));
-    let mut lost = Following::new(operation(1), shop(), None, 0);
+    let mut lost = Following::new(operation(1), shop(), None, just_now());
     assert_eq!(wire.ask(&adapter(), &mut lost, NOW_MS).await, Some(charged));
-    let mut lost = Following::new(operation(2), shop(), None, 0);
+    let mut lost = Following::new(operation(2), shop(), None, just_now());
     let found = wire.ask(&adapter(), &mut lost, NOW_MS).await;
     assert!(matches!(found, Some(Answer::Declined { class: DeclineClass::DoNotHonor, .. })), "{found:?}");
-    let mut never = Following::new(operation(9), shop(), None, 0);
+    let mut never = Following::new(operation(9), shop(), None, just_now());
     assert_eq!(wire.ask(&adapter(), &mut never, 1_000).await, None, "it may still come");
     assert_eq!(wire.ask(&adapter(), &mut never, NOW_MS).await, Some(Answer::Abandoned));
 }
@@ -77,12 +87,14 @@ async fn localstripe_takes_reserved_money_and_gives_it_back() {
         }
         let capture = Request::Capture { attempt: change, amount: AMOUNT, merchant, of, last: true };
         approved(&wire.run(&adapter(), &capture).await);
-        let mut lost = Following::new(capture.operation(), merchant.clone(), Some(of.gateway_ref.to_owned()), 0);
+        let mut lost =
+            Following::new(capture.operation(), merchant.clone(), Some(of.gateway_ref.to_owned()), just_now());
         approved(&wire.ask(&adapter(), &mut lost, NOW_MS).await.unwrap());
         let refund = Request::Refund { attempt: attempt(number + 2), amount: AMOUNT, merchant, of };
         let refunded = wire.run(&adapter(), &refund).await;
         assert!(approved(&refunded).0.starts_with("re_"));
-        let mut lost = Following::new(refund.operation(), merchant.clone(), Some(of.gateway_ref.to_owned()), 0);
+        let mut lost =
+            Following::new(refund.operation(), merchant.clone(), Some(of.gateway_ref.to_owned()), just_now());
         assert_eq!(wire.ask(&adapter(), &mut lost, NOW_MS).await, Some(refunded));
     }
 }

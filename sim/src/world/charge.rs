@@ -207,12 +207,11 @@ impl World {
 
     fn follow(&mut self, call: CallId, attempt: AttemptId, amount: Money) {
         let sent_unix_ms = self.journal.attempts.get(&attempt).map_or(0, |row| row.sent_unix_ms);
-        // As in `node`: in the life that sent it, the time of the broken answer counts; afterwards what is on disk.
-        let left_over = self.cde.as_ref().is_some_and(|cde| cde.life > 1);
-        let from = if left_over { sent_unix_ms } else { self.unix_ms() };
+        // As in `node`: the gateway's window begins with the broken answer, or with the life after the one that sent it.
+        let sent = gateway::SentBetween { first_unix_ms: sent_unix_ms, last_unix_ms: self.unix_ms() };
         let operation = Operation::direct(Kind::Authorize, attempt, Some(amount));
         let Some(merchant) = self.journal.attempts.get(&attempt).map(|row| row.merchant.clone()) else { return };
-        let inquiries = gateway::Following::new(operation, merchant, None, from);
+        let inquiries = gateway::Following::new(operation, merchant, None, sent);
         let pause = Duration::from_millis(inquiries.pause_ms());
         let Some(cde) = &mut self.cde else { return };
         cde.following.insert(attempt, Following { call, inquiries, amount });
