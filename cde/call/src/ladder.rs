@@ -7,8 +7,8 @@
 mod redact;
 
 use crate::transfers::DIGITS as DIALED_DIGITS;
-pub(crate) use redact::clean;
 use redact::{Redacted, redact};
+pub(crate) use redact::{clean, percent_decoded};
 use sip::Peer;
 use std::collections::{BTreeMap, VecDeque};
 use wire::{CallId, Ladder, LadderMessage, LadderSummary};

@@ -1,7 +1,9 @@
 //! What of a call is changed, and what is passed on, when it goes from one trunk to another.
 
 use crate::config::is_web;
+use crate::ladder::percent_decoded;
 use sip::Peer;
+use wire::brand::PAN_LENGTH_MIN;
 use wire::{Extension, pan_like};
 
 /// Headers that a business needs on the other side: who calls, from where diverted, what the caller's system says.
@@ -11,6 +13,8 @@ const IDENTITIES: [&str; 5] =
     ["P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Diversion", "History-Info"];
 /// The longest value that is passed on.
 const VALUE_BYTES_MAX: usize = 512;
+/// The shortest card number in hexadecimal.
+const HEX_DIGITS_MIN: usize = 2 * PAN_LENGTH_MIN;
 /// How many headers of one call are.
 const HEADERS_MAX: usize = 32;
 
@@ -48,19 +52,22 @@ pub(crate) fn passed(from: Peer, headers: &[(String, Vec<u8>)], chosen: &[String
 fn may_pass(value: &[u8]) -> bool {
     let is_one_line = !value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
     let text = String::from_utf8_lossy(value);
-    // User-to-User has its content in hexadecimal (RFC 7433).
-    let decoded = text.split([';', ' ', ',']).filter_map(hex_decoded).any(|content| pan_like(&content));
-    value.len() <= VALUE_BYTES_MAX && is_one_line && !pan_like(&text) && !decoded
+    let is_card = holds_card(&text) || holds_card(&percent_decoded(&text));
+    value.len() <= VALUE_BYTES_MAX && is_one_line && !is_card
 }
 
-fn hex_decoded(word: &str) -> Option<String> {
-    let pairs = word.as_bytes().chunks_exact(2);
-    if !pairs.remainder().is_empty() {
-        return None;
-    }
-    let bytes = pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    let bytes: Option<Vec<u8>> = bytes.collect();
-    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+/// As it stands, or in hexadecimal, as User-to-User has its content (RFC 7433), wherever in a word that begins.
+fn holds_card(text: &str) -> bool {
+    let mut runs = text.split(|c: char| !c.is_ascii_hexdigit()).filter(|run| run.len() >= HEX_DIGITS_MIN);
+    pan_like(text)
+        || runs.any(|run| [0, 1].iter().filter_map(|from| run.get(*from..)).any(|run| pan_like(&hex_decoded(run))))
+}
+
+fn hex_decoded(run: &str) -> String {
+    let pairs = run.as_bytes().chunks_exact(2);
+    let bytes: Vec<u8> =
+        pairs.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -101,6 +108,25 @@ mod tests {
         assert!(!value_passes("Authorization", "Digest"));
     }
 
+    /// What broke: only words that are hexadecimal and nothing else were looked at.
+    #[test]
+    fn a_card_number_passes_in_no_writing() {
+        let hexed: String = "4242424242424242".bytes().map(|byte| format!("{byte:02x}")).collect();
+        let escaped = |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
+        for value in [
+            format!("\"{hexed}\";encoding=hex"),
+            format!("'00{hexed}'"),
+            format!("data={hexed};encoding=hex"),
+            format!("0{hexed};encoding=hex"),
+            escaped("4242424242424242"),
+            escaped(&hexed),
+            format!("%22{hexed}%22"),
+            "4242%34242%3424%32424242".to_owned(),
+        ] {
+            assert!(!value_passes("User-to-User", &value), "{value}");
+        }
+    }
+
     #[test]
     fn nothing_passes_that_is_long_of_two_lines_or_like_a_card_number() {
         assert!(value_passes("X-Account", &"a".repeat(512)));
@@ -110,6 +136,7 @@ mod tests {
         let hexed: String = "4242424242424242".bytes().map(|byte| format!("{byte:02X}")).collect();
         assert!(!value_passes("User-to-User", &format!("00{hexed};encoding=hex")));
         assert!(value_passes("User-to-User", "00C8315A;encoding=hex"));
+        assert!(value_passes("User-to-User", "\"00C8315A\";encoding=hex") && value_passes("User-to-User", "50%25 off"));
         let many = vec![("X-Account".to_owned(), b"1".to_vec()); 100];
         assert_eq!(passed(peer(), &many, &["X-Account".to_owned()]).len(), HEADERS_MAX);
     }

@@ -287,7 +287,7 @@ fn printable(text: &str) -> String {
 }
 
 /// RFC 3261 §25.1: escapes. What is none stays.
-fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
