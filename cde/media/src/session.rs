@@ -267,6 +267,9 @@ impl Session {
     fn handle_agent(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
         let Some(arrived) = self.agent.accept(now, source, bytes) else { return };
         let Some(from) = self.agent.remote().copied() else { return };
+        if self.is_withheld_unheard(now, &arrived) {
+            return;
+        }
         let masked = self.mask.is_some() && masking_enabled();
         let sound = self.sound_of_agent(now, &from, &arrived);
         let withheld = self.withholds_agent(now, &arrived);
@@ -323,6 +326,15 @@ impl Session {
         let withheld = keys.withholds(now);
         self.agent_pressed(pressed);
         withheld
+    }
+
+    /// A late packet of a codec that keeps state is not heard, so no silence can be put in its place: while the agent presses a
+    /// code its sound has none.
+    fn is_withheld_unheard(&self, now: Instant, arrived: &Arrived<'_>) -> bool {
+        let is_unheard =
+            arrived.order == Order::Late && matches!(arrived.media, Media::Audio(..)) && self.agent.keeps_state();
+        let keys = self.agent_keys.as_ref().filter(|_| is_unheard && self.mask.is_none());
+        keys.is_some_and(|keys| keys.withholds(now))
     }
 
     /// Whether an event of the agent is not for the caller: it is of a code, or comes after one.
