@@ -99,25 +99,14 @@ impl Ladders {
     }
 
     /// What is dialed behind these numbers is a code for a transfer, and not shown.
-    pub(crate) fn hiding(self, numbers: Vec<String>) -> Self {
+    pub(crate) fn hiding(self, mut numbers: Vec<String>) -> Self {
+        numbers.retain(|number| !number.is_empty());
         Self { numbers, ..self }
     }
 
     /// A text without such codes.
     pub(crate) fn hide(&self, text: String) -> String {
-        let hide = |text: String, number: &String| {
-            let mut pieces = text.split(number.as_str());
-            let mut hidden = pieces.next().unwrap_or_default().to_owned();
-            for piece in pieces {
-                hidden.push_str(number);
-                let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
-                let shown = if digits < DIALED_DIGITS { 0 } else { digits };
-                hidden.extend(std::iter::repeat_n('x', shown));
-                hidden.push_str(piece.get(shown..).unwrap_or_default());
-            }
-            hidden
-        };
-        self.numbers.iter().fold(text, hide)
+        self.numbers.iter().fold(text, |text, number| hidden_behind(&text, number))
     }
 
     /// Whether a dialog with this Call-ID is known.
@@ -243,6 +232,19 @@ impl Ladders {
         }
         Some(kept)
     }
+}
+
+/// A text without the digits that are dialed behind this number, where they are enough for a code. The code may have the number in it.
+fn hidden_behind(text: &str, number: &str) -> String {
+    let (mut hidden, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, behind)) = rest.split_once(number) {
+        let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+        let covered = if digits < DIALED_DIGITS { 0 } else { digits };
+        hidden.extend([before, number]);
+        hidden.extend(std::iter::repeat_n('x', covered));
+        rest = behind.get(covered..).unwrap_or_default();
+    }
+    hidden + rest
 }
 
 /// The Call-ID of a message, in its long or its short form (RFC 3261 §7.3.3).

@@ -134,3 +134,18 @@ fn where_nothing_is_to_be_kept_nothing_is() {
     ladders.note(1, false, peer(), &message("INVITE", "a@h", ""));
     assert!(ladders.ladder(call(CALL), |_| None).is_none() && ladders.summaries().is_empty());
 }
+
+/// What broke: a text was cut at every occurrence of the number, and a code with the number in it was two pieces too short to be one.
+#[test]
+fn a_dialed_code_with_the_number_in_it_is_not_shown() {
+    let shown = |number: &str, text: &str| Ladders::new(1).hiding(vec![number.to_owned()]).hide(text.to_owned());
+    for code in ["12345678", "17001234", "70012345", "12345700", "70070070", "123456789"] {
+        let covered = "x".repeat(code.len());
+        assert_eq!(
+            shown("700", &format!("INVITE sip:700{code}@h;a=700 700{code}")),
+            format!("INVITE sip:700{covered}@h;a=700 700{covered}")
+        );
+    }
+    assert_eq!(shown("700", "sip:7001234567@700.h"), "sip:7001234567@700.h", "too short for one");
+    assert_eq!(shown("77", "77712345678"), "77xxxxxxxxx");
+}
