@@ -11,7 +11,7 @@ const FAILURES_MAX: u32 = 10;
 const OF_TRUNK_MAX: u32 = 100;
 /// How long a lock holds (PCI DSS 8.3.4: at least 30 minutes), and how long a failure is remembered.
 const LOCK: Duration = Duration::from_secs(30 * 60);
-/// Of so many it is known that they failed.
+/// Of so many sources it is known that they failed. Of agents and trunks there are no more than the file says.
 const KNOWN_MAX: usize = 4096;
 
 /// Whose failures are counted.
@@ -62,13 +62,27 @@ impl Locks {
             return;
         }
         self.known.retain(|_, failures| failures.is_remembered(now));
-        if self.known.len() >= KNOWN_MAX && !self.known.contains_key(&who) {
-            let oldest = self.known.iter().min_by_key(|(_, failures)| failures.last).map(|(who, _)| who.clone());
-            oldest.and_then(|oldest| self.known.remove(&oldest));
-        }
+        self.make_room(&who);
         let failures = self.known.entry(who).or_insert(Failures { count: 0, last: now });
         failures.count += 1;
         failures.last = now;
+    }
+
+    /// A source is forgotten for another, one that is not locked first. An agent's or a trunk's failures never are: whoever can call from
+    /// many numbers would lift every lock.
+    fn make_room(&mut self, who: &Who) {
+        let is_source = |who: &Who| matches!(who, Who::Source(..));
+        if !is_source(who) || self.known.contains_key(who) {
+            return;
+        }
+        let sources = || self.known.iter().filter(|(known, _)| is_source(known));
+        if sources().count() < KNOWN_MAX {
+            return;
+        }
+        let least = sources().min_by_key(|(known, failures)| (failures.count >= known.most(), failures.last));
+        if let Some(least) = least.map(|(known, _)| known.clone()) {
+            self.known.remove(&least);
+        }
     }
 
     pub(crate) fn succeeded(&mut self, who: &Who) {
@@ -109,6 +123,28 @@ mod tests {
         locks.succeeded(&source(1));
         locks.failed(now, source(1));
         assert!(!locks.is_locked(now, &source(1)));
+    }
+
+    /// What broke: a lock's time is that of its last failure, so the oldest, which went first, were the locks.
+    #[test]
+    fn no_number_of_other_callers_lifts_a_lock() {
+        let (mut locks, now) = start();
+        let agent = Who::Agent("1001".parse().unwrap());
+        let (trunk, locked) = (Who::Trunk(0), source(0));
+        for who in [&agent, &trunk, &locked] {
+            (0..who.most()).for_each(|_| locks.failed(now, who.clone()));
+        }
+        let later = now + Duration::from_secs(60);
+        (1..4_200).for_each(|number| locks.failed(later, source(number)));
+        assert!([agent, trunk, locked].iter().all(|who| locks.is_locked(later, who)));
+        // Where all are locked one of them goes, and not another's.
+        let mut locks = Locks::default();
+        let lock = || Failures { count: FAILURES_MAX, last: now };
+        locks.known.extend((0..4096).map(|number| (source(number), lock())));
+        locks.known.insert(Who::Agent("1002".parse().unwrap()), lock());
+        locks.failed(later, source(4096));
+        assert_eq!(locks.known.len(), KNOWN_MAX + 1);
+        assert!(!locks.known.contains_key(&source(0)) && locks.known.contains_key(&source(4096)));
     }
 
     #[test]
