@@ -288,6 +288,13 @@ pub enum MoneyAlarm {
     NeedsPeople,
     /// The bank wanted the cardholder online, which a telephone order never does: the gateway's account is set up wrongly.
     NotMoto,
+    /// The cardholder's bank takes the money back.
+    Disputed,
+    /// The gateway took back what it had said was done: a capture or a refund failed after all.
+    Undone,
+    /// The gateway says of an attempt that it ended otherwise than is written here: money may have moved, or may not have,
+    /// against what was told.
+    EndedOtherwise,
 }
 
 /// What became of a recorder that is to have a call.

@@ -41,6 +41,11 @@ pub enum Says {
     },
     /// Something has changed: ask.
     Changed,
+    /// What an attempt had done, and was said to have, failed after all.
+    Undone {
+        /// What the attempt did.
+        kind: Kind,
+    },
     /// The cardholder's bank takes the money back.
     Disputed,
     /// Nothing that we act on.

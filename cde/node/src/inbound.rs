@@ -12,6 +12,7 @@ mod request;
 mod results;
 
 use crate::config::Config;
+use crate::journal::JournalError;
 use crate::transports::TlsError;
 use crate::{NodeError, io as io_error};
 use card::YearMonth;
@@ -54,19 +55,30 @@ impl Caller {
     }
 }
 
+/// Why a webhook is not taken. It never repeats the webhook.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotTaken {
+    /// It is not proved to be the gateway's.
+    #[error("it is not believed: {0}")]
+    NotBelieved(#[from] WebhookError),
+    /// It is, and must be sent again: gateways do, for days.
+    #[error("the gateway is to send it again: {0}")]
+    Later(JournalError),
+}
+
 /// Who does what is asked for.
 pub(crate) trait Works: Clone + Send + Sync + 'static {
     /// Charges, and follows the charge to its end. Said again, also after a restart, the same attempt is not charged
     /// again.
     fn charge(&self, caller: &Caller, incoming: Incoming) -> impl Future<Output = Outcome> + Send;
 
-    /// Believes a webhook, or not.
+    /// Takes a webhook, or not.
     fn webhook(
         &self,
         gateway: &str,
         headers: &Headers<'_>,
         body: &[u8],
-    ) -> impl Future<Output = Result<(), WebhookError>> + Send;
+    ) -> impl Future<Output = Result<(), NotTaken>> + Send;
 
     /// The time, for cards that expire.
     fn today(&self) -> YearMonth;
@@ -187,8 +199,8 @@ impl<W: Works> Desk<W> {
             // What Adyen wants to read; Stripe reads the status.
             Ok(()) => (200, "[accepted]".to_owned()),
             Err(reason) => {
-                tracing::warn!(%gateway, %from, %reason, "inbound: a webhook was not believed");
-                (400, String::new())
+                tracing::warn!(%gateway, %from, %reason, "inbound: a webhook was not taken");
+                (if matches!(reason, NotTaken::Later(_)) { 503 } else { 400 }, String::new())
             }
         }
     }

@@ -16,7 +16,7 @@ mod attempts;
 mod schema;
 mod writer;
 
-pub use attempts::{Account, Ending, NewAttempt, OpenAttempt, Reversal, Wanted};
+pub use attempts::{Account, Ending, NewAttempt, Noted, OpenAttempt, Reversal, Wanted};
 
 use crate::clock;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -208,6 +208,21 @@ impl Journal {
     /// Attempts without a known outcome, oldest first.
     pub async fn open_attempts(&self) -> Result<Vec<OpenAttempt>, JournalError> {
         attempts::open(&self.pool).await
+    }
+
+    /// One attempt, in any state.
+    pub async fn find(&self, attempt: AttemptId) -> Result<Option<Noted>, JournalError> {
+        attempts::find(&self.pool, attempt).await
+    }
+
+    /// Attempts by our name for one, or by a gateway's own, in any state, oldest first.
+    pub async fn about(
+        &self,
+        gateway: &str,
+        attempt: Option<AttemptId>,
+        locator: Option<&str>,
+    ) -> Result<Vec<Noted>, JournalError> {
+        attempts::about(&self.pool, gateway, attempt, locator).await
     }
 
     /// The payment's approved authorization, and what has become of its money.

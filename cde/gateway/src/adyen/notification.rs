@@ -110,7 +110,8 @@ fn event(item: &Item) -> Option<GatewayEvent> {
         "CAPTURE" => (None, ended(Kind::Capture, None)),
         "CANCELLATION" | "TECHNICAL_CANCEL" => (None, ended(Kind::Void, None)),
         "REFUND" => (None, ended(Kind::Refund, None)),
-        "CAPTURE_FAILED" | "REFUND_FAILED" => (None, Says::Changed),
+        "CAPTURE_FAILED" => (None, Says::Undone { kind: Kind::Capture }),
+        "REFUND_FAILED" | "REFUNDED_REVERSED" => (None, Says::Undone { kind: Kind::Refund }),
         "NOTIFICATION_OF_CHARGEBACK" | "CHARGEBACK" => (attempt, Says::Disputed),
         _ => (None, Says::Other),
     };

@@ -1,6 +1,7 @@
 //! What Stripe's objects say, as far as we read them (docs.stripe.com/api).
 
 use super::ATTEMPT_KEY;
+use crate::request::Kind;
 use crate::text;
 use crate::webhook::{GatewayEvent, Says};
 use serde::Deserialize;
@@ -223,6 +224,7 @@ pub(super) fn event(body: &[u8]) -> Option<GatewayEvent> {
     let (says, locator) = match kind.as_str() {
         "charge.dispute.created" => (Says::Disputed, object.payment_intent),
         kind if kind.starts_with("payment_intent.") || kind.starts_with("setup_intent.") => (Says::Changed, object.id),
+        "refund.failed" => (Says::Undone { kind: Kind::Refund }, object.id),
         kind if kind.starts_with("refund.") || kind.starts_with("charge.refund") => (Says::Changed, object.id),
         _ => (Says::Other, None),
     };

@@ -410,6 +410,12 @@ fn a_webhook_names_what_has_changed_and_never_an_outcome() {
     let events = stripe().verify_webhook(&headers, body.as_bytes(), SENT_MS).unwrap();
     assert_eq!((events[0].attempt, events[0].locator.as_deref()), (Some(attempt()), Some("pi_7")));
     assert_eq!(events[0].says, gateway::Says::Changed);
+    let failed = body.replace("payment_intent.succeeded", "refund.failed");
+    let tag = hmac::sign(&key, format!("{}.{failed}", SENT_MS / 1_000).as_bytes());
+    let v1: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let signed = format!("t={},v1={v1}", SENT_MS / 1_000);
+    let events = stripe().verify_webhook(&[("Stripe-Signature", &signed)], failed.as_bytes(), SENT_MS).unwrap();
+    assert_eq!(events[0].says, gateway::Says::Undone { kind: Kind::Refund });
     let none = Stripe::new("sk_test_x".to_owned(), None, Mode::Test).ok().unwrap();
     assert_eq!(none.verify_webhook(&headers, body.as_bytes(), SENT_MS), Err(WebhookError::NoSecret));
     assert_eq!(stripe().verify_webhook(&[], body.as_bytes(), SENT_MS), Err(WebhookError::Signature));

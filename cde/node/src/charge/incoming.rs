@@ -2,13 +2,13 @@
 
 use super::{Charger, Parcel, UnderWay};
 use crate::clock;
-use crate::inbound::{Caller, Works};
-use crate::journal::{JournalError, NewAttempt, OpenAttempt};
+use crate::inbound::{Caller, NotTaken, Works};
+use crate::journal::{JournalError, NewAttempt, Noted, OpenAttempt};
 use card::YearMonth;
 use gateway::pay_connector::incoming::Incoming;
 use gateway::{Answer, GatewayEvent, Headers, Kind, Operation, Says, WebhookError};
 use std::time::Duration;
-use wire::{AttemptId, CallId, CaptureTime, Money, Origin, Outcome, PaymentId, PaymentOrder, Store};
+use wire::{AttemptId, CallId, CaptureTime, Money, MoneyAlarm, Origin, Outcome, PaymentId, PaymentOrder, Store};
 
 /// Between two looks at an attempt whose end is being written by somebody else.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -37,10 +37,10 @@ impl Works for Charger {
         outcome
     }
 
-    async fn webhook(&self, gateway: &str, headers: &Headers<'_>, body: &[u8]) -> Result<(), WebhookError> {
+    async fn webhook(&self, gateway: &str, headers: &Headers<'_>, body: &[u8]) -> Result<(), NotTaken> {
         let terminal = self.terminals.get(gateway).ok_or(WebhookError::None)?;
         for event in terminal.adapter.verify_webhook(headers, body, clock::unix_ms())? {
-            self.told(gateway, event).await;
+            self.told(gateway, event).await.map_err(NotTaken::Later)?;
         }
         Ok(())
     }
@@ -102,25 +102,58 @@ impl Charger {
         Outcome::Unknown
     }
 
-    /// An outcome is taken only for an attempt that has none, of its kind, at this gateway, and of what was asked.
-    async fn told(&self, gateway: &str, event: GatewayEvent) {
-        let Says::Ended { kind, answer } = event.says else {
-            return tracing::info!(%gateway, event = %event.id, says = ?event.says, "a webhook");
-        };
-        let open = match self.journal.open_attempts().await {
-            Ok(open) => open,
-            Err(error) => return tracing::error!(%error, "the journal's open attempts could not be read"),
-        };
-        let about = |open: &OpenAttempt| {
-            let is_named = event.attempt == Some(open.operation.attempt);
-            let is_located = event.locator.is_some() && event.locator == open.locator;
-            open.gateway == gateway && is_same(kind, open.operation.kind) && (is_named || is_located)
-        };
-        let Some(open) = open.into_iter().find(about) else { return };
-        if answer.is_final() && agrees(open.operation, &answer) {
-            let OpenAttempt { operation, payment, call, extension, gateway, merchant, .. } = open;
-            self.end(&UnderWay { operation, payment, call, extension, gateway, merchant }, &answer).await;
+    /// What a gateway says of its own accord is either acted on or brought before people. An error when the journal cannot
+    /// be read: then the gateway must say it again.
+    pub(super) async fn told(&self, gateway: &str, event: GatewayEvent) -> Result<(), JournalError> {
+        if matches!(event.says, Says::Changed | Says::Other) {
+            tracing::info!(%gateway, event = %event.id, says = ?event.says, "a webhook");
+            return Ok(());
         }
+        let noted = self.journal.about(gateway, event.attempt, event.locator.as_deref()).await?;
+        let is_about = |noted: &Noted| {
+            let kind = noted.attempt.operation.kind;
+            match event.says {
+                Says::Ended { kind: told, .. } | Says::Undone { kind: told } => is_same(told, kind),
+                _ => is_same(Kind::Authorize, kind),
+            }
+        };
+        let mut noted: Vec<Noted> = noted.into_iter().filter(is_about).collect();
+        // The one that waits for its outcome, where a name is of several.
+        noted.sort_by_key(|noted| !noted.is_open);
+        let Some(Noted { attempt, is_open, is_approved }) = noted.into_iter().next() else {
+            tracing::warn!(%gateway, event = %event.id, "a webhook is about nothing that we sent");
+            return Ok(());
+        };
+        let is_here = attempt.gateway == gateway;
+        let OpenAttempt { operation, payment, call, extension, gateway, merchant, .. } = attempt;
+        let attempt = UnderWay { operation, payment, call, extension, gateway, merchant };
+        match event.says {
+            Says::Ended { answer, .. } if is_open && is_here => self.ended_by_webhook(&attempt, &answer).await,
+            Says::Ended { answer, .. } if contradicts(&answer, is_here, is_approved) => {
+                self.alarm(&attempt, MoneyAlarm::EndedOtherwise);
+            }
+            Says::Undone { .. } => self.alarm(&attempt, MoneyAlarm::Undone),
+            Says::Disputed => self.alarm(&attempt, MoneyAlarm::Disputed),
+            Says::Ended { .. } | Says::Changed | Says::Other => {}
+        }
+        Ok(())
+    }
+
+    /// An outcome is taken only for an attempt that has none, of its kind, at this gateway, and of what was asked.
+    async fn ended_by_webhook(&self, attempt: &UnderWay, answer: &Answer) {
+        if answer.is_final() && agrees(attempt.operation, answer) {
+            self.end(attempt, answer).await;
+        }
+    }
+}
+
+/// Says it otherwise than the journal has it, which was learned by an inquiry or from people? So does a gateway that the
+/// attempt was sent on from, if it approves of it after all.
+fn contradicts(answer: &Answer, is_here: bool, is_approved: bool) -> bool {
+    match answer {
+        Answer::Approved(_) => !is_here || !is_approved,
+        Answer::Declined { .. } => is_here && is_approved,
+        _ => false,
     }
 }
 

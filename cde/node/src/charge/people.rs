@@ -1,7 +1,7 @@
 //! What people say of an attempt whose gateway cannot be asked: two of them, and only where it is so.
 
 use super::{Charger, FollowUp, UnderWay};
-use crate::journal::{Ending, OpenAttempt};
+use crate::journal::{Ending, Noted, OpenAttempt};
 use wire::{Action, AttemptId, Command, Found, Origin, Outcome, PaymentId, Refusal};
 
 impl Charger {
@@ -20,9 +20,9 @@ impl Charger {
     }
 
     async fn settle_by_people(&self, payment: PaymentId, attempt: AttemptId, found: Found) -> Result<(), Refusal> {
-        let open = self.journal.open_attempts().await.map_err(|_| Refusal::JournalFault)?;
-        let is_meant = |open: &OpenAttempt| open.operation.attempt == attempt && open.payment == payment;
-        let open = open.into_iter().find(is_meant).ok_or(Refusal::UnknownPayment)?;
+        let found_row = self.journal.find(attempt).await.map_err(|_| Refusal::JournalFault)?;
+        let is_meant = |noted: &Noted| noted.is_open && noted.attempt.payment == payment;
+        let open = found_row.filter(is_meant).ok_or(Refusal::UnknownPayment)?.attempt;
         let terminal = self.terminals.get(&open.gateway);
         if terminal.is_some_and(|terminal| terminal.adapter.caps().inquiry.possible(open.locator.as_deref())) {
             return Err(Refusal::GatewayIsAsked);

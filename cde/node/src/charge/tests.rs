@@ -2,6 +2,7 @@ use super::*;
 use crate::inbound::{Caller, Works};
 use crate::samples::{Folder, cryptography};
 use gateway::pay_connector::incoming;
+use gateway::{Approval, GatewayEvent, Says};
 use sqlx::{ConnectOptions, Connection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -112,4 +113,87 @@ async fn after_a_restart_a_gateway_has_its_whole_window_before_it_proves_that_th
     // It is asked after half a second, and a second after that.
     tokio::time::sleep(Duration::from_millis(1_800)).await;
     assert_eq!(second.journal.standing(attempt).await.unwrap(), Some(Outcome::Unknown));
+}
+
+/// Of an attempt that a person said was not done, at gateway `g`; and its payment.
+async fn abandoned(charger: &Charger) -> AttemptId {
+    let attempt = AttemptId::from_random(1);
+    let amount = wire::Money { minor: 100, currency: wire::Currency::GBP };
+    let row = NewAttempt {
+        attempt,
+        kind: Kind::Authorize,
+        payment: PaymentId(attempt.0),
+        call: CallId(attempt.0),
+        extension: "1001".parse().unwrap(),
+        origin: Origin::System,
+        merchant: "m".parse().unwrap(),
+        deadline_ms: 1,
+        gateway: "g".to_owned(),
+        amount,
+        later: false,
+        follows: None,
+        last: false,
+        card: None,
+        digest: String::new(),
+        locator: Some("psp".to_owned()),
+    };
+    charger.journal.begin(row).await.unwrap();
+    charger.journal.end(attempt, Ending::of(Outcome::Abandoned)).await.unwrap();
+    attempt
+}
+
+fn event(attempt: Option<AttemptId>, says: Says) -> GatewayEvent {
+    GatewayEvent { id: "e".to_owned(), attempt, locator: Some("psp".to_owned()), says }
+}
+
+fn approved() -> Says {
+    let amount = Some(wire::Money { minor: 100, currency: wire::Currency::GBP });
+    let approval = Approval {
+        auth_code: String::new(),
+        gateway_ref: "psp".to_owned(),
+        amount,
+        network_transaction_id: None,
+        checks: wire::Checks::default(),
+        token: None,
+    };
+    Says::Ended { kind: Kind::Authorize, answer: Answer::Approved(approval) }
+}
+
+#[tokio::test]
+async fn what_a_gateway_says_against_what_is_written_is_brought_before_people() {
+    let folder = Folder::new();
+    let charger = charger(&folder, "http://127.0.0.1:9", "").await;
+    let attempt = abandoned(&charger).await;
+    let stranger = Some(AttemptId::from_random(2));
+    for (gateway, event) in [
+        ("g", event(None, approved())),
+        ("elsewhere", event(Some(attempt), approved())),
+        ("g", event(Some(attempt), Says::Disputed)),
+        ("g", event(None, Says::Undone { kind: Kind::Authorize })),
+        ("g", event(Some(attempt), Says::Changed)),
+        ("g", event(None, Says::Undone { kind: Kind::Refund })),
+        ("elsewhere", event(stranger, Says::Disputed)),
+    ] {
+        charger.told(gateway, event).await.unwrap();
+    }
+    charger.journal.close().await;
+    let alarms = charger.journal.after(0).await.unwrap().into_iter().filter_map(|record| match record.body {
+        wire::RecordBody::Audit(event) => match event.action {
+            AuditAction::Money { alarm, .. } => Some(alarm),
+            _ => None,
+        },
+        _ => None,
+    });
+    let expected = [MoneyAlarm::EndedOtherwise, MoneyAlarm::EndedOtherwise, MoneyAlarm::Disputed, MoneyAlarm::Undone];
+    assert_eq!(alarms.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn without_a_journal_that_can_be_read_the_gateway_must_say_it_again() {
+    let folder = Folder::new();
+    let charger = charger(&folder, "http://127.0.0.1:9", "").await;
+    let file = folder.0.join("journal.db");
+    let mut stranger = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+    sqlx::query("ALTER TABLE attempt RENAME TO gone").execute(&mut stranger).await.unwrap();
+    assert!(charger.told("g", event(None, approved())).await.is_err());
 }

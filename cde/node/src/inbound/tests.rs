@@ -27,9 +27,13 @@ impl Works for Counting {
         }
     }
 
-    async fn webhook(&self, gateway: &str, headers: &Headers<'_>, body: &[u8]) -> Result<(), WebhookError> {
+    async fn webhook(&self, gateway: &str, headers: &Headers<'_>, body: &[u8]) -> Result<(), NotTaken> {
         let is_signed = headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("signature") && *value == "good");
-        if gateway == "g" && is_signed && body == b"event" { Ok(()) } else { Err(WebhookError::Signature) }
+        match body {
+            _ if gateway != "g" || !is_signed => Err(WebhookError::Signature.into()),
+            b"event" => Ok(()),
+            _ => Err(NotTaken::Later(JournalError::Busy)),
+        }
     }
 
     fn today(&self) -> YearMonth {
@@ -121,5 +125,7 @@ async fn a_webhook_is_believed_only_where_it_is_proved() {
     let (at, _) = start(&folder).await;
     assert_eq!(post(at, "/webhooks/g", "Signature: good\r\n", "event").await, (200, "[accepted]".to_owned()));
     assert_eq!(post(at, "/webhooks/g", "Signature: bad\r\n", "event").await.0, 400);
+    let unread = post(at, "/webhooks/g", "Signature: good\r\n", "another").await;
+    assert_eq!(unread.0, 503, "the gateway is to send it again");
     assert_eq!(post(at, "/webhooks/h", "Signature: good\r\n", "event").await.0, 400);
 }

@@ -121,6 +121,17 @@ pub struct OpenAttempt {
     pub sent_unix_ms: i64,
 }
 
+/// An attempt, and how its row stands.
+#[derive(Clone, Debug)]
+pub struct Noted {
+    /// Which, and all that is known of it.
+    pub attempt: OpenAttempt,
+    /// Must its outcome still be learned?
+    pub is_open: bool,
+    /// Is it approved, given back or not?
+    pub is_approved: bool,
+}
+
 /// An approved authorization, and what has become of its money.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -308,14 +319,49 @@ async fn given_back(
     Ok(Some((parsed(&row, 0)?, outcome)))
 }
 
+/// What [`open_attempt`] and [`noted`] read.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, kind, amount_minor, currency, payment, call, extension, gateway, merchant, locator, \
+             sent_unix_ms, state FROM attempt ",
+            $rest
+        )
+    };
+}
+
+/// Attempts by our name for one, or by a gateway's own, in any state.
+pub(super) async fn about(
+    pool: &SqlitePool,
+    gateway: &str,
+    attempt: Option<AttemptId>,
+    locator: Option<&str>,
+) -> Result<Vec<Noted>, JournalError> {
+    let named = sqlx::query(select!("WHERE id = ?2 OR (gateway = ?1 AND locator = ?3) ORDER BY sent_unix_ms LIMIT ?4"))
+        .bind(gateway)
+        .bind(attempt.map(|attempt| attempt.to_string()))
+        .bind(locator)
+        .bind(ROWS_MAX);
+    named.fetch_all(pool).await?.iter().map(noted).collect()
+}
+
+/// One attempt, in any state.
+pub(super) async fn find(pool: &SqlitePool, attempt: AttemptId) -> Result<Option<Noted>, JournalError> {
+    let row = sqlx::query(select!("WHERE id = ?")).bind(attempt.to_string()).fetch_optional(pool).await?;
+    row.as_ref().map(noted).transpose()
+}
+
+fn noted(row: &SqliteRow) -> Result<Noted, JournalError> {
+    let state = row.get::<&str, _>(11);
+    let (is_open, is_approved) = (matches!(state, "sent" | "unknown"), state == "approved");
+    Ok(Noted { attempt: open_attempt(row)?, is_open, is_approved })
+}
+
 pub(super) async fn open(pool: &SqlitePool) -> Result<Vec<OpenAttempt>, JournalError> {
-    let rows = sqlx::query(
-        "SELECT id, kind, amount_minor, currency, payment, call, extension, gateway, merchant, locator, sent_unix_ms \
-         FROM attempt WHERE state IN ('sent', 'unknown') ORDER BY sent_unix_ms LIMIT ?",
-    )
-    .bind(ROWS_MAX)
-    .fetch_all(pool)
-    .await?;
+    let rows = sqlx::query(select!("WHERE state IN ('sent', 'unknown') ORDER BY sent_unix_ms LIMIT ?"))
+        .bind(ROWS_MAX)
+        .fetch_all(pool)
+        .await?;
     let told = |error: &JournalError| tracing::error!(%error, "an open attempt cannot be followed");
     Ok(rows.iter().filter_map(|row| open_attempt(row).inspect_err(told).ok()).collect())
 }

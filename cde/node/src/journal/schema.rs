@@ -5,7 +5,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use wire::JournalId;
 
 /// The steps, in order. One that has been released is never changed.
-const STEPS: &[&str] = &[include_str!("first.sql"), include_str!("second.sql")];
+const STEPS: &[&str] = &[include_str!("first.sql"), include_str!("second.sql"), include_str!("third.sql")];
 
 /// Creates what is missing; returns whose journal it is and the number of its newest record.
 pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(JournalId, u64), JournalError> {

@@ -183,3 +183,28 @@ async fn an_acknowledgment_of_what_was_never_written_is_not_believed() {
     let second = journal(&folder).await;
     assert_eq!(*second.newest().borrow(), 2, "it broke: the journal believed to be at its last number");
 }
+
+/// However many are open before it.
+#[tokio::test]
+async fn an_attempt_is_found_by_its_name_in_any_state() {
+    let folder = Folder::new();
+    let journal = journal(&folder).await;
+    for number in 1..=1_001 {
+        journal.begin(attempt(number, number)).await.unwrap();
+    }
+    let located = NewAttempt { locator: Some("psp".to_owned()), ..attempt(1_002, 1_002) };
+    let id = located.attempt;
+    journal.begin(located).await.unwrap();
+    assert!(!journal.open_attempts().await.unwrap().iter().any(|open| open.operation.attempt == id));
+    assert!(journal.find(id).await.unwrap().unwrap().is_open);
+    let by = async |gateway, attempt, locator| {
+        let found = journal.about(gateway, attempt, locator).await.unwrap();
+        found.iter().map(|noted| noted.attempt.operation.attempt).collect::<Vec<_>>()
+    };
+    assert_eq!(by("sandbox", None, Some("psp")).await, [id]);
+    assert_eq!(by("other", Some(id), None).await, [id]);
+    assert!(by("other", None, Some("psp")).await.is_empty() && by("sandbox", None, None).await.is_empty());
+    journal.end(id, Ending::of(approved())).await.unwrap();
+    let noted = journal.find(id).await.unwrap().unwrap();
+    assert!(noted.is_approved && !noted.is_open);
+}
