@@ -285,6 +285,18 @@ impl Config {
         })
     }
 
+    /// Whether a call from this address can come to this extension of a trunk, whatever number is called for it.
+    pub(crate) fn leads_to(&self, from: Peer, user: Option<&str>, trunk: usize, extension: &Extension) -> bool {
+        let number = |route: &Route| match &route.extension {
+            Some(own) => (own == extension).then(|| route.prefix.clone()),
+            None => route.rewrite.undo(&route.prefix, extension.as_str()),
+        };
+        let leads = |number: String| {
+            self.way(from, user, &number).is_ok_and(|way| way.trunk == trunk && way.extension == *extension)
+        };
+        self.routes.iter().filter_map(number).any(leads)
+    }
+
     /// Those that a peer may be of: by its address, or as a phone that has signed in.
     fn trunks_of(&self, peer: Peer, user: Option<&str>) -> impl Iterator<Item = &Trunk> {
         let phone = self.phones.iter().find(|phone| Some(phone.name.as_str()) == user);

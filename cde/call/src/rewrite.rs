@@ -36,6 +36,14 @@ impl Rewrite {
         }
         format!("{}{}", self.add, rest.as_str()).parse().ok()
     }
+
+    /// A number with this prefix that would become this one; none if there is none. What was taken away and is not of the prefix is not
+    /// known, and zeros will do.
+    pub(crate) fn undo(&self, prefix: &str, number: &str) -> Option<String> {
+        let rest = number.strip_prefix(self.add.as_str())?;
+        let taken = prefix.chars().chain(std::iter::repeat('0')).take(self.strip.into());
+        Some(taken.chain(rest.chars()).collect())
+    }
 }
 
 /// Those headers of an INVITE that go on to the other side: of the list, and of those that the file names. One that is too long, or
@@ -88,6 +96,18 @@ mod tests {
         assert_eq!(rewritten(4, "0", "1001"), None, "there is nothing left");
         assert_eq!(rewritten(9, "", "1001"), None);
         assert_eq!(rewritten(0, "", "a b"), None);
+    }
+
+    #[test]
+    fn what_a_number_was_before_becomes_that_number_again() {
+        for (strip, add, prefix, number) in
+            [(0, "", "10", "1001"), (3, "0", "+442", "0207"), (4, "10", "44", "1001"), (2, "", "4420", "2001")]
+        {
+            let rewrite = Rewrite { strip, add: add.to_owned() };
+            let before = rewrite.undo(prefix, number).unwrap();
+            assert_eq!(rewrite.apply(&before).unwrap().as_str(), number, "{before}");
+        }
+        assert_eq!(Rewrite { strip: 0, add: "9".to_owned() }.undo("", "1001"), None);
     }
 
     fn peer() -> Peer {

@@ -246,6 +246,22 @@ fn another_agent_takes_the_place_by_replaces() {
     finish(&mut world);
 }
 
+/// What broke: whoever took the place was called back under any number that they wrote into From.
+#[test]
+fn who_takes_the_place_is_called_back_under_no_number_that_no_route_has() {
+    for (says, is) in [("0900123", "1001"), ("1002", "1002"), ("2001", "2001"), ("anonymous", "1001")] {
+        let mut world = keyed();
+        let leg = world.agent_leg_name(|text| text.starts_with("ACK"));
+        assert_eq!(world.raw_invite_by(AGENT, says, "", &format!("Replaces: {leg}\r\n")), "200");
+        assert_eq!(world.snapshot().extension.as_str(), is, "{says}");
+        let before = world.agent_got().len();
+        // The new leg is never confirmed, and is lost.
+        world.pass(Duration::from_secs(40));
+        let called = world.agent_got()[before..].iter().find(|line| line.starts_with("INVITE")).unwrap().to_string();
+        assert!(called.starts_with(&format!("INVITE sip:{is}@")), "{says}: {called}");
+    }
+}
+
 #[test]
 fn an_attended_transfer_joins_two_calls_of_ours() {
     let mut world = keyed();

@@ -11,7 +11,7 @@ use wire::Extension;
 #[derive(Clone)]
 pub(crate) struct Dial {
     /// Which trunk it is.
-    trunk: usize,
+    pub(super) trunk: usize,
     /// Where it is called, or was called last.
     pub(super) destination: Peer,
     /// Where it is still to be called, one after the other.

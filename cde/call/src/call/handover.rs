@@ -11,7 +11,7 @@ use rand_core::Rng;
 use sip::offer_answer::{Direction, Offer, Srtp};
 use sip::{Body, DialogId, Event, IncomingInvite, Peer, Refer, RequestId};
 use std::time::{Duration, Instant};
-use wire::{AuditAction, CallEnd, LineState, Origin};
+use wire::{AuditAction, CallEnd, Extension, LineState, Origin};
 
 /// How long the new leg may ring, and how long a caller whose agent was lost is kept.
 const RING: Duration = Duration::from_secs(60);
@@ -125,6 +125,7 @@ impl Call {
                 leg.dialog = Some(dialog);
                 context.endpoint.accept(context.now, dialog, Some(answer));
                 let extension = invite.from.uri.user().and_then(|user| user.parse().ok());
+                let extension = extension.filter(|extension| self.may_be_called_back(context, extension));
                 let dial = extension.map(|extension| self.dial.under(extension));
                 let until = context.now + RING;
                 self.handover = Some(Handover { side, leg, dial, asker: None, until, again: None, borrowed: None });
@@ -132,6 +133,22 @@ impl Call {
             }
             Err(status) => context.endpoint.reject(context.now, dialog, status, None, Vec::new()),
         }
+    }
+
+    /// Who has taken the agent's place is called there if their leg is lost, so it must be a number that a call may have there: From is
+    /// only what they say. Where the agent has called us, the route says so when they are called back.
+    fn may_be_called_back(&self, context: &Context<'_>, extension: &Extension) -> bool {
+        let (trunk, config) = (self.dial.trunk, context.config);
+        let on_demand = config.trunks.get(trunk).and_then(|trunk| trunk.on_demand.as_ref());
+        let is_agent = on_demand.is_some_and(|on_demand| on_demand.has_agent(extension.as_str()));
+        let is_routed = |side| {
+            let peer = self.peer_of(side);
+            config.leads_to(peer, context.endpoint.user_at(peer), trunk, extension)
+        };
+        self.calling == Side::Agent
+            || is_agent
+            || config.has_phone(trunk, extension.as_str())
+            || [Side::Caller, Side::Agent].into_iter().any(is_routed)
     }
 
     pub(super) fn answer_replacing(

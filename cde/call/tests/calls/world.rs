@@ -366,12 +366,17 @@ impl World {
 
     /// The same to a number.
     pub(crate) fn raw_invite_to(&mut self, from: SocketAddr, number: &str, lines: &str) -> String {
+        self.raw_invite_by(from, "1009", number, lines)
+    }
+
+    /// The same by who says that they are this one.
+    pub(crate) fn raw_invite_by(&mut self, from: SocketAddr, by: &str, number: &str, lines: &str) -> String {
         let target = if number.is_empty() { US.to_string() } else { format!("{number}@{US}") };
         self.agent_cseq += 1;
         let (number, offer) = (self.agent_cseq, self.agents_offer(Direction::SendRecv));
         let offer = String::from_utf8_lossy(offer.as_bytes()).into_owned();
         let text = format!(
-            "INVITE sip:{target} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKi{number}\r\nFrom: <sip:1009@{from}>;tag=x{number}\r\n\
+            "INVITE sip:{target} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKi{number}\r\nFrom: <sip:{by}@{from}>;tag=x{number}\r\n\
              To: <sip:{US}>\r\nCall-ID: raw{number}\r\nCSeq: 1 INVITE\r\nContact: <sip:{from}>\r\nMax-Forwards: 70\r\n\
              {lines}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
             offer.len()
