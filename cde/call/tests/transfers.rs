@@ -353,6 +353,10 @@ fn a_call_that_was_secured_since_gives_no_leg_to_another() {
         let snapshots = world.board.snapshots();
         let snapshot = snapshots.iter().find(|call| call.call == lender).unwrap();
         assert!(snapshot.line.masked() && snapshot.state == CallState::Talking, "{snapshot:?}");
+        let port = |text: &String| text.lines().find(|line| line.starts_with("m=audio")).unwrap().to_owned();
+        let mut offers = world.agent_texts().iter().filter(|text| text.starts_with("INVITE"));
+        let own = offers.clone().find(|text| text.starts_with("INVITE sip:2001@")).map(port);
+        assert_eq!(offers.next_back().map(port), own, "its leg is told where its sound goes");
         // What its leg says is heard there, and nowhere else.
         world.agent_leg = Some(1);
         world.agent_says("BYE", "", None);
