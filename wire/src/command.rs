@@ -239,7 +239,7 @@ pub enum Refusal {
     Unsupported,
     /// It takes two people, and this is one.
     TwoPeople,
-    /// The gateway is being asked, and will say.
+    /// The gateway is being asked, or has it and will tell by webhook.
     GatewayIsAsked,
     /// No trunk has this name.
     UnknownTrunk,

@@ -254,7 +254,7 @@ impl Charger {
     }
 
     async fn settle_one_left_over(&self, open: OpenAttempt) {
-        let OpenAttempt { operation, payment, call, extension, gateway, merchant, locator, sent_unix_ms } = open;
+        let OpenAttempt { operation, payment, call, extension, gateway, merchant, locator, sent_unix_ms, .. } = open;
         let id = operation.attempt;
         tracing::warn!(attempt = %id, "an attempt was in flight when this process ended: asking the gateway");
         let attempt = UnderWay { operation, payment, call, extension, gateway, merchant };
@@ -287,10 +287,7 @@ impl Charger {
         loop {
             tokio::time::sleep(Duration::from_millis(following.pause_ms())).await;
             let Some(request) = following.ask(clock::unix_ms(), terminal.adapter.as_ref()) else {
-                tracing::error!(%gateway, attempt = %id,
-                    "this gateway cannot be asked what became of an attempt: two people must find out and say");
-                self.alarm(&attempt, MoneyAlarm::NeedsPeople);
-                return Outcome::Unknown;
+                return self.wait_for_word(&attempt).await;
             };
             if let Some(answer) = terminal.ask(&mut following, request).await {
                 return self.end(&attempt, &answer).await;

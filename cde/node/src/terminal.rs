@@ -38,6 +38,8 @@ pub enum ChargerError {
 /// One configured gateway.
 pub(crate) struct Terminal {
     pub(crate) adapter: Box<dyn Adapter>,
+    /// Can its webhooks be believed?
+    pub(crate) has_webhooks: bool,
     url: String,
     timeout: Duration,
     client: reqwest::Client,
@@ -49,6 +51,7 @@ impl Terminal {
         let timeout = Duration::from_millis(configured.timeout_ms_max);
         Ok(Self {
             adapter: ready(configured, folder)?,
+            has_webhooks: has_webhook_key(configured),
             url: configured.url().unwrap_or_default().trim_end_matches('/').to_owned(),
             timeout,
             client: client(timeout)?,

@@ -14,6 +14,8 @@ use wire::{AttemptId, CallId, CaptureTime, Money, MoneyAlarm, Origin, Outcome, P
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long it is looked at.
 const LOOKS_MAX: usize = 60;
+/// How long a caller waits; an approval after that comes late.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 impl Works for Charger {
     async fn charge(&self, caller: &Caller, incoming: Incoming) -> Outcome {
@@ -22,11 +24,7 @@ impl Works for Charger {
         let call = CallId(attempt.0);
         self.live.began(call);
         let outcome = match self.begin_incoming(caller, incoming).await {
-            Ok((under_way, parcel)) => match self.carry(under_way, parcel).await {
-                // It may be on its way back, or told by a webhook or by people.
-                Outcome::Unknown => self.begun_before(attempt).await,
-                outcome => outcome,
-            },
+            Ok((under_way, parcel)) => self.carried(under_way, parcel).await,
             Err(JournalError::BegunBefore | JournalError::SecondAttempt) => self.begun_before(attempt).await,
             Err(error) => {
                 tracing::error!(%error, caller = %caller.name, "a charge was not begun");
@@ -89,6 +87,20 @@ impl Charger {
         let under_way = UnderWay::of(&row, built.operation);
         self.journal.begin(row).await?;
         Ok((under_way, built.parcel))
+    }
+
+    /// Carries it to its end, for which nobody waits longer than a caller does.
+    async fn carried(&self, under_way: UnderWay, parcel: Parcel) -> Outcome {
+        let (charger, attempt) = (self.clone(), under_way.operation.attempt);
+        let carrying = tokio::spawn(async move { charger.carry(under_way, parcel).await });
+        let known = async {
+            match carrying.await {
+                Ok(outcome) if outcome.is_known() => outcome,
+                // It may be on its way back, or told by a webhook or by people.
+                _ => self.begun_before(attempt).await,
+            }
+        };
+        tokio::time::timeout(WAIT_MAX, known).await.unwrap_or(Outcome::Unknown)
     }
 
     /// The first result, which a reversal or another run of this process may still be after.

@@ -115,11 +115,9 @@ async fn after_a_restart_a_gateway_has_its_whole_window_before_it_proves_that_th
     assert_eq!(second.journal.standing(attempt).await.unwrap(), Some(Outcome::Unknown));
 }
 
-/// Of an attempt that a person said was not done, at gateway `g`; and its payment.
-async fn abandoned(charger: &Charger) -> AttemptId {
-    let attempt = AttemptId::from_random(1);
-    let amount = wire::Money { minor: 100, currency: wire::Currency::GBP };
-    let row = NewAttempt {
+fn row(number: u128, locator: Option<&str>) -> NewAttempt {
+    let attempt = AttemptId::from_random(number);
+    NewAttempt {
         attempt,
         kind: Kind::Authorize,
         payment: PaymentId(attempt.0),
@@ -129,17 +127,34 @@ async fn abandoned(charger: &Charger) -> AttemptId {
         merchant: "m".parse().unwrap(),
         deadline_ms: 1,
         gateway: "g".to_owned(),
-        amount,
+        amount: wire::Money { minor: 100, currency: wire::Currency::GBP },
         later: false,
         follows: None,
         last: false,
         card: None,
         digest: String::new(),
-        locator: Some("psp".to_owned()),
-    };
+        locator: locator.map(str::to_owned),
+    }
+}
+
+/// An attempt that a person said was not done, at gateway `g`.
+async fn abandoned(charger: &Charger) -> AttemptId {
+    let row = row(1, Some("psp"));
+    let attempt = row.attempt;
     charger.journal.begin(row).await.unwrap();
     charger.journal.end(attempt, Ending::of(Outcome::Abandoned)).await.unwrap();
     attempt
+}
+
+async fn alarms(journal: &Journal) -> Vec<(PaymentId, MoneyAlarm)> {
+    let records = journal.after(0).await.unwrap().into_iter();
+    let alarm = |record: wire::Record| match record.body {
+        wire::RecordBody::Audit(AuditEvent { action: AuditAction::Money { payment, alarm }, .. }) => {
+            Some((payment, alarm))
+        }
+        _ => None,
+    };
+    records.filter_map(alarm).collect()
 }
 
 fn event(attempt: Option<AttemptId>, says: Says) -> GatewayEvent {
@@ -177,15 +192,9 @@ async fn what_a_gateway_says_against_what_is_written_is_brought_before_people() 
         charger.told(gateway, event).await.unwrap();
     }
     charger.journal.close().await;
-    let alarms = charger.journal.after(0).await.unwrap().into_iter().filter_map(|record| match record.body {
-        wire::RecordBody::Audit(event) => match event.action {
-            AuditAction::Money { alarm, .. } => Some(alarm),
-            _ => None,
-        },
-        _ => None,
-    });
     let expected = [MoneyAlarm::EndedOtherwise, MoneyAlarm::EndedOtherwise, MoneyAlarm::Disputed, MoneyAlarm::Undone];
-    assert_eq!(alarms.collect::<Vec<_>>(), expected);
+    let payment = PaymentId(attempt.0);
+    assert_eq!(alarms(&charger.journal).await, expected.map(|alarm| (payment, alarm)));
 }
 
 #[tokio::test]
@@ -196,4 +205,49 @@ async fn without_a_journal_that_can_be_read_the_gateway_must_say_it_again() {
     let mut stranger = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
     sqlx::query("ALTER TABLE attempt RENAME TO gone").execute(&mut stranger).await.unwrap();
     assert!(charger.told("g", event(None, approved())).await.is_err());
+}
+
+fn settle(attempt: AttemptId) -> wire::Command {
+    wire::Command {
+        id: wire::CommandId(uuid::Uuid::now_v7()),
+        call: CallId(attempt.0),
+        origin: Origin::User { id: 2 },
+        action: wire::Action::Settle {
+            payment: PaymentId(attempt.0),
+            attempt,
+            found: wire::Found::NotDone,
+            proposed_by: 1,
+        },
+    }
+}
+
+#[tokio::test]
+async fn people_are_asked_of_what_a_gateway_has_only_when_its_webhook_has_not_come_for_hours() {
+    cryptography();
+    let folder = Folder::new();
+    std::fs::write(folder.0.join("key"), "AQE-of-the-test-account").unwrap();
+    std::fs::write(folder.0.join("hmac"), "00112233445566778899aabbccddeeff").unwrap();
+    let text = "[[gateway]]\nname = \"g\"\nadapter = \"adyen\"\nurl = \"https://checkout-test.adyen.com\"\n\
+                merchant_account = \"Shop\"\nkey_file = \"key\"\nwebhook_key_file = \"hmac\"\n\
+                [[merchant]]\nid = \"m\"\ngateway = \"g\"\n";
+    let config = Config::parse(text, Path::new("cde.toml")).unwrap();
+    let file = folder.0.join("journal.db");
+    let (journal, (ended, _told)) = (Journal::open(&file).await.unwrap(), mpsc::channel(8));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"test");
+    let charger = Charger::new((&config, &folder.0), journal, key, LiveCalls::default(), ended).unwrap();
+    let (received, lost) = (row(1, Some("psp")), row(2, None));
+    let ids = [received.attempt, lost.attempt];
+    charger.journal.begin(received).await.unwrap();
+    charger.journal.begin(lost).await.unwrap();
+    charger.clone().settle_left_over().await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(alarms(&charger.journal).await, [(PaymentId(ids[1].0), MoneyAlarm::NeedsPeople)]);
+    assert_eq!(charger.command(&settle(ids[0])).await, Err(Refusal::GatewayIsAsked));
+    assert_eq!(charger.command(&settle(ids[1])).await, Ok(()));
+    let mut stranger = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+    sqlx::query("UPDATE attempt SET sent_unix_ms = sent_unix_ms - 21600000").execute(&mut stranger).await.unwrap();
+    stranger.close().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    assert_eq!(alarms(&charger.journal).await.last(), Some(&(PaymentId(ids[0].0), MoneyAlarm::NeedsPeople)));
+    assert_eq!(charger.command(&settle(ids[0])).await, Ok(()));
 }

@@ -119,6 +119,8 @@ pub struct OpenAttempt {
     pub locator: Option<String>,
     /// When it was sent, Unix milliseconds.
     pub sent_unix_ms: i64,
+    /// Has the gateway a name of its own for it, and not only for what it follows? Then it has got it.
+    pub is_named: bool,
 }
 
 /// An attempt, and how its row stands.
@@ -324,7 +326,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, kind, amount_minor, currency, payment, call, extension, gateway, merchant, locator, \
-             sent_unix_ms, state FROM attempt ",
+             sent_unix_ms, locator IS NOT NULL AND locator IS NOT (SELECT gateway_ref FROM attempt AS followed \
+             WHERE followed.id = attempt.follows), state FROM attempt ",
             $rest
         )
     };
@@ -352,7 +355,7 @@ pub(super) async fn find(pool: &SqlitePool, attempt: AttemptId) -> Result<Option
 }
 
 fn noted(row: &SqliteRow) -> Result<Noted, JournalError> {
-    let state = row.get::<&str, _>(11);
+    let state = row.get::<&str, _>(12);
     let (is_open, is_approved) = (matches!(state, "sent" | "unknown"), state == "approved");
     Ok(Noted { attempt: open_attempt(row)?, is_open, is_approved })
 }
@@ -406,6 +409,7 @@ fn open_attempt(row: &SqliteRow) -> Result<OpenAttempt, JournalError> {
         merchant: parsed(row, 8)?,
         locator: row.get(9),
         sent_unix_ms: row.get(10),
+        is_named: row.get(11),
     })
 }
 

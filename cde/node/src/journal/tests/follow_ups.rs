@@ -213,3 +213,16 @@ async fn an_older_journal_is_brought_up_to_date_with_what_it_holds() {
     assert_eq!(journal.open_attempts().await.unwrap().len(), 1);
     assert!(matches!(journal.begin(attempt(7, 1)).await, Err(JournalError::SecondAttempt)));
 }
+
+/// What a follow-up is begun with is the name of what it follows.
+#[tokio::test]
+async fn a_gateway_has_got_a_follow_up_when_it_has_a_name_of_its_own_for_it() {
+    let folder = Folder::new();
+    let journal = approved_journal(&folder, false).await;
+    let refund = NewAttempt { locator: Some("g".to_owned()), ..follow_up(2, Kind::Refund, 60) };
+    journal.begin(refund).await.unwrap();
+    assert!(!journal.find(id(2)).await.unwrap().unwrap().attempt.is_named);
+    let received = Ending { locator: Some("r".to_owned()), ..Ending::of(Outcome::Unknown) };
+    assert!(journal.end(id(2), received).await.unwrap());
+    assert!(journal.find(id(2)).await.unwrap().unwrap().attempt.is_named);
+}
