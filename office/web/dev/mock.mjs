@@ -46,6 +46,13 @@ async function handle(request, response) {
   if (request.method !== "GET" && request.headers["x-tonewall"] !== "1") {
     return problem(response, 403, "csrf");
   }
+  if (path === "/surcharge") {
+    const amount = {
+      minor: Number(url.searchParams.get("minor")),
+      currency: url.searchParams.get("currency"),
+    };
+    return json(response, 200, world.quote(amount));
+  }
   if (request.method === "GET") return read(request, path, response);
   if (request.method === "DELETE") {
     sessions.delete(session);

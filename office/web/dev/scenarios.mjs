@@ -8,6 +8,7 @@ const DECLINED = { outcome: "declined", class: "insufficient_funds", network_cod
 
 export const scenarios = {
   approve: { cards: [VISA], outcomes: [APPROVED] },
+  surcharge: { cards: [VISA], surcharge: 150, outcomes: [APPROVED] },
   amex: { cards: [AMEX], outcomes: [APPROVED] },
   slip: { cards: [VISA], refuse: { pan: "check_digit" }, outcomes: [APPROVED] },
   "decline-then-other-card": { cards: [VISA, MASTERCARD], outcomes: [DECLINED, APPROVED] },

@@ -98,6 +98,13 @@ export class World {
     return what === "authorize" ? this.authorize(payment) : this.cancel(payment);
   }
 
+  /** What is added to an amount, in basis points of it. */
+  quote(amount) {
+    const money = (minor) => ({ ...amount, minor });
+    const owed = Math.round((amount.minor * (this.script.surcharge ?? 0)) / 10_000);
+    return { amount, surcharge: money(owed), total: money(amount.minor + owed) };
+  }
+
   async secure() {
     this.setLine("securing");
     await pause(this.pace * 3);
@@ -122,11 +129,14 @@ export class World {
 
   start(order) {
     if (this.live()) return { status: 409, code: "payment_in_progress" };
+    const { surcharge, total } = this.quote(order.amount);
+    if ((order.surcharge?.minor ?? 0) !== surcharge.minor)
+      return { status: 409, code: "surcharge_not_accepted" };
     const field = (name) => ({ field: name, status: "wait", digits: 0, reason: null });
     const payment = {
       id: randomUUID(),
       call: this.call.call,
-      amount: order.amount,
+      amount: total,
       account: order.account ?? null,
       invoice: order.invoice ?? null,
       reference: order.reference ?? null,

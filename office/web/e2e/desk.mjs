@@ -3,7 +3,7 @@
  *
  *   TONEWALL_DESK_URL=<one-time signed-in URL> node e2e/desk.mjs SCENARIO SCREENSHOT_FOLDER
  *
- * Scenarios: approve, decline-then-other-card, cancel, caller-hangs-up, lost-answer. The caller is played by someone else; this
+ * Scenarios: approve, decline-then-other-card, cancel, caller-hangs-up, lost-answer, surcharge. The caller is played by someone else; this
  * only presses keys and reads the screen. Every state is checked with axe-core and photographed.
  *
  * Optional: TONEWALL_AMOUNT (42.00), TONEWALL_ACCOUNT (NW-204417), TONEWALL_E2E_TIMEOUT_MS (60000),
@@ -23,6 +23,7 @@ const scenarios = {
   cancel,
   "caller-hangs-up": callerHangsUp,
   "lost-answer": lostAnswer,
+  surcharge,
 };
 
 async function approve(screen) {
@@ -88,6 +89,32 @@ async function lostAnswer(screen) {
   await screen.waits("known", '[data-outcome="not_sent"]');
   await screen.says("Nothing was taken");
   return { outcome: "not_sent" };
+}
+
+/** Nothing is started before the agent has ticked that the caller accepts it, and of another amount nothing is accepted. */
+async function surcharge(screen) {
+  await screen.waits("desk", "main[data-panel]");
+  await screen.waits("call", '[data-panel="order"] [data-line="open"]');
+  await screen.tabTo("Amount");
+  await screen.type("4.00");
+  await screen.waits("told", "#order-accepted");
+  await screen.says("A surcharge of £0.06 is added: £4.06 in all");
+  await screen.tabTo("The caller accepts it");
+  await screen.press("Space");
+  await screen.waits(null, "#order-accepted:checked");
+  await screen.tabTo("Amount");
+  await screen.type("42.00");
+  await screen.waits("told-again", "#order-accepted:not(:checked)");
+  await screen.says("A surcharge of £0.63 is added: £42.63 in all");
+  await screen.press("Alt+KeyS");
+  await screen.waits("asked-for", '[data-panel="order"]:has(#order-accepted:focus) [data-line="open"]');
+  await screen.press("Space");
+  await screen.press("Alt+KeyS");
+  await screen.waits("secured", '[data-line="secured"]');
+  await allAccepted(screen);
+  await screen.says("£42.63");
+  await screen.press("Alt+Enter");
+  return approved(screen);
 }
 
 /** At least so many dots of the card number are filled. */

@@ -18,6 +18,8 @@ export type Brand =
   | "hipercard";
 
 export type Money = { minor: number; currency: string };
+/** What the house adds to an amount. */
+export type Quote = { amount: Money; surcharge: Money; total: Money };
 export type Field = "pan" | "expiry" | "cvv";
 export type FieldStatus = "wait" | "live" | "ok" | "bad";
 export type RejectReason =

@@ -1,34 +1,46 @@
 import { useState } from "react";
-import { boxId } from "../parts/OrderForm.tsx";
+import { ACCEPT_ID, boxId } from "../parts/OrderForm.tsx";
 import type { Order } from "../state/api.ts";
 import * as drafts from "../view/draft.ts";
 import { currencyCodes } from "../view/money.ts";
-import type { PaymentView } from "../wire.ts";
+import { isAccepted, owed, withSurcharge } from "../view/surcharge.ts";
+import type { Money, PaymentView } from "../wire.ts";
+import { useQuote } from "./useQuote.ts";
 
-type Kept = { call: string | null; draft: drafts.Draft; errors: Errors };
+type Kept = { call: string | null; draft: drafts.Draft; errors: Errors; accepted: Money | null };
 type Errors = drafts.Errors;
 
 const empty = (call: string | null, currency: string): Kept => ({
   call,
   draft: drafts.newDraft(currency),
   errors: {},
+  accepted: null,
 });
 
 /** What is typed for the call on the screen. Another call begins with empty boxes and the console's `currency`. */
 export function useOrder(call: string | null, currency: string) {
   const [kept, setKept] = useState<Kept>(empty(call, currency));
-  const { draft, errors } = kept.call === call ? kept : empty(call, currency);
+  const { draft, errors, accepted } = kept.call === call ? kept : empty(call, currency);
 
   const change = (next: drafts.Draft) =>
-    setKept({ call, draft: next, errors: unchanged(draft, next, errors) });
+    setKept({ call, draft: next, errors: unchanged(draft, next, errors), accepted });
+
+  const minor = drafts.toMinor(draft.amount, draft.currency);
+  const amount = typeof minor === "number" ? { minor, currency: draft.currency } : null;
+  const quote = owed(useQuote(amount), amount);
 
   /** Puts errors beside their boxes; a box that holds something like a card number is emptied. */
-  const show = (found: Errors) => setKept({ call, draft: drafts.withoutCards(draft, found), errors: found });
+  const show = (found: Errors) =>
+    setKept({ call, draft: drafts.withoutCards(draft, found), errors: found, accepted });
 
   /** The order, or null after the errors have been shown and the first wrong box has the focus. */
   const check = (): Order | null => {
     const checked = drafts.check(draft);
-    if ("order" in checked) return checked.order;
+    if ("order" in checked) {
+      const order = withSurcharge(checked.order, quote, accepted);
+      if (order === null) document.getElementById(ACCEPT_ID)?.focus();
+      return order;
+    }
     show(checked.errors);
     const first = (["amount", "account", "reference"] as const).find((field) => checked.errors[field]);
     if (first) document.getElementById(boxId(first))?.focus();
@@ -51,15 +63,22 @@ export function useOrder(call: string | null, currency: string) {
         reference: payment.reference ?? "",
       },
       errors: {},
+      accepted: null,
     });
 
-  const minor = drafts.toMinor(draft.amount, draft.currency);
+  const accept = (accepts: boolean) =>
+    setKept({ call, draft, errors, accepted: accepts && quote !== null ? quote.total : null });
+
   return {
     draft,
     currencies: currencyCodes(currency, draft.currency),
     errors,
     touched: !drafts.untouched(draft),
-    amount: typeof minor === "number" ? { minor, currency: draft.currency } : null,
+    /** With the surcharge: what the caller is told and pays. */
+    amount: quote?.total ?? amount,
+    quote,
+    accepted: quote !== null && isAccepted(quote, accepted),
+    accept,
     change,
     check,
     leave,

@@ -71,9 +71,12 @@ function PanelCard({ call, line, payment, panel, done, order, deeds, acts, onPut
             draft={order.draft}
             currencies={order.currencies}
             errors={order.errors}
+            quote={order.quote}
+            accepted={order.accepted}
             secured={call.line === "secured"}
             busy={deeds.busy.has("start")}
             onChange={order.change}
+            onAccept={order.accept}
             onLeave={order.leave}
             onStart={() => void acts.start()}
           />

@@ -1,6 +1,8 @@
 import { type FormEvent, type ReactNode, useId } from "react";
 import { PANEL_HEADING } from "../hooks/useFocusRescue.ts";
 import type { Draft, DraftField } from "../view/draft.ts";
+import { surchargeWords } from "../view/surcharge.ts";
+import type { Quote } from "../wire.ts";
 import { Button } from "./Button.tsx";
 import { Icon } from "./Icon.tsx";
 
@@ -8,15 +10,22 @@ type Props = {
   draft: Draft;
   currencies: string[];
   errors: Partial<Record<DraftField, string>>;
+  /** A surcharge to tell the caller of. */
+  quote: Quote | null;
+  accepted: boolean;
   secured: boolean;
   busy: boolean;
   onChange: (draft: Draft) => void;
+  onAccept: (accepts: boolean) => void;
   onLeave: (field: DraftField) => void;
   onStart: () => void;
 };
 
 /** The id of a box, so that the first wrong one can be focused. */
 export const boxId = (field: DraftField): string => `order-${field}`;
+
+/** The id of the tick that a surcharge needs. */
+export const ACCEPT_ID = "order-accepted";
 
 /** What is being paid. There is no box for card details here or anywhere. */
 export function OrderForm(props: Props) {
@@ -60,6 +69,9 @@ export function OrderForm(props: Props) {
         <Labeled field="reference" label="Reference" optional hint="" error={errors.reference}>
           <input className="in" {...text("reference")} />
         </Labeled>
+        {props.quote !== null && (
+          <Surcharge quote={props.quote} accepted={props.accepted} onAccept={props.onAccept} />
+        )}
         <p className="note">
           <Icon name="info" />
           <span className="sm">Never type card details in any box: there is no box for them.</span>
@@ -80,6 +92,27 @@ export function OrderForm(props: Props) {
         </div>
       </form>
     </section>
+  );
+}
+
+type SurchargeProps = { quote: Quote; accepted: boolean; onAccept: (accepts: boolean) => void };
+
+function Surcharge({ quote, accepted, onAccept }: SurchargeProps) {
+  const told = useId();
+  return (
+    <div className="stack">
+      <p id={told}>{surchargeWords(quote)}</p>
+      <label className="ck">
+        <input
+          id={ACCEPT_ID}
+          type="checkbox"
+          checked={accepted}
+          aria-describedby={told}
+          onChange={(event) => onAccept(event.target.checked)}
+        />
+        The caller accepts it. Without this the payment can’t be started.
+      </label>
+    </div>
   );
 }
 

@@ -1,6 +1,6 @@
 /** The console's HTTP API, as far as the desk uses it. */
 
-import type { CallView, Field, Money, PaymentView, Problem, Session, TransferView } from "../wire.ts";
+import type { CallView, Field, Money, PaymentView, Problem, Quote, Session, TransferView } from "../wire.ts";
 
 export type Answer<T> =
   | { ok: true; value: T }
@@ -8,7 +8,8 @@ export type Answer<T> =
   /** Nothing is known: the request may or may not have been carried out. */
   | { ok: false; problem: null; retryAfter: null };
 
-export type Order = { amount: Money; account?: string; reference?: string };
+/** `surcharge`: what the caller has accepted on top of the amount. */
+export type Order = { amount: Money; account?: string; reference?: string; surcharge?: Money };
 
 /** An answer to securing may take as long as the media plane needs; this is only against waiting forever. */
 const TIMEOUT_MS = 15_000;
@@ -73,6 +74,8 @@ export const setLine = (call: string, deed: "secure" | "release", key: string) =
   send<CallView>("POST", `/calls/${call}/${deed}`, undefined, key);
 /** Asked anew each time: its answer is kept nowhere. */
 export const askTransfer = () => send<TransferView>("POST", "/transfers", {});
+export const surchargeOn = ({ minor, currency }: Money) =>
+  send<Quote>("GET", `/surcharge?${new URLSearchParams({ minor: String(minor), currency })}`);
 export const startPayment = (call: string, order: Order, key: string) =>
   send<PaymentView>("POST", `/calls/${call}/payments`, order, key);
 export const setField = (payment: string, field: Field, deed: "request" | "reset", key: string) =>

@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import { cardLike } from "./cardlike.ts";
 import { check, LOOKS_LIKE_CARD, newDraft, toMinor, withoutCards } from "./draft.ts";
 import { currencyCodes, decimalsOf, say, write } from "./money.ts";
+import { problemWords } from "./problems.ts";
+import { isAccepted, owed, surchargeWords, withSurcharge } from "./surcharge.ts";
 
 const NEW_DRAFT = newDraft("GBP");
 
@@ -98,5 +100,31 @@ describe("the order", () => {
       "errors.reference",
     );
     expect(check({ ...NEW_DRAFT, amount: "42", reference: "a\u0007" })).toHaveProperty("errors.reference");
+  });
+});
+
+describe("a surcharge", () => {
+  const pounds = (minor: number) => ({ minor, currency: "GBP" });
+  const quote = { amount: pounds(4_200), surcharge: pounds(63), total: pounds(4_263) };
+  const order = { amount: pounds(4_200), account: "NW-204417" };
+
+  it("is_told_and_sent_only_when_the_caller_has_accepted_it", () => {
+    expect(surchargeWords(quote)).toBe("A surcharge of £0.63 is added: £42.63 in all. Tell the caller.");
+    expect(withSurcharge(order, quote, null)).toBeNull();
+    expect(withSurcharge(order, quote, pounds(4_263))).toEqual({ ...order, surcharge: pounds(63) });
+  });
+
+  it("that_was_accepted_for_another_amount_is_not_accepted", () => {
+    expect(isAccepted(quote, pounds(4_264))).toBe(false);
+    expect(isAccepted(quote, { minor: 4_263, currency: "EUR" })).toBe(false);
+    expect(owed(quote, pounds(4_201)), "an old quote").toBeNull();
+    expect(owed(quote, { minor: 4_200, currency: "EUR" })).toBeNull();
+  });
+
+  it("of_nothing_or_not_known_leaves_the_order_as_it_is", () => {
+    const none = { ...quote, surcharge: pounds(0), total: pounds(4_200) };
+    for (const told of [none, null]) expect(withSurcharge(order, told, null)).toEqual(order);
+    const problem = { status: 409, code: "surcharge_not_accepted", detail: "as a program reads it" };
+    expect(problemWords({ ok: false, problem, retryAfter: null })).toContain("Tell the caller");
   });
 });

@@ -21,6 +21,7 @@ const WORDS: Record<string, string> = {
   media_fault: "Masking was not confirmed in time. The line stays as it was.",
   media_timeout: "Masking was not confirmed in time. The line stays as it was.",
   journal_fault: `The payment could not be written down, so it was not sent. ${NOTHING} Tell your administrator.`,
+  surcharge_not_accepted: `There is a surcharge on this amount. ${NOTHING} Tell the caller, tick that they accept it, and start again.`,
   unsupported: `The payment service of this merchant cannot do that. ${NOTHING}`,
   no_right: "You may not do that. Ask your administrator.",
   busy: "Too many at once. Try again in a moment.",
