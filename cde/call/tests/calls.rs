@@ -479,6 +479,25 @@ fn info_digits_pass_on_an_open_line_and_are_consumed_on_any_other() {
     assert_eq!(world.caller_answers(), [200, 200, 200, 200]);
 }
 
+/// Seed 11424 of `sim`: an INFO of a secured line was lost three times on its way, and came when the line had just been opened.
+#[test]
+fn an_info_that_was_sent_on_a_masked_line_does_not_pass_when_it_comes_after_it_was_opened() {
+    let mut world = World::new();
+    world.talk();
+    world.media_answers = false;
+    world.command(Action::Secure);
+    world.media(media::Event::Secured);
+    world.media(media::Event::Releasing);
+    world.media(media::Event::Opened);
+    world.caller_info("application/dtmf", "1");
+    world.pass(Duration::from_secs(31));
+    world.caller_info("application/dtmf", "2");
+    assert_eq!(world.agent_infos(), 0);
+    world.pass(Duration::from_secs(2));
+    world.caller_info("application/dtmf", "3");
+    assert_eq!(world.agent_infos(), 1, "half a minute later none can be on its way any more");
+}
+
 #[test]
 fn broken_offers_are_refused_in_words_that_sip_has() {
     let mut world = World::new();

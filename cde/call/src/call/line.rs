@@ -3,6 +3,7 @@
 use super::{Call, Context, Phase};
 use crate::OpenLineKeys;
 use crate::switchboard::Output;
+use media::Side;
 use std::time::{Duration, Instant};
 use wire::record::AlarmKind;
 use wire::{AuditAction, Command, CommandId, Event, Field, LineState, Masking, Origin, Refusal};
@@ -11,6 +12,9 @@ use wire::{AuditAction, Command, CommandId, Event, Field, LineState, Masking, Or
 const CONFIRM: Duration = Duration::from_secs(2);
 /// Without a proof for this long, masking is not proved.
 const PROOF: Duration = Duration::from_secs(2);
+/// An INFO that was sent while the line was masked may come so late: 64 T1, for which it is repeated where it gets lost (Timer F
+/// of RFC 3261 section 17.1.2.2).
+const INFO_LATE: Duration = Duration::from_secs(32);
 /// Commands that may wait for one confirmation.
 const WAITING_MAX: usize = 16;
 
@@ -19,6 +23,8 @@ pub(crate) struct Line {
     since_unix_ms: i64,
     /// When the media session was last heard to mask.
     proved: Option<Instant>,
+    /// When the line was last opened after a mask.
+    opened: Option<Instant>,
     /// How the media session was last told to mask, and how it says that it does.
     policy: media::Policy,
     masking: media::Policy,
@@ -45,6 +51,7 @@ impl Line {
             state: LineState::Open,
             since_unix_ms: unix_ms,
             proved: None,
+            opened: None,
             policy: masking,
             masking,
             witnessed: media::Witnessed::default(),
@@ -70,9 +77,11 @@ impl Line {
         }
     }
 
-    /// Only on an open line does an INFO pass; while securing it is already withheld.
-    pub(super) fn lets_info_pass(&self) -> bool {
-        self.state == LineState::Open
+    /// Only on an open line does an INFO pass; while securing it is already withheld. A caller's passes only when none that was
+    /// sent before the line was opened can come any more: nothing in it tells when its key was pressed.
+    pub(super) fn lets_info_pass(&self, side: Side, now: Instant) -> bool {
+        let may_be_late = self.opened.is_some_and(|opened| now < opened + INFO_LATE);
+        self.state == LineState::Open && (side == Side::Agent || !may_be_late)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -219,6 +228,7 @@ impl Call {
             _ => self.line_unsecured(context),
         }
         if state == LineState::Open {
+            self.line.opened = Some(context.now);
             self.line.masking = context.config.masking;
             self.tell_witnessed(context);
         }

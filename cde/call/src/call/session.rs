@@ -154,7 +154,7 @@ impl Call {
 
     /// A key by INFO may have been lost on its way.
     fn info_overtaken(&mut self, context: &mut Context<'_>, side: Side) {
-        if side == Side::Caller && !self.line.lets_info_pass() {
+        if side == Side::Caller && !self.line.lets_info_pass(side, context.now) {
             self.key_lost(context);
         }
     }
@@ -317,11 +317,12 @@ impl Call {
     ) {
         let keys = info::carries_keys(content_type);
         let key = info::parse(content_type, body);
-        let of_agent = key.as_ref().filter(|_| side == Side::Agent && self.line.lets_info_pass()).map(|key| key.key);
+        let passes = self.line.lets_info_pass(side, context.now);
+        let of_agent = key.as_ref().filter(|_| side == Side::Agent && passes).map(|key| key.key);
         if of_agent.is_some_and(|key| self.agent_info(context, key)) {
             return context.endpoint.respond(context.now, request, 200);
         }
-        let status = match (&key, self.line.lets_info_pass()) {
+        let status = match (&key, passes) {
             // Some PBXs ask in this way whether the call still stands.
             (None, _) if content_type.is_none() && body.as_bytes().is_empty() => 200,
             (None, _) if keys => 400,
