@@ -1,5 +1,5 @@
 //! The SIP messages of calls, for an engineer to read: of those that stand, of those that are over, and of INVITEs of trunks that never
-//! became a call. Every secret is taken out before anything is kept ([`redact`]).
+//! became a call. Every secret is taken out before anything is kept ([`mod@redact`]).
 //!
 //! What belongs to which call is known by the Call-ID. The room is limited for a message, for a call and for all together; what is
 //! over longest makes room first.

@@ -13,7 +13,7 @@
 //!
 //! # Layout
 //! - [`key`]: keys and the cipher. [`keystore`]: the custody of the root. [`random`]: where bytes come from.
-//! - [`store`]: rows, [`Store`] and [`Keyring`]. [`contract`]: what every implementation of them is held to.
+//! - [`store`]: rows, [`Store`] and [`Keyring`]. `contract`: what every implementation of them is held to.
 //! - [`approval`]: what two people must have signed. [`transfer`]: cards on their way to another vault. [`hpke`]: RFC 9180.
 //! - [`mod@vault`]: store, open, find, shred, purge; `rotation`: new KEKs and roots; `seal`: the form of a sealed card.
 //!
