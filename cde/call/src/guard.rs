@@ -88,10 +88,11 @@ impl Guard {
     }
 }
 
-/// Of IPv6, the network: whoever has one address there has all of them.
-fn network(source: IpAddr) -> IpAddr {
-    match source {
-        IpAddr::V4(_) => source,
+/// As what a stranger is counted: of IPv6, the network, since whoever has one address there has all of them. A mapped address
+/// of IPv4 is one of IPv4, or all of those would be one network.
+pub fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        source @ IpAddr::V4(_) => source,
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
@@ -153,5 +154,14 @@ mod tests {
         let address = |last: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0, 0, last));
         let heard: u32 = (0..1000).map(|last| admitted(&mut guard, now, address(last), 1)).sum();
         assert_eq!(heard, OF_SOURCE_MAX);
+    }
+
+    /// A listener of both families hears IPv4 so.
+    #[test]
+    fn mapped_addresses_of_ipv4_are_many_sources() {
+        let (mut guard, now) = start();
+        let mapped = |last: u8| IpAddr::V6(std::net::Ipv4Addr::new(192, 0, 2, last).to_ipv6_mapped());
+        assert_eq!(admitted(&mut guard, now, mapped(1), 300), OF_SOURCE_MAX);
+        assert_eq!(admitted(&mut guard, now, mapped(2), 300), OF_SOURCE_MAX);
     }
 }

@@ -37,6 +37,7 @@ mod trunks;
 mod wall;
 
 pub use config::{Config, OnDemand, OpenLineKeys, Recorder, Route, Srtp, Target, Trunk};
+pub use guard::network;
 pub use leg::WebTerms;
 pub use rewrite::Rewrite;
 pub use switchboard::{Charge, MediaOrder, MediaReport, Output, Switchboard};

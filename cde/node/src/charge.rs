@@ -31,6 +31,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use vault::hex::hex;
 use wire::{
     AttemptId, AuditAction, AuditEvent, CallId, DeclineClass, Extension, MerchantId, MoneyAlarm, Origin, Outcome,
     PaymentId, Refusal, Store,
@@ -374,8 +375,4 @@ impl Charger {
         // A loss is counted and said by the journal.
         let _ = self.journal.audit(AuditEvent { origin: Origin::System, call, extension, action });
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -45,7 +45,7 @@
 pub mod approval;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
-mod hex;
+pub mod hex;
 pub mod hpke;
 pub mod key;
 pub mod keystore;

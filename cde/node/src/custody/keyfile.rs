@@ -12,6 +12,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use vault::hex::{hex, unhex};
 use vault::{Key, KeyStore, KeyStoreError, Random, RootVersion};
 use zeroize::Zeroizing;
 
@@ -242,15 +243,4 @@ fn write(path: &Path, content: &Content) -> Result<(), KeyStoreError> {
         File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
     put().map_err(|error| failed(path, error))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
-    if rest.is_empty() { bytes } else { None }
 }

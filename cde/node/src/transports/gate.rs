@@ -1,7 +1,8 @@
 //! Who may have a connection, and how many.
 
+use call::network;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -56,17 +57,6 @@ impl Inside {
 /// Friends are counted by their address, strangers by what one of them can have for the asking.
 fn key(source: IpAddr, is_friend: bool) -> (IpAddr, bool) {
     (if is_friend { source } else { network(source) }, is_friend)
-}
-
-/// A mapped address of IPv4 is one of IPv4, or all of those would be one network.
-fn network(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        source @ IpAddr::V4(_) => source,
-    }
 }
 
 /// The right to one connection, given back when it is dropped.
