@@ -82,6 +82,25 @@ pub(crate) fn webhook(input: &[u8]) {
     }
 }
 
+/// What moved on a day, as Stripe tells it. What goes on of it is bounded, short, printable and no card number.
+pub(crate) fn balance(input: &[u8]) {
+    let Ok(stripe) = Stripe::new("sk_test_fuzz".to_owned(), None, Mode::Test) else { return };
+    let body = replace(input, ATTEMPT, AttemptId::from_random(1).to_string().as_bytes());
+    let Some(page) = stripe.read_report(Sent::Response { status: 200, body }) else { return };
+    assert!(page.lines.len() + page.skipped <= wire::report::REPORT_PAGE_MAX, "more than a page");
+    for line in &page.lines {
+        for text in line.names.iter().chain([&line.key]).chain(&page.next) {
+            let is_short =
+                text.len() <= wire::report::REPORT_NAME_BYTES_MAX && text.chars().all(|c| c.is_ascii_graphic());
+            assert!(is_short && !wire::name_pan_like(text), "a name that may not go on");
+        }
+        let signed = matches!(line.kind, wire::ReportKind::Fee | wire::ReportKind::Payout | wire::ReportKind::Other);
+        assert!(line.money.minor >= 0 || signed, "an amount below zero");
+        let again = stripe.report(gateway::Period { from_unix_ms: 0, until_unix_ms: 1 }, page.next.as_deref());
+        assert!(again.is_some_and(|request| !request.path.contains([' ', '\r', '\n', '#'])), "a path with more in it");
+    }
+}
+
 /// A charge that comes in. What is told of it holds no card number, and what is charged is a payable amount.
 pub(crate) fn connector(input: &[u8]) {
     match incoming::read("fuzz", input, YearMonth { year: 2026, month: 11 }) {

@@ -3,16 +3,18 @@
 //!
 //! # Invariants
 //! - A function ends, whatever it is given, and panics only where something promised does not hold.
-//! - The same bytes do the same, but for `stun`, whose keys are drawn by the library.
+//! - The same bytes do the same, but for `stun` and `checks`, whose keys are drawn by the library.
 //!
 //! # Layout
 //! - `sip`: messages, streams, WebSocket, session descriptions, what a recorder is told.
 //! - `media`: RTP, RTCP, SRTP, Opus.
-//! - `gateway`: answers, webhooks, and charges that come in.
+//! - `gateway`: answers, webhooks, what moved on a day, and charges that come in.
+//! - `report`: what gateways report at the end of a day.
 //! - `webrtc`: connectivity checks and handshakes.
 
 mod gateway;
 mod media;
+mod report;
 mod sip;
 mod webrtc;
 
@@ -27,7 +29,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: &[Target] = &[
     Target { name: "message", take: sip::message },
     Target { name: "framer", take: sip::framer },
     Target { name: "websocket", take: sip::websocket },
@@ -40,7 +42,10 @@ pub const TARGETS: [Target; 13] = [
     Target { name: "answer", take: gateway::answer },
     Target { name: "webhook", take: gateway::webhook },
     Target { name: "connector", take: gateway::connector },
+    Target { name: "balance", take: gateway::balance },
+    Target { name: "report", take: report::report },
     Target { name: "stun", take: webrtc::stun },
+    Target { name: "checks", take: webrtc::checks },
 ];
 
 /// Gives an input to the target of that name; false if there is none.

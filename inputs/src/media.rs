@@ -18,6 +18,10 @@ fn address(side: Side) -> SocketAddr {
     if side == Side::Caller { CALLER.into() } else { AGENT.into() }
 }
 
+/// Others than the caller's: of its host, of nobody's, and the one that its SDP has if it is behind a NAT.
+const OTHERS: [([u8; 4], u16); 3] = [([192, 0, 2, 1], 4002), ([198, 51, 100, 7], 4000), INSIDE];
+const INSIDE: ([u8; 4], u16) = ([10, 0, 0, 5], 4000);
+
 fn codec(bits: u8) -> Codec {
     match bits % 4 {
         0 => Codec::G711(Law::Mu),
@@ -34,6 +38,8 @@ struct Call {
     masked: bool,
     /// Sizes of packets of sound that the agent was sent under the mask.
     size: Option<usize>,
+    /// The caller is behind a NAT: it is found by packets.
+    hidden: bool,
 }
 
 impl Call {
@@ -41,7 +47,11 @@ impl Call {
         let now = start();
         let mut session = Session::new(now, Config { seed: [3; 32], record: how & 0x40 != 0, hold: Hold::default() });
         for (side, bits) in [(Side::Caller, how), (Side::Agent, how >> 2)] {
-            let remote = Remote { telephone_event: Some(EVENTS), ..Remote::of(address(side), codec(bits)) };
+            let mut remote = Remote { telephone_event: Some(EVENTS), ..Remote::of(address(side), codec(bits)) };
+            if how & 0x80 != 0 && side == Side::Caller {
+                (remote.address, remote.rtcp) = (INSIDE.into(), INSIDE.into());
+                remote.learns_from = Some(address(side).ip());
+            }
             session.handle_command(
                 now,
                 match keys {
@@ -50,7 +60,7 @@ impl Call {
                 },
             );
         }
-        let mut call = Self { session, now, masked: false, size: None };
+        let mut call = Self { session, now, masked: false, size: None, hidden: how & 0x80 != 0 };
         if how & 0x30 != 0 {
             let policy = if how & 0x20 != 0 { Policy::Strict } else { Policy::Natural };
             call.session.handle_command(now, Command::Secure { policy });
@@ -63,6 +73,10 @@ impl Call {
     fn play(&mut self, kind: u8, bytes: &[u8]) {
         let side = if kind & 1 == 0 { Side::Caller } else { Side::Agent };
         match kind >> 5 {
+            4 if self.hidden => {
+                let from = OTHERS.get(usize::from(kind & 0x1f) % OTHERS.len()).copied().unwrap_or(INSIDE);
+                self.session.handle_packet(self.now, Side::Caller, from.into(), bytes);
+            }
             0..=4 => self.session.handle_packet(self.now, side, address(side), bytes),
             5 => self.session.handle_command(self.now, Command::Release),
             6 => self.session.handle_command(self.now, Command::Secure { policy: Policy::Natural }),
@@ -74,9 +88,15 @@ impl Call {
         self.drain();
     }
 
-    /// What goes to the agent of a masked line tells nothing by its kind or its size.
+    /// What goes to the agent of a masked line tells nothing by its kind or its size; and a caller that is found by packets is
+    /// found at its host.
     fn drain(&mut self) {
         while let Some(output) = self.session.poll_output() {
+            if let Output::Send { side: Side::Caller, to, .. } | Output::Control { side: Side::Caller, to, .. } =
+                &output
+            {
+                assert!(to.ip() == address(Side::Caller).ip() && to.port() != 0, "sent to {to}");
+            }
             match output {
                 Output::Send { side: Side::Agent, packet, .. } if self.masked && !media::masking_disabled() => {
                     let size = *self.size.get_or_insert(packet.as_bytes().len());

@@ -74,6 +74,12 @@ impl Desk {
         self.post(&format!("/api/v1/calls/{call}/{what}"), &json!({})).await
     }
 
+    /// Asks for a code for a conference, in which the agent hears the keys; `minor` of GBP is to be paid in it.
+    pub async fn conference(&self, minor: i64) -> anyhow::Result<Value> {
+        let payment = json!({"amount": {"minor": minor, "currency": "GBP"}});
+        self.post("/api/v1/transfers", &json!({"conference": true, "payment": payment})).await
+    }
+
     /// Asks for a code to transfer a caller to; `minor` of GBP is to be paid once they are here.
     pub async fn transfer(&self, minor: i64) -> anyhow::Result<Value> {
         let order = json!({"payment": {"amount": {"minor": minor, "currency": "GBP"}, "account": "NW-204417"}});
@@ -97,10 +103,16 @@ impl Desk {
         self.post(&format!("/api/v1/payments/{payment}/{what}"), &json!({})).await
     }
 
-    /// Waits until a payment is in one of these states; returns it.
+    /// Waits until a payment is in one of these states; returns it. One that the cde began itself is seen on its call a
+    /// moment before its record has come.
     pub async fn wait_for_payment(&self, id: &str, states: &[&str], most: Duration) -> anyhow::Result<Value> {
         wait_for(most, &format!("the payment to be {}", states.join(" or ")), async || {
-            let payment = self.payment(id).await?;
+            let path = format!("/api/v1/payments/{id}");
+            let (status, payment) = self.answer(Method::GET, &path, None).await?;
+            if status == StatusCode::NOT_FOUND {
+                return Ok(None);
+            }
+            let payment = done(&path, status, payment)?;
             Ok(states.contains(&text(&payment, "/state")).then_some(payment))
         })
         .await
@@ -130,6 +142,11 @@ impl Desk {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let (status, value) = self.answer(method, path, body).await?;
+        done(path, status, value)
+    }
+
+    async fn answer(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<(StatusCode, Value)> {
         let mut request = self
             .client
             .request(method, format!("{}{path}", self.base))
@@ -140,12 +157,15 @@ impl Desk {
         }
         let answer = request.send().await.with_context(|| format!("asking the office for {path}"))?;
         let status = answer.status();
-        let value: Value = answer.json().await.unwrap_or(Value::Null);
-        if !status.is_success() {
-            bail!("{path}: {status}: {} {}", text(&value, "/code"), text(&value, "/detail"));
-        }
-        Ok(value)
+        Ok((status, answer.json().await.unwrap_or(Value::Null)))
     }
+}
+
+fn done(path: &str, status: StatusCode, value: Value) -> anyhow::Result<Value> {
+    if !status.is_success() {
+        bail!("{path}: {status}: {} {}", text(&value, "/code"), text(&value, "/detail"));
+    }
+    Ok(value)
 }
 
 /// A text in a JSON value; empty when there is none.

@@ -8,6 +8,7 @@
 //! - [`acquirer`]: the sandbox acquirer, its bank as a pure machine and (feature `shell`) its HTTP server.
 //! - [`decode`]: keys out of files of sound. [`listen`]: what every listener makes of a leg.
 //! - [`phone`]: a softphone without sockets. `line`: the same with sockets. `desk`: an agent without a browser.
+//! - `web_phone`: a telephone in a web page, for a person.
 
 pub mod acquirer;
 pub mod decode;
@@ -18,6 +19,8 @@ pub mod line;
 pub mod listen;
 pub mod mask;
 pub mod phone;
+#[cfg(feature = "shell")]
+pub mod web_phone;
 
 /// Every digit that our detector reads in what the agent heard, from a recording (its left channel).
 pub fn digits_in_recording(wav: &[u8]) -> Option<String> {

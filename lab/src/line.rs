@@ -23,6 +23,7 @@ enum Order {
     Call(String, SocketAddr),
     Press(String, Press),
     Speak(bool),
+    Say(Vec<i16>),
     OfferEvents(bool),
     HearItself,
     Hold(bool),
@@ -84,6 +85,11 @@ impl Line {
         self.order(Order::Speak(speaks)).await
     }
 
+    /// Says these samples (8 kHz) again and again, in the place of its voice.
+    pub async fn say(&self, samples: Vec<i16>) -> Result<(), LineError> {
+        self.order(Order::Say(samples)).await
+    }
+
     /// Offers telephone-event in calls from now on, or offers sound alone.
     pub async fn offer_events(&self, offers: bool) -> Result<(), LineError> {
         self.order(Order::OfferEvents(offers)).await
@@ -99,9 +105,10 @@ impl Line {
         self.order(Order::Hold(hold)).await
     }
 
-    /// Hangs up.
+    /// Hangs up, and returns once it has: a call that comes then rings.
     pub async fn hang_up(&self) -> Result<(), LineError> {
-        self.order(Order::HangUp).await
+        self.order(Order::HangUp).await?;
+        self.look(|_| ()).await
     }
 
     /// Sends all that follows over a bad network, or over a good one again; tells what the one before did.
@@ -231,6 +238,7 @@ fn carry_out(phone: &mut Phone, order: Order) {
         }
         Order::Press(keys, press) => phone.press(&keys, press),
         Order::Speak(speaks) => phone.speak(speaks),
+        Order::Say(samples) => phone.say(samples),
         Order::OfferEvents(offers) => phone.offer_events(offers),
         Order::HearItself => phone.hear_itself(),
         Order::Hold(hold) => phone.hold(now(), hold),

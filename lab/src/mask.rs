@@ -136,8 +136,12 @@ mod tests {
 
     #[test]
     fn strict_lets_nothing_through() {
-        let masked = mask(&talk(8000), Policy::Strict, now());
-        assert!(masked.samples.iter().all(|sample| *sample == 0));
+        let key = tone(b'8', Shape::default()).unwrap_or_default();
+        let sound = [talk(4000), key, talk(20_000)].concat();
+        let masked = mask(&sound, Policy::Strict, now());
+        let silence = mask(&vec![0; sound.len()], Policy::Strict, now());
+        assert_eq!(masked.samples, silence.samples, "its own pulse, whatever is said and keyed");
+        assert!(masked.samples.iter().filter(|sample| **sample != 0).count() <= 3 * 1600, "200 ms of each second");
         assert_eq!(masked.masked_frames, masked.frames);
     }
 }

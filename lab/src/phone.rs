@@ -17,7 +17,7 @@ use mouth::Mouth;
 use sip::offer_answer::{Answer, Codec as SipCodec, Direction, LocalMedia, Offer, Origin};
 use sip::{Body, DialogId, Endpoint, Invite, NameAddr, Uri};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// Time between two packets.
@@ -40,6 +40,15 @@ pub struct Config {
     pub law: Law,
     /// Does it speak while it is not keying?
     pub speaks: bool,
+    /// What it takes for its address, behind a NAT that it does not know of: this is what it writes.
+    pub believes: Option<IpAddr>,
+}
+
+impl Config {
+    /// As it says.
+    fn written(&self, address: SocketAddr) -> SocketAddr {
+        SocketAddr::new(self.believes.unwrap_or(address.ip()), address.port())
+    }
 }
 
 /// What a phone wants done.
@@ -99,14 +108,14 @@ impl Phone {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let endpoint = Endpoint::new(
             sip::Config {
-                local: vec![sip::Local::udp(config.sip)],
+                local: vec![sip::Local::udp(config.written(config.sip))],
                 user_agent: "Tonewall-lab".to_owned(),
                 transactions_max: 64,
                 dialogs_max: 8,
             },
             seed,
         );
-        let mut local = LocalMedia::new(config.rtp);
+        let mut local = LocalMedia::new(config.written(config.rtp));
         let wanted = match config.law {
             Law::Mu => SipCodec::Pcmu,
             Law::A => SipCodec::Pcma,
@@ -149,15 +158,27 @@ impl Phone {
 
     /// Calls a number at an address.
     pub fn call(&mut self, now: Instant, number: &str, at: SocketAddr) -> Result<(), sip::Error> {
+        self.call_saying(now, number, at, Vec::new())
+    }
+
+    /// The same, with headers of its own.
+    pub fn call_saying(
+        &mut self,
+        now: Instant,
+        number: &str,
+        at: SocketAddr,
+        headers: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), sip::Error> {
         let target = Uri::sip(Some(number), at).map_err(|_| sip::Error::Scheme)?;
-        let from = Uri::sip(Some(&self.config.user), self.config.sip).map_err(|_| sip::Error::Scheme)?;
+        let from =
+            Uri::sip(Some(&self.config.user), self.config.written(self.config.sip)).map_err(|_| sip::Error::Scheme)?;
         let invite = Invite {
             to: NameAddr::new(target.clone()),
             target,
             destination: Some(sip::Peer::udp(at)),
             tcp_when_large: false,
             from: NameAddr::new(from),
-            headers: Vec::new(),
+            headers,
             body: Some(self.local.offer(self.origin)),
             credentials: None,
         };
@@ -191,6 +212,11 @@ impl Phone {
     /// Speaks, or falls silent.
     pub fn speak(&mut self, speaks: bool) {
         self.mouth.speak(speaks);
+    }
+
+    /// Says these samples (8 kHz) again and again, in the place of its voice.
+    pub fn say(&mut self, samples: Vec<i16>) {
+        self.mouth.say(samples);
     }
 
     /// Hangs up.
@@ -358,7 +384,7 @@ impl Phone {
         let agreed = offer.agree(&codecs).ok()?;
         self.set_remote(&agreed);
         self.origin.version += 1;
-        Some(offer.answer(self.origin, &agreed, self.config.rtp, self.local.direction))
+        Some(offer.answer(self.origin, &agreed, self.local.address, self.local.direction))
     }
 
     fn take_answer(&mut self, now: Instant, body: Option<&Body>) {
@@ -385,6 +411,7 @@ impl Phone {
             event_clock: media::EventClock::default(),
             sends: agreed.direction.receives(),
             receives: agreed.direction.sends(),
+            learns_from: None,
         });
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use wire::{
     AttemptId, AuditEvent, CallId, CardView, Extension, JournalId, MerchantId, Money, Origin, Outcome, PaymentId,
-    Record, RecordBody,
+    Record, RecordBody, Reference, Refusal,
 };
 
 /// A row about an attempt.
@@ -12,6 +12,8 @@ pub(crate) struct Row {
     pub(crate) call: CallId,
     pub(crate) merchant: MerchantId,
     pub(crate) amount: Money,
+    /// Of a bounced call.
+    pub(crate) reference: Option<Reference>,
     pub(crate) sent_unix_ms: i64,
     /// None while it is in flight.
     pub(crate) outcome: Option<Outcome>,
@@ -19,8 +21,13 @@ pub(crate) struct Row {
 
 impl Row {
     /// Can it have taken money?
-    fn may_have_taken_money(&self) -> bool {
+    pub(crate) fn may_have_taken_money(&self) -> bool {
         matches!(self.outcome, None | Some(Outcome::Unknown | Outcome::Approved { .. }))
+    }
+
+    fn is_same_order(&self, new: &NewRow) -> bool {
+        let is_named = self.reference.is_some() && self.reference == new.reference;
+        is_named && self.merchant == new.merchant && self.amount == new.amount
     }
 
     /// Must it still be asked for?
@@ -39,6 +46,7 @@ pub(crate) struct NewRow {
     pub(crate) merchant: MerchantId,
     pub(crate) amount: Money,
     pub(crate) card: CardView,
+    pub(crate) reference: Option<Reference>,
 }
 
 /// The disk.
@@ -49,29 +57,55 @@ pub(crate) struct Journal {
     /// Those not yet acknowledged.
     records: VecDeque<Record>,
     pub(crate) attempts: BTreeMap<AttemptId, Row>,
+    /// False where that is broken on purpose.
+    pub(crate) compares_orders: bool,
 }
 
 impl Journal {
     pub(crate) fn new(id: JournalId) -> Self {
-        Self { id, newest: 0, acknowledged: 0, records: VecDeque::new(), attempts: BTreeMap::new() }
+        Self {
+            id,
+            newest: 0,
+            acknowledged: 0,
+            records: VecDeque::new(),
+            attempts: BTreeMap::new(),
+            compares_orders: true,
+        }
     }
 
     pub(crate) fn audit(&mut self, unix_ms: i64, event: AuditEvent) {
         self.record(unix_ms, RecordBody::Audit(event));
     }
 
-    /// False when the payment has an attempt that may have taken money.
-    pub(crate) fn begin(&mut self, unix_ms: i64, new: NewRow) -> bool {
-        let NewRow { attempt, payment, call, extension, origin, merchant, amount, card } = new;
-        if self.attempts.values().any(|row| row.payment == payment && row.may_have_taken_money()) {
-            return false;
+    /// Refused when the payment has an attempt that may have taken money, or its order has one of another payment.
+    pub(crate) fn begin(&mut self, unix_ms: i64, new: NewRow) -> Result<(), Refusal> {
+        if self.attempts.values().any(|row| row.payment == new.payment && row.may_have_taken_money()) {
+            return Err(Refusal::OutcomePending);
         }
-        let row = Row { payment, call, merchant: merchant.clone(), amount, sent_unix_ms: unix_ms, outcome: None };
+        if self.compares_orders
+            && self.attempts.values().any(|row| row.is_same_order(&new) && row.may_have_taken_money())
+        {
+            return Err(Refusal::SameOrder);
+        }
+        let NewRow { attempt, payment, call, extension, origin, merchant, amount, card, reference } = new;
+        let (sent_unix_ms, outcome) = (unix_ms, None);
+        let row = Row { payment, call, merchant: merchant.clone(), amount, reference, sent_unix_ms, outcome };
         self.attempts.insert(attempt, row);
-        let (kind, card) = (wire::AttemptKind::Authorize, Some(card));
-        let body = RecordBody::AttemptSent { attempt, kind, payment, call, extension, origin, merchant, amount, card };
+        let (kind, capture, card) = (wire::AttemptKind::Authorize, Some(wire::CaptureTime::Now), Some(card));
+        let body = RecordBody::AttemptSent(wire::AttemptSent {
+            attempt,
+            kind,
+            payment,
+            call,
+            extension,
+            origin,
+            merchant,
+            amount,
+            capture,
+            card,
+        });
         self.record(unix_ms, body);
-        true
+        Ok(())
     }
 
     /// The first last word stands.

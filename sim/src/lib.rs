@@ -13,7 +13,7 @@
 //!
 //! # Layout
 //! - [`plan`]: what a seed decides. [`dice`]: chance. `people`: what callers and agents do.
-//! - [`world`]: the events in their order; its chapters are `cde`, `charge`, `media`, `door`, `office` and `lanes`.
+//! - [`world`]: the events in their order; its chapters are `cde`, `charge`, `bounced`, `media`, `door`, `office` and `lanes`.
 //! - `journal`: the cde's disk. [`oracle`]: the promises. [`sabotage`]: how each is broken.
 //! - [`fleet`]: many worlds on all cores. [`till`]: one payment's money by itself, millions of times.
 

@@ -30,6 +30,10 @@ pub enum Promise {
     OpensWhenQuiet,
     /// One authorization a capture; one approval a payment.
     ChargedOnce,
+    /// An order of a bounced call is approved once, however often it is asked for and whoever dies meanwhile.
+    OrderPaidOnce,
+    /// A caller goes back with what is on disk: approved is approved, and where nothing was taken nothing can have been.
+    ResultIsTrue,
     /// Journal, office and the bank's ledger say the same.
     MoneyAgrees,
     /// An attempt is on disk before its request reaches the bank.

@@ -161,8 +161,13 @@ impl Agent {
         if now >= self.gives_up_at {
             return Some(Move::HangUp);
         }
+        if call.way == wire::WayIn::Bounced {
+            // Whoever has a caller back says good-bye.
+            let is_there = call.state == wire::CallState::Talking;
+            return (is_there && dice.per_mille(300)).then_some(Move::HangUp);
+        }
         match call.state {
-            wire::CallState::Awaited | wire::CallState::Ringing => return None,
+            wire::CallState::Awaited | wire::CallState::SelfService | wire::CallState::Ringing => return None,
             wire::CallState::Held => return Some(Move::Hold(false)),
             wire::CallState::Talking => {}
         }
@@ -216,7 +221,8 @@ impl Agent {
     fn after(&mut self, call: &CallSnapshot) -> Option<Move> {
         match call.line {
             LineState::Secured | LineState::Fault => Some(Move::Command(Action::Release)),
-            LineState::Securing | LineState::Releasing => None,
+            // No world has conferences.
+            LineState::Securing | LineState::Releasing | LineState::Conference => None,
             LineState::Open => {
                 self.payments_left = self.payments_left.saturating_sub(1);
                 if self.payments_left == 0 {
@@ -252,6 +258,7 @@ impl Agent {
             merchant: "main".parse().unwrap_or_else(|_| unreachable!("a plain name")),
             fields: self.fields.clone(),
             store: Store::None,
+            purpose: None,
             capture: wire::CaptureTime::Now,
             avs: None,
             partial: false,

@@ -42,6 +42,8 @@ pub struct Plan {
     pub sabotage: Option<Sabotage>,
     /// How many calls each pair of caller and agent makes, one after the other.
     pub lanes: Vec<u32>,
+    /// Which of them are callers whom a contact centre sends to pay alone.
+    pub pay_alone: Vec<bool>,
     /// Of a thousand SIP messages.
     pub sip: Loss,
     /// Of a thousand RTP packets.
@@ -74,7 +76,11 @@ impl Plan {
     pub fn new(seed: u64, level: Level) -> Self {
         let mut dice = Dice::new(seed, 1);
         let calm = dice.per_mille(300);
-        let lanes = (0..=dice.below(3)).map(|_| 1 + u32::try_from(dice.below(3)).unwrap_or(0)).collect();
+        let mut lanes: Vec<u32> = (0..=dice.below(3)).map(|_| 1 + u32::try_from(dice.below(3)).unwrap_or(0)).collect();
+        let mut alone = Dice::new(seed, 5);
+        let pay_alone: Vec<bool> = lanes.iter().map(|_| alone.per_mille(250)).collect();
+        // Who asks for the same again must come more than once.
+        lanes.iter_mut().zip(&pay_alone).filter(|(_, alone)| **alone).for_each(|(calls, _)| *calls += 1);
         let rough = |dice: &mut Dice, most: u64| if calm { 0 } else { dice.below(most + 1) };
         let sip =
             Loss { lost: rough(&mut dice, 80), doubled: rough(&mut dice, 50), way_ms: (2, 10 + rough(&mut dice, 90)) };
@@ -96,6 +102,7 @@ impl Plan {
             keeps: false,
             sabotage: None,
             lanes,
+            pay_alone,
             sip,
             rtp,
             faults,

@@ -25,11 +25,15 @@ pub enum Sabotage {
     SwallowAnswers,
     /// Nobody has pressed a key, and yet a card is sent again.
     HideKeys,
+    /// Neither the journal nor a new life of the cde knows of a bounced order, and that life begins when a caller has hung up.
+    ForgetOrders,
+    /// What the bank declines, or does not answer, is told as approved.
+    TellApproved,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::RelayKeys,
         Self::PrintPan,
         Self::ShowCode,
@@ -41,5 +45,7 @@ impl Sabotage {
         Self::LoseRecord,
         Self::SwallowAnswers,
         Self::HideKeys,
+        Self::ForgetOrders,
+        Self::TellApproved,
     ];
 }

@@ -193,6 +193,7 @@ impl Till {
             merchant: merchant(),
             fields: vec![Field::Pan, Field::Expiry, Field::Cvv],
             store: Store::None,
+            purpose: None,
             capture: if later { CaptureTime::Later } else { CaptureTime::Now },
             avs: None,
             partial: true,

@@ -1,5 +1,6 @@
 //! One world: everything that happens, in its order, until nothing can happen any more.
 
+mod bounced;
 mod cde;
 mod charge;
 mod door;
@@ -50,6 +51,8 @@ pub struct Report {
     pub approved: u64,
     /// Attempts that were made.
     pub attempts: u64,
+    /// With what callers who paid alone went back, and how many of them.
+    pub told: BTreeMap<String, u64>,
     /// Deaths of a process.
     pub kills: u64,
     /// A digest of all that could be seen from outside.
@@ -157,6 +160,10 @@ pub struct World {
     door: door::Door,
     /// For each payment the newest attempt and how many keys had been given when it was sent.
     sent: BTreeMap<PaymentId, (AttemptId, u64)>,
+    /// With what the caller of a payment went back.
+    told: BTreeMap<PaymentId, String>,
+    /// Luck of what is asked for.
+    orders: Dice,
     kills: u64,
     calls: u64,
 }
@@ -183,6 +190,8 @@ impl World {
             stored: Stored::default(),
             door: door::Door::default(),
             sent: BTreeMap::new(),
+            told: BTreeMap::new(),
+            orders: dice(6),
             kills: 0,
             calls: 0,
             dice: own,
@@ -194,6 +203,7 @@ impl World {
 
     fn prepare(&mut self) {
         self.oracle.kept = self.plan.keeps.then(Vec::new);
+        self.journal.compares_orders = !self.sabotaged(Sabotage::ForgetOrders);
         let order = lab::acquirer::Request {
             method: "POST".to_owned(),
             path: "/v1/faults".to_owned(),
@@ -205,7 +215,8 @@ impl World {
             self.oracle.broken(Promise::MoneyAgrees, "the bank does not take the plan's order of faults");
         }
         for (number, calls) in self.plan.lanes.clone().into_iter().enumerate() {
-            let lane = Lane::new(number, calls, self.plan.level, &mut self.dice);
+            let mut lane = Lane::new(number, calls, self.plan.level, &mut self.dice);
+            lane.pays_alone = self.plan.pay_alone.get(number).is_some_and(|alone| *alone);
             self.lanes.push(lane);
             let first = self.people.ms(0, 3_000);
             self.after(first, Happening::Caller(number));
@@ -257,6 +268,10 @@ impl World {
             keys: self.oracle.keys,
             approved: count(self.journal.attempts.values().filter(approved).count()),
             attempts: count(self.journal.attempts.len()),
+            told: self.told.into_values().fold(BTreeMap::new(), |mut told, result| {
+                *told.entry(result).or_default() += 1;
+                told
+            }),
             kills: self.kills,
             transcript: self.oracle.transcript(),
             kept: self.oracle.kept.unwrap_or_default(),

@@ -18,6 +18,8 @@ fn breaks(sabotage: Sabotage) -> Promise {
         Sabotage::LoseByes => Promise::EveryCallEnds,
         Sabotage::OpenAtOnce => Promise::OpensWhenQuiet,
         Sabotage::ChargeAgain | Sabotage::HideKeys => Promise::ChargedOnce,
+        Sabotage::ForgetOrders => Promise::OrderPaidOnce,
+        Sabotage::TellApproved => Promise::ResultIsTrue,
         Sabotage::BelieveBroken => Promise::MoneyAgrees,
         Sabotage::SendFirst => Promise::JournaledFirst,
         Sabotage::LoseRecord => Promise::RecordsArrive,
@@ -67,12 +69,17 @@ fn a_seed_plays_the_same_world_again() {
 #[test]
 fn the_worlds_are_worth_playing() {
     let (mut approved, mut declined, mut kills, mut secured) = (0, 0, 0, 0);
+    let mut told = std::collections::BTreeMap::<String, u64>::new();
     for seed in 1..=WORLDS_MAX {
         let report = fleet::play(Instant::now(), &Plan::new(seed, Level::Keys), false);
         approved += report.approved;
         declined += report.attempts - report.approved;
         kills += report.kills;
         secured += report.secured;
+        report.told.into_iter().for_each(|(result, count)| *told.entry(result).or_default() += count);
+    }
+    for result in ["approved", "declined", "unknown", "canceled"] {
+        assert!(told.get(result).is_some_and(|count| *count > 0), "nobody goes back {result}: {told:?}");
     }
     assert!(approved > 50 && declined > 50, "{approved} approved, {declined} not");
     assert!(kills > 5 && secured > 100, "{kills} deaths, {secured} lines secured");

@@ -1,12 +1,25 @@
 //! `tonewall check`: reads both files and says what is wrong, and what is right but weak.
 
+mod call;
+
+pub(crate) use call::Arguments;
+
 use crate::{print, tell};
 use node::Local;
-use node::config::{Srtp, Trunk, TrunkTransport};
+use node::config::{Nat, RecorderHook, Route, Srtp, Trunk, TrunkTransport};
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(crate) fn run(folder: &Path) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(folder: &Path, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let read = read(folder)?;
+    // What cannot be read cannot run either.
+    if read != ExitCode::SUCCESS {
+        return Ok(read);
+    }
+    call::run(folder, arguments).unwrap_or(Ok(read))
+}
+
+fn read(folder: &Path) -> anyhow::Result<ExitCode> {
     if !folder.is_dir() {
         anyhow::bail!("{}: there is no such folder", folder.display());
     }
@@ -28,13 +41,42 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    let office_keys = node::check_credentials(&cde, &node::Places::new(&cde, folder).data);
     let vault = node::custody::Custody::of(&cde, folder).map(|custody| custody.said());
-    for warning in missing(folder).into_iter().chain(warnings(&cde)).chain(gateways).chain(vault) {
+    let recorders = match recorders(&office) {
+        Ok(warnings) => warnings,
+        Err(problem) => {
+            tell(&format!("error: office.toml: {problem}"));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    for warning in missing(folder)
+        .into_iter()
+        .chain(restored(&office))
+        .chain(warnings(&cde))
+        .chain(hooks(&cde, &office))
+        .chain(recorders)
+        .chain(gateways)
+        .chain(office_keys)
+        .chain(vault)
+    {
         print(&format!("warning: {warning}"));
     }
     print(&format!("SIP is listened to at {}", listeners(&cde)));
     print(&format!("{}: the configuration is usable", folder.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What stops an office that was restored from a backup. A database that cannot be read here is the office's to complain of.
+fn restored(office: &console::Config) -> Vec<String> {
+    let missing = crate::runtime().ok().and_then(|runtime| runtime.block_on(console::missing_unaccepted(office)).ok());
+    let said = |records| {
+        let records = crate::restored::said(&records);
+        format!(
+            "office.db was restored from a backup and the office has stopped: {records}; `tonewall restored` has the way out"
+        )
+    };
+    missing.unwrap_or_default().into_iter().map(said).collect()
 }
 
 /// Why the two files, each good alone, cannot work together. Without merchants nothing is paid, which is a choice.
@@ -70,6 +112,7 @@ fn warnings(cde: &node::Config) -> Vec<String> {
     warnings.extend(cde.trunk.iter().filter_map(unwatched));
     warnings.extend(pages(cde));
     warnings.extend(cde.trunk.iter().flat_map(on_demand));
+    warnings.extend(cde.route.iter().flat_map(|route| bounced(cde, route)));
     if cde.route.is_empty() && !cde.trunk.iter().any(|trunk| trunk.on_demand.is_some()) {
         warnings.push("there is no [[route]]: every call is refused with 404".to_owned());
     }
@@ -134,6 +177,12 @@ fn open_to_readers(trunk: &Trunk) -> Vec<String> {
         )),
         Srtp::Required => {}
     }
+    if trunk.nat == Nat::Learn && trunk.srtp != Srtp::Required {
+        warnings.push(format!(
+            "trunk {name}: nat = \"learn\": whoever shares its public address can take its place before its first packet; srtp = \"required\" \
+             refuses that"
+        ));
+    }
     if is_plain && trunk.srtp != Srtp::Off {
         warnings.push(format!(
             "trunk {name}: the keys of srtp stand in its SIP messages, which are not encrypted: who reads them can hear the \
@@ -161,9 +210,99 @@ fn on_demand(trunk: &Trunk) -> Vec<String> {
              codes; use transport = \"tls\" with client_ca, or require_digest"
         ));
     }
+    warnings.extend(conference(trunk));
     if on_demand.internal_callers {
         warnings
             .push(format!("trunk {name}: on_demand.internal_callers: an agent can play the caller; for trials only"));
+    }
+    warnings
+}
+
+/// In a conference nothing is masked, and who keys in it nobody can say.
+fn conference(trunk: &Trunk) -> Vec<String> {
+    let Some(on_demand) = trunk.on_demand.as_ref().filter(|on_demand| on_demand.conference) else { return Vec::new() };
+    let name = &trunk.name;
+    let mut warnings = vec![format!(
+        "trunk {name}: on_demand.conference: the agent can hear the keys: in a conference nothing is masked, and the agents, their \
+         phones and network, and whatever records the conference stay in scope; an agent can also key instead of the caller. It is \
+         the weakest way in: have the callers transferred instead"
+    )];
+    if on_demand.conference_code {
+        warnings.push(format!(
+            "trunk {name}: on_demand.conference_code: security codes are heard in conferences too, and a recording of one may not be \
+             kept after the payment (PCI DSS requirement 3.3.1)"
+        ));
+    }
+    warnings
+}
+
+/// Whether the recorders' secrets are there.
+fn recorders(office: &console::Config) -> Result<Vec<String>, String> {
+    crate::crypto();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("recorders: {error}"))?;
+    runtime.block_on(console::check_recorders(office))
+}
+
+/// What recorders that are asked to pause leave in scope, and where nobody is asked.
+fn hooks(cde: &node::Config, office: &console::Config) -> Vec<String> {
+    let of_route = |route: &Route| (format!("route from {}", route.from), route.recorder_hook);
+    let of_trunk = |trunk: &Trunk| {
+        let hook = trunk.on_demand.as_ref().map(|on_demand| on_demand.recorder_hook);
+        (format!("trunk {}: on_demand", trunk.name), hook.unwrap_or_default())
+    };
+    let all: Vec<_> = cde.route.iter().map(of_route).chain(cde.trunk.iter().map(of_trunk)).collect();
+    let mut warnings = Vec::new();
+    for (place, hook) in all.iter().filter(|(_, hook)| *hook != RecorderHook::Off) {
+        warnings.push(format!(
+            "{place} has a recorder_hook, which is the weak way: that a recorder has paused is its own word, and what lies between the \
+             caller and Tonewall has the keys all the same; it takes recordings out of scope at most"
+        ));
+        if *hook == RecorderHook::BestEffort {
+            warnings.push(format!(
+                "{place}: recorder_hook = \"best_effort\": a payment goes on where a recorder has not paused; \"required\" waits for it"
+            ));
+        }
+        if office.recorder.is_empty() {
+            let what =
+                if *hook == RecorderHook::Required { "no payment can be taken there" } else { "nobody is asked" };
+            warnings.push(format!("{place} has a recorder_hook, and office.toml has no [[recorder]]: {what}"));
+        }
+    }
+    if !office.recorder.is_empty() && all.iter().all(|(_, hook)| *hook == RecorderHook::Off) {
+        warnings.push(
+            "office.toml has a [[recorder]], and nothing in cde.toml has a recorder_hook: it is never asked".to_owned(),
+        );
+    }
+    warnings
+}
+
+/// What callers who pay alone leave in scope, and on whose word what is paid.
+fn bounced(cde: &node::Config, route: &Route) -> Vec<String> {
+    let Some(bounce) = &route.bounce else { return Vec::new() };
+    let from = &route.from;
+    let mut warnings = Vec::new();
+    if bounce.keys_cross_pbx {
+        warnings.push(format!(
+            "route from {from} with bounce: where this PBX transfers, the keys that the callers press pass through it, its recorder \
+             and its network, which stay in scope; transfer at the carrier or the SBC and set bounce.keys_cross_pbx = false"
+        ));
+    }
+    let Some(trunk) = cde.trunk.iter().find(|trunk| trunk.name == *from) else { return warnings };
+    if !trunk.require_digest
+        && trunk.transport != TrunkTransport::Tls
+        && bounce.orders == node::config::BounceOrders::Any
+    {
+        warnings.push(format!(
+            "route from {from} with bounce, and that trunk is known by its address alone: whoever can send from there says how much \
+             is to be paid; use transport = \"tls\" with client_ca, or require_digest, or order by the API (bounce.orders = \"api\")"
+        ));
+    }
+    if trunk.on_demand.is_none() {
+        warnings.push(format!(
+            "route from {from} with bounce, and that trunk has no on_demand.extensions: nothing tells an agent who plays the caller from \
+             a caller"
+        ));
     }
     warnings
 }
@@ -185,6 +324,47 @@ mod tests {
         assert!(!plain.contains("no [[route]]"), "it is a way in: {plain}");
         assert!(!said(", keys_cross_pbx = false").contains("recorder"));
         assert!(said(", internal_callers = true").contains("play the caller"));
+        assert!(!plain.contains("can hear the keys"));
+        let heard = said(", conference = true");
+        assert!(heard.contains("the agent can hear the keys") && !heard.contains("security codes"), "{heard}");
+        assert!(said(", conference = true, conference_code = true").contains("security codes are heard"));
+    }
+
+    #[test]
+    fn recorders_that_are_asked_to_pause_are_called_the_weak_way() {
+        let said = |hook: &str, recorder: &str| {
+            let text = format!(
+                "[[trunk]]\nname = \"pbx\"\naddress = \"127.0.0.1\"\n[[route]]\nfrom = \"pbx\"\nto = \"pbx\"\n{hook}\n"
+            );
+            let cde = node::Config::parse(&text, Path::new("cde.toml")).unwrap();
+            hooks(&cde, &console::Config::parse(recorder).unwrap()).join("\n")
+        };
+        let recorder = "[[recorder]]\nname = \"r\"\nurl = \"https://r.example/\"\n";
+        assert_eq!(said("", ""), "");
+        let required = said("recorder_hook = \"required\"", "");
+        assert!(required.contains("the weak way") && required.contains("no payment can be taken"), "{required}");
+        let effort = said("recorder_hook = \"best_effort\"", recorder);
+        assert!(effort.contains("a payment goes on") && !effort.contains("has no [[recorder]]"), "{effort}");
+        assert!(said("", recorder).contains("never asked"));
+    }
+
+    #[test]
+    fn where_callers_are_sent_to_pay_alone_by_a_pbx_it_is_said() {
+        let said = |more: &str| {
+            let text = format!(
+                "[[trunk]]\nname = \"pbx\"\naddress = \"127.0.0.1\"\n[[gateway]]\nname = \"g\"\nadapter = \"sandbox\"\n\
+                 url = \"http://127.0.0.1:9\"\n[[merchant]]\nid = \"main\"\ngateway = \"g\"\n[[route]]\nfrom = \"pbx\"\nto = \"pbx\"\n\
+                 prefix = \"7900\"\nextension = \"8100\"\nbounce = {{ merchant = \"main\", currency = \"GBP\", minor_max = 50000{more} }}\n"
+            );
+            warnings(&node::Config::parse(&text, Path::new("cde.toml")).unwrap()).join("\n")
+        };
+        let crosses = "pass through it, its recorder";
+        assert!(said("").contains(crosses), "{}", said(""));
+        let other = said(", keys_cross_pbx = false");
+        assert!(!other.contains(crosses), "{other}");
+        assert!(other.contains("with bounce, and that trunk is known by its address alone"), "{other}");
+        assert!(other.contains("no on_demand.extensions"), "{other}");
+        assert!(!said(", orders = \"api\"").contains("says how much"), "the API says it, and no INVITE");
     }
 
     fn of(srtp: Srtp, transport: TrunkTransport) -> String {
@@ -221,6 +401,18 @@ mod tests {
         assert_eq!(warned(""), 1);
         assert_eq!(warned("keepalive_s = 30\n"), 0);
         assert_eq!(warned("username = \"a\"\npassword = \"b\"\nregister = true\n"), 0);
+    }
+
+    #[test]
+    fn a_peer_that_is_learned_from_plain_packets_is_warned_of() {
+        let said = |rest: &str| {
+            let text = format!("[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\n{rest}");
+            warnings(&node::Config::parse(&text, Path::new("cde.toml")).unwrap()).join("\n")
+        };
+        let warning = "shares its public address";
+        assert!(said("nat = \"learn\"\n").contains(warning));
+        assert!(said("nat = \"learn\"\nsrtp = \"preferred\"\n").contains(warning));
+        assert!(!said("nat = \"learn\"\nsrtp = \"required\"\n").contains(warning) && !said("").contains(warning));
     }
 
     #[test]

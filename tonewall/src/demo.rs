@@ -56,7 +56,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     crypto();
     runtime()?.block_on(async {
         let stop = stop::signal_to_stop(false)?;
-        let setting = Setting { name: "demo", listen: arguments.listen, media: own_media(), records: true };
+        let (listen, page) = (arguments.listen, !arguments.once);
+        let setting = Setting { name: "demo", listen, media: own_media(), records: true, page };
         let world = World::start(setting).await.context("starting the demo")?;
         let transport = arguments.keys.into();
         if arguments.once {
@@ -66,13 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             print(&report.to_string());
             return Ok(if report.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        tell(&format!(
-            "\nTonewall demo. Open this link, once, in a browser on this machine:\n\n  {}\n\n\
-             A caller rings. Type an amount, secure the line, and watch the caller key a test card.\n\
-             Recordings of the agent's side: {}\nCtrl-C ends the demo.\n",
-            world.link(),
-            world.recordings().display()
-        ));
+        tell(&welcome(&world));
         let kept = world.recordings();
         tokio::select! {
             result = caller::play(&world, transport, arguments.story) => result?,
@@ -84,4 +79,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         tell(&format!("The recordings are kept in {}; delete them when you like.", kept.display()));
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn welcome(world: &World) -> String {
+    let telephone = world.page.as_ref().map(|page| {
+        format!(
+            "Or be the caller yourself, with this computer's microphone and keys. Open this in a second tab:\n\n  {}\n\n\
+             While it is open, nobody else rings.\n",
+            page.link()
+        )
+    });
+    format!(
+        "\nTonewall demo. Open this link, once, in a browser on this machine:\n\n  {}\n\n\
+         A caller rings. Type an amount, secure the line, and watch the caller key a test card.\n\n{}\
+         Recordings of the agent's side: {}\nCtrl-C ends the demo.\n",
+        world.link(),
+        telephone.unwrap_or_default(),
+        world.recordings().display()
+    )
 }

@@ -2,10 +2,12 @@
 
 mod cde;
 mod check;
+mod credential;
 mod demo;
 mod lab;
 mod office;
 mod pin;
+mod restored;
 mod selftest;
 mod serve;
 mod stop;
@@ -45,10 +47,12 @@ enum Command {
     Office(office::Arguments),
     /// Places calls with test cards, listens to the agent's phone, and writes a signed report: does the mask hold here?
     Selftest(selftest::Arguments),
-    /// Reads the configuration and says what is wrong with it, with line numbers.
+    /// Reads the configuration and says what is wrong with it, with line numbers; with --call it has a test call placed.
     Check {
         #[command(flatten)]
         folder: Folder,
+        #[command(flatten)]
+        call: check::Arguments,
     },
     /// Stored cards: keys, rotation, shredding, retention.
     #[command(subcommand)]
@@ -56,6 +60,11 @@ enum Command {
     /// People who may sign in.
     #[command(subcommand)]
     User(user::Command),
+    /// The office was restored from a backup: what is missing since, and to go on without it.
+    Restored(restored::Arguments),
+    /// Credentials of gateways, sealed for the office to pass on.
+    #[command(subcommand)]
+    Credential(credential::Command),
     /// PINs by which agents secure a line from their own phone.
     #[command(subcommand)]
     Pin(pin::Command),
@@ -80,9 +89,11 @@ fn main() -> ExitCode {
         Command::Cde(arguments) => cde::run(&arguments),
         Command::Office(arguments) => office::run(&arguments),
         Command::Selftest(arguments) => selftest::run(&arguments),
-        Command::Check { folder } => check::run(&folder.path),
+        Command::Check { folder, call } => check::run(&folder.path, &call),
         Command::User(command) => user::run(command),
+        Command::Restored(arguments) => restored::run(arguments),
         Command::Vault(command) => vault::run(&command),
+        Command::Credential(command) => credential::run(&command),
         Command::Pin(command) => pin::run(command),
         Command::Lab(command) => lab::run(&command),
     };

@@ -124,7 +124,7 @@ async fn every_case(
         tell(&format!("selftest: starting Tonewall, masking {masking}"));
         let media = Media { masking: masking.into(), ..media.clone() };
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let setting = Setting { name: "selftest", listen, media, records: false };
+        let setting = Setting { name: "selftest", listen, media, records: false, page: false };
         let world = World::start(setting).await.context("starting Tonewall for the self-test")?;
         let result = tokio::select! {
             result = cases(&world, masking, &keys, report) => result.map(Some),

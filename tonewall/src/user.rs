@@ -21,6 +21,32 @@ pub(crate) enum Command {
         #[arg(long)]
         rights: console::Rights,
     },
+    /// Makes an API key and prints it, once: a program that shows it may do what the person may.
+    Key {
+        #[command(flatten)]
+        folder: Folder,
+        /// E-mail address of the person.
+        #[arg(long)]
+        email: String,
+        /// What it is for, as the list of keys and the audit trail say.
+        #[arg(long)]
+        name: String,
+    },
+    /// Lists the API keys: name, person, when made, when last used. Or revokes one: it is refused from the next request on,
+    /// and streams of events that it has opened end within a second.
+    Keys {
+        #[command(flatten)]
+        folder: Folder,
+        /// The keys of this person alone.
+        #[arg(long)]
+        email: Option<String>,
+        /// Lists those that were revoked, too.
+        #[arg(long, conflicts_with = "revoke")]
+        all: bool,
+        /// Revokes the key of this name, for good. Where several people have one, --email says whose.
+        #[arg(long, value_name = "NAME")]
+        revoke: Option<String>,
+    },
     /// Prints a link that signs a person in, once, within ten minutes: for a first sign-in or a forgotten password.
     Link {
         #[command(flatten)]
@@ -63,6 +89,22 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             print(&format!("{email} may now: {rights}"));
             Ok(ExitCode::SUCCESS)
         }
+        Command::Key { folder, email, name } => {
+            print(&runtime()?.block_on(console::api_key_add(&load(&folder.path)?, &email, &name))?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Keys { folder, email, all: _, revoke: Some(name) } => {
+            let key = runtime()?.block_on(console::api_key_revoke(&load(&folder.path)?, &name, email.as_deref()))?;
+            print(&format!("revoked: {} of {}", key.name, key.user));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Keys { folder, email, all, revoke: None } => {
+            let mut keys = runtime()?.block_on(console::api_keys(&load(&folder.path)?))?;
+            keys.retain(|key| email.as_ref().is_none_or(|email| key.user.eq_ignore_ascii_case(email)));
+            keys.retain(|key| all || key.revoked_at.is_none());
+            list(&keys);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Link { folder, email } => {
             let config = load(&folder.path)?;
             let token = runtime()?.block_on(console::sign_in_link(&config, &email))?;
@@ -70,6 +112,26 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn list(keys: &[console::ApiKey]) {
+    if keys.is_empty() {
+        return tell("There are no such keys. tonewall user key makes one.");
+    }
+    let width = |of: fn(&console::ApiKey) -> &str| keys.iter().map(|key| of(key).chars().count()).max().unwrap_or(0);
+    let (name, user) = (width(|key| &key.name).max(4), width(|key| &key.user).max(4));
+    print(&format!("{:name$}  {:user$}  {:20}  {:20}", "NAME", "USER", "CREATED", "LAST USED"));
+    for key in keys {
+        let used = key.last_used_at.as_deref().map_or("never", seconds);
+        let end = key.revoked_at.as_deref().map(|at| format!("  revoked {}", seconds(at))).unwrap_or_default();
+        let created = seconds(&key.created_at);
+        print(&format!("{:name$}  {:user$}  {created:20}  {used:20}{end}", key.name, key.user));
+    }
+}
+
+/// A time without its fractions, as people read it.
+fn seconds(at: &str) -> &str {
+    at.split('.').next().unwrap_or(at)
 }
 
 fn run_add(add: Add) -> anyhow::Result<ExitCode> {

@@ -116,7 +116,7 @@ fn with<T>(folder: &Path, work: impl AsyncFnOnce(&Custody, &Cards) -> anyhow::Re
     runtime()?.block_on(async {
         let cards = custody.open().await?;
         let done = work(&custody, &cards).await;
-        close(&cards).await;
+        close(Some(&cards)).await;
         done
     })
 }

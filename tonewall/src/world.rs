@@ -1,12 +1,15 @@
 //! The world of the demo and the self-test: a temporary folder, the sandbox acquirer, a carrier with a caller, an agent's
 //! phone, and Tonewall itself as it really runs.
 
+mod page;
+
 use crate::serve::{Plan, Users, supervise};
 use anyhow::Context;
 use lab::desk::{Desk, text};
 use lab::line::Line;
 use lab::phone::{self, Event, Press};
 use node::config::{Masking, Media, Steering};
+pub(crate) use page::Page;
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -37,6 +40,8 @@ pub(crate) struct Setting {
     pub(crate) media: Media,
     /// Are calls recorded?
     pub(crate) records: bool,
+    /// Is there a telephone in a web page, for a person?
+    pub(crate) page: bool,
 }
 
 pub(crate) struct World {
@@ -46,6 +51,8 @@ pub(crate) struct World {
     pub(crate) sip: SocketAddr,
     pub(crate) caller: tokio::sync::Mutex<Line>,
     pub(crate) agent: tokio::sync::Mutex<Line>,
+    /// The telephone of a person, if there is one.
+    pub(crate) page: Option<Page>,
     token: String,
     stop: watch::Sender<bool>,
     supervisor: JoinHandle<anyhow::Result<()>>,
@@ -60,24 +67,29 @@ impl World {
         let carrier_sip = caller.look(phone::Phone::sip).await?;
         let agent_sip = agent.look(phone::Phone::sip).await?;
         let sip = free_udp()?;
-        let office = free_tcp(setting.listen)?;
+        let desk = TcpListener::bind(setting.listen).with_context(|| format!("the desk on {}", setting.listen))?;
+        let office = desk.local_addr()?;
         let folder = temporary_folder(setting.name)?;
+        let phone = if setting.page { Some(page::Phone::new().await?) } else { None };
+        // Not before: the telephone would be given the same port.
+        drop(desk);
         let places = Places { sip, carrier: carrier_sip, pbx: agent_sip, bank };
         let recordings = setting.records.then(|| folder.join("recordings"));
-        std::fs::write(folder.join("cde.toml"), cde_toml(&places, &setting.media, recordings.as_deref()))?;
+        std::fs::write(folder.join("cde.toml"), cde_toml(&places, &setting, phone.as_ref(), recordings.as_deref()))?;
         std::fs::write(folder.join("office.toml"), format!("listen = \"{office}\"\n"))?;
         let token = people(&folder).await?;
         let (stop, stopped) = watch::channel(false);
         let plan =
             Plan { folder: folder.clone(), users: Users::One, logs: Some(folder.clone()), pids: Some(folder.clone()) };
         let supervisor = tokio::spawn(async move { supervise(&plan, stopped).await });
-        let world = Self {
+        let mut world = Self {
             folder,
             office,
             bank,
             sip,
             caller: tokio::sync::Mutex::new(caller),
             agent: tokio::sync::Mutex::new(agent),
+            page: None,
             token,
             stop,
             supervisor,
@@ -85,6 +97,8 @@ impl World {
         Desk::ready(office, READY_MAX)
             .await
             .with_context(|| format!("what the processes said is in {}", world.folder.display()))?;
+        // Not before: a page that is open would be told that nobody is there.
+        world.page = phone.map(page::Phone::serve);
         Ok(world)
     }
 
@@ -136,10 +150,11 @@ impl World {
         desk.wait_for_payment(payment, &["ready"], KEYS_MAX).await.context("keying the card")
     }
 
-    /// Ends the call that stands, if one does.
+    /// Ends the call that stands, if one does: the simulated caller's, or a person's, whom the agent leaves.
     pub(crate) async fn hang_up(&self) {
         // A phone that is gone has no call.
         let _ = self.caller.lock().await.hang_up().await;
+        let _ = self.agent.lock().await.hang_up().await;
     }
 
     /// Ends the processes; everything that was written stays.
@@ -173,6 +188,7 @@ async fn phone(user: &str, sound: IpAddr, answers_after: Option<Duration>) -> an
         answers_after,
         law: phone::Law::Mu,
         speaks: true,
+        believes: None,
     };
     let started = Line::start(config, lab::line::random_seed()).await;
     started.with_context(|| format!("a simulated phone with its sound at {sound}"))
@@ -198,9 +214,8 @@ fn free_udp() -> std::io::Result<SocketAddr> {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-fn free_tcp(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(listen).with_context(|| format!("the desk on {listen}"))?;
-    Ok(listener.local_addr()?)
+fn free_tcp() -> std::io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
 /// Sound at 127.0.0.1 and masked as it is by default, on ports that a run has to itself.
@@ -218,16 +233,17 @@ struct Places {
     bank: SocketAddr,
 }
 
-fn cde_toml(places: &Places, media: &Media, recordings: Option<&Path>) -> String {
+fn cde_toml(places: &Places, setting: &Setting, phone: Option<&page::Phone>, recordings: Option<&Path>) -> String {
     let Places { sip, carrier, pbx, bank } = places;
+    let (listens, trunk) = phone.map(|phone| (phone.listens(), phone.trunk())).unwrap_or_default();
     let recordings = recordings.map(|folder| format!("\n[data]\nrecordings = \"{}\"\n", folder.display()));
     format!(
-        "[sip]\nlisten = \"{sip}\"\n\n{}\n\
+        "[sip]\nlisten = \"{sip}\"\n{listens}\n{}\n\
          [[trunk]]\nname = \"carrier\"\naddress = \"{carrier}\"\n\n[[trunk]]\nname = \"pbx\"\naddress = \"{pbx}\"\n\n\
          [[route]]\nfrom = \"carrier\"\nto = \"pbx\"\nextension = \"{EXTENSION}\"\n\n\
          [[gateway]]\nname = \"sandbox\"\nadapter = \"sandbox\"\nurl = \"http://{bank}\"\n\n\
-         [[merchant]]\nid = \"main\"\ngateway = \"sandbox\"\n{}",
-        media_toml(media),
+         [[merchant]]\nid = \"main\"\ngateway = \"sandbox\"\n{trunk}{}",
+        media_toml(&setting.media),
         recordings.unwrap_or_default()
     )
 }

@@ -159,22 +159,34 @@ impl Drop for Shown {
     }
 }
 
-/// An agent takes a call in Chromium by keyboard alone; axe-core looks at every state.
-fn browser(story: &str, scenario: &str) {
+/// A demo, and what it says in its welcome.
+fn shown(story: &str) -> (Shown, String) {
     let mut child = tonewall().args(["demo", "--story", story]).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let shown = Shown(child);
-    let link =
-        lines.find_map(|line| line.unwrap().split_whitespace().find(|word| word.contains("token=")).map(String::from));
+    let mut said = String::new();
+    while !said.contains("Ctrl-C") {
+        said += &(lines.next().expect("the demo runs on").unwrap() + "\n");
+    }
     // Read on, or the demo would stand still at a full pipe.
     std::thread::spawn(move || lines.count());
+    (shown, said)
+}
+
+fn word(said: &str, is: impl Fn(&str) -> bool) -> String {
+    said.split_whitespace().find(|word| is(word)).expect(said).to_owned()
+}
+
+/// An agent takes a call in Chromium by keyboard alone; axe-core looks at every state.
+fn browser(story: &str, scenario: &str) {
+    let (shown, said) = shown(story);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let output = Command::new("node")
         .arg("e2e/desk.mjs")
         .arg(scenario)
         .arg(root.join("target/screenshots").join(scenario))
         .current_dir(root.join("office/web"))
-        .env("TONEWALL_DESK_URL", link.expect("the demo prints a link"))
+        .env("TONEWALL_DESK_URL", word(&said, |word| word.contains("token=")))
         .env("TONEWALL_NEVER_SHOWN", "4242424242424242,4242 4242 4242,5555555555554444,4000000000000002")
         .output()
         .unwrap();
@@ -186,6 +198,12 @@ fn browser(story: &str, scenario: &str) {
 #[test]
 fn an_agent_takes_a_payment_by_keyboard_alone() {
     browser("approve", "approve");
+}
+
+#[test]
+fn a_card_is_kept_with_a_payment_and_without_one() {
+    browser("approve", "pay-and-keep");
+    browser("approve", "keep-only");
 }
 
 #[test]
@@ -206,4 +224,42 @@ fn while_nobody_knows_whether_money_was_taken_the_desk_takes_none() {
 #[test]
 fn a_caller_hangs_up_while_keying() {
     browser("hang-up", "caller-hangs-up");
+}
+
+/// A person is the caller, in Chromium, with its own microphone; nobody else rings meanwhile. The one key that is decoded in
+/// what the agent heard is the one of the open line.
+fn a_person_pays(way: &str) {
+    let (shown, said) = shown("approve");
+    let recordings = word(&said, |word| word.ends_with("/recordings"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut person = Command::new("node")
+        .args(["e2e/caller.mjs", way])
+        .arg(root.join("target/screenshots/caller"))
+        .current_dir(root.join("office/web"))
+        .env("TONEWALL_DESK_URL", word(&said, |word| word.contains("token=")))
+        .env("TONEWALL_PHONE_URL", word(&said, |word| word.starts_with("http://") && word.ends_with('/')))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(person.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let again = lines.any(|line| line == "AGAIN");
+    // The demo ends in the middle of the second call.
+    drop(shown);
+    let rest: Vec<String> = lines.collect();
+    let output = person.wait_with_output().unwrap();
+    assert!(again && output.status.success(), "{rest:?} {}", String::from_utf8_lossy(&output.stderr));
+    let files = std::fs::read_dir(&recordings).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(files.map(|file| multimon(&file)).collect::<String>(), "9");
+    std::fs::remove_dir_all(Path::new(&recordings).parent().unwrap()).unwrap();
+}
+
+#[test]
+fn a_person_calls_from_a_page_and_pays_by_events() {
+    a_person_pays("events");
+}
+
+#[test]
+fn a_person_calls_from_a_page_and_pays_by_tones() {
+    a_person_pays("tones");
 }

@@ -9,10 +9,9 @@ mod attacker;
 use crate::dice::Dice;
 use crate::keys::{KEYS, Press};
 use crate::level;
-use crate::line::{Phone, coded, coded_by_halves};
+use crate::line::{Phone, coded};
 use crate::mask::Mask;
 use crate::noise::Place;
-use crate::opusleg::{BROWSER, SPEECH};
 use crate::voices::{self, Talk};
 use attacker::Attacker;
 use media::g711::Law;
@@ -150,6 +149,9 @@ pub(crate) struct Options {
     line: Line,
     #[arg(long, default_value_t = SEED)]
     seed: u64,
+    /// Only conditions whose names begin so, and no cards.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
     /// The voice on which the threshold is chosen talks instead of the judges.
     #[arg(long)]
     tuner: bool,
@@ -174,14 +176,17 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         "{:<34} {:>7} {:>7} {:>8} {:>10} {:>9} {:>9} {:>9} {:>8}",
         "alone", "keys", "leaked", "%", "median ms", "named %", "before %", "after %", "decoded"
     );
-    for condition in &CONDITIONS {
-        let keys = (options.keys as f64 * condition.share).ceil() as usize;
+    let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.starts_with(only));
+    for condition in CONDITIONS.iter().filter(|condition| wanted(condition.name)) {
+        let share = if options.only.is_some() { 1.0 } else { condition.share };
+        let keys = (options.keys as f64 * share).ceil() as usize;
         let sum = in_two(keys, options.seed, |keys, seed| alone(condition, keys, seed, &clips, options.line));
         if !print(condition.name, &sum, condition.bar) {
             missed.push(condition.name.to_owned());
         }
     }
-    for (name, dbm0) in [("cards, talk -22", -22.0), ("cards, talk -16", -16.0)] {
+    let cards = [("cards, talk -22", -22.0), ("cards, talk -16", -16.0)];
+    for (name, dbm0) in cards.into_iter().filter(|_| options.only.is_none()) {
         let cards = (options.keys / 2).div_ceil(16);
         let sums =
             in_two(cards, options.seed ^ 0xca2d, |cards, seed| cards_of(cards, dbm0, seed, &clips, options.line));
@@ -325,14 +330,10 @@ impl Heard {
     fn new(sound: &[f64], dice: &mut Dice, line: Line) -> Self {
         let Line { mask, phone } = line;
         let law = *dice.of(&[Law::Mu, Law::A]);
-        let samples = match phone {
-            Phone::G711 => coded(&level::samples(sound), law),
-            Phone::G722 => coded_by_halves(&level::samples(sound)),
-            // Without the memory for a coder there is nothing to try.
-            Phone::Opus => SPEECH.through(&level::samples(sound)).unwrap_or_default(),
-            Phone::Browser => BROWSER.through(&level::samples(sound)).unwrap_or_default(),
-        };
-        let (mut caller, mut natural) = (Sound::new(), mask.natural());
+        // Without the memory for a coder nothing is heard, and the trial ends below.
+        let samples = phone.through(sound, law).unwrap_or_default();
+        let mask = mask.of(phone.codec(law));
+        let (mut caller, mut natural) = (Sound::with_room(mask.hold), mask.natural());
         let mut heard = Self { samples: Vec::with_capacity(samples.len()), passed: Vec::new() };
         for packet in samples.chunks_exact(160) {
             caller.hear(packet, |caller| {

@@ -1,6 +1,8 @@
 //! What a telephone line makes of sound.
 
 use crate::level;
+use crate::opusleg::{BROWSER, SPEECH};
+use media::Codec;
 use media::g711::{self, Law};
 use media::g722;
 use std::f64::consts::{FRAC_1_SQRT_2, TAU};
@@ -17,6 +19,30 @@ pub(crate) enum Phone {
     Opus,
     /// Opus as browsers send it: 48 kHz, with forward error correction.
     Browser,
+    /// The same, made G.711 on the way by a PBX or a carrier.
+    Recoded,
+}
+
+impl Phone {
+    pub(crate) fn codec(self, law: Law) -> Codec {
+        match self {
+            Self::G711 | Self::Recoded => Codec::G711(law),
+            Self::G722 => Codec::G722,
+            Self::Opus | Self::Browser => Codec::Opus,
+        }
+    }
+
+    /// What we hear of a sound that this phone sends.
+    pub(crate) fn through(self, sound: &[f64], law: Law) -> anyhow::Result<Vec<i16>> {
+        let samples = level::samples(sound);
+        match self {
+            Self::G711 => Ok(coded(&samples, law)),
+            Self::G722 => Ok(coded_by_halves(&samples)),
+            Self::Opus => SPEECH.through(&samples),
+            Self::Browser => BROWSER.through(&samples),
+            Self::Recoded => Ok(coded(&BROWSER.through(&samples)?, law)),
+        }
+    }
 }
 
 /// Through a codec and back.

@@ -12,6 +12,7 @@
 //! | `accuracy` | keys named by our detector, spandsp and multimon-ng, side by side |
 //! | `talkoff` | false keys in hours of speech and music |
 //! | `storm` | SIP messages that are wrong in a million ways, and whether Tonewall stands |
+//! | `payments` | payments at banks that break, taken by a process that is killed all the while |
 //! | `capacity` | calls a core, ours and rtpengine's; no sound is judged there |
 //! | `dice` | chance from a seed |
 //! | `keys` | presses of keys as sound |
@@ -44,6 +45,7 @@ mod line;
 mod mask;
 mod noise;
 mod opusleg;
+mod payments;
 mod speech;
 mod storm;
 mod talkoff;
@@ -115,6 +117,8 @@ enum Trial {
     },
     /// Sends a running Tonewall SIP messages that are wrong in a million ways.
     Storm(storm::Options),
+    /// Takes payments at banks that break, with a process that is killed all the while, and compares all books.
+    Payments(payments::Options),
     /// Measures how many calls one core carries, our relay and rtpengine's: loss, delay, cost a packet, memory.
     Capacity(capacity::Arguments),
 }
@@ -130,6 +134,7 @@ fn main() -> anyhow::Result<()> {
         Trial::Train { to, without } => train::run(&to, without.as_deref()),
         Trial::Witness { keys, seed } => witness::run(keys, seed),
         Trial::Storm(options) => storm::run(&options),
+        Trial::Payments(options) => payments::run(&options),
         Trial::Capacity(arguments) => capacity::run(&arguments),
     }
 }

@@ -42,7 +42,7 @@ impl Address {
         };
         // Two short texts that hold a card number between them are not an address either.
         let together = format!("{house_number}{postcode}");
-        let card = crate::pan_like(&together.replace([' ', '-', '/'], ""));
+        let card = crate::text_pan_like(&together);
         let sound = fits(house_number, HOUSE_NUMBER_CHARS_MAX) && fits(postcode, POSTCODE_CHARS_MAX) && !card;
         if !sound || together.is_empty() {
             return Err(AddressError);

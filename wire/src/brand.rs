@@ -3,6 +3,9 @@
 //! This is knowledge, not secrets: all functions take ASCII digits by reference and keep nothing.
 
 mod table;
+mod text;
+
+pub use text::text_pan_like;
 
 use serde::{Deserialize, Serialize};
 
@@ -106,24 +109,26 @@ pub fn luhn_valid(digits: &[u8]) -> bool {
     !digits.is_empty() && sum.is_multiple_of(10)
 }
 
-/// Does this text hold something that looks like a card number: 12 to 19 digits, also with single spaces, dashes or
-/// dots between them, of a known brand and with a right check digit?
+/// Does what a program has written hold something that looks like a card number: 12 to 19 digits, also with single spaces,
+/// dashes or dots between them, of a known brand and with a right check digit? For what people have written see
+/// [`text_pan_like`].
 pub fn pan_like(text: &str) -> bool {
-    let mut run: Vec<u8> = Vec::new();
-    let mut separators = 0;
-    for byte in text.bytes().chain([b'\n']) {
+    let bytes = text.as_bytes();
+    let (mut start, mut digits, mut separators) = (0, 0, 0);
+    for (at, byte) in bytes.iter().chain(b"\n").enumerate() {
         match byte {
             b'0'..=b'9' => {
-                run.push(byte);
+                start = if digits == 0 { at } else { start };
+                digits += 1;
                 separators = 0;
             }
             b' ' | b'-' | b'.' if separators == 0 => separators += 1,
             _ => {
-                if run_has_pan(&run) {
+                // Asked with every line of every message: only a run that is long enough is looked at.
+                if digits >= PAN_LENGTH_MIN && bytes.get(start..at).is_some_and(run_has_pan) {
                     return true;
                 }
-                run.clear();
-                separators = 0;
+                (digits, separators) = (0, 0);
             }
         }
     }
@@ -140,6 +145,7 @@ pub fn name_pan_like(name: &str) -> bool {
 
 /// Any stretch of the run counts, so that a number cannot hide behind a digit put before it.
 fn run_has_pan(run: &[u8]) -> bool {
+    let run: Vec<u8> = run.iter().copied().filter(u8::is_ascii_digit).collect();
     (PAN_LENGTH_MIN..=PAN_LENGTH_MAX).any(|length| {
         run.windows(length).any(|window| {
             luhn_valid(window) && Brand::of(window).is_some_and(|brand| brand.facts().lengths.contains(&length))

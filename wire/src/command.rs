@@ -1,7 +1,9 @@
 //! What the office may ask of the cde. Every command carries an id; the same id again is the same command.
 
 use crate::{
-    Address, AttemptId, CallId, CommandId, Extension, Field, MerchantId, Money, Origin, PaymentId, TransferCode,
+    Address, AttemptId, BouncedOrder, CallId, CommandId, CredentialSlot, Extension, Field, GatewayView, HookTrouble,
+    MerchantId, Money, OrderCode, Origin, PaymentId, Reason, ReportCursor, ReportPage, Sealed, StoredCharge, Token,
+    TransferCode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +13,7 @@ pub struct Command {
     /// Chosen by the office; repeating it repeats the answer, not the deed.
     pub id: CommandId,
     /// The call that it is about; any for [`Action::Ladders`], which is about all, and for [`Action::TestCall`], which is about
-    /// none; of [`Action::AwaitTransfer`] the name of the call to come, made by the office.
+    /// none, as for [`Action::ChargeStored`], [`Action::DeleteStored`] and [`Action::OrderBounced`]; of [`Action::AwaitTransfer`] the name of the call to come, made by the office.
     pub call: CallId,
     /// Who asked, for the audit trail.
     pub origin: Origin,
@@ -96,6 +98,66 @@ pub enum Action {
         /// The office's id of the first.
         proposed_by: i64,
     },
+    /// Take money from a card that is kept. There is no call: its id is of no interest. The command's id is the attempt's.
+    /// Done when the attempt is in the journal; how it ends is told by [`RecordBody::AttemptEnded`](crate::RecordBody::AttemptEnded).
+    ChargeStored(StoredCharge),
+    /// Forget a card that is kept: in the vault it is shredded, the gateway is asked to. Done when it cannot be charged any more;
+    /// that it is forgotten, which a gateway has to say, is told by [`RecordBody::CardForgotten`](crate::RecordBody::CardForgotten).
+    DeleteStored {
+        /// Whose card.
+        merchant: MerchantId,
+        /// Which.
+        token: Token,
+    },
+    /// What two people say of a kept card that is being forgotten and that its gateway has not said to have deleted: they have had it
+    /// deleted there by hand, in the gateway's own dashboard. The origin is the second of them. Done when it is written down, and told
+    /// by [`RecordBody::CardForgotten`](crate::RecordBody::CardForgotten), which names both.
+    DeletedByHand {
+        /// Whose card.
+        merchant: MerchantId,
+        /// Which.
+        token: Token,
+        /// The office's id of the first.
+        proposed_by: i64,
+    },
+    /// Say what gateways there are, and where their credentials come from. Answered with [`CommandResult::Gateways`].
+    Gateways,
+    /// Give a gateway a credential. It is opened by the cde alone, and used from then on.
+    SetCredential {
+        /// As `cde.toml` calls it.
+        gateway: String,
+        /// Which of its secrets.
+        slot: CredentialSlot,
+        /// The secret, sealed.
+        sealed: Sealed,
+    },
+    /// Have the recorders elsewhere asked anew to pause, after one of them has not.
+    PauseRecorders,
+    /// All recorders elsewhere have said that they have paused; from the office itself.
+    RecordersPaused {
+        /// Which time of asking it answers.
+        round: u32,
+    },
+    /// A recorder elsewhere has not paused; from the office itself.
+    RecordersNotPaused {
+        /// Which time of asking it answers.
+        round: u32,
+        /// Why.
+        why: HookTrouble,
+    },
+    /// Ask the merchant's gateways what moved in a time, where they can be asked: a page of it, answered with
+    /// [`CommandResult::Report`].
+    Report {
+        /// Whose.
+        merchant: MerchantId,
+        /// From, Unix milliseconds.
+        from_unix_ms: i64,
+        /// Up to but not, Unix milliseconds; at most a month.
+        until_unix_ms: i64,
+        /// Which page; without it the first one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<ReportCursor>,
+    },
     /// A caller is about to be transferred to us by this agent, who is called back where the cde's own file allows it. Answered
     /// with [`CommandResult::Awaiting`]; an agent has one such transfer at a time, and a newer one takes its place.
     AwaitTransfer {
@@ -103,7 +165,13 @@ pub enum Action {
         extension: Extension,
         /// What is to be paid, if that is known by now; it is started when the two speak again.
         payment: Option<PaymentOrder>,
+        /// The code is not for the caller but for ourselves: the agent adds us to a conference, in which nothing is masked. Refused
+        /// where the cde's file does not allow it.
+        #[serde(default)]
+        conference: bool,
     },
+    /// A caller is about to be sent to pay this alone. Answered with [`CommandResult::Ordered`], if a route of the cde's file takes it.
+    OrderBounced(BouncedOrder),
 }
 
 /// What people have found out of an attempt.
@@ -129,6 +197,9 @@ pub struct PaymentOrder {
     pub fields: Vec<Field>,
     /// What to keep of the card after an approval.
     pub store: Store,
+    /// What it is kept for, as the networks want it flagged; without it, for charges without a rhythm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Reason>,
     /// When the money is taken.
     #[serde(default)]
     pub capture: CaptureTime,
@@ -151,6 +222,20 @@ impl Action {
             _ => None,
         }
     }
+
+    /// Is it about money or a kept card, so that the journal decides, and no call?
+    pub fn is_of_the_books(&self) -> bool {
+        self.follows_up().is_some()
+            || matches!(
+                self,
+                Self::ChargeStored(_)
+                    | Self::DeleteStored { .. }
+                    | Self::DeletedByHand { .. }
+                    | Self::Gateways
+                    | Self::SetCredential { .. }
+                    | Self::Report { .. }
+            )
+    }
 }
 
 /// When approved money is taken.
@@ -171,8 +256,10 @@ pub enum Store {
     /// Nothing.
     #[default]
     None,
-    /// The card, under a token of the gateway's.
+    /// The card, under a token. Whether the gateway has it or the vault is the merchant's setting in the cde's file.
     Token,
+    /// The card, and no money is taken: the amount is zero.
+    Only,
 }
 
 /// How a command ended.
@@ -188,6 +275,27 @@ pub enum CommandResult {
         /// Until when, Unix milliseconds.
         until_unix_ms: i64,
     },
+    /// A call may name the order, once and until then.
+    Ordered {
+        /// By this.
+        code: OrderCode,
+        /// Until when, Unix milliseconds.
+        until_unix_ms: i64,
+        /// The keys of its caller pass through a PBX before they come to us, on one of the routes at least that take it.
+        keys_cross_pbx: bool,
+        /// The order whose place it has taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<PaymentId>,
+    },
+    /// The gateways.
+    Gateways {
+        /// The public key that credentials are sealed to, in hexadecimal; none without a vault, which keeps the secret one.
+        seal_to: Option<String>,
+        /// They.
+        gateways: Vec<GatewayView>,
+    },
+    /// A page of what a gateway tells.
+    Report(ReportPage),
     /// It was not done, and will not be.
     Refused {
         /// Why.
@@ -241,6 +349,20 @@ pub enum Refusal {
     TwoPeople,
     /// The gateway is being asked, or has it and will tell by webhook.
     GatewayIsAsked,
+    /// This merchant has no such token, or its card is gone.
+    UnknownToken,
+    /// The card is not being forgotten: it must be, before people can say that they have deleted it at its gateway.
+    NotForgetting,
+    /// The vault does not open the card, or there is none.
+    VaultFault,
+    /// No gateway has this name.
+    UnknownGateway,
+    /// It was not sealed to this cde's key, for this gateway and slot.
+    NotSealed,
+    /// The gateway's adapter does not take it for a credential, or it is of the other kind (test, live).
+    BadCredential,
+    /// The gateway did not say what moved, or not so that it could be read.
+    NoReport,
     /// No trunk has this name.
     UnknownTrunk,
     /// The trunk's table in the cde's file names no number to test it with.
@@ -249,4 +371,16 @@ pub enum Refusal {
     Busy,
     /// No trunk of the cde's file takes this agent's transfers.
     NotOnDemand,
+    /// The cde's file does not allow that payments are taken in conferences of this agent's trunk.
+    NoConferences,
+    /// It is a conference: nothing in it can be masked or opened.
+    InConference,
+    /// No route of the cde's file has callers pay this alone: its merchant, currency, amount or way back.
+    NotBounced,
+    /// The same order, by merchant, reference and amount, is being paid, or has been, or may have been.
+    SameOrder,
+    /// Somebody else's order of the same merchant and reference waits for its caller.
+    OrderedByAnother,
+    /// As many orders of this user wait for their callers as may.
+    TooManyOrders,
 }

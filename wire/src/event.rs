@@ -1,8 +1,8 @@
 //! What the cde shows live. Each event is a whole snapshot that replaces the one before; none is ever stored.
 
 use crate::{
-    Brand, CallFigures, CallId, CommandId, CommandResult, Extension, Field, Ladder, LadderSummary, Last4, Money,
-    Outcome, PaymentId, TestSnapshot, TrunkSnapshot,
+    Brand, CallFigures, CallId, CommandId, CommandResult, Extension, Field, HookSnapshot, Keeping, Ladder,
+    LadderSummary, Last4, Money, Outcome, PaymentId, TestSnapshot, TrunkSnapshot,
 };
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +98,9 @@ pub struct CallSnapshot {
     pub masking: Masking,
     /// The payment being taken on it, also after its outcome until the next one starts.
     pub payment: Option<Progress>,
+    /// The recorders elsewhere that are to pause while the line is not open; none where no route or trunk asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookSnapshot>,
 }
 
 /// How a call came to us.
@@ -111,6 +114,11 @@ pub enum WayIn {
     Code,
     /// An agent has keyed their PIN and then transferred the caller to the same number.
     Pin,
+    /// A contact centre has sent the caller to pay alone, and has them back with the result.
+    Bounced,
+    /// An agent has added us to a conference of their PBX: we hear what all hear, and nothing can be masked. The agent and whoever
+    /// records the conference hear the keys.
+    Conference,
 }
 
 /// Where a call stands.
@@ -119,6 +127,8 @@ pub enum WayIn {
 pub enum CallState {
     /// The caller is to be transferred to us; nobody is here yet.
     Awaited,
+    /// The caller pays alone: nobody else is on the call.
+    SelfService,
     /// The agent's phone is ringing.
     Ringing,
     /// Both are connected.
@@ -143,9 +153,11 @@ pub enum CallEnd {
     Failed,
     /// It was awaited, and nobody was transferred in time.
     NotTransferred,
+    /// The conference is over, or we were taken out of it.
+    ConferenceOver,
 }
 
-/// Where a line stands. Only `Open` lets the caller's sound and keys reach the agent.
+/// Where a line stands. Only on `Open` and in a `Conference` do the caller's sound and keys reach the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LineState {
@@ -159,6 +171,9 @@ pub enum LineState {
     Releasing,
     /// Masking could not be proved: the agent leg is mute.
     Fault,
+    /// We are a member of a conference. Keys are taken, and nothing is masked: the agent and whoever records the conference hear
+    /// them.
+    Conference,
 }
 
 /// What the agent hears of the caller while the line is masked.
@@ -169,12 +184,19 @@ pub enum Masking {
     Natural,
     /// Nothing.
     Strict,
+    /// All of it, keys among it: in a conference nothing is masked.
+    None,
 }
 
 impl LineState {
     /// Is the caller kept from the agent's ear?
     pub fn masked(self) -> bool {
-        !matches!(self, Self::Open | Self::Securing)
+        !matches!(self, Self::Open | Self::Securing | Self::Conference)
+    }
+
+    /// Are the caller's keys taken for a payment? That says nothing of who else hears them.
+    pub fn takes_keys(self) -> bool {
+        matches!(self, Self::Secured | Self::Conference)
     }
 }
 
@@ -199,6 +221,9 @@ pub struct Progress {
     pub outcome: Option<Outcome>,
     /// How many attempts have been made at the gateway.
     pub attempts: u8,
+    /// What became of the card that was to be kept; none before an approval, and where none was to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Keeping>,
 }
 
 /// Where a payment stands.

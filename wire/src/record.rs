@@ -1,6 +1,9 @@
 //! What must not be lost. Records wait in the cde's journal, in order, until the office has acknowledged them.
 
-use crate::{AttemptId, AttemptKind, CallId, CardView, Checks, Extension, LineState, MerchantId, Money, PaymentId};
+use crate::{
+    Advice, AttemptId, AttemptKind, CallId, CaptureTime, CardView, Checks, Extension, HookState, HookTrouble, KeptCard,
+    LineState, MerchantId, Money, NotKept, PaymentId, Token,
+};
 use serde::{Deserialize, Serialize};
 
 /// One row of the journal on its way to the office.
@@ -20,27 +23,7 @@ pub struct Record {
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum RecordBody {
     /// An attempt is about to be sent: from here on the money may have moved.
-    AttemptSent {
-        /// Which attempt.
-        attempt: AttemptId,
-        /// What it does.
-        #[serde(default)]
-        kind: AttemptKind,
-        /// Of which payment.
-        payment: PaymentId,
-        /// On which call.
-        call: CallId,
-        /// The extension of the call: who may see the payment, whether or not the office knows it already.
-        extension: Extension,
-        /// Who had it sent.
-        origin: Origin,
-        /// For whom.
-        merchant: MerchantId,
-        /// How much.
-        amount: Money,
-        /// The card, masked; none for what follows an authorization.
-        card: Option<CardView>,
-    },
+    AttemptSent(AttemptSent),
     /// The outcome of an attempt. A later one for the same attempt replaces `Unknown`, nothing else.
     AttemptEnded {
         /// Which attempt.
@@ -50,8 +33,153 @@ pub enum RecordBody {
         /// How it ended.
         outcome: Outcome,
     },
+    /// What the network advised with a decline. Written with the attempt's end, before it.
+    Advised {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Of which payment.
+        payment: PaymentId,
+        /// Whether it may be tried again.
+        advice: Advice,
+    },
+    /// The card of an attempt is kept. Written with the attempt's end, before it.
+    CardKept {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Of which payment.
+        payment: PaymentId,
+        /// The card.
+        kept: KeptCard,
+    },
+    /// The card of an approved attempt was to be kept and is not. Written with the attempt's end, before it.
+    CardNotKept {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Of which payment.
+        payment: PaymentId,
+        /// Why.
+        why: NotKept,
+    },
+    /// A kept card cannot be charged any more. The vault has shredded it, if it had it; its gateway is asked to delete it, and
+    /// has not said yet that it has.
+    CardForgetting {
+        /// Whose.
+        merchant: MerchantId,
+        /// Which.
+        token: Token,
+    },
+    /// A kept card is forgotten, by whoever had it, and cannot be charged any more.
+    CardForgotten {
+        /// Whose.
+        merchant: MerchantId,
+        /// Which.
+        token: Token,
+        /// Who says so where its gateway has not; none where it is the word of whoever had the card.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_hand: Option<ByHand>,
+    },
     /// Something that the audit trail must show.
     Audit(AuditEvent),
+    /// An attempt, told again to an office that was restored and misses records that are not here any more: from the row of the
+    /// attempt, as it stands now.
+    AttemptToldAgain(Box<ToldAgain>),
+    /// The office has forgotten records that it had acknowledged: it was restored from a backup, or is a new one. Those of them
+    /// that are still here come before this, and so does every attempt where some are gone.
+    OfficeRestored(Restored),
+}
+
+/// An attempt, and what it is about to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptSent {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// What it does.
+    #[serde(default)]
+    pub kind: AttemptKind,
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// On which call.
+    pub call: CallId,
+    /// The extension of the call: who may see the payment, whether or not the office knows it already.
+    pub extension: Extension,
+    /// Who had it sent.
+    pub origin: Origin,
+    /// For whom.
+    pub merchant: MerchantId,
+    /// How much.
+    pub amount: Money,
+    /// Of what takes money: when it is taken. None for anything else, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<CaptureTime>,
+    /// The card, masked; none for what follows an authorization.
+    pub card: Option<CardView>,
+}
+
+/// An attempt as its row tells it. Who had it sent, and each step on the way, are not in there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldAgain {
+    /// Which attempt. The record has the time at which it was sent.
+    pub attempt: AttemptId,
+    /// What it does.
+    pub kind: AttemptKind,
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// Its place among the payment's attempts as they were begun, from 1; 0 in records of earlier versions. A payment's attempts are
+    /// told in this order. Clocks, which may be set back, do not tell it.
+    #[serde(default)]
+    pub place: u32,
+    /// On which call.
+    pub call: CallId,
+    /// The extension of the call.
+    pub extension: Extension,
+    /// For whom.
+    pub merchant: MerchantId,
+    /// How much.
+    pub amount: Money,
+    /// Of an authorization: when its money is taken.
+    #[serde(default)]
+    pub capture: CaptureTime,
+    /// The card, masked; none where there is none, or an earlier version has not noted it.
+    pub card: Option<CardView>,
+    /// Of a bounced call: what the contact centre calls what is paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<crate::Reference>,
+    /// How it stands: unknown while it is awaited. Of a decline that an earlier version has written the class is not known
+    /// any more, nor of an approval the code.
+    pub outcome: Outcome,
+    /// Of an attempt by which a card was kept: the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptCard>,
+    /// That card cannot be charged any more, and its gateway has not said yet that it is deleted.
+    #[serde(default)]
+    pub is_forgetting: bool,
+    /// That card is forgotten by whoever had it.
+    #[serde(default)]
+    pub is_forgotten: bool,
+}
+
+/// What an office has forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The newest record that it still has; 0: none.
+    pub stored: u64,
+    /// The newest that it had acknowledged.
+    pub acknowledged: u64,
+    /// When the oldest of the forgotten ones that is still here was written, Unix milliseconds; none: none is.
+    pub since_unix_ms: Option<i64>,
+    /// How many of the forgotten ones are here no more.
+    pub gone: u64,
+    /// How many attempts were told again for that.
+    pub told_again: u64,
+}
+
+/// Two people who say what no gateway has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByHand {
+    /// The office's id of who has said it.
+    pub said_by: i64,
+    /// Of who has confirmed it.
+    pub confirmed_by: i64,
 }
 
 /// The outcome of an attempt.
@@ -208,6 +336,17 @@ pub enum AuditAction {
         /// What became of it.
         recording: RecordingState,
     },
+    /// The recorders elsewhere that are to pause while the line is not open.
+    Recorders {
+        /// Where they stand.
+        state: HookState,
+        /// Why not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<HookTrouble>,
+        /// The payment that is taken meanwhile, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payment: Option<PaymentId>,
+    },
     /// How the legs of a call have fared; when it is over.
     Figures {
         /// Of its legs.
@@ -226,8 +365,53 @@ pub enum AuditAction {
     Transferred,
     /// Nobody was transferred in time, or the agent has asked anew.
     TransferExpired,
+    /// An agent has added us to a conference: the agent, and whoever records it, can hear the keys that are pressed in it.
+    ConferenceJoined,
+    /// A payment is taken in a conference: the agent could hear its keys. No line was masked for it.
+    HeardByAgent {
+        /// Which.
+        payment: PaymentId,
+    },
     /// The agent has proved who they are by the keys of their phone.
     PinAccepted,
+    /// A contact centre has sent the caller to pay alone.
+    Bounced {
+        /// Which payment it is.
+        payment: PaymentId,
+        /// How much.
+        amount: Money,
+        /// Whose money it is; none in records of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        merchant: Option<MerchantId>,
+        /// What the contact centre calls it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<crate::Reference>,
+    },
+    /// The caller is sent back to the contact centre with this.
+    BouncedBack {
+        /// Which payment.
+        payment: PaymentId,
+        /// What the contact centre is told of it.
+        result: crate::BounceResult,
+        /// What the contact centre calls it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<crate::Reference>,
+    },
+    /// The call has ended before the caller was sent back: the contact centre was told nothing, and this is how the payment stood.
+    BounceEnded {
+        /// Which payment.
+        payment: PaymentId,
+        /// What it would have been told.
+        result: crate::BounceResult,
+        /// What the contact centre calls it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<crate::Reference>,
+    },
+    /// A call that was to be paid alone was not taken.
+    BounceRefused {
+        /// Why.
+        why: crate::BounceRefusal,
+    },
     /// A transfer, or a PIN, was not taken.
     TransferRefused {
         /// Why.
@@ -284,6 +468,11 @@ pub enum MoneyAlarm {
     ChecksFailed,
     /// An approval that was to be given back could not be.
     NotReversed,
+    /// The gateway has not deleted a card that is to be forgotten, after several tries. They go on.
+    NotForgotten,
+    /// A kept card was not charged, and it was stored by another credential of its gateway than the one of now: where that is another
+    /// account's, no charge of such a card can succeed.
+    OtherAccount,
     /// The gateway cannot be asked what became of an attempt: two people must find out and say.
     NeedsPeople,
     /// The bank wanted the cardholder online, which a telephone order never does: the gateway's account is set up wrongly.
@@ -307,4 +496,25 @@ pub enum RecordingState {
     Lost,
     /// It is not called any more.
     Failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As journals have it on disk, of before and of after `kind` and `capture` were told.
+    #[test]
+    fn an_attempt_that_was_sent_stands_flat_in_its_record() {
+        let of = |more: &str| {
+            let (id, call) = ("01a21916-df68-76ca-b0d6-c9c22c04eefa", "01a21916-df68-76ca-b0d6-c9c22c04eefb");
+            let money = r#"{"minor":4200,"currency":"GBP"}"#;
+            format!(
+                r#"{{"record":"attempt_sent","attempt":"{id}",{more}"payment":"{id}","call":"{call}","extension":"1001","origin":{{"by":"system"}},"merchant":"main","amount":{money},"card":null}}"#
+            )
+        };
+        let before: RecordBody = serde_json::from_str(&of("")).unwrap();
+        let RecordBody::AttemptSent(sent) = &before else { panic!("{before:?}") };
+        assert_eq!((sent.kind, sent.capture, sent.amount.minor), (AttemptKind::Authorize, None, 4200));
+        assert_eq!(serde_json::to_string(&before).unwrap(), of(r#""kind":"authorize","#));
+    }
 }

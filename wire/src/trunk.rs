@@ -14,6 +14,9 @@ pub struct TrunkSnapshot {
     pub transport: String,
     /// Legs of calls that go to it or come from it.
     pub legs: u32,
+    /// Its agents may take payments in conferences, in which nothing is masked.
+    #[serde(default)]
+    pub conferences: bool,
     /// Where it is called.
     pub places: Vec<PlaceSnapshot>,
 }

@@ -20,6 +20,7 @@ pub(crate) fn run(root: &Path, skip_test: bool) -> Result<()> {
     steps.step("simulation", || simulation(root))?;
     steps.step("leaks", || soak::leaks_of_ci(root))?;
     steps.step("spoilt messages", || soak::storm_of_ci(root))?;
+    steps.step("payments at banks that break", || soak::payments_of_ci(root))?;
     steps.step("documents", || documents(root))?;
     steps.step("supply chain", || deny(root))?;
     steps.summary();

@@ -70,7 +70,7 @@ enum Chore {
     Setup,
     /// Run all benchmarks.
     Bench,
-    /// Try the mask and the detectors on all their keys and hours of sound: about half an hour.
+    /// Try payments by the hundred thousand, the mask and the detectors on all their keys and hours of sound: an hour and a half.
     Soak,
     /// Give everything that reads bytes from outside what nobody thought of (needs cargo-fuzz).
     Fuzz {

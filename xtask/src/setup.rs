@@ -47,8 +47,10 @@ const SOAK_PACKAGES: [&str; 11] = [
     "flite",
     "opus-tools",
 ];
-/// Python's own, for the tests: a softphone of PJSIP, scanners that guess names and passwords, and a bank like Stripe.
-const TEST_WHEELS: [&str; 3] = ["pjsua2-python==2.15.1.post1", "sipvicious==0.3.8", "localstripe==1.15.10"];
+/// Python's own, for the tests: a softphone of PJSIP, scanners that guess names and passwords, a bank
+/// like Stripe, and Stripe's own library.
+const TEST_WHEELS: [&str; 4] =
+    ["pjsua2-python==2.15.1.post1", "sipvicious==0.3.8", "localstripe==1.15.10", "stripe==16.1.0"];
 /// Where they stand; `tonewall/tests/peers/tools.rs` and `lab/tests/gateways` find them.
 const TEST_PYTHON: &str = "target/peers";
 /// The oldest Node the web desk is built with.

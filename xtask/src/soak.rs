@@ -1,8 +1,8 @@
-//! `cargo xtask soak` and `train-gate`: the long trials of the mask and of SIP, and how the mask's gate is taught.
+//! `cargo xtask soak` and `train-gate`: the long trials of the mask, of SIP and of money, and how the mask's gate is taught.
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::run::{Steps, Tool};
 
@@ -13,6 +13,11 @@ const KEYS_AT_12_MS: &str = "20000";
 const KEYS_OF_G722: &str = "20000";
 const KEYS_OF_OPUS: &str = "10000";
 const MUTANTS_OF_CI: &str = "100000";
+/// Payments of CI, and how often the process is killed meanwhile.
+const PAYMENTS_OF_CI: [&str; 2] = ["1000", "8"];
+const PAYMENTS: [&str; 2] = ["100000", "1000"];
+/// Of the control, in which agents order a new charge where an answer is lost.
+const PAYMENTS_OF_NAIVE: [&str; 2] = ["300", "4"];
 /// What the mean score of ITU-T P.862 must reach.
 const VOICE_MIN: &str = "4.2";
 /// Pairs of WAV files, and a Python of our own for PyPI's `pesq`.
@@ -30,9 +35,28 @@ pub(crate) fn storm_of_ci(root: &Path) -> Result<()> {
     trials(root).args(["storm", "--mutants", MUTANTS_OF_CI, "--tonewall", "target/debug/tonewall"]).run()
 }
 
-/// All of it: takes about half an hour.
+/// The first payments at banks that break, for the program that the tests were run with.
+pub(crate) fn payments_of_ci(root: &Path) -> Result<()> {
+    payments(root, PAYMENTS_OF_CI).run()
+}
+
+fn payments(root: &Path, [payments, kills]: [&str; 2]) -> Tool {
+    let program = ["--tonewall", "target/debug/tonewall"];
+    trials(root).args(["payments", "--payments", payments, "--kills", kills]).args(program)
+}
+
+/// All of it: takes about an hour and a half.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let mut steps = Steps::default();
+    steps.step("payments: 100,000 at banks that break, 1,000 kills", || {
+        Tool::cargo(root).args(["build", "--quiet", "--package", "tonewall"]).run()?;
+        payments(root, PAYMENTS).run()
+    })?;
+    steps.step("payments: the control is found out", || {
+        let was_found = !payments(root, PAYMENTS_OF_NAIVE).args(["--naive"]).succeeds();
+        ensure!(was_found, "agents that order twice have charged nobody twice: the trial finds nothing");
+        Ok(())
+    })?;
     steps.step("leaks: 100,000 keys", || trials(root).args(["leaks", "--keys", KEYS]).run())?;
     steps.step("leaks with a hold of 12 ms: 20,000 keys", || {
         trials(root).args(["leaks", "--hold", "12", "--keys", KEYS_AT_12_MS]).run()
@@ -51,10 +75,15 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     steps.step("an agent's voice", || trials(root).args(["agent"]).run())?;
     steps.step("keys named, beside other decoders", || trials(root).args(["accuracy"]).run())?;
     steps.step("false keys in speech and music", || trials(root).args(["talkoff"]).run())?;
-    steps.step("a million spoilt messages", || {
-        Tool::cargo(root).args(["build", "--quiet", "--release", "--package", "tonewall"]).run()?;
-        trials(root).args(["storm", "--p99-ms-max", "50"]).run()
-    })?;
+    Tool::cargo(root).args(["build", "--quiet", "--release", "--package", "tonewall"]).run()?;
+    let ways = [
+        ("a million spoilt messages over UDP", "udp"),
+        ("a million spoilt messages over TCP", "tcp"),
+        ("a million spoilt messages over TLS", "tls"),
+    ];
+    for (name, over) in ways {
+        steps.step(name, || trials(root).args(["storm", "--over", over, "--p99-ms-max", "50"]).run())?;
+    }
     steps.summary();
     Ok(())
 }

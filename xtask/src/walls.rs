@@ -2,11 +2,12 @@
 //!
 //! - [`table`]: the allowed edges, as `ARCHITECTURE.md` shows them. [`graph`]: the crates held against it.
 //! - [`control`]: the build without masking, which nothing may switch on by itself.
-//! - [`unsafety`]: lints and `unsafe`.
+//! - [`seams`]: the database behind its traits. [`unsafety`]: lints and `unsafe`.
 //! - [`supply`]: `deny.toml` held against the lock file without cargo-deny, and cores without shell libraries. [`spdx`]: license expressions.
 
 mod control;
 mod graph;
+mod seams;
 mod spdx;
 mod supply;
 mod table;
@@ -30,7 +31,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     findings.extend(control::breaches(&metadata.packages));
     findings.extend(supply::impure_cores(&metadata)?);
     findings.extend(unsafety::lints(root, &members)?);
-    findings.extend(unsafety::sources(&files::texts(root)?));
+    let texts = files::texts(root)?;
+    findings.extend(unsafety::sources(&texts));
+    findings.extend(seams::breaches(&texts));
     let rules = fs::read_to_string(root.join("deny.toml")).context("cannot read deny.toml")?;
     let rules = supply::Rules::parse(&rules)?;
     findings.extend(rules.breaches(&metadata.packages, &built(root)?));

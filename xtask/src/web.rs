@@ -8,8 +8,19 @@ use anyhow::{Context, Result};
 
 use crate::run::Tool;
 
-/// What the bundle is made of, relative to `office/web`.
-const SOURCES: [&str; 6] = ["src", "public", "index.html", "package-lock.json", "vite.config.ts", "tsconfig.json"];
+/// What the bundles are made of, relative to `office/web`.
+const SOURCES: [&str; 8] = [
+    "src",
+    "caller",
+    "public",
+    "index.html",
+    "package-lock.json",
+    "vite.config.ts",
+    "vite.caller.config.ts",
+    "tsconfig.json",
+];
+/// The desk's, and that of the demo's telephone.
+const BUNDLES: [&str; 2] = ["dist/index.html", "dist-caller/index.html"];
 
 fn folder(root: &Path) -> PathBuf {
     root.join("office/web")
@@ -35,12 +46,14 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     npm(root, &["run", "check"])
 }
 
-/// Builds the bundle, unless it is newer than all it is made of.
+/// Builds the bundles, unless they are newer than all they are made of.
 pub(crate) fn build(root: &Path) -> Result<()> {
-    if changed_since(&folder(root), &SOURCES, "dist/index.html")? {
-        return npm(root, &["run", "build"]);
+    for bundle in BUNDLES {
+        if changed_since(&folder(root), &SOURCES, bundle)? {
+            return npm(root, &["run", "build"]);
+        }
     }
-    println!("web bundle: up to date");
+    println!("web bundles: up to date");
     Ok(())
 }
 

@@ -3,10 +3,13 @@
 //! Everything about one call happens here in one order: SIP, media reports, commands and timers come through the
 //! `handle_*` methods one after the other.
 
+mod bounced;
+mod conference;
 mod dial;
 mod end;
 mod figures;
 mod handover;
+mod hook;
 mod keyed;
 mod line;
 mod on_demand;
@@ -16,27 +19,33 @@ mod session;
 mod setup;
 mod testcall;
 
+use crate::bounce::codes::Codes;
 use crate::config::{NoWay, Way};
 use crate::ladder::{Who, clean};
 use crate::leg::Leg;
+use crate::orders::Orders;
 use crate::pins::Pins;
 use crate::switchboard::{Commands, MediaOrder, MediaReport, Output, Ports};
 use crate::transfers::Transfers;
 use crate::trunks::Trunks;
 use crate::wall::Wall;
 use crate::{Config, OpenLineKeys};
+use bounced::Bounced;
+use conference::Conference;
 use dial::Dial;
 pub(crate) use figures::Parting;
-use handover::Handover;
+use handover::{Handover, Named};
+use hook::Hook;
 use keyed::Keyed;
 use line::Line;
 use media::Side;
 use on_demand::Transfer;
 use pay::Till;
 use rand_chacha::ChaCha12Rng;
+use rand_core::Rng;
 use recording::Recording;
 use session::Relay;
-pub(crate) use setup::Arrival;
+pub(crate) use setup::{Arrival, NoCall};
 use setup::{Phase, Setup};
 use sip::{DialogId, Endpoint, Peer};
 use std::collections::VecDeque;
@@ -58,6 +67,8 @@ pub(crate) struct Context<'a> {
     pub(crate) ports: &'a mut Ports,
     pub(crate) commands: &'a mut Commands,
     pub(crate) transfers: &'a mut Transfers,
+    pub(crate) orders: &'a mut Orders,
+    pub(crate) codes: &'a mut Codes,
     pub(crate) pins: &'a Pins,
     pub(crate) outputs: &'a mut VecDeque<Output>,
 }
@@ -74,6 +85,11 @@ impl Context<'_> {
         self.outputs.extend(turned.map(|turned| Output::turned(self.config, &turned)));
     }
 
+    /// For an id.
+    pub(crate) fn random(&mut self) -> u128 {
+        u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64())
+    }
+
     /// Answers a command.
     pub(crate) fn answer(&mut self, id: CommandId, result: Result<(), Refusal>) {
         let event = self.commands.end(id, result);
@@ -86,6 +102,8 @@ pub(crate) struct Call {
     extension: Extension,
     open_line_keys: OpenLineKeys,
     caller_shown: String,
+    /// Who they are to whoever takes them over.
+    caller_named: Named,
     called: String,
     way: WayIn,
     /// The caller's keys pass through a PBX before they come to us.
@@ -94,6 +112,10 @@ pub(crate) struct Call {
     transfer: Option<Box<Transfer>>,
     /// After an attended transfer: an agent who hangs up before that has only put down the call that they transferred.
     puts_down_until: Option<Instant>,
+    /// Of a caller who pays alone: until they are back where they came from.
+    bounce: Option<Box<Bounced>>,
+    /// We are a member of one, and there is no agent's leg.
+    conference: Option<Box<Conference>>,
     /// What an agent with a PIN presses before it; none where that secures nothing.
     feature_code: Option<Box<[u8]>>,
     /// The keys of the agent's that may be a code and a PIN.
@@ -118,6 +140,8 @@ pub(crate) struct Call {
     line: Line,
     /// Where a recorder elsewhere is to have the call.
     recording: Option<Box<Recording>>,
+    /// Where recorders elsewhere are to pause while the line is not open.
+    hook: Option<Box<Hook>>,
     till: Till,
     /// When the media session is asked how the legs fare.
     figures_at: Option<Instant>,
@@ -141,14 +165,24 @@ impl Call {
             Action::RequestField { payment, field } => self.request_field(context, *payment, *field),
             Action::ResetField { payment, field } => self.reset_field(context, *payment, *field),
             Action::Cancel { payment } => self.cancel_payment(context, command, *payment),
+            Action::PauseRecorders => self.pause_recorders(context),
+            Action::RecordersPaused { round } => self.recorders_said(context, *round, Ok(())),
+            Action::RecordersNotPaused { round, why } => self.recorders_said(context, *round, Err(*why)),
             // The switchboard has answered these.
             Action::Ladder | Action::Ladders | Action::TestCall { .. } => Ok(()),
             // No call's business: the owner of the journal does these.
-            Action::Capture { .. } | Action::Void { .. } | Action::Refund { .. } | Action::Settle { .. } => {
-                Err(Refusal::WrongState)
-            }
+            Action::Capture { .. }
+            | Action::Void { .. }
+            | Action::Refund { .. }
+            | Action::Settle { .. }
+            | Action::ChargeStored(_)
+            | Action::DeleteStored { .. }
+            | Action::DeletedByHand { .. }
+            | Action::Gateways
+            | Action::Report { .. }
+            | Action::SetCredential { .. } => Err(Refusal::WrongState),
             // It is about a call that is not yet there.
-            Action::AwaitTransfer { .. } => Err(Refusal::WrongState),
+            Action::AwaitTransfer { .. } | Action::OrderBounced(_) => Err(Refusal::WrongState),
         };
         self.finish(context, command, result);
     }
@@ -184,8 +218,10 @@ impl Call {
         self.handover_timeout(context);
         self.keyed_timeout(context);
         self.recording_timeout(context);
+        self.hook_timeout(context);
         self.figures_timeout(context);
         self.again_timeout(context);
+        self.bounce_timeout(context);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -197,13 +233,18 @@ impl Call {
             self.figures_at,
             self.again.poll_timeout(),
             self.keyed.poll_timeout(),
+            self.bounce.as_ref().and_then(|bounce| bounce.poll_timeout()),
+            self.hook.as_ref().and_then(|hook| hook.poll_timeout()),
         ];
         own.into_iter().chain([handover, recording]).flatten().min()
     }
 
     /// After every input: what the payment wants done, and the office's picture if it changed.
     pub(crate) fn settle(&mut self, context: &mut Context<'_>) {
+        self.keep_hook(context);
         self.drain_payment(context);
+        self.keep_bounce(context);
+        self.keep_conference(context);
         self.mask_as_needed(context);
         self.keep_recording(context);
         self.keep_figures(context.now);
@@ -220,7 +261,8 @@ impl Call {
             Phase::Opening | Phase::Keying | Phase::Over => return None,
             Phase::Consulting => CallState::Awaited,
             Phase::Dialing => CallState::Ringing,
-            Phase::Talking if self.agent.dialog.is_none() => CallState::Ringing,
+            Phase::Talking if self.pays_alone() => CallState::SelfService,
+            Phase::Talking if self.agent.dialog.is_none() && !self.is_conference() => CallState::Ringing,
             Phase::Talking if self.held() => CallState::Held,
             Phase::Talking => CallState::Talking,
         };
@@ -237,6 +279,7 @@ impl Call {
             line_since_unix_ms: self.line.since_unix_ms(),
             masking: self.line.masking(),
             payment: self.till.shown().cloned(),
+            hook: self.hook.as_ref().map(|hook| hook.snapshot()),
         })
     }
 
@@ -306,7 +349,9 @@ impl Call {
             let order = MediaOrder::Negotiate { side, remote, terms };
             return context.outputs.push_back(Output::Media { call: self.id, order });
         }
-        let command = match (leg.remote(), leg.protected()) {
+        // A browser is nowhere before it has said all that it is found by.
+        let remote = leg.remote().filter(|_| !leg.is_web()).map(|remote| context.config.behind_nat(leg.peer, remote));
+        let command = match (remote, leg.protected()) {
             (Some(remote), false) => media::Command::Connect { side, remote },
             (Some(remote), true) => match leg.keys() {
                 Some(keys) => media::Command::ConnectProtected { side, remote, keys },

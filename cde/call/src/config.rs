@@ -1,5 +1,6 @@
 //! Where calls may come from and go to.
 
+pub use crate::bounce::Bounce;
 pub use crate::rewrite::Rewrite;
 use payment::Rules;
 pub use sip::offer_answer::Srtp;
@@ -9,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use wire::{Extension, MerchantId};
+use wire::{Extension, HookRule, MerchantId};
 
 /// What the shell read from `cde.toml`.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Merchants that have a gateway.
     pub merchants: BTreeSet<MerchantId>,
+    /// Those whose gateway verifies a card that is only to be kept, so that a security code is of use.
+    pub code_to_keep: BTreeSet<MerchantId>,
     /// Capture rules.
     pub rules: Rules,
     /// Record the agent side.
@@ -68,6 +71,19 @@ pub struct Trunk {
     pub on_demand: Option<OnDemand>,
     /// The one number that a test call of it goes to.
     pub test_number: Option<Extension>,
+    /// Whether it is where it says.
+    pub nat: Nat,
+}
+
+/// What is made of the addresses that a trunk says of itself, in SDP and Contact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nat {
+    /// They are believed.
+    #[default]
+    Off,
+    /// It is behind a NAT that it does not know of: requests go where its own come from, and where its sound comes from is
+    /// learned, from packets of the host that its SIP has.
+    Learn,
 }
 
 /// How a PBX's agents have their lines secured on demand.
@@ -83,6 +99,17 @@ pub struct OnDemand {
     pub internal_callers: bool,
     /// It transfers attended calls by INVITE with Replaces (RFC 3891): an agent may call the code first.
     pub attended: bool,
+    /// Its agents may add us to conferences; none: they may not. Nothing is masked there.
+    pub conference: Option<Conferences>,
+    /// What is wanted of recorders elsewhere, such as its own.
+    pub hook: Option<Hook>,
+}
+
+/// What may be taken in a conference, whose members and recorders hear every key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conferences {
+    /// Security codes too.
+    pub code: bool,
 }
 
 impl OnDemand {
@@ -93,13 +120,15 @@ impl OnDemand {
 
     /// How many characters of the number the closest of its patterns says; none if none fits.
     fn fit(&self, number: &str) -> Option<usize> {
-        let fits = |pattern: &&String| {
-            let is = |(own, other): (u8, u8)| own == other || own == b'x' && other.is_ascii_digit();
-            pattern.len() == number.len() && pattern.bytes().zip(number.bytes()).all(is)
-        };
         let said = |pattern: &String| pattern.bytes().filter(|byte| *byte != b'x').count();
-        self.extensions.iter().filter(fits).map(said).max()
+        self.extensions.iter().filter(|pattern| fits(pattern, number)).map(said).max()
     }
+}
+
+/// Whether a number is one of a pattern, in which an `x` is any digit.
+pub(crate) fn fits(pattern: &str, number: &str) -> bool {
+    let is = |(own, other): (u8, u8)| own == other || own == b'x' && other.is_ascii_digit();
+    pattern.len() == number.len() && pattern.bytes().zip(number.bytes()).all(is)
 }
 
 /// A telephone in a web page. It has no address: it is where it has signed in.
@@ -205,8 +234,12 @@ pub struct Route {
     pub outbound: bool,
     /// Who records its calls.
     pub recorder: Option<Recorder>,
+    /// What is wanted of recorders elsewhere.
+    pub hook: Option<Hook>,
     /// What an agent with a PIN presses before it to secure the line by keys; empty: they cannot.
     pub feature_code: String,
+    /// The callers of these calls pay alone, and go then where the route leads.
+    pub bounce: Option<Bounce>,
 }
 
 /// A recorder elsewhere.
@@ -216,6 +249,16 @@ pub struct Recorder {
     pub trunk: usize,
     /// A call that it does not record is ended.
     pub is_required: bool,
+}
+
+/// What is wanted of recorders that are no part of Tonewall and hear what it does not mask: that they pause while the line is not
+/// open. The office asks them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// How much hangs on them.
+    pub rule: HookRule,
+    /// The header of the INVITE in which the customer's own name of the call stands.
+    pub call_id_header: Option<String>,
 }
 
 /// What is done when a caller presses six keys in a row on an open line.
@@ -240,7 +283,11 @@ pub(crate) struct Way {
     pub(crate) open_line_keys: OpenLineKeys,
     pub(crate) outbound: bool,
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) hook: Option<Hook>,
     pub(crate) feature_code: String,
+    pub(crate) bounce: Option<Bounce>,
+    /// What was dialed behind the route's number.
+    pub(crate) behind: String,
     /// Whether the side that calls is protected, and the one that is called.
     pub(crate) srtp: (Srtp, Srtp),
 }
@@ -280,7 +327,10 @@ impl Config {
             open_line_keys: route.open_line_keys,
             outbound: route.outbound,
             recorder: route.recorder.clone(),
+            hook: route.hook.clone(),
             feature_code: route.feature_code.clone(),
+            bounce: route.bounce.clone(),
+            behind: called.strip_prefix(&route.prefix).unwrap_or_default().to_owned(),
             srtp: (source.srtp, trunk.srtp),
         })
     }
@@ -335,7 +385,10 @@ impl Config {
             open_line_keys: OpenLineKeys::Alarm,
             outbound: false,
             recorder: None,
+            hook: one.on_demand.as_ref().and_then(|on_demand| on_demand.hook.clone()),
             feature_code: String::new(),
+            bounce: None,
+            behind: String::new(),
             srtp: (one.srtp, one.srtp),
         })
     }
@@ -343,6 +396,22 @@ impl Config {
     /// Those that a peer may be of by its address, with their places in the list.
     pub(crate) fn neighbors(&self, from: Peer) -> impl Iterator<Item = (usize, &Trunk)> {
         self.trunks.iter().enumerate().filter(move |(_, trunk)| trunk.sends_from(from))
+    }
+
+    /// Whether what a peer says of its own address is not believed.
+    pub(crate) fn is_behind_nat(&self, peer: Peer) -> bool {
+        self.trunks.iter().any(|trunk| trunk.nat == Nat::Learn && trunk.is(peer))
+    }
+
+    /// A peer of sound, as the trunk of its leg has it.
+    pub(crate) fn behind_nat(&self, peer: Peer, remote: media::Remote) -> media::Remote {
+        media::Remote { learns_from: self.is_behind_nat(peer).then(|| peer.address.ip()), ..remote }
+    }
+
+    /// Whether this is the number of one of a trunk's agents.
+    pub(crate) fn is_agent(&self, trunk: usize, number: &str) -> bool {
+        let on_demand = self.trunks.get(trunk).and_then(|trunk| trunk.on_demand.as_ref());
+        on_demand.is_some_and(|on_demand| on_demand.has_agent(number))
     }
 
     /// Whether the keys of a caller from or at this peer pass through a PBX before they come to us.
@@ -413,6 +482,7 @@ mod tests {
                 domain: None,
                 on_demand: None,
                 test_number: None,
+                nat: Nat::Off,
             }
         };
         let route = |prefix: &str, extension: Option<&str>| Route {
@@ -424,7 +494,9 @@ mod tests {
             open_line_keys: OpenLineKeys::Ignore,
             outbound: false,
             recorder: None,
+            hook: None,
             feature_code: String::new(),
+            bounce: None,
         };
         Config {
             sip: vec![Local::udp(([127, 0, 0, 1], 5060).into())],
@@ -436,6 +508,7 @@ mod tests {
             phones: Vec::new(),
             routes: vec![route("44", None), route("4420", Some("1001"))],
             merchants: BTreeSet::new(),
+            code_to_keep: BTreeSet::new(),
             rules: Rules::default(),
             record: false,
             headers_passed: Vec::new(),
@@ -459,7 +532,15 @@ mod tests {
         let mut config = config();
         let on_demand = |extensions: &[&str]| {
             let extensions = extensions.iter().map(|&one| one.to_owned()).collect();
-            Some(OnDemand { extensions, number: None, keys_cross_pbx: true, internal_callers: false, attended: false })
+            Some(OnDemand {
+                extensions,
+                number: None,
+                keys_cross_pbx: true,
+                internal_callers: false,
+                attended: false,
+                conference: None,
+                hook: None,
+            })
         };
         config.trunks[0].on_demand = on_demand(&["10xx", "2001"]);
         config.trunks[1].on_demand = on_demand(&["100x", "20xx"]);

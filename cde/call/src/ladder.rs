@@ -156,6 +156,9 @@ impl Ladders {
 
     /// A message came or goes out. One of no call is not kept.
     pub(crate) fn note(&mut self, unix_ms: i64, is_out: bool, peer: Peer, bytes: &[u8]) {
+        if self.names.is_empty() {
+            return;
+        }
         let Some(call) = call_id(bytes).and_then(|name| self.names.get(name)).copied() else { return };
         let Redacted { text, has_keys } = (self.redact)(bytes);
         let text = self.hide(text);
@@ -223,7 +226,11 @@ impl Ladders {
 
     fn take(&mut self, call: CallId) -> Option<Kept> {
         let kept = self.kept.remove(&call)?;
-        self.over.retain(|over| *over != call);
+        if self.over.front() == Some(&call) {
+            self.over.pop_front();
+        } else {
+            self.over.retain(|over| *over != call);
+        }
         self.bytes = self.bytes.saturating_sub(kept.bytes);
         for name in &kept.names {
             if self.names.get(name) == Some(&call) {

@@ -34,6 +34,8 @@ pub(crate) struct Leg {
     web: WebLeg,
     /// We made our offer in a 2xx: the ACK must bring the answer.
     pub(crate) owed_answer: bool,
+    /// An offer that another call has made it is still open: what it answers next is no answer to ours.
+    pub(crate) is_asked_elsewhere: bool,
 }
 
 /// What an offer or answer cannot be used for, as a SIP status.
@@ -57,7 +59,8 @@ impl Leg {
         // RFC 3264 asks for 62 bits at most, so that no reader takes it for negative.
         let origin = Origin { session_id: session_id >> 2, version: 1 };
         let (keys, web) = (LegKeys::default(), WebLeg::default());
-        Self { dialog: None, peer, address, origin, offered: None, agreed: None, srtp, keys, web, owed_answer: false }
+        let (dialog, offered, agreed, owed_answer, is_asked_elsewhere) = (None, None, None, false, false);
+        Self { dialog, peer, address, origin, offered, agreed, srtp, keys, web, owed_answer, is_asked_elsewhere }
     }
 
     /// Our offer, with the codec of the other leg first where that saves transcoding. What was agreed on of its protection stays, with the same
@@ -69,7 +72,7 @@ impl Leg {
         let profile = self.agreed.map_or(self.srtp.profile(), |agreed| agreed.profile);
         let origin = self.next_origin();
         let body = match self.srtp {
-            Srtp::Web(fingerprint) => local.offer_web(origin, &self.web.offer(rng, fingerprint)),
+            Srtp::Web(certificates) => local.offer_web(origin, &self.web.offer(rng, certificates.ours)),
             srtp => local.offer_protected(origin, profile, self.keys.offer(rng, srtp, self.agreed.as_ref())),
         };
         self.offered = Some((local, profile));
@@ -101,9 +104,9 @@ impl Leg {
         let agreed = self.agree(offer, preferred)?;
         self.agreed = Some(agreed);
         let origin = self.next_origin();
-        if let Srtp::Web(fingerprint) = self.srtp {
+        if let Srtp::Web(certificates) = self.srtp {
             let theirs = offer.web(&agreed).ok_or(Unusable::NotAcceptable)?;
-            let ours = self.web.answer(rng, theirs, fingerprint);
+            let ours = self.web.answer(rng, theirs, certificates.ours);
             return Ok(offer.answer_web(origin, &agreed, self.address, direction, &ours));
         }
         Ok(match self.keys.answer(rng, offer.crypto(&agreed)) {
@@ -155,6 +158,17 @@ impl Leg {
         Ok(())
     }
 
+    /// Its peer has taken an offer of another call, and is to come back from there: no key of ours is one that it still has.
+    pub(crate) fn comes_back(&mut self, rng: &mut ChaCha12Rng) {
+        self.keys.anew(rng);
+        self.web.anew();
+    }
+
+    /// Is it a browser's?
+    pub(crate) fn is_web(&self) -> bool {
+        matches!(self.srtp, Srtp::Web(_))
+    }
+
     /// Whether its sound must be protected.
     pub(crate) fn srtp(&self) -> Srtp {
         self.srtp
@@ -194,7 +208,7 @@ impl Leg {
     /// Of a browser: the same but for the address, which is what the checks find, and what they are made with.
     pub(crate) fn negotiation(&self) -> Option<(Remote, Box<WebTerms>)> {
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        matches!(self.srtp, Srtp::Web(_)).then(|| Some((self.remote_at(nowhere, nowhere)?, self.web.terms()?)))?
+        self.is_web().then(|| Some((self.remote_at(nowhere, nowhere)?, self.web.terms()?)))?
     }
 
     fn remote_at(&self, address: SocketAddr, rtcp: SocketAddr) -> Option<Remote> {
@@ -213,6 +227,7 @@ impl Leg {
             event_clock: EventClock::new(agreed.event_clock).unwrap_or_default(),
             sends: agreed.direction.receives(),
             receives: agreed.direction.sends(),
+            learns_from: None,
         })
     }
 

@@ -4,6 +4,7 @@
 //! here: each call tells its media session what to do and is told what happened.
 //!
 //! # Invariants
+//! - Of a conference that an agent has added us to nothing is ever said to be masked.
 //! - The line is reported secured only after the media session said so, and open only after it said so.
 //! - A key reaches a capture only from the media session, which gives keys only while the line is masked.
 //! - There is one way in which a call ends: the capture is wiped first, then media, then the record.
@@ -16,27 +17,33 @@
 //!
 //! # Layout
 //! - [`config`]: trunks, routes, limits. [`pins`]: agents' PINs, hashed. [`switchboard`]: dispatch, commands, timers, ports.
-//! - `guard`: who is listened to. `locks`: who has tried too often. `transfers`: callers who are to be transferred to us.
+//! - `bounce`: what is asked for by those who send callers to pay alone. `orders`: what of that was asked for lately. `guard`: who is listened to. `locks`: who has tried too often. `transfers`: callers who are to be transferred to us.
 //!   `trunks`: where each trunk is reached. `ladder`: what is kept of SIP for engineers. `call`: one call; `setup`, `dial`,
-//!   `session` (hold, INFO), `handover` (transfers), `on_demand` (a caller who was transferred to us), `line`, `recording`, `pay`
+//!   `session` (hold, INFO), `handover` (transfers; `consulted`: to an agent who waits at a code), `on_demand` (a caller who was transferred to us), `bounced` (one
+//!   who pays alone), `conference` (one that an agent has added us to), `line`, `recording`, `hook` (recorders that are to pause), `pay`
 //!   and `end` are its chapters. `leg`: one side, with its keys.
 
 pub mod config;
 pub mod pins;
 pub mod switchboard;
 
+mod bounce;
 mod call;
 mod guard;
 mod info;
 mod ladder;
 mod leg;
 mod locks;
+mod orders;
 mod rewrite;
 mod transfers;
 mod trunks;
 mod wall;
 
-pub use config::{Config, OnDemand, OpenLineKeys, Recorder, Route, Srtp, Target, Trunk};
+pub use bounce::codes::{CodeState, KeptOrder, Mark, Marks};
+pub use config::{
+    Bounce, Conferences, Config, Hook, Nat, OnDemand, OpenLineKeys, Recorder, Route, Srtp, Target, Trunk,
+};
 pub use guard::network;
 pub use leg::WebTerms;
 pub use rewrite::Rewrite;

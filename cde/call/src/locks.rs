@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn little_is_remembered() {
         let (mut locks, now) = start();
-        (0..10_000).for_each(|number| locks.failed(now, source(number)));
+        (0..5_000).for_each(|number| locks.failed(now, source(number)));
         assert_eq!(locks.known.len(), KNOWN_MAX);
     }
 }

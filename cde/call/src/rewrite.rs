@@ -1,5 +1,6 @@
 //! What of a call is changed, and what is passed on, when it goes from one trunk to another.
 
+use crate::bounce;
 use crate::config::is_web;
 use crate::ladder::percent_decoded;
 use sip::Peer;
@@ -47,14 +48,17 @@ impl Rewrite {
 }
 
 /// Those headers of an INVITE that go on to the other side: of the list, and of those that the file names. One that is too long, or
-/// that looks like a card number, does not. A web page is no trunk: who it says it is, is its account and nothing else.
+/// that looks like a card number, does not, nor one that only we say. A web page is no trunk: who it says it is, is its account and nothing else.
 pub(crate) fn passed(from: Peer, headers: &[(String, Vec<u8>)], chosen: &[String]) -> Vec<(String, Vec<u8>)> {
     let is = |name: &str, listed: &str| name.eq_ignore_ascii_case(listed);
     let is_listed =
         |name: &str| PASSED.iter().any(|listed| is(name, listed)) || chosen.iter().any(|listed| is(name, listed));
     let is_trusted = |name: &str| !is_web(from.transport) || !IDENTITIES.iter().any(|listed| is(name, listed));
-    let fits = |(name, value): &&(String, Vec<u8>)| is_listed(name) && is_trusted(name) && may_pass(value);
-    headers.iter().filter(fits).take(HEADERS_MAX).cloned().collect()
+    let fits = |(name, value): &&(String, Vec<u8>)| {
+        is_listed(name) && is_trusted(name) && may_pass(value) && !bounce::is_ours(name)
+    };
+    let says_ours = |header: &&(String, Vec<u8>)| bounce::is_ours_in_users(header);
+    headers.iter().filter(fits).filter(|header| !says_ours(header)).take(HEADERS_MAX).cloned().collect()
 }
 
 fn may_pass(value: &[u8]) -> bool {
@@ -65,13 +69,13 @@ fn may_pass(value: &[u8]) -> bool {
 }
 
 /// As it stands, or in hexadecimal, as User-to-User has its content (RFC 7433), wherever in a word that begins.
-fn holds_card(text: &str) -> bool {
+pub(crate) fn holds_card(text: &str) -> bool {
     let mut runs = text.split(|c: char| !c.is_ascii_hexdigit()).filter(|run| run.len() >= HEX_DIGITS_MIN);
     pan_like(text)
         || runs.any(|run| [0, 1].iter().filter_map(|from| run.get(*from..)).any(|run| pan_like(&hex_decoded(run))))
 }
 
-fn hex_decoded(run: &str) -> String {
+pub(crate) fn hex_decoded(run: &str) -> String {
     let pairs = run.as_bytes().chunks_exact(2);
     let bytes: Vec<u8> =
         pairs.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();

@@ -1,7 +1,9 @@
 //! All calls of our SIP addresses as one machine: dispatch, commands, timers and ports.
 
 mod awaiting;
+mod bouncing;
 mod commands;
+mod dialogs;
 mod health;
 mod joins;
 mod ladders;
@@ -12,15 +14,18 @@ mod ports;
 mod trying;
 
 use crate::Config;
-use crate::call::{Arrival, Call, Context, TestCall};
+use crate::bounce::codes::{Codes, KeptOrder};
+use crate::call::{Arrival, Call, Context, NoCall, TestCall};
 use crate::config::{Trunk, is_web};
 use crate::guard::Guard;
 use crate::ladder::Ladders;
+use crate::orders::{Orders, Wanted};
 use crate::pins::Pins;
 use crate::transfers::{Claim, Transfers};
 use crate::trunks::{Trunks, Turned};
 use crate::wall::Wall;
 pub(crate) use commands::Commands;
+use dialogs::Dialogs;
 pub use orders::{MediaOrder, MediaReport};
 use payment::Sending;
 pub(crate) use ports::Ports;
@@ -30,9 +35,10 @@ use sip::message::Malformed;
 use sip::{DialogId, Endpoint, Peer, RegistrationId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wire::{
-    Action, AttemptId, AuditEvent, CallId, CallSnapshot, Command, Event, Extension, Origin, Outcome, PaymentId, Refusal,
+    Action, AttemptId, AuditEvent, CallId, CallSnapshot, Command, Event, Extension, MerchantId, Money, Origin, Outcome,
+    PaymentId, Reference, Refusal,
 };
 
 /// How many pairs of ports a call tries: a port may be another program's.
@@ -83,6 +89,17 @@ pub enum Output {
     },
     /// Write to the journal.
     Audit(AuditEvent),
+    /// Put this order on disk, and report that by [`Switchboard::handle_order_kept`]. Orders, and that codes are used, are written one after
+    /// the other as they come.
+    KeepOrder(Box<KeptOrder>),
+    /// Put on disk that the code of this order is used, unless it is not good any more, and report that by
+    /// [`Switchboard::handle_code_used`].
+    UseCode {
+        /// Whose.
+        call: CallId,
+        /// Of which order.
+        payment: PaymentId,
+    },
     /// Build the request from [`Switchboard::charge`] now, put the attempt on disk, report that, then send.
     Send {
         /// Whose.
@@ -107,6 +124,8 @@ pub struct Charge<'a> {
     pub extension: &'a Extension,
     /// Who had it sent.
     pub origin: &'a Origin,
+    /// Of a bounced call: what the contact centre calls what is paid.
+    pub reference: Option<&'a Reference>,
     /// The card, the amount and for whom.
     pub sending: Sending<'a>,
 }
@@ -119,7 +138,7 @@ pub struct Switchboard {
     wall: Wall,
     ports: Ports,
     calls: BTreeMap<CallId, Call>,
-    dialogs: BTreeMap<DialogId, CallId>,
+    dialogs: Dialogs,
     timers: BTreeSet<(Instant, CallId)>,
     commands: Commands,
     outputs: VecDeque<Output>,
@@ -138,6 +157,9 @@ pub struct Switchboard {
     noted: usize,
     guard: Guard,
     transfers: Transfers,
+    bounced: Orders,
+    codes: Codes,
+    ordering: bouncing::Ordering,
     pins: Pins,
 }
 
@@ -169,7 +191,7 @@ impl Switchboard {
             wall: Wall::new(now, unix_ms),
             ports,
             calls: BTreeMap::new(),
-            dialogs: BTreeMap::new(),
+            dialogs: Dialogs::default(),
             timers: BTreeSet::new(),
             commands: Commands::default(),
             outputs: VecDeque::new(),
@@ -185,8 +207,13 @@ impl Switchboard {
             noted: 0,
             guard: Guard::new(now),
             transfers: Transfers::default(),
+            bounced: Orders::default(),
+            // Until it is told one that is kept.
+            codes: Codes::new(&seed),
+            ordering: bouncing::Ordering::new(),
             pins: Pins::default(),
         };
+        board.note_hidden();
         for phone in board.config.phones.clone() {
             // There are more than it admits only by mistake.
             let _ = board.endpoint.admit(phone.name, phone.credentials);
@@ -210,6 +237,17 @@ impl Switchboard {
     /// The agents' PINs are these from now on.
     pub fn set_pins(&mut self, pins: Pins) {
         self.pins = pins;
+    }
+
+    /// Before the first call: a bounced order that was sent by a process before this one, and took money or may have.
+    pub fn recall_order(
+        &mut self,
+        now: Instant,
+        (merchant, reference, amount): (MerchantId, Reference, Money),
+        payment: PaymentId,
+        age: Duration,
+    ) {
+        self.bounced.recall(now, Wanted::new(&merchant, &reference, amount), payment, age);
     }
 
     /// A message came to one of our SIP addresses.
@@ -263,8 +301,11 @@ impl Switchboard {
             self.outputs.extend(event.map(Output::Wire));
             return;
         }
-        if let Action::AwaitTransfer { extension, payment } = &command.action {
-            return self.await_transfer(now, command, extension, payment.as_ref());
+        if let Action::AwaitTransfer { extension, payment, conference } = &command.action {
+            return self.await_transfer(now, command, extension, (payment.as_ref(), *conference));
+        }
+        if let Action::OrderBounced(order) = &command.action {
+            return self.order_bounced(now, command, order);
         }
         if self.begin_test(now, command) {
             return;
@@ -288,6 +329,11 @@ impl Switchboard {
     pub fn handle_outcome(&mut self, now: Instant, call: CallId, attempt: AttemptId, outcome: Outcome) {
         self.with_call(now, call, |call, context| call.handle_outcome(context, attempt, outcome));
         self.drain_endpoint(now);
+    }
+
+    /// What became of the card of an attempt that was to be kept; it comes before the attempt's outcome.
+    pub fn handle_kept(&mut self, now: Instant, call: CallId, attempt: AttemptId, kept: wire::Keeping) {
+        self.with_call(now, call, |call, context| call.handle_kept(context, attempt, kept));
     }
 
     /// Time has come.
@@ -432,6 +478,9 @@ impl Switchboard {
 
     fn handle_incoming(&mut self, now: Instant, dialog: DialogId, from: Peer, invite: &sip::IncomingInvite) {
         let id = CallId::from_random(self.random());
+        if self.config.is_behind_nat(from) {
+            self.endpoint.keep_to_source(dialog);
+        }
         let is_friend = self.friends.contains(&from.address.ip());
         let name = self.endpoint.call_id(dialog).filter(|_| is_friend).map(str::to_owned);
         self.take_incoming(now, id, dialog, from, invite);
@@ -460,6 +509,7 @@ impl Switchboard {
         }
         match self.claim_transfer(now, from, invite) {
             Ok(Claim::Taken(awaited)) => self.begin_transferred(now, (dialog, from, invite), *awaited),
+            Ok(Claim::Conference(awaited)) => self.begin_conference(now, (dialog, from, invite), *awaited),
             Ok(Claim::Consult(awaited)) => self.begin_consulting(now, (dialog, from, invite), *awaited),
             Ok(Claim::Agent { trunk, extension }) => {
                 let arrival = (id, dialog, from, invite);
@@ -472,11 +522,11 @@ impl Switchboard {
         }
     }
 
-    fn begin_call(
+    fn begin_call<E: Into<NoCall>>(
         &mut self,
         now: Instant,
         (id, dialog, from, invite): (CallId, DialogId, Peer, &sip::IncomingInvite),
-        make: impl FnOnce(&mut Context<'_>, &Arrival<'_>) -> Result<Call, u16>,
+        make: impl FnOnce(&mut Context<'_>, &Arrival<'_>) -> Result<Call, E>,
     ) -> bool {
         let session_ids = (self.rng.next_u64(), self.rng.next_u64());
         let Some(ports) = self.ports.take() else {
@@ -492,9 +542,10 @@ impl Switchboard {
                 self.with_call(now, id, Call::begin);
                 true
             }
-            Err(status) => {
+            Err(why) => {
+                let NoCall { status, words } = why.into();
                 self.ports.give_back(ports);
-                self.endpoint.reject(now, dialog, status, None, Vec::new());
+                self.endpoint.reject(now, dialog, status, words, Vec::new());
                 false
             }
         }
@@ -546,6 +597,8 @@ impl Switchboard {
             ports: &mut self.ports,
             commands: &mut self.commands,
             transfers: &mut self.transfers,
+            orders: &mut self.bounced,
+            codes: &mut self.codes,
             pins: &self.pins,
             outputs: &mut self.outputs,
         };
@@ -599,7 +652,7 @@ impl Switchboard {
             call.timer.map(|at| self.timers.remove(&(at, id)));
             call.parting().into_iter().for_each(|parting| self.partings.add(id, parting));
         }
-        self.dialogs.retain(|_, call| *call != id);
+        self.dialogs.forget(id);
         ports.into_iter().flatten().for_each(|pair| self.ports.give_back(pair));
     }
 }

@@ -1,7 +1,7 @@
 //! Callers who are to be transferred to us: an agent has asked for a code at the desk, and the PBX is about to send the caller
 //! there. A code is good once, for a short time, from the trunk of that agent alone.
 
-use crate::config::Config;
+use crate::config::{Conferences, Config};
 use crate::locks::{Locks, Who};
 use crate::wall::Wall;
 use rand_chacha::ChaCha12Rng;
@@ -19,8 +19,8 @@ const GOOD: Duration = Duration::from_secs(120);
 /// Codes at once.
 const AWAITED_MAX: usize = 1024;
 /// Characters of the user part, of 5 bits each.
-const CHARACTERS: usize = 16;
-const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+pub(crate) const CHARACTERS: usize = 16;
+pub(crate) const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// Digits of a code that is dialed by keys. There are few codes at a time, and few tries.
 pub(crate) const DIGITS: usize = 8;
 
@@ -36,6 +36,8 @@ pub(crate) struct Awaited {
     pub(crate) origin: Origin,
     /// What is to be paid.
     pub(crate) order: Option<PaymentOrder>,
+    /// Not a caller is awaited, but to be added to a conference.
+    is_conference: bool,
     /// None: the agent has keyed their PIN, and the caller comes to the number itself.
     code: Option<TransferCode>,
     since_unix_ms: i64,
@@ -48,6 +50,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) extension: &'a Extension,
     pub(crate) origin: &'a Origin,
     pub(crate) order: Option<&'a PaymentOrder>,
+    pub(crate) is_conference: bool,
 }
 
 /// What an INVITE is to the transfers.
@@ -58,6 +61,8 @@ pub(crate) enum Claim {
     Taken(Box<Awaited>),
     /// The agent who has asked for the code, ahead of their caller.
     Consult(Box<Awaited>),
+    /// A conference that an agent adds us to.
+    Conference(Box<Awaited>),
     /// An agent of this trunk, who is about to key a PIN.
     Agent { trunk: usize, extension: Extension },
     /// Not one that is taken.
@@ -82,6 +87,9 @@ impl Transfers {
         asked: &Asked<'_>,
     ) -> Result<(TransferCode, i64, Option<Awaited>), Refusal> {
         let trunk = config.trunk_of_agent(asked.extension).ok_or(Refusal::NotOnDemand)?;
+        if asked.is_conference && config.conferences_of(trunk).is_none() {
+            return Err(Refusal::NoConferences);
+        }
         let number = config.number_of(trunk);
         let before = self.take_of(asked.extension);
         if self.awaited.len() >= AWAITED_MAX || self.awaited.contains_key(&asked.call) {
@@ -94,6 +102,7 @@ impl Transfers {
             trunk,
             origin: asked.origin.clone(),
             order: asked.order.cloned(),
+            is_conference: asked.is_conference,
             code: Some(code.clone()),
             since_unix_ms: wall.unix_ms(now),
             until: now + GOOD,
@@ -123,7 +132,8 @@ impl Transfers {
         }
         let (extension, origin) = (extension.clone(), Origin::AgentPhone);
         let (since_unix_ms, until) = (wall.unix_ms(now), now + GOOD);
-        let awaited = Awaited { call, extension, trunk, origin, order: None, code: None, since_unix_ms, until };
+        let (order, code, is_conference) = (None, None, false);
+        let awaited = Awaited { call, extension, trunk, origin, order, is_conference, code, since_unix_ms, until };
         self.awaited.insert(call, awaited);
         (before, true)
     }
@@ -172,6 +182,10 @@ impl Transfers {
             return Claim::Refused(TransferRefusal::WrongCode);
         };
         self.locks.succeeded(&source);
+        if awaited.is_conference {
+            // Who calls for a conference is its agent or the PBX itself. Who keys in it is seen by nobody here.
+            return Claim::Conference(Box::new(awaited));
+        }
         if config.is_attended(awaited.trunk) && asserted == awaited.extension.as_str() {
             return Claim::Consult(Box::new(awaited));
         }
@@ -247,7 +261,11 @@ pub(crate) fn whos_of(extension: &Extension, from: Peer) -> [Who; 2] {
 
 impl Awaited {
     pub(crate) fn way(&self) -> WayIn {
-        if self.code.is_some() { WayIn::Code } else { WayIn::Pin }
+        match self.code {
+            _ if self.is_conference => WayIn::Conference,
+            Some(_) => WayIn::Code,
+            None => WayIn::Pin,
+        }
     }
 
     fn snapshot(&self, config: &Config) -> CallSnapshot {
@@ -258,25 +276,27 @@ impl Awaited {
             caller: String::new(),
             called: String::new(),
             way: self.way(),
-            keys_cross_pbx: on_demand.is_some_and(|on_demand| on_demand.keys_cross_pbx),
+            keys_cross_pbx: self.is_conference || on_demand.is_some_and(|on_demand| on_demand.keys_cross_pbx),
             started_unix_ms: self.since_unix_ms,
             state: CallState::Awaited,
             line: LineState::Open,
             line_since_unix_ms: self.since_unix_ms,
             masking: match config.masking {
+                _ if self.is_conference => Masking::None,
                 media::Policy::Natural => Masking::Natural,
                 media::Policy::Strict => Masking::Strict,
             },
             payment: None,
+            hook: None,
         }
     }
 }
 
 impl Config {
-    /// What codes that are dialed by keys begin with, of all trunks.
+    /// What codes that are dialed by keys begin with, of transfers on all trunks and of orders on all routes.
     pub(crate) fn numbers(&self) -> Vec<String> {
         let on_demand = self.trunks.iter().filter_map(|trunk| trunk.on_demand.as_ref());
-        on_demand.filter_map(|on_demand| on_demand.number.clone()).collect()
+        on_demand.filter_map(|on_demand| on_demand.number.clone()).chain(self.bounce_numbers()).collect()
     }
 
     fn number_of(&self, trunk: usize) -> Option<&str> {
@@ -294,6 +314,11 @@ impl Config {
         on_demand.is_some_and(|on_demand| on_demand.attended)
     }
 
+    /// What may be taken in conferences of this trunk's agents; none where there are to be none.
+    pub(crate) fn conferences_of(&self, trunk: usize) -> Option<Conferences> {
+        self.trunks.get(trunk)?.on_demand.as_ref()?.conference
+    }
+
     /// Whether this is what a code of the trunk that is dialed by keys looks like.
     fn is_dialed_code(&self, trunk: usize, called: &str) -> bool {
         let code = self.number_of(trunk).and_then(|number| called.strip_prefix(number));
@@ -308,7 +333,7 @@ impl Config {
 }
 
 /// So many characters of an alphabet, all equally likely: 256 is no multiple of ten, so some bytes are drawn again.
-fn random(rng: &mut ChaCha12Rng, length: usize, alphabet: &[u8]) -> String {
+pub(crate) fn random(rng: &mut ChaCha12Rng, length: usize, alphabet: &[u8]) -> String {
     let mut text = String::with_capacity(length);
     while text.len() < length {
         let [byte, ..] = rng.next_u32().to_le_bytes();

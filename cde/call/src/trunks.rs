@@ -231,6 +231,7 @@ mod tests {
             domain: None,
             on_demand: None,
             test_number: None,
+            nat: crate::Nat::Off,
         };
         let now = Instant::now();
         (Trunks { places: places(now, 0, &trunk).collect(), news: BTreeSet::new() }, now)

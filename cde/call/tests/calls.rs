@@ -12,6 +12,8 @@
 
 #[path = "calls/codecs.rs"]
 mod codecs;
+#[path = "calls/nat.rs"]
+mod nat;
 #[path = "calls/outbound.rs"]
 mod outbound;
 #[path = "calls/srtp.rs"]
@@ -306,6 +308,19 @@ fn a_clock_that_jumps_opens_no_line() {
         assert_eq!(snapshot.line, LineState::Fault, "{unix_ms}");
         assert_eq!(snapshot.payment.unwrap().state, PaymentState::Cancelled, "{unix_ms}");
     }
+}
+
+/// Nobody would compare it, and nobody may keep it.
+#[test]
+fn a_card_that_is_only_kept_is_asked_for_its_code_only_where_a_gateway_verifies_it() {
+    let all = [Field::Pan, Field::Expiry, Field::Cvv];
+    let asked = |mut world: World| {
+        world.talk();
+        world.start_keeping(&all, wire::Store::Only, 0);
+        world.snapshot().payment.unwrap().fields.iter().map(|field| field.field).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(World::new()), all[..2]);
+    assert_eq!(asked(World::with(|config| config.code_to_keep = config.merchants.clone())), all);
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod world;
 
 use call::Srtp;
 use std::time::Duration;
-use wire::{Action, CallId, CommandResult, Field, Ladder, Refusal};
+use wire::{Action, CallId, Field, Ladder, Refusal};
 use world::{AGENT, CARRIER, World};
 
 fn starts(ladder: &Ladder) -> Vec<String> {
@@ -57,7 +57,7 @@ fn a_call_is_read_from_its_invite_to_its_end_and_after_it() {
     let listed = world.ladders();
     assert_eq!((listed.len(), listed[0].call, listed[0].is_live, listed[0].messages), (1, call, false, 14));
     assert_eq!((listed[0].from.as_str(), listed[0].to.as_str()), ("447700900142", "1001"));
-    assert_eq!(world.ladder(CallId::from_random(99)), Err(CommandResult::Refused { reason: Refusal::UnknownCall }));
+    assert_eq!(world.ladder(CallId::from_random(99)), Err(Refusal::UnknownCall));
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn order() -> PaymentOrder {
         merchant: "main".parse().unwrap(),
         fields: vec![Field::Pan, Field::Expiry],
         store: Store::None,
+        purpose: None,
         capture: wire::CaptureTime::Now,
         partial: false,
         avs: None,

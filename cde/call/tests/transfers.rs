@@ -14,8 +14,10 @@
 #[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
 mod world;
 
-use call::Srtp;
+use call::{Srtp, WebTerms};
+use media::Side;
 use sip::Event;
+use sip::offer_answer::Certificates;
 use std::time::Duration;
 use wire::{Action, CallEnd, CallState, Field, LineState, PaymentState};
 use world::{AGENT, CARRIER, Connected, World, order};
@@ -24,7 +26,10 @@ const TO_2001: &str = "Refer-To: <sip:2001@127.0.0.1>\r\n";
 
 /// A secured call with the first four digits keyed.
 fn keyed() -> World {
-    let mut world = World::new();
+    keyed_in(World::new())
+}
+
+fn keyed_in(mut world: World) -> World {
     world.talk();
     world.start_payment(&[Field::Pan, Field::Expiry]);
     world.command(Action::Secure);
@@ -80,7 +85,7 @@ fn the_leg_that_takes_over_is_protected_as_its_trunk_demands() {
     assert!(String::from_utf8_lossy(offer.as_bytes()).contains("RTP/SAVP"));
     world.agent_picks_up();
     assert_eq!(world.snapshot().extension.as_str(), "2001");
-    assert!(matches!(world.connects.last(), Some((media::Side::Agent, Connected::Protected(_)))));
+    assert!(matches!(world.connects.last(), Some((Side::Agent, Connected::Protected(_)))));
 }
 
 /// A PBX that protects nothing, and a trunk at the same place, for 1009, that must.
@@ -278,6 +283,7 @@ fn an_attended_transfer_joins_two_calls_of_ours() {
     assert_eq!((world.board.calls(), world.call()), (1, call), "what is left of the consultation is over");
     let snapshot = world.snapshot();
     assert_eq!((snapshot.line, snapshot.state), (LineState::Secured, CallState::Talking));
+    assert_eq!(snapshot.extension.as_str(), "2001", "it is the colleague's call now, and stands at their desk");
     world.keys("424242424242*1235");
     world.pass(Duration::from_millis(300));
     assert_eq!(world.snapshot().payment.unwrap().state, PaymentState::Ready);
@@ -287,7 +293,11 @@ fn an_attended_transfer_joins_two_calls_of_ours() {
 
 /// A keyed call, and another in which its agent asks somebody; the REFER that is to join them.
 fn consulting() -> (World, String) {
-    let mut world = keyed();
+    consulting_in(World::new())
+}
+
+fn consulting_in(world: World) -> (World, String) {
+    let mut world = keyed_in(world);
     world.agent_calls("2001");
     world.agent_picks_up();
     let consult = world.agent_leg_name(|text| text.starts_with("SIP/2.0 200") && text.contains("CSeq: 1 INVITE"));
@@ -299,7 +309,7 @@ fn consulting() -> (World, String) {
 fn a_consultation_stands_if_who_was_asked_does_not_come_over() {
     let (mut world, refer) = consulting();
     world.agent_leg = Some(0);
-    world.peer(media::Side::Agent).refuses = vec![488];
+    world.peer(Side::Agent).refuses = vec![488];
     world.agent_says("REFER", &refer, None);
     assert_eq!(world.agent_news(), ["100", "488"]);
     assert_eq!(world.board.calls(), 2, "both calls are as they were");
@@ -317,7 +327,7 @@ fn a_consultation_stands_if_who_was_asked_does_not_come_over() {
 fn who_is_busy_with_an_offer_of_their_own_is_asked_again_to_come_over() {
     let (mut world, refer) = consulting();
     world.agent_leg = Some(0);
-    world.peer(media::Side::Agent).refuses = vec![491, 491];
+    world.peer(Side::Agent).refuses = vec![491, 491];
     world.agent_says("REFER", &refer, None);
     assert_eq!((world.agent_news(), world.board.calls()), (vec!["100"], 2), "it waits");
     world.proofs = false;
@@ -325,7 +335,7 @@ fn who_is_busy_with_an_offer_of_their_own_is_asked_again_to_come_over() {
     assert_eq!((world.agent_news(), world.board.calls()), (vec!["100", "200"], 1));
     let (mut world, refer) = consulting();
     world.agent_leg = Some(0);
-    world.peer(media::Side::Agent).refuses = vec![491; 9];
+    world.peer(Side::Agent).refuses = vec![491; 9];
     world.agent_says("REFER", &refer, None);
     world.proofs = false;
     world.pass(Duration::from_secs(30));
@@ -340,7 +350,7 @@ fn a_call_that_was_secured_since_gives_no_leg_to_another() {
     for busy in [vec![], vec![491]] {
         let (mut world, refer) = consulting();
         world.agent_leg = Some(0);
-        world.peer(media::Side::Agent).refuses = busy;
+        world.peer(Side::Agent).refuses = busy;
         let lender = world.newest_call();
         world.agent_sends("REFER", &refer, None);
         let id = wire::CommandId::from_random(9000);
@@ -365,11 +375,100 @@ fn a_call_that_was_secured_since_gives_no_leg_to_another() {
     }
 }
 
+/// Agents in browsers, and what the colleague's was told and looked for with first.
+fn consulting_in_browsers() -> (World, String, WebTerms) {
+    let showing = |ours, other| Srtp::Web(Certificates { ours: [ours; 32], other: [other; 32] });
+    let mut world = World::with_srtp(Srtp::Off, showing(9, 8));
+    world.peer(Side::Agent).srtp = showing(3, 4);
+    let (world, refer) = consulting_in(world);
+    let (.., terms) = world.negotiations.iter().rfind(|(side, ..)| *side == Side::Agent).unwrap();
+    let terms = terms.clone();
+    (world, refer, terms)
+}
+
+/// The colleague's browser has agreed to other names and another certificate. With those of before it would be looked for under
+/// keys that it has no more.
+#[track_caller]
+fn is_found_anew(world: &mut World, before: &WebTerms) {
+    let now = world.negotiations.last().unwrap().2.clone();
+    assert!(now.ufrag != before.ufrag && now.password != before.password, "the checks begin anew");
+    assert_ne!(now.handshake, before.handshake, "and so does the handshake");
+    assert_eq!(now.ours, before.ours, "with the certificate that is not the other call's");
+    let said = world.peer(Side::Agent).heard.clone().unwrap();
+    let fingerprint = vec!["09"; 32].join(":");
+    assert!(said.contains(&format!("a=ice-ufrag:{}\r\n", now.ufrag)) && said.contains(&fingerprint), "{said}");
+}
+
+/// What broke: a browser that had agreed to another call's offer was offered the names of before when that came to nothing, and looked
+/// for with the handshake of before: both calls were silent to it.
+#[test]
+fn a_browser_that_had_come_over_and_is_taken_back_is_found_anew() {
+    let (mut world, refer, before) = consulting_in_browsers();
+    world.agent_leg = Some(0);
+    let lender = world.newest_call();
+    world.agent_sends("REFER", &refer, None);
+    let secure = wire::Command { id: wire::CommandId::from_random(9000), ..order(lender, Action::Secure) };
+    world.board.handle_command(world.now, &secure);
+    world.settle();
+    assert_eq!((world.agent_news(), world.board.calls()), (vec!["100", "603"], 2), "both calls are as they were");
+    is_found_anew(&mut world, &before);
+}
+
+/// What broke: its answer to the other call was taken for one to ours, and it was told two seconds later, in words of before.
+#[test]
+fn a_browser_that_agrees_to_come_over_when_nobody_waits_for_it_any_more_is_found_anew() {
+    let (mut world, refer, before) = consulting_in_browsers();
+    world.agent_leg = Some(0);
+    world.agent_sends("REFER", &refer, None);
+    world.agent_is_deaf = true;
+    world.settle();
+    world.caller_hangs_up();
+    assert_eq!(world.board.calls(), 1, "the call that it was to join is over");
+    world.agent_is_deaf = false;
+    world.proofs = false;
+    world.pass(Duration::from_secs(1));
+    is_found_anew(&mut world, &before);
+    let found = world.negotiations.len();
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.negotiations.len(), found, "it is told once");
+    assert_eq!(world.board.calls(), 1);
+}
+
+/// What broke: while the other call's offer was open all tries were used up, and one glare afterwards left it silent for good.
+#[test]
+fn a_browser_that_agrees_late_and_is_busy_then_is_asked_again() {
+    let (mut world, refer, before) = consulting_in_browsers();
+    world.agent_leg = Some(0);
+    world.agent_sends("REFER", &refer, None);
+    world.agent_is_deaf = true;
+    world.settle();
+    world.caller_hangs_up();
+    world.proofs = false;
+    world.pass(Duration::from_secs(14));
+    world.agent_is_deaf = false;
+    world.peer(Side::Agent).refuses = vec![200, 491];
+    world.pass(Duration::from_secs(12));
+    assert!(world.peer(Side::Agent).refuses.is_empty(), "it has agreed elsewhere, and was busy when it was asked back");
+    is_found_anew(&mut world, &before);
+    assert_eq!(world.board.calls(), 1);
+}
+
+/// The control: one that has not agreed to anything keeps what it has.
+#[test]
+fn a_browser_that_says_no_to_another_call_keeps_its_keys() {
+    let (mut world, refer, before) = consulting_in_browsers();
+    world.agent_leg = Some(0);
+    world.peer(Side::Agent).refuses = vec![488];
+    world.agent_says("REFER", &refer, None);
+    assert_eq!(world.agent_news(), ["100", "488"]);
+    assert!(world.negotiations.last().unwrap().2 == before);
+}
+
 #[test]
 fn a_leg_that_is_asked_already_is_not_asked_by_another_call() {
     let (mut world, refer) = consulting();
     world.agent_leg = Some(0);
-    world.peer(media::Side::Agent).refuses = vec![491];
+    world.peer(Side::Agent).refuses = vec![491];
     world.agent_says("REFER", &refer, None);
     world.agent_calls("2002");
     world.agent_picks_up();
@@ -382,7 +481,7 @@ fn a_leg_that_is_asked_already_is_not_asked_by_another_call() {
 fn who_consults_may_hang_up_before_the_other_has_come_over() {
     let (mut world, refer) = consulting();
     world.agent_leg = Some(0);
-    world.peer(media::Side::Agent).refuses = vec![491];
+    world.peer(Side::Agent).refuses = vec![491];
     world.agent_says("REFER", &refer, None);
     let gone = world.agent_got().len();
     world.agent_calls_hang_up();
@@ -396,7 +495,7 @@ fn who_consults_may_hang_up_before_the_other_has_come_over() {
 fn who_was_asked_and_hangs_up_is_gone_from_both_calls() {
     let (mut world, refer) = consulting();
     world.agent_leg = Some(0);
-    world.peer(media::Side::Agent).refuses = vec![491];
+    world.peer(Side::Agent).refuses = vec![491];
     world.agent_says("REFER", &refer, None);
     world.agent_leg = Some(1);
     world.agent_says("BYE", "", None);
@@ -431,7 +530,7 @@ fn a_side_that_is_busy_with_an_offer_of_its_own_is_told_later_how_things_are() {
     world.talk();
     world.agent_holds(true);
     assert_eq!(world.snapshot().state, CallState::Held);
-    world.peer(media::Side::Caller).refuses = vec![491, 491];
+    world.peer(Side::Caller).refuses = vec![491, 491];
     let invites = world.caller_invites();
     // The leg that takes the place talks both ways; the caller, who was put on hold, must hear of it.
     let leg = world.agent_leg_name(|text| text.starts_with("ACK"));

@@ -96,6 +96,12 @@ pub struct Card {
 }
 
 impl Card {
+    /// Number and date once more, in locked memory of their own, for a vault that may only have them when the attempt with this
+    /// card is approved: the card itself is wiped by then, or already when the caller hangs up. The code has no second place.
+    pub fn to_be_kept(&self) -> Result<(Pan, Expiry), Exhausted> {
+        Ok((self.pan.again()?, Expiry::stored(self.expiry.expose(|date| date))?))
+    }
+
     /// What may be shown.
     pub fn view(&self) -> CardView {
         CardView { brand: self.pan.brand(), last4: self.pan.last4(), expiry: Some(self.expiry.view()) }

@@ -35,6 +35,13 @@ impl Pan {
         Ok(Self { slot, length, brand, last4 })
     }
 
+    /// The number once more, in a slot of its own.
+    pub(crate) fn again(&self) -> Result<Self, Exhausted> {
+        let mut slot = Slot::take()?;
+        self.slot.expose(|digits| slot.expose_mut(|bytes| bytes.copy_from_slice(digits)));
+        Ok(Self { slot, ..*self })
+    }
+
     /// The scheme.
     pub fn brand(&self) -> Brand {
         self.brand

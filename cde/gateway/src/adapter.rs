@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::http::{HttpRequest, Sent};
 use crate::plan::{Plan, Step};
+use crate::report::{Period, ReadPage};
 use crate::request::{CaptureTime, Initiator, Keep, Kind, Operation, Request, Terms};
 use crate::webhook::{GatewayEvent, Headers, WebhookError};
 use wire::{Brand, Currency};
@@ -25,6 +26,17 @@ pub trait Adapter: Send + Sync {
     /// of them; `plan` is the operation's, or a fresh one for each inquiry.
     fn step(&self, _plan: &mut Plan, operation: Operation, sent: Sent) -> Step {
         Step::Done(self.parse(operation, sent))
+    }
+
+    /// Asks for a page of the movements of money of a time, from after one of them; none where the gateway has no report to
+    /// ask for.
+    fn report(&self, _period: Period, _after: Option<&str>) -> Option<HttpRequest> {
+        None
+    }
+
+    /// What the answer to that says; none where it is no page, or not to be believed whole.
+    fn read_report(&self, _sent: Sent) -> Option<ReadPage> {
+        None
     }
 
     /// What the gateway can do.

@@ -2,6 +2,8 @@
 
 use wire::{Checks, DeclineClass, Money, Outcome};
 
+pub use wire::Advice;
+
 /// What an answer means. What of it the office may learn is [`Answer::outcome`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -36,7 +38,7 @@ pub enum Answer {
 }
 
 /// What an approval says. Every text has passed [`text::clean`](crate::text::clean).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Approval {
     /// The bank's authorization code; empty where there is none.
     pub auth_code: String,
@@ -50,19 +52,6 @@ pub struct Approval {
     pub checks: Checks,
     /// The gateway's token, where the card was to be kept. Never a card number.
     pub token: Option<String>,
-}
-
-/// Whether a declined charge may be tried again, as the networks say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Advice {
-    /// Not with this card, ever.
-    Never,
-    /// With the data put right.
-    FixData,
-    /// Another time.
-    Later,
-    /// Never, and the cardholder has ended the agreement: its schedule is to be canceled.
-    EndAgreement,
 }
 
 impl Answer {

@@ -34,11 +34,19 @@ pub fn advice(network_code: &str) -> Option<Advice> {
 }
 
 /// The same by Mastercard's merchant advice code, which goes before the response code where there is one: 01 and 02 (new
-/// data, later), 03 (never), 21 (the cardholder has ended the agreement), 24 to 30 (after so many hours or days).
+/// data, later, which Mastercard has begin after 72 hours), 03 (never), 21 (the cardholder has ended the agreement), 24 to 30 (after
+/// an hour, or 1, 2, 4, 6, 8 or 10 days).
 pub fn merchant_advice(code: &str) -> Option<Advice> {
     match code {
         "01" => Some(Advice::FixData),
-        "02" | "24" | "25" | "26" | "27" | "28" | "29" | "30" => Some(Advice::Later),
+        "02" => Some(Advice::After { hours: 72 }),
+        "24" => Some(Advice::After { hours: 1 }),
+        "25" => Some(Advice::After { hours: 24 }),
+        "26" => Some(Advice::After { hours: 48 }),
+        "27" => Some(Advice::After { hours: 96 }),
+        "28" => Some(Advice::After { hours: 144 }),
+        "29" => Some(Advice::After { hours: 192 }),
+        "30" => Some(Advice::After { hours: 240 }),
         "03" => Some(Advice::Never),
         "21" => Some(Advice::EndAgreement),
         _ => None,
@@ -57,6 +65,7 @@ mod tests {
             [Advice::Never, Advice::Later, Advice::FixData].map(Some)
         );
         assert_eq!([advice("00"), advice(""), merchant_advice("99")], [None; 3]);
+        assert_eq!(merchant_advice("30"), Some(Advice::After { hours: 240 }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::adapter::Adapter;
 use crate::answer::Answer;
 use crate::http::{HttpRequest, Sent};
-use crate::plan::{Plan, Step};
+use crate::plan::{Fence, Plan, READ_UP_TO, Reading, Step};
 use crate::request::{Operation, Request, SentBetween};
 use wire::MerchantId;
 
@@ -17,10 +17,17 @@ pub struct Following {
     operation: Operation,
     merchant: MerchantId,
     locator: Option<String>,
+    /// How far a list was read, where that is to go on.
+    reading: Option<Reading>,
     /// When the gateway's window began, Unix milliseconds.
     since_unix_ms: i64,
     asked: usize,
-    window_over: bool,
+    /// Can it prove anything that whoever is asked does not know the attempt?
+    can_prove: bool,
+    /// Has the gateway made sure that the attempt cannot be executed any more? Then there is no window to wait for.
+    fence: Fence,
+    /// Does it prove something that this inquiry finds nothing?
+    settled: bool,
     plan: Plan,
 }
 
@@ -40,12 +47,26 @@ impl Following {
     pub fn new(operation: Operation, merchant: MerchantId, locator: Option<String>, sent: SentBetween) -> Self {
         let operation = Operation { sent: Some(sent), ..operation };
         let since_unix_ms = sent.last_unix_ms;
-        Self { operation, merchant, locator, since_unix_ms, asked: 0, window_over: false, plan: Plan::default() }
+        let (fence, plan) = (Fence::May, Plan::default());
+        let (reading, asked, can_prove, settled) = (None, 0, true, false);
+        Self { operation, merchant, locator, reading, since_unix_ms, asked, can_prove, fence, settled, plan }
     }
 
     /// Lets the gateway's window begin later, where it is not known what was sent when.
     pub fn since(self, unix_ms: i64) -> Self {
         Self { since_unix_ms: self.since_unix_ms.max(unix_ms), ..self }
+    }
+
+    /// Says whether the next [`ask`](Self::ask) goes to the very account that the attempt went to. One that may be another
+    /// account may find the attempt, which nobody else's name is; that it has none is no proof, however late it is asked.
+    pub fn can_prove(&mut self, can_prove: bool) {
+        self.can_prove = can_prove;
+    }
+
+    /// Is the gateway's window over, so that it would know by now?
+    pub fn is_window_over(&self, now_unix_ms: i64, adapter: &dyn Adapter) -> bool {
+        let settle_ms = i64::try_from(adapter.caps().settle_ms).unwrap_or(i64::MAX);
+        now_unix_ms.saturating_sub(self.since_unix_ms) >= settle_ms
     }
 
     /// How long to wait before the next [`ask`](Self::ask), in milliseconds.
@@ -58,30 +79,62 @@ impl Following {
     /// answer is the time at which it was asked: a charge may appear while an answer that does not know it is still on
     /// its way.
     pub fn ask(&mut self, now_unix_ms: i64, adapter: &dyn Adapter) -> Option<HttpRequest> {
-        let locator = self.locator.as_deref();
+        // Another account's list is another list.
+        let reading = self.reading.as_ref().filter(|_| self.can_prove);
+        let locator = reading.map(|reading| reading.up_to.as_str()).or(self.locator.as_deref());
         if !adapter.caps().inquiry.possible(locator) {
             return None;
         }
-        let settle_ms = i64::try_from(adapter.caps().settle_ms).unwrap_or(i64::MAX);
-        self.window_over = now_unix_ms.saturating_sub(self.since_unix_ms) >= settle_ms;
+        let is_final = self.fence == Fence::Stands || self.is_window_over(now_unix_ms, adapter);
+        self.settled = self.can_prove && is_final && reading.is_none_or(|reading| reading.proves);
         self.asked = self.asked.saturating_add(1);
-        self.plan = Plan::default();
+        self.plan = Plan::resuming(reading, if self.can_prove { self.fence } else { Fence::MayNot });
         let Operation { kind, attempt, .. } = self.operation;
         Some(adapter.build(&Request::Inquire { kind, attempt, merchant: &self.merchant, locator }))
     }
 
     /// What an answer brings.
     pub fn hear(&mut self, adapter: &dyn Adapter, sent: Sent) -> Heard {
-        let answer = match adapter.step(&mut self.plan, self.operation.inquiry(self.window_over), sent) {
+        let step = adapter.step(&mut self.plan, self.operation.inquiry(self.settled), sent);
+        self.note_fence();
+        let answer = match step {
             Step::Next(request) => return Heard::Ask(request),
             Step::Done(answer) => answer,
         };
-        if let (false, Some(locator)) = (answer.is_final(), answer.locator()) {
-            self.locator = Some(locator.to_owned());
+        if !answer.is_final() {
+            self.note_place(answer.locator());
         }
         // That the inquiry itself was not executed says nothing of the charge.
         let is_known = answer.is_final() && answer != Answer::Rejected;
         if is_known { Heard::Known(answer) } else { Heard::Nothing }
+    }
+
+    fn note_fence(&mut self) {
+        let fence = self.plan.fence();
+        if !self.can_prove || fence == self.fence {
+            return;
+        }
+        (self.fence, self.reading) = (fence, None);
+        // What is asked from now on is final, or will find it, and is worth to be asked soon.
+        if matches!(fence, Fence::Stands | Fence::TooLate | Fence::Used) {
+            (self.settled, self.asked) = (fence == Fence::Stands, 0);
+        }
+    }
+
+    /// Where the next inquiry goes on.
+    fn note_place(&mut self, locator: Option<&str>) {
+        match locator {
+            Some(up_to) if up_to.starts_with(READ_UP_TO) => {
+                // There is more to be read, and every reason to read it now.
+                if self.reading.as_ref().is_none_or(|reading| reading.up_to != up_to) {
+                    self.asked = 0;
+                }
+                self.reading = Some(Reading { up_to: up_to.to_owned(), proves: self.settled });
+            }
+            Some(name) => (self.locator, self.reading) = (Some(name.to_owned()), None),
+            None if self.can_prove => self.reading = None,
+            None => {}
+        }
     }
 
     /// What became of the attempt, if this answer tells, at a gateway that is asked by one request.
@@ -136,6 +189,22 @@ mod tests {
         assert_eq!(restarted.answer(&adapter, not_found()), None);
         restarted.ask(9_000 + window_ms, &adapter);
         assert_eq!(restarted.answer(&adapter, not_found()), Some(Answer::Abandoned));
+    }
+
+    #[test]
+    fn an_account_that_may_be_another_can_find_an_attempt_and_never_prove_that_there_is_none() {
+        let (mut following, adapter) = following();
+        following.can_prove(false);
+        following.ask(i64::MAX, &adapter);
+        assert_eq!(following.answer(&adapter, not_found()), None);
+        let attempt = AttemptId::from_random(1);
+        let body =
+            format!(r#"{{"id":"ch_1","reference":"{attempt}","status":"approved","amount":100,"currency":"GBP"}}"#);
+        let found = Sent::Response { status: 200, body: body.into_bytes() };
+        assert!(matches!(following.answer(&adapter, found), Some(Answer::Approved(_))));
+        following.can_prove(true);
+        following.ask(i64::MAX, &adapter);
+        assert_eq!(following.answer(&adapter, not_found()), Some(Answer::Abandoned));
     }
 
     #[test]

@@ -17,8 +17,9 @@
 //! - [`decline`]: the networks' response codes.
 //! - [`rules`]: what a merchant makes of address and code results.
 //! - [`follow`]: how an unknown outcome is asked for until it is known. [`plan`]: operations of several requests.
+//! - [`report`]: what a gateway can be asked at the end of a day.
 //! - [`routing`]: which gateway a payment goes to.
-//! - `form`, `json`, `number`, `base64`, `hex`: how bodies and headers are written. [`key`]: a gateway's keys.
+//! - `form`, `json`, `number`, `base64`, `hex`, `signature`: how bodies and headers are written and proved. [`key`]: a gateway's keys.
 //! - One file an adapter, with its rooms: [`sandbox`], [`stripe`], [`adyen`], [`pay_connector`].
 
 pub mod adapter;
@@ -35,10 +36,12 @@ pub mod key;
 mod number;
 pub mod pay_connector;
 pub mod plan;
+pub mod report;
 pub mod request;
 pub mod routing;
 pub mod rules;
 pub mod sandbox;
+mod signature;
 pub mod stripe;
 pub mod text;
 pub mod webhook;
@@ -53,6 +56,7 @@ pub use http::{ANSWER_BYTES_MAX, Body, HttpRequest, Method, Sent, digest_input};
 pub use key::{KeyError, Mode};
 pub use pay_connector::PayConnector;
 pub use plan::{Plan, STEPS_MAX, Step};
+pub use report::{Period, ReadPage};
 pub use request::{
     Agreement, Asked, CaptureTime, Initiator, Keep, Kind, Operation, Original, Reason, Request, SentBetween, Terms,
 };

@@ -150,7 +150,8 @@ impl Word {
 fn read(operation: Operation, body: &[u8]) -> Option<Answer> {
     let Reply { charge_id, token_id, error_code } = serde_json::from_slice(body).ok()?;
     let made = match operation.kind {
-        Kind::Authorize => charge_id,
+        // A card that our vault has kept is sent as one that was keyed.
+        Kind::Authorize | Kind::ChargeStored => charge_id,
         Kind::Store => token_id,
         _ => return None,
     };

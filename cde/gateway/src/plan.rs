@@ -7,6 +7,18 @@ use std::collections::VecDeque;
 /// The most requests that one operation or one inquiry takes; whoever sends them stops there with an unknown.
 pub const STEPS_MAX: usize = 12;
 
+/// A locator that begins so names no charge but how far an inquiry has read: the next one goes on there.
+pub(crate) const READ_UP_TO: &str = "after:";
+
+/// How far the inquiries of an attempt have read a list, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// [`READ_UP_TO`] and a name.
+    pub(crate) up_to: String,
+    /// Was it begun when nothing could appear any more, so that its end proves that there is none?
+    pub(crate) proves: bool,
+}
+
 /// What is to be done after an answer.
 pub enum Step {
     /// It was the last one, and means this.
@@ -21,6 +33,33 @@ pub enum Step {
 pub struct Plan {
     steps: VecDeque<Planned>,
     names: Vec<String>,
+    fence: Fence,
+    searches: bool,
+}
+
+/// Of an inquiry: may it make sure that the attempt cannot be executed any more, where it may be still on its way?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fence {
+    /// It is not for this inquiry to do.
+    #[default]
+    MayNot,
+    /// Where nothing was found.
+    May,
+    /// It was tried, and no answer has said whether it is done: that may be seen where the attempt itself would be.
+    Tried,
+    /// It came too late: the gateway may have forgotten the attempt's key by then, which proves nothing.
+    TooLate,
+    /// It was refused: the gateway has had the attempt, which is somewhere or has failed there.
+    Used,
+    /// It is done.
+    Stands,
+}
+
+impl Fence {
+    /// Is it to be tried where nothing was found?
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Self::May | Self::Tried)
+    }
 }
 
 /// A request with room for names that are not known yet: `{pm_}` stands for the name that begins so.
@@ -34,12 +73,47 @@ pub(crate) struct Planned {
 impl Plan {
     /// These requests after the first.
     pub(crate) fn of(steps: impl IntoIterator<Item = Planned>) -> Self {
-        Self { steps: steps.into_iter().collect(), names: Vec::new() }
+        Self { steps: steps.into_iter().collect(), ..Self::default() }
     }
 
     /// Nothing is to follow, and this name is known already.
     pub(crate) fn knowing(name: &str) -> Self {
-        Self { steps: VecDeque::new(), names: vec![name.to_owned()] }
+        Self { names: vec![name.to_owned()], ..Self::default() }
+    }
+
+    /// Of an inquiry that goes on where the one before it has stopped.
+    pub(crate) fn resuming(reading: Option<&Reading>, fence: Fence) -> Self {
+        let up_to = reading.map(|reading| reading.up_to.clone());
+        Self { names: up_to.into_iter().collect(), fence, ..Self::default() }
+    }
+
+    pub(crate) fn fence(&self) -> Fence {
+        self.fence
+    }
+
+    /// What came of the fence. What was read before that may lack what has appeared since, and is read again.
+    pub(crate) fn fenced(&mut self, fence: Fence) {
+        *self = Self { fence, ..Self::default() };
+    }
+
+    /// What was read is read again.
+    pub(crate) fn begin_anew(&mut self) {
+        self.names.clear();
+    }
+
+    /// A search is sent next.
+    pub(crate) fn search(&mut self) {
+        self.searches = true;
+    }
+
+    /// Was a search the request whose answer has come? Asked once an answer.
+    pub(crate) fn take_searched(&mut self) -> bool {
+        std::mem::take(&mut self.searches)
+    }
+
+    /// Did it begin where another one has stopped?
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.names.first().is_some_and(|name| name.starts_with(READ_UP_TO))
     }
 
     /// How many requests follow, by what is known now.
@@ -62,6 +136,11 @@ impl Plan {
     /// How many names answers gave.
     pub(crate) fn learned(&self) -> usize {
         self.names.len()
+    }
+
+    /// The name that an answer gave last.
+    pub(crate) fn newest(&self) -> Option<&str> {
+        self.names.last().map(String::as_str)
     }
 
     /// The name that begins so, if an answer gave one.

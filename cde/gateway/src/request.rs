@@ -3,7 +3,7 @@
 use card::Card;
 use wire::{Address, AttemptId, MerchantId, Money};
 
-pub use wire::{AttemptKind as Kind, CaptureTime};
+pub use wire::{AttemptKind as Kind, CaptureTime, Initiator, Reason};
 
 /// What to ask of a gateway. Each but [`Inquire`](Self::Inquire) is an attempt of its own: its id is the idempotency
 /// key, and our reference at the gateway.
@@ -138,37 +138,6 @@ pub struct Agreement<'a> {
     pub first: bool,
     /// The network's id of the agreement's first charge; a merchant's charge is refused without it.
     pub network_transaction_id: Option<&'a str>,
-}
-
-/// Who starts a charge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Initiator {
-    /// The cardholder (CIT).
-    Customer,
-    /// The merchant, the cardholder not being there (MIT).
-    Merchant,
-}
-
-/// What a stored-credential agreement is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// A fixed rhythm, until canceled.
-    Recurring,
-    /// One purchase in a fixed number of parts.
-    Installment,
-    /// No fixed rhythm, such as a top-up.
-    Unscheduled,
-}
-
-impl Reason {
-    /// The word in the journal and at the sandbox.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Recurring => "recurring",
-            Self::Installment => "installment",
-            Self::Unscheduled => "unscheduled",
-        }
-    }
 }
 
 /// The authorization that a capture, void or refund is of.

@@ -47,6 +47,13 @@ impl CheckRules {
         (cvv.max(address), class)
     }
 
+    /// The rules for a stored card: it is charged without a security code, and mostly without an address, so that what was
+    /// not compared says nothing of who pays.
+    #[must_use]
+    pub fn for_stored(self) -> Self {
+        Self { cvv_no_match: Rule::Accept, not_checked: Rule::Accept, ..self }
+    }
+
     /// Can anything but [`Rule::Accept`] come of them?
     pub fn is_any(&self) -> bool {
         *self != Self::default()
@@ -87,6 +94,17 @@ mod tests {
         assert_eq!(RULES.judge(&checks(no, no, no)).1, DeclineClass::WrongCvv);
         let strict = CheckRules { postcode_no_match: Rule::Void, ..RULES };
         assert_eq!(strict.judge(&checks(None, no, Some(Check::Match))), (Rule::Void, DeclineClass::WrongAddress));
+    }
+
+    #[test]
+    fn a_stored_card_without_a_code_breaks_no_rule_but_a_wrong_address_does() {
+        let strict = CheckRules { not_checked: Rule::Void, ..RULES };
+        for cvv in [Check::NotChecked, Check::Unavailable, Check::NoMatch] {
+            let found = checks(Some(Check::Unavailable), None, Some(cvv));
+            assert_eq!(strict.judge(&found).0, Rule::Void, "the control: of a keyed card");
+            assert_eq!(strict.for_stored().judge(&found).0, Rule::Accept);
+        }
+        assert_eq!(strict.for_stored().judge(&checks(None, Some(Check::NoMatch), None)).0, Rule::Review);
     }
 
     #[test]

@@ -6,15 +6,20 @@
 //! "pending", "amount"?, "currency"?, "auth_code"?, "network_code"?, "network_transaction_id"?, "avs"?: {"address",
 //! "postcode"}, "cvv"?, "token"?}`, with status 200 or 201, or 402 for one that was declined; or with
 //! `{"error": {"code"}}`. The codes in [`NOT_EXECUTED`] prove that nothing was done.
+//!
+//! Its webhooks say how an operation ended, `{"id", "type": "charge.ended" | "capture.ended" | …, "object"}` with the answer
+//! as object, signed in `sandbox-signature` as Stripe signs. They come late, twice and out of order.
 
 mod body;
+mod event;
 
 use crate::adapter::{Adapter, Brands, Caps, Currencies, Idempotency, Inquiry, Moto};
 use crate::answer::{Answer, Approval};
 use crate::decline;
 use crate::http::{ANSWER_BYTES_MAX, Body, HttpRequest, Method, Sent};
 use crate::request::{Asked, Kind, Operation, Request};
-use crate::text;
+use crate::webhook::{GatewayEvent, Headers, WebhookError};
+use crate::{signature, text};
 use serde::Deserialize;
 use wire::{AttemptId, Check, Checks, Currency, DeclineClass, MerchantId, Money};
 use zeroize::Zeroizing;
@@ -61,6 +66,7 @@ const CAPS: Caps = Caps {
 /// The adapter.
 pub struct Sandbox {
     key: Zeroizing<String>,
+    webhook_secret: Option<Zeroizing<String>>,
 }
 
 impl Sandbox {
@@ -69,7 +75,12 @@ impl Sandbox {
 
     /// With the merchant account's key.
     pub fn new(key: String) -> Self {
-        Self { key: Zeroizing::new(key) }
+        Self { key: Zeroizing::new(key), webhook_secret: None }
+    }
+
+    /// With the secret that its webhooks are signed with, if it sends any.
+    pub fn with_webhooks(self, secret: Option<String>) -> Self {
+        Self { webhook_secret: secret.map(Zeroizing::new), ..self }
     }
 
     fn headers(&self) -> Vec<(&'static str, String)> {
@@ -149,6 +160,17 @@ impl Adapter for Sandbox {
     fn caps(&self) -> &Caps {
         &CAPS
     }
+
+    fn verify_webhook(
+        &self,
+        headers: &Headers<'_>,
+        body: &[u8],
+        now_unix_ms: i64,
+    ) -> Result<Vec<GatewayEvent>, WebhookError> {
+        let secret = self.webhook_secret.as_ref().ok_or(WebhookError::NoSecret)?;
+        signature::verify((secret.as_bytes(), "sandbox-signature"), headers, body, now_unix_ms)?;
+        event::read(body).map(|event| vec![event]).ok_or(WebhookError::Body)
+    }
 }
 
 /// Where an operation is sent and found.
@@ -207,11 +229,12 @@ struct RefusedError {
 fn done(operation: Operation, body: &[u8]) -> Answer {
     let Ok(done) = serde_json::from_slice::<Done>(body) else { return Answer::UNKNOWN };
     let amount = done.amount.zip(done.currency).map(|(minor, currency)| Money { minor, currency });
-    if !operation.agrees(done.reference, amount) {
-        return Answer::UNKNOWN;
-    }
+    if operation.agrees(done.reference, amount) { answer(operation.kind, amount, &done) } else { Answer::UNKNOWN }
+}
+
+fn answer(kind: Kind, amount: Option<Money>, done: &Done) -> Answer {
     match done.status {
-        Status::Approved => approved(operation, amount, &done),
+        Status::Approved => approved(kind, amount, done),
         Status::Declined => Answer::Declined {
             class: done.network_code.as_deref().map_or(DeclineClass::Other, decline::class),
             advice: done.network_code.as_deref().and_then(decline::advice),
@@ -221,15 +244,15 @@ fn done(operation: Operation, body: &[u8]) -> Answer {
     }
 }
 
-fn approved(operation: Operation, amount: Option<Money>, done: &Done) -> Answer {
+fn approved(kind: Kind, amount: Option<Money>, done: &Done) -> Answer {
     let token = done.token.as_deref().and_then(text::name);
-    if operation.kind == Kind::Store && token.is_none() {
+    if kind == Kind::Store && token.is_none() {
         return Answer::UNKNOWN;
     }
     Answer::Approved(Approval {
         auth_code: done.auth_code.as_deref().map(text::clean).unwrap_or_default(),
         gateway_ref: text::name(&done.id).unwrap_or_default(),
-        amount: operation.amount.and(amount),
+        amount: amount.filter(|_| !matches!(kind, Kind::Store | Kind::DeleteStored)),
         network_transaction_id: done.network_transaction_id.as_deref().and_then(text::name),
         checks: Checks { address: done.avs.address, postcode: done.avs.postcode, cvv: done.cvv },
         token,

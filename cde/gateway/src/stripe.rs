@@ -8,16 +8,19 @@
 //! | store | a PaymentMethod, a Customer, a SetupIntent that is created and confirmed |
 //! | charge stored | a PaymentIntent that is created and confirmed |
 //! | capture, void, refund, delete stored | one |
+//! | report | the balance transactions of a time, page by page |
 //! | inquire | the newest PaymentIntents page by page, then Stripe's search, until one has our attempt; then that one |
 //!
 //! Only the last request of an operation can do anything to money, and it holds no card: an answer that gets lost before
-//! it leaves nothing unknown. Stripe repeats the first answer to an `Idempotency-Key`, a 500 too, for 24 hours.
+//! it leaves nothing unknown. Stripe repeats the first answer to an `Idempotency-Key`, a 500 too, for 24 hours, and refuses
+//! the key to other parameters (docs.stripe.com/api/idempotent_requests): an inquiry that finds nothing takes the key of a
+//! charge for a PaymentIntent that cannot charge, after which the charge, should it still be on its way, is refused.
 
 mod answers;
+mod balance;
 pub(crate) mod decline;
 mod inquiry;
 mod objects;
-mod signature;
 
 use crate::adapter::{Adapter, Brands, Caps, Currencies, Idempotency, Inquiry, Moto};
 use crate::answer::Answer;
@@ -25,9 +28,10 @@ use crate::form::{CardForm, fields};
 use crate::http::{Body, HttpRequest, Method, Sent};
 use crate::key::{KeyError, Mode};
 use crate::plan::{Plan, Planned, Step};
+use crate::report::{Period, ReadPage};
 use crate::request::{CaptureTime, Initiator, Keep, Operation, Request, Terms};
-use crate::text;
 use crate::webhook::{GatewayEvent, Headers, WebhookError};
+use crate::{signature, text};
 use card::Card;
 use wire::{Address, AttemptId, MerchantId, Money};
 use zeroize::Zeroizing;
@@ -38,6 +42,8 @@ pub const API_VERSION: &str = "2024-12-18.acacia";
 
 /// Where Stripe's objects keep our attempt's id.
 const ATTEMPT_KEY: &str = "tonewall_attempt";
+/// Where a PaymentIntent that is there to keep an attempt from being executed has that attempt's id.
+const FENCE_KEY: &str = "tonewall_fence";
 
 /// Currencies in which Stripe counts as ISO 4217 does. Of the others it counts some with other decimals (ISK, UGX, MGA),
 /// or takes only whole tens (BHD, KWD); see docs.stripe.com/currencies.
@@ -141,7 +147,7 @@ impl Adapter for Stripe {
             Request::Store { attempt, card, merchant, terms } => {
                 self.method(attempt, card, terms.avs, format!("{attempt} {merchant}"))
             }
-            Request::Inquire { kind, attempt, locator, .. } => self.get(inquiry::first_path(kind, attempt, locator)),
+            Request::Inquire { kind, locator, .. } => self.get(inquiry::first_path(kind, locator)),
             _ => self.send(only(request)),
         }
     }
@@ -166,7 +172,7 @@ impl Adapter for Stripe {
             return match inquiry::after(plan, operation, sent) {
                 inquiry::After::Done(answer) => Step::Done(answer),
                 inquiry::After::Get(path) => Step::Next(self.get(path)),
-                inquiry::After::Cancel(planned) => Step::Next(self.send(planned)),
+                inquiry::After::Post(planned) => Step::Next(self.send(planned)),
             };
         }
         if plan.is_empty() {
@@ -190,6 +196,14 @@ impl Adapter for Stripe {
         }
     }
 
+    fn report(&self, period: Period, after: Option<&str>) -> Option<HttpRequest> {
+        Some(self.get(balance::path(period, after)))
+    }
+
+    fn read_report(&self, sent: Sent) -> Option<ReadPage> {
+        balance::read(sent)
+    }
+
     fn caps(&self) -> &Caps {
         &self.caps
     }
@@ -201,7 +215,7 @@ impl Adapter for Stripe {
         now_unix_ms: i64,
     ) -> Result<Vec<GatewayEvent>, WebhookError> {
         let secret = self.webhook_secret.as_ref().ok_or(WebhookError::NoSecret)?;
-        signature::verify(secret.as_bytes(), headers, body, now_unix_ms)?;
+        signature::verify((secret.as_bytes(), "stripe-signature"), headers, body, now_unix_ms)?;
         objects::event(body).map(|event| vec![event]).ok_or(WebhookError::Body)
     }
 }
@@ -271,10 +285,29 @@ fn charge(
         form.push(("setup_future_usage", "off_session"));
     }
     match terms.agreement.map(|agreement| agreement.initiator) {
-        Some(Initiator::Merchant) => form.push(("off_session", "true")),
+        Some(Initiator::Merchant) => {
+            form.push(("off_session", "true"));
+            // A card from elsewhere: Stripe does not know the agreement that it belongs to.
+            let network = terms.agreement.and_then(|agreement| agreement.network_transaction_id);
+            let network = network.filter(|_| customer.is_none());
+            form.extend(network.map(|id| ("payment_method_options[card][mit_exemption][network_transaction_id]", id)));
+        }
         Some(Initiator::Customer) | None => form.push(("payment_method_options[card][moto]", "true")),
     }
     Planned { path: "/v1/payment_intents".to_owned(), form: fields(&form), idempotency_key: id }
+}
+
+/// A PaymentIntent of no card that is never confirmed, under the idempotency key of a charge. Where Stripe makes it the charge has not
+/// come there, and will be refused if it does; where the charge has come, this is refused.
+fn fence(attempt: AttemptId, amount: Money) -> Planned {
+    let form = fields(&[
+        ("amount", &amount.minor.to_string()),
+        ("currency", &amount.currency.code().to_ascii_lowercase()),
+        ("payment_method_types[0]", "card"),
+        ("description", "Tonewall: keeps a payment whose answer was lost from being taken later"),
+        (&metadata(FENCE_KEY), &attempt.to_string()),
+    ]);
+    Planned { path: "/v1/payment_intents".to_owned(), form, idempotency_key: attempt.to_string() }
 }
 
 /// A SetupIntent, created and confirmed: the card is checked with its bank and kept.

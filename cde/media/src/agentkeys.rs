@@ -10,6 +10,7 @@ use crate::inband::InBand;
 use crate::interface::EventClock;
 use crate::keys::{Identity, Keys, Sighting};
 use crate::leg::Order;
+use crate::natural::Hold;
 use crate::pairing::{Pairing, same};
 use card::Key;
 use std::time::{Duration, Instant};
@@ -119,7 +120,7 @@ impl AgentKeys {
         Self {
             watch: CodeWatch::new(code),
             events: Keys::new(),
-            inband: InBand::new(),
+            inband: InBand::new(Hold::default()),
             pairing: Pairing::new(),
             has_events: false,
             tail: None,

@@ -33,14 +33,20 @@ const KEYS_MAX: usize = 16;
 pub(crate) struct AgentTones {
     witness: Witness,
     packets_to_strip: u8,
-    /// The keys of late, with when they were last heard.
-    keys: VecDeque<(Instant, Key)>,
+    /// Few agents press any.
+    keys: Option<Box<Pressed>>,
 }
+
+/// The keys of late, with when they were last heard.
+#[derive(Default)]
+struct Pressed(VecDeque<(Instant, Key)>);
 
 impl AgentTones {
     /// Hears a packet's samples; true if the caller must not hear them.
     pub(crate) fn hear(&mut self, now: Instant, samples: &[i16]) -> bool {
-        self.keys.retain(|(at, _)| now.saturating_duration_since(*at) <= ECHO);
+        if let Some(Pressed(keys)) = self.keys.as_deref_mut() {
+            keys.retain(|(at, _)| now.saturating_duration_since(*at) <= ECHO);
+        }
         if self.witness.push(samples).explained >= HELD_MIN {
             self.packets_to_strip = HANG_OVER_PACKETS + 1;
             if let Some(key) = self.witness.key() {
@@ -54,13 +60,14 @@ impl AgentTones {
 
     /// A long tone has its echo as long as it lasts.
     fn remember(&mut self, now: Instant, key: Key) {
-        match self.keys.back_mut().filter(|(_, last)| same(last, &key)) {
+        let Pressed(keys) = &mut **self.keys.get_or_insert_default();
+        match keys.back_mut().filter(|(_, last)| same(last, &key)) {
             Some((at, _)) => *at = now,
             None => {
-                if self.keys.len() == KEYS_MAX {
-                    self.keys.pop_front();
+                if keys.len() == KEYS_MAX {
+                    keys.pop_front();
                 }
-                self.keys.push_back((now, key));
+                keys.push_back((now, key));
             }
         }
     }
@@ -68,7 +75,7 @@ impl AgentTones {
     /// May this key of the caller's sound be the agent's own, come back?
     pub(crate) fn is_echo(&self, now: Instant, key: &Key) -> bool {
         let is = |(at, heard): &(Instant, Key)| now.saturating_duration_since(*at) <= ECHO && same(heard, key);
-        self.keys.iter().any(is)
+        self.keys.as_ref().is_some_and(|keys| keys.0.iter().any(is))
     }
 }
 

@@ -3,12 +3,17 @@
 //!
 //! It is made of sound that has been sent, and of nothing else.
 
+use crate::g711::{self, Law};
 use crate::natural::GRAIN;
 use crate::number::sample;
 
 /// Samples that are remembered: a window to compare, and the longest cycle before it.
 const HISTORY: usize = COMPARED + CYCLE_MAX;
-const HISTORY_GRAINS: usize = HISTORY / GRAIN;
+const HISTORY_GRAINS: u8 = 20;
+#[expect(clippy::as_conversions, reason = "widens a byte; `From` is not const")]
+const GRAINS: usize = HISTORY_GRAINS as usize;
+const _: () = assert!(GRAINS * GRAIN == HISTORY);
+const SILENT: u8 = g711::encode(Law::Mu, 0);
 const COMPARED: usize = 160;
 /// Cycles of a voice: 250 to 50 Hz.
 const CYCLE_MIN: usize = 32;
@@ -21,27 +26,30 @@ const CROSSING: u8 = 80;
 /// A sound that is broken off for good fades so long.
 const ENDING: f32 = 40.0;
 /// Blocks of 20 ms among which the quiet ones are looked for: 3 s.
-const BLOCKS: usize = 150;
+const BLOCKS: u8 = 150;
+#[expect(clippy::as_conversions, reason = "widens a byte; `From` is not const")]
+const ALL_BLOCKS: usize = BLOCKS as usize;
 const BLOCK: u8 = 160;
 /// Fewer blocks say nothing.
-const BLOCKS_MIN: usize = 5;
+const BLOCKS_MIN: u8 = 5;
 /// The quietest tenth.
-const QUIET_PART: usize = 10;
+const QUIET_PART: u8 = 10;
 /// Nobody wants to hear more of it, root mean square: -52 dBm0. Who talks without a pause has no quiet.
 const QUIET_MAX: f32 = 40.0;
 
 /// Makes up sound.
 pub(crate) struct Conceal {
-    /// In a ring of grains, and the place of the oldest one.
-    history: [[i16; GRAIN]; HISTORY_GRAINS],
-    oldest: usize,
+    /// In a ring of grains, and the place of the oldest one. In µ-law, whatever the legs speak: what is made of it was sent in a code
+    /// before, and is sent in one again.
+    history: [[u8; GRAIN]; GRAINS],
+    oldest: u8,
     /// How many of them there are.
-    known: usize,
+    known: u8,
     /// The cycle that is repeated, as long as it can be heard.
-    cycle: Vec<i16>,
-    place: usize,
-    /// Samples since the mask fell; none while the caller is heard.
-    masked: Option<u32>,
+    cycle: Box<[i16]>,
+    place: u8,
+    /// Samples since the mask fell, or the most that can be told, long after the voice has faded; none while the caller is heard.
+    masked: Option<u16>,
     /// Samples of the crossing that are left, and how loud the voice was when the mask was lifted.
     crossing: u8,
     left: f32,
@@ -49,8 +57,8 @@ pub(crate) struct Conceal {
     last: i16,
     quiet: f32,
     /// Powers of blocks in which the caller was heard, as 3 times their logarithm.
-    blocks: [u8; BLOCKS],
-    blocks_known: usize,
+    blocks: [u8; ALL_BLOCKS],
+    blocks_known: u8,
     block: f32,
     block_filled: u8,
     noise: u32,
@@ -59,17 +67,17 @@ pub(crate) struct Conceal {
 impl Conceal {
     pub(crate) fn new() -> Self {
         Self {
-            history: [[0; GRAIN]; HISTORY_GRAINS],
+            history: [[SILENT; GRAIN]; GRAINS],
             oldest: 0,
             known: 0,
-            cycle: Vec::new(),
+            cycle: Box::default(),
             place: 0,
             masked: None,
             crossing: 0,
             left: 0.0,
             last: 0,
             quiet: 0.0,
-            blocks: [0; BLOCKS],
+            blocks: [0; ALL_BLOCKS],
             blocks_known: 0,
             block: 0.0,
             block_filled: 0,
@@ -108,7 +116,7 @@ impl Conceal {
             }
         }
         if self.crossing == 0 {
-            self.cycle = Vec::new();
+            self.cycle = Box::default();
         }
     }
 
@@ -123,7 +131,7 @@ impl Conceal {
             self.masked = Some(since.saturating_add(1));
         }
         if !self.cycle.is_empty() && self.masked.is_some_and(|since| held(since) <= 0.0) {
-            self.cycle = Vec::new();
+            self.cycle = Box::default();
         }
         self.remember(grain);
     }
@@ -136,23 +144,23 @@ impl Conceal {
         self.quiet = self.quietest().min(QUIET_MAX);
         self.block_filled = 0;
         self.block = 0.0;
-        self.cycle = Vec::new();
+        self.cycle = Box::default();
         if self.known == HISTORY_GRAINS {
             self.take_cycle();
         }
     }
 
-    fn made_up(&mut self, since: u32) -> i16 {
+    fn made_up(&mut self, since: u16) -> i16 {
         let held = held(since);
         let broken_off = if self.cycle.is_empty() { f32::from(self.last) } else { 0.0 };
-        let ending = broken_off * (1.0 - time(since) / ENDING).max(0.0);
+        let ending = broken_off * (1.0 - f32::from(since) / ENDING).max(0.0);
         let noise = self.noise() * self.quiet * (1.0 - held);
         sample(self.voice() * held + noise + ending)
     }
 
     fn voice(&mut self) -> f32 {
-        let Some(value) = self.cycle.get(self.place).copied() else { return 0.0 };
-        self.place = if self.place + 1 < self.cycle.len() { self.place + 1 } else { 0 };
+        let Some(value) = self.cycle.get(usize::from(self.place)).copied() else { return 0.0 };
+        self.place = if usize::from(self.place) + 1 < self.cycle.len() { self.place + 1 } else { 0 };
         f32::from(value)
     }
 
@@ -175,15 +183,15 @@ impl Conceal {
     /// The history, oldest first.
     fn remembered(&self) -> [f32; HISTORY] {
         let mut sound = [0.0; HISTORY];
-        let (newer, older) = self.history.split_at(self.oldest);
-        let samples = older.iter().chain(newer).flatten();
-        sound.iter_mut().zip(samples).for_each(|(to, from)| *to = f32::from(*from));
+        let (newer, older) = self.history.split_at(self.oldest.into());
+        let codes = older.iter().chain(newer).flatten();
+        sound.iter_mut().zip(codes).for_each(|(to, code)| *to = f32::from(g711::decode(Law::Mu, *code)));
         sound
     }
 
     fn remember(&mut self, grain: &[i16; GRAIN]) {
-        if let Some(oldest) = self.history.get_mut(self.oldest) {
-            *oldest = *grain;
+        if let Some(oldest) = self.history.get_mut(usize::from(self.oldest)) {
+            *oldest = g711::mu_law(grain);
         }
         self.oldest = (self.oldest + 1) % HISTORY_GRAINS;
         self.known = (self.known + 1).min(HISTORY_GRAINS);
@@ -209,17 +217,17 @@ impl Conceal {
             return self.quiet;
         }
         let mut counts = [0_u8; 256];
-        for block in self.blocks.iter().skip(BLOCKS - self.blocks_known) {
+        for block in self.blocks.iter().skip((BLOCKS - self.blocks_known).into()) {
             if let Some(count) = counts.get_mut(usize::from(*block)) {
                 *count = count.saturating_add(1);
             }
         }
         let mut left = self.blocks_known / QUIET_PART;
         for (byte, count) in (0_u8..=255).zip(counts) {
-            if left < usize::from(count) {
+            if left < count {
                 return from_byte(byte).sqrt();
             }
-            left -= usize::from(count);
+            left -= count;
         }
         self.quiet
     }
@@ -235,13 +243,9 @@ impl Conceal {
     }
 }
 
-fn time(since: u32) -> f32 {
-    f32::from(u16::try_from(since).unwrap_or(u16::MAX))
-}
-
 /// How much of the voice is left so long after the mask fell.
-fn held(since: u32) -> f32 {
-    (1.0 - (time(since) - HELD) / FADE).clamp(0.0, 1.0)
+fn held(since: u16) -> f32 {
+    (1.0 - (f32::from(since) - HELD) / FADE).clamp(0.0, 1.0)
 }
 
 /// The lag at which the last 20 ms are most like what was before them.
@@ -334,7 +338,9 @@ mod tests {
     #[test]
     fn a_voice_goes_on_and_fades_into_the_quiet() {
         let mut made = Conceal::new();
-        let sound = voice(8000);
+        // As a line brings it.
+        let coded = |sample: i16| g711::decode(Law::Mu, g711::encode(Law::Mu, sample));
+        let sound: Vec<i16> = voice(8000).into_iter().map(coded).collect();
         conceal(&mut made, &sound, false);
         let masked = conceal(&mut made, &[0; 1600], true);
         // The voice repeats each 64 samples, and 8000 is a multiple of them.

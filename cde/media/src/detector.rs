@@ -16,7 +16,7 @@ mod fit;
 use crate::bins::{TONES, TURNS, dialed, energies};
 use crate::dtmf::{HIGH, KEYPAD, LOW};
 use crate::number::{RATE, power};
-use crate::sound::{Sound, WINDOW};
+use crate::sound::{Sound, WINDOW, WINDOW_BLOCKS};
 use card::Key;
 use fit::Fit;
 use std::f32::consts::TAU;
@@ -47,7 +47,7 @@ const SWELL_MAX: f32 = 0.008;
 /// A look that is so much weaker than the loudest one of the same key is its echo: a sixteenth, 12 dB.
 const ECHO: f32 = 1.0 / 16.0;
 /// So many looks after the key an echo may still come: a quarter of a second.
-const ECHO_LOOKS_MAX: u32 = 50;
+const ECHO_LOOKS_MAX: u8 = 50;
 /// What codecs leave of a key may be off by more in some of its looks: these are still looks that saw it.
 const NEARLY_OFF_MAX: f32 = 0.028;
 const NEARLY_TWIST_DB: std::ops::RangeInclusive<f32> = -16.0..=12.0;
@@ -55,29 +55,33 @@ const NEARLY_HELD_MIN: f32 = 0.70;
 const NEARLY_SWELL_MAX: f32 = 0.02;
 /// A key that held so much in one look is no speech, and needs little else: so many hits.
 const HELD_WELL: f32 = 0.92;
-const HITS_MIN: u32 = 4;
+const HITS_MIN: u8 = 4;
 /// Or one hit, so many looks that saw it, and so many hops in which its tones sound. Of 40 ms there are eight looks and
 /// seven or eight hops, of 23 ms five and five.
-const LASTED: [(u32, usize); 3] = [(5, 7), (6, 6), (7, 0)];
+const LASTED: [(u8, usize); 3] = [(5, 7), (6, 6), (7, 0)];
 /// One that held less must have sounded as long as well: with a drop-out in it, so many of its 40 ms. One hit fewer is
 /// enough if so many looks saw it.
 const HELD_LESS: f32 = 0.84;
 const LESS_HOPS_MIN: usize = 6;
-const LESS_SEEN_MIN: u32 = 7;
+const LESS_SEEN_MIN: u8 = 7;
 /// And one that held less still, as keys do that are spoken over: longer, and hit more often.
 const LITTLE_HOPS_MIN: usize = 8;
-const LITTLE_HITS_MIN: u32 = 8;
-/// So many hops are kept: 50 ms.
-const HOPS_KEPT: usize = 10;
+const LITTLE_HITS_MIN: u8 = 8;
+/// So many hops are remembered, 50 ms, the newest of them by the window's sums.
+const HOPS_KEPT: u8 = 10;
+const HOPS_OLDER: u8 = 6;
+#[expect(clippy::as_conversions, reason = "widens a byte; `From` is not const")]
+const OLDER: usize = HOPS_OLDER as usize;
+const _: () = assert!(OLDER + WINDOW_BLOCKS == 10, "as many as are kept");
 /// In a hop a tone sounds if it has half the amplitude of the best look.
 const ON: f32 = 0.25;
 /// Hops in a row without the tones that end a key: a lost packet is four, the shortest pause seven.
-const HOPS_OFF_MAX: u32 = 5;
+const HOPS_OFF_MAX: u8 = 5;
 /// Looks in a row that did not see it end a key as well: one that is not proved, and one that is.
-const MISSES_MAX: u32 = 8;
-const MISSES_OF_PROVED_MAX: u32 = 20;
+const MISSES_MAX: u8 = 8;
+const MISSES_OF_PROVED_MAX: u8 = 20;
 /// Looks without a hit after which another key may begin.
-const CHANGE_MISSES: u32 = 2;
+const CHANGE_MISSES: u8 = 2;
 
 /// A key that was proved. It cannot be printed.
 pub struct Proved {
@@ -87,23 +91,23 @@ pub struct Proved {
     pub held: f32,
 }
 
-/// Listens to one stream of 8 kHz samples.
+/// Listens to one stream of 8 kHz samples. What it counts stays where it is at the most that a byte can tell: all bounds are lower.
 pub struct Detector {
-    /// Of the last hops, in a ring: the squared sums of the keypad's tones.
-    squares: [[f32; TONES]; HOPS_KEPT],
-    /// The place in the ring of the newest hop.
-    newest: usize,
+    /// In a ring: the squared sums of the keypad's tones, of the hops before the window.
+    older: [[f32; TONES]; OLDER],
+    /// The place in the ring of the newest one.
+    newest: u8,
     key: Option<u8>,
-    hits: u32,
+    hits: u8,
     /// Looks that found the key, clean or not.
-    seen: u32,
+    seen: u8,
     /// The newest hops in a row in which its tones do not sound.
-    hops_off: u32,
+    hops_off: u8,
     /// Hops since the key before it ended.
-    fresh: usize,
+    fresh: u8,
     /// The tones of the best hit, or of the first look that saw it.
     tones: Option<Pair>,
-    misses: u32,
+    misses: u8,
     reported: bool,
     held: f32,
     last: Option<Last>,
@@ -114,7 +118,7 @@ pub struct Detector {
 struct Last {
     key: u8,
     loudest: f32,
-    looks_ago: u32,
+    looks_ago: u8,
 }
 
 /// What a look found.
@@ -130,7 +134,7 @@ struct Hit {
 /// A low and a high tone: their places in what is listened to, and their mean squares.
 #[derive(Clone, Copy)]
 struct Pair {
-    places: [usize; 2],
+    places: [u8; 2],
     powers: [f32; 2],
 }
 
@@ -138,7 +142,7 @@ impl Pair {
     /// Both of them, in the squared sums of a hop.
     fn sound_in(&self, squares: &[f32; TONES]) -> bool {
         let mut both = self.places.iter().zip(&self.powers);
-        let square = |place: usize| squares.get(place).copied().unwrap_or_default();
+        let square = |place: u8| squares.get(usize::from(place)).copied().unwrap_or_default();
         both.all(|(place, power)| square(*place) >= ON * power * HOP_LENGTH * HOP_LENGTH / 2.0)
     }
 
@@ -183,7 +187,7 @@ impl Detector {
     /// One that has heard nothing.
     pub fn new() -> Self {
         Self {
-            squares: [[0.0; TONES]; HOPS_KEPT],
+            older: [[0.0; TONES]; OLDER],
             newest: 0,
             key: None,
             hits: 0,
@@ -200,20 +204,17 @@ impl Detector {
 
     /// Forgets what was heard.
     pub fn clear(&mut self) {
-        self.squares = [[0.0; TONES]; HOPS_KEPT];
+        self.older = [[0.0; TONES]; OLDER];
         self.last = None;
         self.forget();
     }
 
     /// Looks at a sound with each block that it hears; gives each key once, when it is proved.
     pub fn look(&mut self, sound: &Sound) -> Option<Proved> {
-        self.newest = (self.newest + 1) % HOPS_KEPT;
-        if let Some(newest) = self.squares.get_mut(self.newest) {
-            *newest = sound.sums().squares();
-        }
         self.last = self.last.map(|last| Last { looks_ago: last.looks_ago + 1, ..last });
         self.last = self.last.filter(|last| last.looks_ago <= ECHO_LOOKS_MAX);
-        self.hops_off = if self.tones.is_none() || self.sounds() { 0 } else { self.hops_off + 1 };
+        let sounds = self.tones.is_none_or(|tones| tones.sound_in(&sound.sums().squares()));
+        self.hops_off = if sounds { 0 } else { self.hops_off.saturating_add(1) };
         if self.reported && self.hops_off == 0 {
             // It goes on: nothing closer need be known of it.
             self.misses = 0;
@@ -222,23 +223,28 @@ impl Detector {
             self.look_closer(sound);
         }
         self.end_if_gone();
-        let key = self.key.filter(|_| !self.reported && self.is_proved())?;
+        let proved = self.key.filter(|_| !self.reported && self.is_proved(sound));
+        self.remember(sound);
+        let key = proved?;
         self.reported = true;
         Some(Proved { key: Key::from_char(key)?, held: self.held })
+    }
+
+    /// The window's oldest hop is before the next window.
+    fn remember(&mut self, sound: &Sound) {
+        self.newest = (self.newest + 1) % HOPS_OLDER;
+        if let Some(newest) = self.older.get_mut(usize::from(self.newest)) {
+            let [oldest, ..] = sound.window();
+            *newest = oldest.squares();
+        }
     }
 
     fn look_closer(&mut self, sound: &Sound) {
         let hit = candidate(sound).and_then(|(low, high, dial)| fit(sound, low, high, dial));
         match hit.filter(|hit| !self.is_echo(hit)) {
             Some(hit) if self.may_be(&hit) => self.count(hit),
-            _ => self.misses += 1,
+            _ => self.misses = self.misses.saturating_add(1),
         }
-    }
-
-    /// The tones of the key are in the newest hop.
-    fn sounds(&self) -> bool {
-        let newest = self.squares.get(self.newest);
-        self.tones.zip(newest).is_some_and(|(tones, newest)| tones.sound_in(newest))
     }
 
     /// Ends the key when its tones are no more.
@@ -261,8 +267,8 @@ impl Detector {
             self.forget();
             self.key = Some(hit.key);
         }
-        self.hits += u32::from(hit.clean);
-        self.seen += 1;
+        self.hits = self.hits.saturating_add(u8::from(hit.clean));
+        self.seen = self.seen.saturating_add(1);
         self.misses = 0;
         if hit.clean && hit.held >= self.held {
             (self.held, self.tones) = (hit.held, Some(hit.tones));
@@ -277,23 +283,27 @@ impl Detector {
         self.last.is_some_and(|last| last.key == hit.key && hit.tones.power() < last.loudest * ECHO)
     }
 
-    fn is_proved(&self) -> bool {
-        let hops = self.tones.map_or(0, |tones| self.hops_on(tones));
+    fn is_proved(&self, sound: &Sound) -> bool {
+        let hops = self.tones.map_or(0, |tones| self.hops_on(sound, tones));
         let lasted = LASTED.iter().any(|(seen_min, hops_min)| self.seen >= *seen_min && hops >= *hops_min);
         if self.held >= HELD_WELL {
             return self.hits >= HITS_MIN || (self.hits >= 1 && lasted);
         }
         if self.held >= HELD_LESS {
-            let hit_often = self.hits >= HITS_MIN || (self.hits + 1 >= HITS_MIN && self.seen >= LESS_SEEN_MIN);
+            let hit_often =
+                self.hits >= HITS_MIN || (self.hits.saturating_add(1) >= HITS_MIN && self.seen >= LESS_SEEN_MIN);
             return hit_often && hops >= LESS_HOPS_MIN;
         }
         self.hits >= LITTLE_HITS_MIN && hops >= LITTLE_HOPS_MIN
     }
 
-    /// Of the hops that are kept and not of the key before, those in which both tones sound.
-    fn hops_on(&self, tones: Pair) -> usize {
-        let place = |back: usize| (self.newest + HOPS_KEPT - back) % HOPS_KEPT;
-        (0..self.fresh).filter_map(|back| self.squares.get(place(back))).filter(|hop| tones.sound_in(hop)).count()
+    /// Of the hops that are remembered and not of the key before, those in which both tones sound.
+    fn hops_on(&self, sound: &Sound, tones: Pair) -> usize {
+        let [fourth, third, second, first] = sound.window().map(|hop| hop.squares());
+        let (since, before) = self.older.split_at(usize::from(self.newest) + 1);
+        let older = since.iter().rev().chain(before.iter().rev());
+        let hops = [&first, &second, &third, &fourth].into_iter().chain(older).take(self.fresh.into());
+        hops.filter(|hop| tones.sound_in(hop)).count()
     }
 
     fn forget(&mut self) {
@@ -342,7 +352,8 @@ fn fit(sound: &Sound, low: usize, high: usize, dial: bool) -> Option<Hit> {
         && fit.held >= NEARLY_HELD_MIN;
     let loud = low_tone.power.min(high_tone.power) >= power(LEVEL_MIN_DBM0);
     let key = u8::try_from(KEYPAD.get(low)?.get(high).copied()?).ok()?;
-    let tones = Pair { places: [low, LOW.len() + high], powers: [low_tone.power, high_tone.power] };
+    let places = [low, LOW.len() + high].map(|place| u8::try_from(place).unwrap_or_default());
+    let tones = Pair { places, powers: [low_tone.power, high_tone.power] };
     (loud && (clean || nearly)).then_some(Hit { key, held: fit.held, tones, clean })
 }
 

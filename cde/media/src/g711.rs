@@ -45,6 +45,19 @@ pub fn transcode(from: Law, to: Law, code: u8) -> u8 {
     }
 }
 
+/// [`encode`] in µ-law, of many at once: a code is how a floating-point number is kept, sign, exponent and four bits of what follows,
+/// so the processor finds it without asking for the segment.
+pub(crate) fn mu_law<const N: usize>(samples: &[i16; N]) -> [u8; N] {
+    /// Of a magnitude in the lowest segment, with its bias: the exponent of 2⁷.
+    const LOWEST: u32 = (127 + 7) << 4;
+    samples.map(|sample| {
+        let biased = f32::from(sample.unsigned_abs().min(MU_CLIP) + MU_BIAS);
+        let [code, ..] = ((biased.to_bits() >> 19) - LOWEST).to_le_bytes();
+        let sign = if sample < 0 { 0x80 } else { 0 };
+        !(sign | code)
+    })
+}
+
 #[expect(clippy::indexing_slicing, reason = "a byte is always within 256 entries")]
 fn at<T>(table: &[T; 256], code: u8) -> &T {
     &table[usize::from(code)]
@@ -134,6 +147,13 @@ const fn crossing(from: Law, to: Law) -> [u8; 256] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_codes_at_once_are_those_of_each() {
+        for sample in i16::MIN..=i16::MAX {
+            assert_eq!(mu_law(&[sample, 0]), [encode(Law::Mu, sample), 0xff], "{sample}");
+        }
+    }
 
     #[test]
     fn known_codes_of_the_recommendation() {

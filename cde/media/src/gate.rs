@@ -72,6 +72,9 @@ const QUIET_RANGE_DB: f32 = 6.0;
 /// The hard rule: how unequal two tones may be, and how loud they must be.
 const HARD_UNEQUAL: f32 = 25.1;
 const HARD_DBM0: f32 = -46.0;
+/// No voice fills 20 ms so loudly; a coder that a key has driven out of its range does, and then nothing of it looks like
+/// two tones. A sine of full scale has 3.17 dBm0 (ITU-T G.711).
+const TOO_LOUD_DBM0: f32 = 0.0;
 
 /// What a hop came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,7 +107,7 @@ impl Gate {
     /// One that has heard nothing.
     pub fn new(hold: Hold) -> Self {
         let setting = match hold {
-            Hold::Ms20 => &OF_20_MS,
+            Hold::Ms20 | Hold::Ms40 => &OF_20_MS,
             Hold::Ms12 => &OF_12_MS,
         };
         let (scores, threshold) = ([NO_SCORE; 3], setting.suspicious);
@@ -116,6 +119,11 @@ impl Gate {
         Self { threshold, ..self }
     }
 
+    /// One for another hold, that has heard nothing but remembers a burst of keys.
+    pub(crate) fn turned_to(&self, hold: Hold) -> Self {
+        Self { hot: self.hot, ..Self::new(hold) }
+    }
+
     /// Forgets what was heard; a burst of keys is remembered.
     pub fn start_anew(&mut self) {
         self.ears = Ears::new();
@@ -124,8 +132,13 @@ impl Gate {
 
     /// A key is known to have been pressed, by whatever way: so many samples must be masked.
     pub fn key_is_known(&mut self) -> u32 {
-        self.hot = HOT;
+        self.expect_keys();
         KEY_HANG
+    }
+
+    /// Sound is suspected more freely for a while, as after a burst of keys.
+    pub fn expect_keys(&mut self) {
+        self.hot = HOT;
     }
 
     /// Hears a hop, the newest 10 ms of a sound.
@@ -162,9 +175,12 @@ impl Gate {
 }
 
 impl Setting {
-    /// Two steady tones and nothing else, whatever the net says.
+    /// Two steady tones and nothing else, or more than a voice, whatever the net says.
     fn is_hard(&self, heard: &Heard<'_>) -> bool {
-        let pair = (self.hard_window)(heard);
+        heard.long().dbm0 > TOO_LOUD_DBM0 || self.is_two_tones(&(self.hard_window)(heard))
+    }
+
+    fn is_two_tones(&self, pair: &Pair) -> bool {
         pair.low + pair.high > self.hard_held * pair.energy
             && pair.low < HARD_UNEQUAL * pair.high
             && pair.high < HARD_UNEQUAL * pair.low
@@ -217,6 +233,18 @@ mod tests {
                     assert!(suspected[..10].iter().all(|hop| !hop));
                 }
             }
+        }
+    }
+
+    /// Noise, so that neither the net nor two tones explain it.
+    #[test]
+    fn what_is_louder_than_a_voice_is_suspected() {
+        let noise =
+            |peak: i16| (0..8000_u32).map(move |n| if n.wrapping_mul(2_654_435_761) >> 31 == 1 { peak } else { -peak });
+        for hold in [Hold::Ms20, Hold::Ms12] {
+            let suspected_of = |peak| suspected(hold, &noise(peak).collect::<Vec<i16>>());
+            assert!(suspected_of(32_000)[2..].iter().all(|hop| *hop));
+            assert!(suspected_of(8_000).iter().all(|hop| !hop));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Keys in the caller's sound, while the line is masked.
 
 use crate::detector::Detector;
+use crate::natural::Hold;
 use crate::pairing::same;
 use crate::sound::{Sound, Taken};
 use card::Key;
@@ -27,18 +28,30 @@ pub(crate) struct Toned {
 pub(crate) struct InBand {
     pub(crate) sound: Sound,
     detector: Detector,
-    waiting: VecDeque<(Instant, Toned)>,
+    /// Few callers key by tones and by another way too.
+    waiting: Option<Box<Waiting>>,
 }
 
+/// Tones with when they have waited long enough.
+#[derive(Default)]
+struct Waiting(VecDeque<(Instant, Toned)>);
+
 impl InBand {
-    pub(crate) fn new() -> Self {
-        Self { sound: Sound::new(), detector: Detector::new(), waiting: VecDeque::new() }
+    /// Of what it has heard, as much can be read back as is held.
+    pub(crate) fn new(hold: Hold) -> Self {
+        Self { sound: Sound::with_room(hold), detector: Detector::new(), waiting: None }
+    }
+
+    /// Sound of another kind comes from here on, of which so much is held.
+    pub(crate) fn hold_for(&mut self, hold: Hold) {
+        self.forget();
+        self.sound = Sound::with_room(hold);
     }
 
     /// Forgets what was heard: a key that began before the line was masked is none.
     pub(crate) fn start_anew(&mut self) {
         self.forget();
-        self.waiting.clear();
+        self.waiting = None;
     }
 
     /// Time in which nothing came.
@@ -68,24 +81,24 @@ impl InBand {
 
     /// Lets a tone wait for the event or INFO of its press.
     pub(crate) fn wait(&mut self, now: Instant, toned: Toned) {
-        if self.waiting.len() == WAITING_MAX {
-            self.waiting.pop_front();
+        let Waiting(waiting) = &mut **self.waiting.get_or_insert_default();
+        if waiting.len() == WAITING_MAX {
+            waiting.pop_front();
         }
-        self.waiting.push_back((now + WAIT, toned));
+        waiting.push_back((now + WAIT, toned));
     }
 
     /// The event or INFO has come: the tone that waits for it is the same press.
     pub(crate) fn paired(&mut self, key: &Key) {
-        if let Some(place) = self.waiting.iter().position(|(_, toned)| same(&toned.key, key)) {
-            self.waiting.remove(place);
+        let Some(Waiting(waiting)) = self.waiting.as_deref_mut() else { return };
+        if let Some(place) = waiting.iter().position(|(_, toned)| same(&toned.key, key)) {
+            waiting.remove(place);
         }
     }
 
     /// A tone that has waited in vain.
     pub(crate) fn due(&mut self, now: Instant) -> Option<Toned> {
-        if self.waiting.front().is_some_and(|(due, _)| *due <= now) {
-            return self.waiting.pop_front().map(|(_, toned)| toned);
-        }
-        None
+        let Waiting(waiting) = self.waiting.as_deref_mut()?;
+        waiting.pop_front_if(|(due, _)| *due <= now).map(|(_, toned)| toned)
     }
 }

@@ -9,7 +9,7 @@ use crate::rtcp::Compound;
 use crate::rtp::Packet;
 use crate::srtp::Keys;
 use card::Key;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// One of the two legs.
@@ -89,6 +89,9 @@ pub struct Remote {
     pub sends: bool,
     /// We may send to the peer.
     pub receives: bool,
+    /// It is behind a NAT: its packets come from this host alone, and the first of them tells from where exactly. Until then
+    /// nothing is sent to it. None: it is where it says.
+    pub learns_from: Option<IpAddr>,
 }
 
 impl Remote {
@@ -116,6 +119,7 @@ impl Remote {
             event_clock,
             sends: true,
             receives: true,
+            learns_from: None,
         }
     }
 
@@ -234,6 +238,19 @@ pub enum Command {
         /// Its characters, such as `*9`.
         code: Option<Box<[u8]>>,
     },
+    /// Only keys in the sound are the caller's from here on: events and INFO of that leg are somebody else's, whose phone it comes
+    /// from, and count for nothing.
+    TonesAlone,
+    /// From here on the caller is sent sound of our own, silence and these beeps, until somebody is on the agent's leg. What a
+    /// [`Command::Cue`] before has still to say is not said.
+    Cue {
+        /// A long beep comes first.
+        long: bool,
+        /// And so many short ones, nine at most.
+        short: u8,
+    },
+    /// As [`Command::Cue`], and what is heard is one long low tone: the time for keys is over.
+    CueStop,
     /// Copy what this leg is sent from here on, sound alone, to a recorder; again: to another place.
     Copy {
         /// Which leg's.

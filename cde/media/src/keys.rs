@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 /// How many presses back a late packet is still recognized.
 const REMEMBERED_MAX: usize = 16;
+const _: () = assert!(REMEMBERED_MAX == 16, "a bit for each");
 /// A segment of a long press that has no room left to grow.
 const SEGMENT_FULL: u32 = 0xffff;
 /// Some senders begin the next segment with the packet that would not fit any more: up to 60 ms earlier.
@@ -43,12 +44,23 @@ pub(crate) enum Sighting {
     Missed,
 }
 
-/// The presses of one leg.
+/// The presses of one leg. Most calls have none, and so no room for them.
 pub(crate) struct Keys {
     clock: EventClock,
+    presses: Option<Box<Presses>>,
+}
+
+struct Presses {
     current: Option<Press>,
-    /// Newest first, with whether the line was masked when the press was first seen.
-    seen: [Option<(Identity, bool)>; REMEMBERED_MAX],
+    seen: Seen,
+}
+
+/// The presses of late, the newest first; of one that was missed the place is the last. By bits is kept which places hold one, and in
+/// which of them the line was masked when the press was first seen: the first place has the lowest.
+struct Seen {
+    identities: [Identity; REMEMBERED_MAX],
+    known: u16,
+    masked: u16,
 }
 
 struct Press {
@@ -65,7 +77,7 @@ struct Press {
 
 impl Keys {
     pub(crate) fn new() -> Self {
-        Self { clock: EventClock::default(), current: None, seen: [None; REMEMBERED_MAX] }
+        Self { clock: EventClock::default(), presses: None }
     }
 
     /// Timestamps count in this clock from now on.
@@ -81,6 +93,42 @@ impl Keys {
         event: KeyEvent,
         masked: bool,
     ) -> Sighting {
+        let presses = self.presses.get_or_insert_with(|| Box::new(Presses { current: None, seen: Seen::new() }));
+        presses.handle(now, identity, marker, event, masked, self.clock)
+    }
+
+    /// A key is down, as far as is known.
+    pub(crate) fn is_down(&self) -> bool {
+        let current = self.presses.as_ref().and_then(|presses| presses.current.as_ref());
+        current.is_some_and(|press| !press.ended && !press.given_up)
+    }
+
+    /// The press was first seen while the line was masked.
+    pub(crate) fn began_masked(&self, identity: Identity) -> bool {
+        let presses = self.presses.as_ref();
+        presses.is_some_and(|presses| presses.seen.all().any(|(seen, masked)| seen == identity && masked))
+    }
+
+    /// Gives up waiting for a lost end. True when a press has just been closed so.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, packet_samples: u32) -> bool {
+        let current = self.presses.as_mut().and_then(|presses| presses.current.as_mut());
+        let Some(press) = current.filter(|press| !press.ended && !press.given_up) else { return false };
+        let silent = samples(now.saturating_duration_since(press.last_packet));
+        press.given_up = silent >= END_MISSING_PACKETS * packet_samples + samples(END_MISSING);
+        press.given_up
+    }
+}
+
+impl Presses {
+    fn handle(
+        &mut self,
+        now: Instant,
+        identity: Identity,
+        marker: bool,
+        event: KeyEvent,
+        masked: bool,
+        clock: EventClock,
+    ) -> Sighting {
         if let Some(press) = self.current.as_mut().filter(|press| press.identity == identity) {
             press.packet(now, event.end);
             return press.agrees(event.code);
@@ -89,58 +137,65 @@ impl Keys {
             return Sighting::Late;
         }
         let Some(key) = Key::from_event(event.code) else { return Sighting::Late };
-        if self.newest().is_some_and(|newest| is_before(identity, newest, self.clock)) {
-            self.remember(identity, masked, self.seen.len() - 1);
+        if self.newest().is_some_and(|newest| is_before(identity, newest, clock)) {
+            self.seen.put(identity, masked, REMEMBERED_MAX - 1);
             return Sighting::Missed;
         }
-        let clock = self.clock;
         if let Some(press) = self.current.as_mut().filter(|press| !marker && press.continues_in(identity, &key, clock))
         {
-            let began_masked = self.seen.first().copied().flatten().is_some_and(|(_, masked)| masked);
+            let began_masked = self.seen.newest().is_some_and(|(_, masked)| masked);
             press.identity = identity;
             press.packet(now, event.end);
-            self.remember(identity, began_masked, 0);
+            self.seen.put(identity, began_masked, 0);
             return Sighting::GoesOn;
         }
         let (ended, given_up, contradicted) = (event.end, false, false);
         self.current = Some(Press { key, identity, last_packet: now, ended, given_up, contradicted });
-        self.remember(identity, masked, 0);
+        self.seen.put(identity, masked, 0);
         Sighting::Pressed
     }
 
-    /// A key is down, as far as is known.
-    pub(crate) fn is_down(&self) -> bool {
-        self.current.as_ref().is_some_and(|press| !press.ended && !press.given_up)
-    }
-
-    /// The press was first seen while the line was masked.
-    pub(crate) fn began_masked(&self, identity: Identity) -> bool {
-        self.seen.iter().flatten().any(|(seen, masked)| *seen == identity && *masked)
-    }
-
-    /// Gives up waiting for a lost end. True when a press has just been closed so.
-    pub(crate) fn handle_timeout(&mut self, now: Instant, packet_samples: u32) -> bool {
-        let Some(press) = self.current.as_mut().filter(|press| !press.ended && !press.given_up) else { return false };
-        let silent = samples(now.saturating_duration_since(press.last_packet));
-        press.given_up = silent >= END_MISSING_PACKETS * packet_samples + samples(END_MISSING);
-        press.given_up
-    }
-
     fn newest(&self) -> Option<Identity> {
-        self.seen.first().copied().flatten().map(|(identity, _)| identity)
+        self.seen.newest().map(|(identity, _)| identity)
     }
 
     fn remembers(&self, identity: Identity) -> bool {
-        self.seen.iter().flatten().any(|(seen, _)| *seen == identity)
+        self.seen.all().any(|(seen, _)| seen == identity)
+    }
+}
+
+impl Seen {
+    fn new() -> Self {
+        let nobody = Identity { ssrc: 0, timestamp: 0 };
+        Self { identities: [nobody; REMEMBERED_MAX], known: 0, masked: 0 }
+    }
+
+    /// With whether the line was masked.
+    fn all(&self) -> impl Iterator<Item = (Identity, bool)> {
+        let is = |bits: u16, place: usize| bits >> place & 1 == 1;
+        let known = self.identities.iter().enumerate().filter(move |(place, _)| is(self.known, *place));
+        known.map(move |(place, identity)| (*identity, is(self.masked, place)))
+    }
+
+    fn newest(&self) -> Option<(Identity, bool)> {
+        self.all().next().filter(|_| self.known & 1 == 1)
     }
 
     /// Puts an identity in its place; the one that is longest ago is forgotten.
-    fn remember(&mut self, identity: Identity, masked: bool, place: usize) {
-        if let Some(tail) = self.seen.get_mut(place..) {
+    fn put(&mut self, identity: Identity, masked: bool, place: usize) {
+        if let Some(tail) = self.identities.get_mut(place..) {
             tail.rotate_right(1);
-            tail.iter_mut().take(1).for_each(|seen| *seen = Some((identity, masked)));
+            tail.iter_mut().take(1).for_each(|seen| *seen = identity);
+            self.known = with_bit(self.known, place, true);
+            self.masked = with_bit(self.masked, place, masked);
         }
     }
+}
+
+/// These bits with one more at a place, from which the others move up.
+fn with_bit(bits: u16, place: usize, bit: bool) -> u16 {
+    let before = (1_u16 << place) - 1;
+    bits & before | (bits & !before) << 1 | u16::from(bit) << place
 }
 
 impl Press {

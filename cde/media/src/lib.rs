@@ -6,13 +6,15 @@
 //!
 //! # Invariants
 //! - From [`Command::Secure`] until [`Event::Opened`] no packet of the caller reaches the agent leg. Under
-//!   [`Policy::Strict`] what it carries is made here from the number and the times of the keys, and of sound that was
-//!   sent before, alone. Under [`Policy::Natural`] a sample passes only after every window that a key could have filled
-//!   by then was judged; all others are replaced by what strict would have put there.
+//!   [`Policy::Strict`] what it carries is made here of sound that was sent before and of the time that went by, and when
+//!   it ends hangs on no key that came before that was asked for. Under [`Policy::Natural`] a sample passes only after
+//!   every window that a key could have filled by then was judged; all others are replaced by what strict would have put
+//!   there, and a beep for each key.
 //! - [`Event::Secured`] and [`Event::Proof`] come out of the path that puts out those frames, after the witness has heard
 //!   them. A path that stands still gives no proof, and none that has sent what the witness did not hear.
 //! - Nothing but the unmasking rule opens a line, and the rule looks only at the caller's packets.
-//! - A leg is heard only from its own address and its first SSRC; everything else is counted and forgotten.
+//! - A leg is heard only from its own address and of one SSRC at a time: its first, or one that has followed it after a silence,
+//!   with a key reported as lost while the line is masked. Everything else is counted and forgotten.
 //! - RTCP is each leg's own: no report, name or clock goes across, and none of it opens, paces or masks anything.
 //! - On a protected leg nothing is known of a packet before it is authentic, and none leaves in the clear. What the witness
 //!   hears and what is recorded is what is encrypted then.
@@ -28,12 +30,13 @@
 //! |---|---|
 //! | `session` | the machine: commands, packets, ticks; `session/` has its parts |
 //! | `leg` | what comes in: address and SSRC lock, sequence |
+//! | `successor` | another SSRC in the place of the locked one, and the locked one back |
 //! | `stream` | what goes out: our own numbering, continuous over every change |
 //! | `coding` | how a direction of a leg is coded, and the state of it |
 //! | `ticks` | timestamps of Opus, as those of our sound |
 //! | `reports`, `reception` | RTCP of a leg: when it is due, what it says, and what it may not say to an agent |
 //! | [`srtp`] | protection of a leg: the first thing that is done with what comes, the last with what goes |
-//! | `mask`, `beeps` | a masked line: policy, pace, proofs; a beep a key on a grid |
+//! | `mask`, `beeps` | a masked line: policy, pace, proofs; a beep a key on a grid, or the strict mask's pulse |
 //! | [`natural`], `conceal` | the caller's voice, held, and what is heard in the place of masked sound |
 //! | [`sound`], `bins`, `waves` | the caller's newest sound, kept once, and its correlations by table |
 //! | [`gate`] | may this be heard? A net and a hard rule |
@@ -43,6 +46,7 @@
 //! | [`witness`] | a second pair of ears, for what the agent was sent |
 //! | `agenttones` | key tones of the agent: stripped on the way to the caller, known when they come back |
 //! | `agentkeys` | the agent's keys on an open line: a code and the digits behind it, withheld from the caller |
+//! | `cues` | beeps for a caller who pays alone |
 //! | `openline` | keys in a row on an open line |
 //! | `stages` | lets a test put a stage of the mask out of action |
 //! | `recorder` | frames of what was heard and said |
@@ -58,6 +62,7 @@ mod beeps;
 mod bins;
 mod coding;
 mod conceal;
+mod cues;
 pub mod detector;
 pub mod dtmf;
 pub mod event;
@@ -76,6 +81,7 @@ mod openline;
 pub mod opus;
 mod outputs;
 mod pairing;
+mod place;
 mod quiet;
 mod reception;
 mod recorder;
@@ -87,6 +93,7 @@ pub mod sound;
 pub mod srtp;
 mod stages;
 mod stream;
+mod successor;
 mod ticks;
 pub mod tone;
 pub mod wav;
@@ -99,6 +106,7 @@ pub use interface::{
     Remote, Side, Stats, Witnessed,
 };
 pub use natural::Hold;
+pub use outputs::Room;
 pub use rtp::Packet;
 pub use session::Session;
 

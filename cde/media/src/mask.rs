@@ -1,6 +1,6 @@
 //! A masked line: what is mixed for the agent, and by which clock it goes out.
 //!
-//! *Strict*: nothing of the caller is heard, and frames keep a clock of their own. *Natural*: the caller is heard through
+//! *Strict*: nothing of the caller is heard, nor that or when they key, and frames keep a clock of their own. *Natural*: the caller is heard through
 //! the gate, and frames go out as the caller's packets come in; a packet that is late is made up, and left out when it
 //! comes after all.
 
@@ -35,6 +35,8 @@ const _: () = assert!(FRAME_SAMPLES / GRAIN == 10);
 /// Frames between two proofs: half a second.
 const PROOF_FRAMES: u32 = 25;
 const GRID: Duration = Duration::from_millis(250);
+/// The key that completes a field is held on while the field is left; the end of few keys comes later than this.
+const HELD_MAX: Duration = Duration::from_secs(1);
 /// Frames that are made up for a gap in the caller's stream; a longer one is a pause.
 const GAP_FRAMES_MAX: i32 = 3;
 /// A timestamp that jumps further is of a clock that was set anew: ten seconds.
@@ -48,7 +50,7 @@ pub(crate) struct Mask {
     /// When the last one went out.
     last: Instant,
     /// The step of the grid in which the caller's last packet came.
-    step: u128,
+    step: u32,
     policy: Policy,
     /// Natural is asked for, and comes when it has been quiet for long enough.
     wants_natural: bool,
@@ -75,10 +77,9 @@ pub(crate) struct Mask {
     pub(crate) ear: Coding,
     /// Something was sent that the witness has not heard, or it would not hear a key.
     pub(crate) unheard: bool,
-    pub(crate) witnessed: Witnessed,
-    /// Frames in which anything was replaced, and in which the caller was crossed with what was made up.
-    pub(crate) masked_frames: u64,
-    pub(crate) filtered_frames: u64,
+    /// Frames in which anything was replaced, and in which the caller was crossed with what was made up: 2^32 are years.
+    pub(crate) masked_frames: u32,
+    pub(crate) filtered_frames: u32,
 }
 
 /// A frame as it is sent.
@@ -120,7 +121,7 @@ pub(crate) enum Gap {
 
 impl Mask {
     /// `last` is the sample with which the sound broke off that the agent heard before, and `ear` has heard all of that.
-    pub(crate) fn new(now: Instant, policy: Policy, hold: Hold, last: i16, before: Witnessed, ear: Coding) -> Self {
+    pub(crate) fn new(now: Instant, policy: Policy, hold: Hold, last: i16, ear: Coding) -> Self {
         let mut natural = Natural::new(hold);
         natural.goes_on_from(last);
         Self {
@@ -145,24 +146,29 @@ impl Mask {
             witness: Witness::new(),
             ear,
             unheard: !Witness::can_hear(),
-            witnessed: before,
             masked_frames: 0,
             filtered_frames: 0,
         }
     }
 
     /// [`crate::Command::Secure`] on a line that is masked already.
-    pub(crate) fn secure_again(&mut self, policy: Policy) -> bool {
+    pub(crate) fn secure_again(&mut self, now: Instant, policy: Policy) -> bool {
         self.owes_secured = true;
         self.releasing = false;
         (self.muted, self.was_muted) = (false, false);
         self.unheard = !Witness::can_hear();
-        self.ask_for(policy)
+        self.ask_for(now, policy)
     }
 
     /// Strict comes at once, natural when it may. True if it has come.
-    pub(crate) fn ask_for(&mut self, policy: Policy) -> bool {
-        self.wants_natural = policy == Policy::Natural;
+    ///
+    /// When it may, must not hang on which of two keys a detector let go of sooner. So the three quiet seconds are counted
+    /// from this order and a little more; only what comes after that can put them off.
+    pub(crate) fn ask_for(&mut self, now: Instant, policy: Policy) -> bool {
+        let wanted = std::mem::replace(&mut self.wants_natural, policy == Policy::Natural);
+        if self.policy == Policy::Strict && self.wants_natural && !wanted {
+            self.quiet.disturb(now + HELD_MAX);
+        }
         if policy == Policy::Strict && self.policy == Policy::Natural {
             self.policy = Policy::Strict;
             self.natural.begin();
@@ -172,15 +178,24 @@ impl Mask {
         false
     }
 
+    /// Asks for an open line. From the strict mask the three quiet seconds are counted from here, or from where natural was
+    /// asked for: nothing that was keyed before tells when they are over.
+    pub(crate) fn release(&mut self, now: Instant) {
+        self.releasing = true;
+        if self.policy == Policy::Strict && !self.wants_natural {
+            self.suspect(now);
+        }
+    }
+
     /// The caller may be heard again, through the gate. Asked when a packet has come and no key is down. Only the first packet
     /// after a step of the grid is heard of it, so that how long the last key was pressed does not show. True if it has come.
     pub(crate) fn relax(&mut self, now: Instant) -> bool {
-        let step = now.saturating_duration_since(self.since).as_millis() / GRID.as_millis();
+        let step = self.step_at(now);
         let stepped = std::mem::replace(&mut self.step, step) != step;
         let may = self.policy == Policy::Strict && self.wants_natural && stepped && self.quiet.is_over(now);
         if may {
             self.policy = Policy::Natural;
-            self.natural.begin();
+            self.natural.begin_after_strict();
             self.heard_until = None;
             self.ahead = i32::from(now.saturating_duration_since(self.last) < TOO_CLOSE);
             self.next = now + LATE;
@@ -203,9 +218,12 @@ impl Mask {
         }
     }
 
-    /// One key has been pressed.
+    /// One key has been pressed. Whether a damaged tone can be proved hangs on its frequencies, so in the strict mask that
+    /// it was proved is not to be heard.
     pub(crate) fn beep(&mut self) {
-        self.beeps.beep();
+        if self.policy == Policy::Natural {
+            self.beeps.beep();
+        }
     }
 
     /// A key, known by whatever way, until then.
@@ -217,8 +235,14 @@ impl Mask {
     /// The caller's sound is suspicious. The time is taken to the grid, so that how fast a detector lets go of one key
     /// or another does not show in when the line opens.
     fn suspect(&mut self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.since).as_millis() / GRID.as_millis() + 1;
-        self.quiet.disturb(self.since + GRID * u32::try_from(elapsed).unwrap_or(u32::MAX));
+        let elapsed = self.step_at(now).saturating_add(1);
+        self.quiet.disturb(self.since + GRID * elapsed);
+    }
+
+    /// Whole steps of the grid since it began.
+    fn step_at(&self, now: Instant) -> u32 {
+        let steps = now.saturating_duration_since(self.since).as_millis() / GRID.as_millis();
+        u32::try_from(steps).unwrap_or(u32::MAX)
     }
 
     /// A packet of sound has come, in order: what is missing before it?
@@ -268,8 +292,8 @@ impl Mask {
     }
 
     fn count(&mut self, frame: &Frame) {
-        self.masked_frames += u64::from(frame.passed.count_ones() < GRAINS);
-        self.filtered_frames += u64::from(frame.crossed != 0);
+        self.masked_frames += u32::from(frame.passed.count_ones() < GRAINS);
+        self.filtered_frames += u32::from(frame.crossed != 0);
     }
 
     /// A packet without sound has come: it may bring a frame that is made up.
@@ -312,7 +336,7 @@ impl Mask {
     /// Puts the beeps into a frame that goes out now.
     pub(crate) fn mix(&mut self, at: Instant, frame: &mut [i16; FRAME_SAMPLES]) {
         self.last = at;
-        self.beeps.add(frame);
+        self.beeps.add(frame, self.policy);
     }
 
     /// A key has been proved: did the gate let it through? Then the agent is mute from here on.
@@ -322,15 +346,21 @@ impl Mask {
         leaks
     }
 
-    /// Codes a frame, or silence in its place if the agent is mute or the witness suspects it; none if it cannot be coded.
-    pub(crate) fn code(&mut self, coding: &mut Coding, frame: [i16; FRAME_SAMPLES]) -> Option<Coded> {
+    /// Codes a frame, or silence in its place if the agent is mute or the witness suspects it; none if it cannot be coded. What the
+    /// witness has heard is counted.
+    pub(crate) fn code(
+        &mut self,
+        coding: &mut Coding,
+        frame: [i16; FRAME_SAMPLES],
+        witnessed: &mut Witnessed,
+    ) -> Option<Coded> {
         let before = (coding.kept(), self.ear.kept());
         if self.muted && !std::mem::replace(&mut self.was_muted, self.muted) && coding.holds_back() {
             // Of what is not to be heard, nothing that is still held back is either.
             self.begin_anew(coding, (None, None));
         }
         let mut coded = self.code_heard(coding, if self.muted { SILENCE } else { frame })?;
-        coded.leaks = works(Stage::Witness) && self.witness(&coded.heard);
+        coded.leaks = works(Stage::Witness) && self.witness(&coded.heard, witnessed);
         if coded.leaks {
             self.begin_anew(coding, before);
             coded = Coded { leaks: true, ..self.code_heard(coding, SILENCE)? };
@@ -353,9 +383,9 @@ impl Mask {
     }
 
     /// The witness hears what was encoded. True if it is suspicious, and was not before.
-    fn witness(&mut self, heard: &[i16; FRAME_SAMPLES]) -> bool {
+    fn witness(&mut self, heard: &[i16; FRAME_SAMPLES], witnessed: &mut Witnessed) -> bool {
         let heard = self.witness.push(heard);
-        self.witnessed.add(heard);
+        witnessed.add(heard);
         if heard.suspicious {
             self.muted = true;
             // It has heard what is not sent; from here on it hears the silence.

@@ -8,12 +8,14 @@ use crate::FRAME_SAMPLES;
 use crate::conceal::Conceal;
 use crate::gate::features::HOP;
 use crate::gate::{Gate, Verdict};
-use crate::sound::{KEPT, Sound};
+use crate::interface::Codec;
+use crate::sound::Sound;
 use crate::stages::{Stage, works};
 
 /// Sound is masked in pieces of so many samples.
 pub const GRAIN: usize = 16;
-const _: () = assert!(Hold::Ms20.samples() + FRAME_SAMPLES <= KEPT);
+/// [`Natural`] has a bit for each grain that is held.
+const _: () = assert!(Hold::Ms40.due() / GRAIN < 32);
 /// After a gap nothing passes until a long window has been filled anew.
 const AFTER_GAP: u32 = 160;
 const HOP_LENGTH: u32 = 80;
@@ -29,6 +31,10 @@ pub enum Hold {
     Ms20,
     /// 12 ms. Under loud speech a little more of a first digit may pass.
     Ms12,
+    /// 40 ms: of callers with Opus, whatever is configured. A browser's coder begins a loud tone after quiet with up to 25 ms in
+    /// which no gate finds two tones, so the decisions behind them must still be in time. To be configured where the callers' Opus
+    /// was coded anew before it came here.
+    Ms40,
 }
 
 impl Hold {
@@ -37,11 +43,17 @@ impl Hold {
         match self {
             Self::Ms20 => 160,
             Self::Ms12 => 96,
+            Self::Ms40 => 320,
         }
     }
 
+    /// What this hold is for a caller of that codec.
+    pub fn of(self, codec: Codec) -> Self {
+        if codec == Codec::Opus { Self::Ms40 } else { self }
+    }
+
     /// What is held when a frame is due. It is still there to be read.
-    const fn due(self) -> usize {
+    pub(crate) const fn due(self) -> usize {
         self.samples() + FRAME_SAMPLES
     }
 }
@@ -71,7 +83,7 @@ pub struct Natural {
     /// So many of the newest samples of the caller's sound have not been sent.
     held: usize,
     /// Of them, by grain, the oldest one in the lowest bit.
-    masked: u64,
+    masked: u32,
     /// Samples to come that are masked whatever they are.
     hang: u32,
     /// The next block is the second one of a hop.
@@ -98,6 +110,14 @@ impl Natural {
             Self { hold, gate, conceal: Conceal::new(), held: 0, masked: 0, hang: 0, half: false, fresh: true };
         natural.begin();
         natural
+    }
+
+    /// Sound of another kind comes from here on: nothing of what was heard passes.
+    pub(crate) fn hold_for(&mut self, hold: Hold) {
+        if self.hold != hold {
+            (self.hold, self.gate) = (hold, self.gate.turned_to(hold));
+            self.begin();
+        }
     }
 
     /// Hears the newest block of the caller's sound. Where a decision is due, it comes; a frame may be due after it.
@@ -167,6 +187,14 @@ impl Natural {
         self.start_anew();
     }
 
+    /// The same after a time of [`Natural::listen`] that has ended in three quiet seconds. What was heard in it must not
+    /// tell in what passes now, so the gate is as wary as after a burst of keys, whether or not there was one.
+    pub fn begin_after_strict(&mut self) {
+        self.hang = 0;
+        self.begin();
+        self.gate.expect_keys();
+    }
+
     /// A key is known to be pressed, by whatever way.
     pub fn key_is_known(&mut self) {
         if works(Stage::Knowledge) {
@@ -177,7 +205,7 @@ impl Natural {
 
     /// All that is held may be heard.
     pub fn masks_nothing(&self) -> bool {
-        let held = (1_u64 << (self.held / GRAIN)) - 1;
+        let held = (1_u32 << (self.held / GRAIN)) - 1;
         self.hang == 0 && self.masked & held == 0
     }
 
@@ -225,11 +253,11 @@ impl Natural {
     }
 
     fn mask_held(&mut self) {
-        self.masked = u64::MAX;
+        self.masked = u32::MAX;
     }
 
     /// Lets go of the frame that is due; which of its grains are masked?
-    fn oldest(&mut self) -> Option<u64> {
+    fn oldest(&mut self) -> Option<u32> {
         self.held = self.held.checked_sub(FRAME_SAMPLES).filter(|held| *held >= self.hold.samples())?;
         let oldest = self.masked;
         self.masked >>= FRAME_SAMPLES / GRAIN;

@@ -12,20 +12,32 @@ const PACKETS_MAX: usize = 8;
 /// Events; one call of a handler makes a handful.
 const EVENTS_MAX: usize = 32;
 
+/// Packets that room is made for at first: whoever polls after each packet never has more.
+const PACKETS_KEPT: usize = 1;
 /// Room for so many is kept: a mask proves itself twice a second, and should not allocate for that.
 const EVENTS_KEPT: usize = 1;
 
 /// Packets come out before events, so that what an event says of packets is true when it is read.
 pub(crate) struct Outputs {
+    room: Room,
+    /// Of the legs that are protected.
+    to_caller: Option<Box<Outbound>>,
+    to_agent: Option<Box<Outbound>>,
+}
+
+/// Where what a session puts out waits to be polled. Who drives many sessions, one after the other, [lends](crate::Session::lend) each
+/// of them the same one, so that none needs its own.
+#[derive(Default)]
+pub struct Room(Option<Box<Queues>>);
+
+#[derive(Default)]
+struct Queues {
     /// The oldest first.
     packets: VecDeque<Waiting>,
     /// Theirs one after the other, and no more room than they need: a call must be small. Kept from packet to packet, so that
     /// none is allocated.
     bytes: Vec<u8>,
     events: VecDeque<Event>,
-    /// Of the legs that are protected.
-    to_caller: Option<Box<Outbound>>,
-    to_agent: Option<Box<Outbound>>,
 }
 
 struct Waiting {
@@ -40,7 +52,14 @@ struct Waiting {
 
 impl Outputs {
     pub(crate) fn new() -> Self {
-        Self { packets: VecDeque::new(), bytes: Vec::new(), events: VecDeque::new(), to_caller: None, to_agent: None }
+        Self { room: Room::default(), to_caller: None, to_agent: None }
+    }
+
+    /// Gives its room for another, while nothing waits in either: nothing of one session ever comes out of another.
+    pub(crate) fn exchange(&mut self, room: &mut Room) {
+        if self.room.is_empty() && room.is_empty() {
+            std::mem::swap(&mut self.room, room);
+        }
     }
 
     /// With which key a leg's packets are protected, if they are. False if the key cannot be used.
@@ -70,21 +89,7 @@ impl Outputs {
         {
             return;
         }
-        if self.packets.len() == PACKETS_MAX {
-            self.drop_oldest();
-        }
-        let short = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
-        let (start, bytes) = (short(self.bytes.len()), packet.as_bytes());
-        self.packets.push_back(Waiting { side, to, start, length: short(bytes.len()), tag: short(packet.tag()) });
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    /// And the room that it took, or that would grow.
-    fn drop_oldest(&mut self) {
-        self.packets.pop_front();
-        let gone = self.packets.front().map_or(0, |waiting| waiting.start);
-        self.bytes.drain(..usize::from(gone).min(self.bytes.len()));
-        self.packets.iter_mut().for_each(|waiting| waiting.start -= gone);
+        self.room.queues().put(side, to, &packet);
     }
 
     /// A report of a leg as it leaves; none if it cannot be protected and must be.
@@ -100,29 +105,65 @@ impl Outputs {
 
     /// A driver that does not poll loses the newest, and is told that keys are missing.
     pub(crate) fn event(&mut self, event: Event) {
-        if self.events.len() == EVENTS_MAX {
-            self.events.pop_back();
-            self.events.push_back(Event::KeyLost);
+        let events = &mut self.room.queues().events;
+        if events.len() == EVENTS_MAX {
+            events.pop_back();
+            events.push_back(Event::KeyLost);
         } else {
-            self.events.push_back(event);
+            events.push_back(event);
         }
     }
 
     /// Takes back what was about to leave by a leg. True if there was anything.
     pub(crate) fn recall(&mut self, side: Side) -> bool {
-        let before = self.packets.len();
-        self.packets.retain(|waiting| waiting.side != side);
-        self.packets.len() < before
+        let Some(queues) = &mut self.room.0 else { return false };
+        let before = queues.packets.len();
+        queues.packets.retain(|waiting| waiting.side != side);
+        queues.packets.len() < before
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {
+        let queues = self.room.0.as_mut()?;
+        queues.packet().or_else(|| queues.event().map(Output::Event))
+    }
+}
+
+impl Room {
+    fn queues(&mut self) -> &mut Queues {
+        self.0.get_or_insert_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|queues| queues.packets.is_empty() && queues.events.is_empty())
+    }
+}
+
+impl Queues {
+    fn put(&mut self, side: Side, to: SocketAddr, packet: &Packet) {
+        if self.packets.len() == PACKETS_MAX {
+            self.drop_oldest();
+        }
+        if self.packets.capacity() == 0 {
+            self.packets.reserve_exact(PACKETS_KEPT);
+        }
+        let short = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+        let (start, bytes) = (short(self.bytes.len()), packet.as_bytes());
+        self.packets.push_back(Waiting { side, to, start, length: short(bytes.len()), tag: short(packet.tag()) });
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// And the room that it took, or that would grow.
+    fn drop_oldest(&mut self) {
+        self.packets.pop_front();
+        let gone = self.packets.front().map_or(0, |waiting| waiting.start);
+        self.bytes.drain(..usize::from(gone).min(self.bytes.len()));
+        self.packets.iter_mut().for_each(|waiting| waiting.start -= gone);
+    }
+
+    fn packet(&mut self) -> Option<Output> {
         let Some(Waiting { side, to, start, length, tag }) = self.packets.pop_front() else {
             self.forget();
-            let event = self.events.pop_front();
-            if self.events.is_empty() && self.events.capacity() > EVENTS_KEPT {
-                self.events = VecDeque::with_capacity(EVENTS_KEPT);
-            }
-            return event.map(Output::Event);
+            return None;
         };
         let bytes = self.bytes.get(usize::from(start)..).and_then(|rest| rest.get(..usize::from(length)));
         let packet = Packet::of(bytes.unwrap_or_default(), tag.into());
@@ -135,6 +176,14 @@ impl Outputs {
         if self.bytes.capacity() > PACKET_MAX {
             (self.bytes, self.packets) = (Vec::new(), VecDeque::new());
         }
+    }
+
+    fn event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if self.events.is_empty() && self.events.capacity() > EVENTS_KEPT {
+            self.events = VecDeque::with_capacity(EVENTS_KEPT);
+        }
+        event
     }
 }
 
@@ -170,7 +219,7 @@ mod tests {
     fn a_driver_that_does_not_poll_loses_the_oldest() {
         let mut outputs = Outputs::new();
         (0..100).for_each(|number| send(&mut outputs, Side::Agent, number));
-        assert!(outputs.bytes.len() < 200, "and keeps no room for them");
+        assert!(outputs.room.queues().bytes.len() < 200, "and keeps no room for them");
         assert_eq!(rest(&mut outputs), [92, 93, 94, 95, 96, 97, 98, 99]);
     }
 
@@ -183,5 +232,20 @@ mod tests {
         assert!(outputs.recall(Side::Agent));
         assert!(!outputs.recall(Side::Agent));
         assert_eq!(rest(&mut outputs), [1, 3]);
+    }
+
+    #[test]
+    fn what_waits_in_a_room_stays_with_its_session() {
+        let (mut outputs, mut lent) = (Outputs::new(), Room::default());
+        outputs.exchange(&mut lent);
+        send(&mut outputs, Side::Agent, 1);
+        outputs.exchange(&mut lent);
+        assert!(lent.0.is_none(), "one that is in use is kept");
+        assert_eq!(rest(&mut outputs), [1]);
+        outputs.exchange(&mut lent);
+        assert!(lent.queues().bytes.capacity() > 0 && outputs.room.0.is_none(), "one that is empty is given back");
+        let mut another = Outputs::new();
+        another.exchange(&mut lent);
+        assert!(rest(&mut another).is_empty());
     }
 }

@@ -16,8 +16,12 @@ const TONE_APART_MAX: Duration = Duration::from_millis(200);
 /// How many presses of a kind may wait for the other kind; nobody presses so many in two seconds.
 const UNPAIRED_MAX: usize = 32;
 
+/// What came of late. Most calls press no key, so there is room for presses only while there are any.
+pub(crate) struct Pairing(Option<Box<Presses>>);
+
 /// Presses of the last two seconds that came by one way only.
-pub(crate) struct Pairing {
+#[derive(Default)]
+struct Presses {
     events: Unpaired,
     infos: Unpaired,
     /// Tones that counted.
@@ -31,12 +35,53 @@ pub(crate) struct Pairing {
 
 impl Pairing {
     pub(crate) fn new() -> Self {
-        let [events, infos, tones] = [(); 3].map(|()| Unpaired::new());
-        Self { events, infos, tones, last_event: None, last_info: None, event_waits: false }
+        Self(None)
     }
 
     /// An event has begun. True if this press has not been counted yet.
     pub(crate) fn event(&mut self, now: Instant, key: Key) -> bool {
+        self.presses().event(now, key)
+    }
+
+    /// A tone was proved. True if its press has come by no other way; it is to be [`counted`](Self::tone_counts) then.
+    pub(crate) fn tone(&self, now: Instant, key: &Key) -> bool {
+        self.0.as_ref().is_none_or(|presses| presses.tone(now, key))
+    }
+
+    /// A tone is counted as a press.
+    pub(crate) fn tone_counts(&mut self, now: Instant, key: &Key) {
+        if let Some(key) = copy(key) {
+            self.presses().tones.push(now, key);
+        }
+    }
+
+    /// The event is still going on, so that an INFO at the end of a long press belongs to it.
+    pub(crate) fn event_goes_on(&mut self, now: Instant) {
+        if let Some(presses) = &mut self.0 {
+            presses.event_goes_on(now);
+        }
+    }
+
+    /// An INFO has come. True if this press has not been counted yet.
+    pub(crate) fn info(&mut self, now: Instant, key: Key) -> bool {
+        self.presses().info(now, key)
+    }
+
+    /// Forgets, and so wipes, what is too old to be paired.
+    pub(crate) fn forget(&mut self, now: Instant) {
+        self.0.take_if(|presses| {
+            presses.forget(now);
+            presses.are_none()
+        });
+    }
+
+    fn presses(&mut self) -> &mut Presses {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl Presses {
+    fn event(&mut self, now: Instant, key: Key) -> bool {
         let paired = self.infos.take(now, &key, APART_MAX);
         let toned = self.tones.take(now, &key, TONE_APART_MAX);
         self.last_event = copy(&key).map(|key| (now, key));
@@ -47,23 +92,14 @@ impl Pairing {
         !paired && !toned
     }
 
-    /// A tone was proved. True if its press has come by no other way; it is to be [`counted`](Self::tone_counts) then.
-    pub(crate) fn tone(&self, now: Instant, key: &Key) -> bool {
+    fn tone(&self, now: Instant, key: &Key) -> bool {
         let is = |last: &Option<(Instant, Key)>, apart: Duration| {
             last.as_ref().is_some_and(|(at, other)| same(key, other) && now.saturating_duration_since(*at) <= apart)
         };
         !is(&self.last_event, TONE_APART_MAX) && !is(&self.last_info, APART_MAX)
     }
 
-    /// A tone is counted as a press.
-    pub(crate) fn tone_counts(&mut self, now: Instant, key: &Key) {
-        if let Some(key) = copy(key) {
-            self.tones.push(now, key);
-        }
-    }
-
-    /// The event is still going on, so that an INFO at the end of a long press belongs to it.
-    pub(crate) fn event_goes_on(&mut self, now: Instant) {
+    fn event_goes_on(&mut self, now: Instant) {
         if let Some((at, _)) = &mut self.last_event {
             *at = now;
         }
@@ -74,8 +110,7 @@ impl Pairing {
         }
     }
 
-    /// An INFO has come. True if this press has not been counted yet.
-    pub(crate) fn info(&mut self, now: Instant, key: Key) -> bool {
+    fn info(&mut self, now: Instant, key: Key) -> bool {
         let waiting = self.events.0.len();
         let paired = self.events.take(now, &key, APART_MAX);
         let toned = self.tones.take(now, &key, APART_MAX);
@@ -88,8 +123,7 @@ impl Pairing {
         !paired && !toned
     }
 
-    /// Forgets, and so wipes, what is too old to be paired.
-    pub(crate) fn forget(&mut self, now: Instant) {
+    fn forget(&mut self, now: Instant) {
         self.events.forget(now);
         self.infos.forget(now);
         self.tones.forget(now);
@@ -100,16 +134,18 @@ impl Pairing {
         }
         self.event_waits &= !self.events.0.is_empty();
     }
+
+    fn are_none(&self) -> bool {
+        let lists = [&self.events, &self.infos, &self.tones];
+        lists.iter().all(|list| list.0.is_empty()) && self.last_event.is_none() && self.last_info.is_none()
+    }
 }
 
+/// The oldest first.
+#[derive(Default)]
 struct Unpaired(VecDeque<(Instant, Key)>);
 
 impl Unpaired {
-    /// Without room: most calls press no key, and a press is no packet.
-    fn new() -> Self {
-        Self(VecDeque::new())
-    }
-
     fn push(&mut self, now: Instant, key: Key) {
         if self.0.len() == UNPAIRED_MAX {
             self.0.pop_front();

@@ -47,6 +47,14 @@ impl Quiet {
         self.last_packet = now;
     }
 
+    /// Somebody who may be the caller speaks where the caller is not looked for. While the caller is heard it is not they;
+    /// otherwise they may be keying, and no time is quiet in which they come.
+    pub(crate) fn heard_elsewhere(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.last_packet) > PAUSE_MAX {
+            self.heard_again(now);
+        }
+    }
+
     /// No packet has come for so long that time counts again.
     pub(crate) fn is_dead(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.last_packet) > DEAD
@@ -100,6 +108,21 @@ mod tests {
         let quiet = Quiet::new(now);
         assert!(!quiet.is_over(now + 12_999 * MS));
         assert!(quiet.is_over(now + 13_000 * MS));
+    }
+
+    #[test]
+    fn who_speaks_elsewhere_keeps_a_caller_from_being_dead_and_does_not_disturb_one_who_is_heard() {
+        let now = start();
+        let mut quiet = Quiet::new(now);
+        (1..=1_000).for_each(|n| quiet.heard_elsewhere(now + 20 * n * MS));
+        assert!(!quiet.is_over(now + (20_000 + 12_700) * MS));
+        assert!(quiet.is_over(now + (20_000 + 13_000) * MS));
+        let mut quiet = Quiet::new(now);
+        (1..=150).for_each(|n| {
+            quiet.packet(now + 20 * n * MS);
+            quiet.heard_elsewhere(now + (20 * n + 10) * MS);
+        });
+        assert!(quiet.is_over(now + 3_000 * MS));
     }
 
     #[test]

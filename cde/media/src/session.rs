@@ -1,10 +1,12 @@
 //! The machine of one call's media.
 
+mod alone;
 mod caller;
 mod masked;
 
 use crate::agentkeys::{AgentKey, AgentKeys};
 use crate::coding::Samples;
+use crate::cues::Cues;
 use crate::fork::Fork;
 use crate::inband::InBand;
 use crate::interface::{Codec, Command, Config, Event, KeyWays, Output, Remote, Side, Stats, Witnessed};
@@ -14,7 +16,7 @@ use crate::mask::Mask;
 use crate::masking_enabled;
 use crate::natural::Hold;
 use crate::openline::OpenLine;
-use crate::outputs::Outputs;
+use crate::outputs::{Outputs, Room};
 use crate::pairing::Pairing;
 use crate::recorder::Recorder;
 use crate::reports::Reports;
@@ -38,14 +40,21 @@ pub struct Session {
     pairing: Pairing,
     inband: InBand,
     habits: KeyWays,
+    /// Signaled keys of the caller's leg are not the caller's.
+    tones_alone: bool,
     /// On a secured line only, so that an open one is small.
     mask: Option<Box<Mask>>,
+    /// As configured, and for the caller's codec.
+    hold_asked: Hold,
     hold: Hold,
     open_line: OpenLine,
     /// Where the agent may press a code.
     agent_keys: Option<Box<AgentKeys>>,
+    /// What a caller hears who is alone.
+    cues: Option<Box<Cues>>,
     barrier: Option<Barrier>,
-    recorder: Option<Recorder>,
+    /// Few calls are recorded.
+    recorder: Option<Box<Recorder>>,
     /// While a recorder elsewhere is sent anything.
     fork: Option<Box<Fork>>,
     outputs: Outputs,
@@ -57,7 +66,7 @@ pub struct Session {
     fade_in: bool,
     /// The line has been masked before.
     was_masked: bool,
-    /// Of the masks that have been lifted.
+    /// Of all masks.
     witnessed: Witnessed,
 }
 
@@ -74,14 +83,17 @@ impl Session {
             to_agent,
             keys: Keys::new(),
             pairing: Pairing::new(),
-            inband: InBand::new(),
+            inband: InBand::new(config.hold),
             habits: KeyWays::default(),
+            tones_alone: false,
             mask: None,
+            hold_asked: config.hold,
             hold: config.hold,
             open_line: OpenLine::default(),
             agent_keys: None,
+            cues: None,
             barrier: None,
-            recorder: config.record.then(Recorder::new),
+            recorder: config.record.then(|| Box::new(Recorder::new())),
             fork: None,
             outputs: Outputs::new(),
             generated: 0,
@@ -95,8 +107,13 @@ impl Session {
 
     /// Takes what came on one of a leg's ports, whatever it is.
     pub fn handle_packet(&mut self, now: Instant, side: Side, source: SocketAddr, bytes: &[u8]) {
+        let is_masked = self.mask.is_some();
         let leg = self.leg(side);
         if !leg.is_protected() {
+            let may_be_elsewhere = leg.learn(now, source, bytes, is_masked);
+            if may_be_elsewhere && side == Side::Caller {
+                self.may_key_elsewhere(now);
+            }
             return self.handle_clear(now, side, source, bytes);
         }
         let mut clear = [0; srtp::PACKET_MAX];
@@ -136,10 +153,13 @@ impl Session {
             }
             Command::Disconnect { side } => self.connect(now, side, None),
             Command::Secure { policy } => self.secure(now, policy),
-            Command::Mask { policy } => self.ask_for(policy),
-            Command::Release => self.release(),
+            Command::Mask { policy } => self.ask_for(now, policy),
+            Command::Release => self.release(now),
             Command::InfoKey { key, duration_ms } => self.info_key(now, key, duration_ms),
             Command::HearAgentKeys { code } => self.hear_agent_keys(code.as_deref()),
+            Command::TonesAlone => self.tones_alone = true,
+            Command::Cue { long, short } => self.cue(now, |cues| cues.say(long, short)),
+            Command::CueStop => self.cue(now, Cues::say_stop),
             Command::Copy { side, remote, keys, seed } => {
                 let fork = self.fork.get_or_insert_with(|| Box::new(Fork::new(now, seed)));
                 fork.connect(now, side, remote, keys.map(|keys| *keys));
@@ -158,6 +178,7 @@ impl Session {
         if self.agent_keys.as_mut().is_some_and(|keys| keys.handle_timeout(now)) {
             self.event(Event::AgentDigitsEnd);
         }
+        self.speak_alone(now);
         self.legs().for_each(|leg| leg.reports.handle_timeout(now));
         self.fork.iter_mut().for_each(|fork| fork.handle_timeout(now));
         if let Some(recorder) = &mut self.recorder {
@@ -168,11 +189,12 @@ impl Session {
     /// When [`Session::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let mask = self.mask.as_ref().map(|mask| mask.poll_timeout());
-        let recorder = self.recorder.as_ref().and_then(Recorder::poll_timeout);
+        let recorder = self.recorder.as_ref().and_then(|recorder| recorder.poll_timeout());
         let reports = [&self.caller, &self.agent].into_iter().filter_map(|leg| leg.reports.poll_timeout());
         let fork = self.fork.as_ref().and_then(|fork| fork.poll_timeout());
         let agent_keys = self.agent_keys.as_ref().and_then(|keys| keys.poll_timeout());
-        mask.into_iter().chain(recorder).chain(fork).chain(reports).chain(agent_keys).min()
+        let cues = self.cues.as_ref().map(|cues| cues.poll_timeout());
+        mask.into_iter().chain(recorder).chain(fork).chain(reports).chain(agent_keys).chain(cues).min()
     }
 
     /// The next output; to be asked until there is none.
@@ -191,6 +213,12 @@ impl Session {
             .or_else(|| self.recorder.as_mut()?.poll().map(Output::Recorded))
     }
 
+    /// Lends it the room for what it puts out, until it is called again with the same one: around a `handle_*` and the polling of all
+    /// that came of it. A session to which none is lent has its own, some 300 bytes.
+    pub fn lend(&mut self, room: &mut Room) {
+        self.outputs.exchange(room);
+    }
+
     /// Counters so far.
     pub fn stats(&self) -> Stats {
         let mask = self.mask.as_ref();
@@ -200,17 +228,13 @@ impl Session {
             agent: self.agent.stats,
             generated: self.generated,
             skipped: self.skipped,
-            masked_frames,
-            filtered_frames,
-            witnessed: self.witnessed(),
+            masked_frames: masked_frames.into(),
+            filtered_frames: filtered_frames.into(),
+            witnessed: self.witnessed,
             caller_flow: self.caller.reports.flow(),
             agent_flow: self.agent.reports.flow(),
             key_ways: self.habits,
         }
-    }
-
-    pub(super) fn witnessed(&self) -> Witnessed {
-        self.mask.as_ref().map_or(self.witnessed, |mask| mask.witnessed)
     }
 
     fn legs(&mut self) -> impl Iterator<Item = &mut Leg> {
@@ -237,9 +261,13 @@ impl Session {
                 self.keys.set_clock(remote.map(|remote| remote.clock_of_keys()).unwrap_or_default());
                 if let (true, Some(remote)) = (self.caller.connect(now, remote), remote) {
                     self.to_caller.code_as(remote.codec);
+                    self.hold_for(remote.codec);
                 }
             }
             Side::Agent => {
+                if remote.is_some() {
+                    self.cues = None;
+                }
                 if let (true, Some(remote)) = (self.agent.connect(now, remote), remote) {
                     self.speak_anew(remote.codec);
                 }
@@ -252,6 +280,15 @@ impl Session {
         let connected = self.caller.remote().or(self.agent.remote()).is_some();
         if let Some(recorder) = &mut self.recorder {
             recorder.set_connected(now, connected);
+        }
+    }
+
+    /// As long as what comes in this codec must be held.
+    fn hold_for(&mut self, codec: Codec) {
+        let hold = self.hold_asked.of(codec);
+        if std::mem::replace(&mut self.hold, hold) != hold {
+            self.inband.hold_for(hold);
+            self.mask.iter_mut().for_each(|mask| mask.natural.hold_for(hold));
         }
     }
 

@@ -1,21 +1,19 @@
-//! The caller's sound of the last 40 ms, kept once for all who listen: its samples, and block by block what they hold of
+//! The caller's sound of the last 40 ms, 60 of Opus, kept once for all who listen: its samples, and block by block what they hold of
 //! the keypad's frequencies. The gate and the detector look at these sums, and the natural mask holds these samples.
 //!
 //! The witness has none of it: it hears what was sent.
 
 use crate::bins::{BLOCK, Bins};
+use crate::natural::Hold;
 
 /// Blocks whose sums are kept, 20 ms, and whose samples are.
 pub(crate) const WINDOW_BLOCKS: usize = 4;
 pub(crate) const WINDOW: usize = WINDOW_BLOCKS * BLOCK;
-const KEPT_BLOCKS: usize = 8;
-/// Samples that can be read back.
-pub(crate) const KEPT: usize = KEPT_BLOCKS * BLOCK;
 
 /// The newest sound of one caller, in blocks of 5 ms.
 pub struct Sound {
-    /// In rings, with the places of the newest whole block.
-    samples: [[i16; BLOCK]; KEPT_BLOCKS],
+    /// In rings, with the places of the newest whole block. Of samples there are as many as are held.
+    samples: Box<[[i16; BLOCK]]>,
     sums: [Bins; WINDOW_BLOCKS],
     newest: usize,
     /// Samples of the block that is not whole yet.
@@ -36,9 +34,16 @@ impl Default for Sound {
 }
 
 impl Sound {
-    /// Silence.
+    /// Silence, with room for the usual hold.
     pub fn new() -> Self {
-        Self { samples: [[0; BLOCK]; KEPT_BLOCKS], sums: [Bins::default(); WINDOW_BLOCKS], newest: 0, filled: 0 }
+        Self::with_room(Hold::default())
+    }
+
+    /// Silence, of which so much can be read back as a hold takes.
+    pub fn with_room(hold: Hold) -> Self {
+        let blocks = hold.due().div_ceil(BLOCK).next_multiple_of(WINDOW_BLOCKS);
+        let samples = vec![[0; BLOCK]; blocks].into_boxed_slice();
+        Self { samples, sums: [Bins::default(); WINDOW_BLOCKS], newest: 0, filled: 0 }
     }
 
     /// Hears samples; whoever listens is told of each whole block.
@@ -55,7 +60,7 @@ impl Sound {
 
     /// Takes samples up to the end of a block.
     pub(crate) fn take(&mut self, samples: &[i16]) -> Taken {
-        let next = (self.newest + 1) % KEPT_BLOCKS;
+        let next = (self.newest + 1) % self.samples.len().max(1);
         let Some(block) = self.samples.get_mut(next) else { return Taken { samples: samples.len(), whole: false } };
         let room = block.get_mut(self.filled..).unwrap_or_default();
         let taken = room.len().min(samples.len());
@@ -79,7 +84,8 @@ impl Sound {
 
     /// Forgets what was heard.
     pub(crate) fn clear(&mut self) {
-        *self = Self::new();
+        self.samples.fill([0; BLOCK]);
+        (self.sums, self.newest, self.filled) = ([Bins::default(); WINDOW_BLOCKS], 0, 0);
     }
 
     /// The newest block.
@@ -99,10 +105,10 @@ impl Sound {
         }
     }
 
-    /// Reads samples from so many ago on, at most [`KEPT`], all of whole blocks.
+    /// Reads samples from so many ago on, at most all that are kept, all of whole blocks.
     pub(crate) fn read<T: From<i16>>(&self, ago: usize, to: &mut [T]) {
         let (newer, older) = self.samples.as_flattened().split_at((self.newest + 1) * BLOCK);
-        let skipped = KEPT.saturating_sub(ago);
+        let skipped = self.samples.as_flattened().len().saturating_sub(ago);
         let older_left = older.get(skipped..).unwrap_or_default();
         let newer_left = newer.get(skipped.saturating_sub(older.len())..).unwrap_or_default();
         let (first, second) = to.split_at_mut(older_left.len().min(to.len()));

@@ -136,6 +136,11 @@ impl Stream {
         self.source = None;
     }
 
+    /// Has any sound gone out?
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.last.is_some()
+    }
+
     pub(crate) fn ssrc(&self) -> u32 {
         self.ssrc
     }

@@ -26,10 +26,12 @@ const HOPS: usize = 4;
 const BAND_HOP: usize = HOP / 2;
 const BAND: usize = BAND_HOP * HOPS;
 const BAND_RATE: f32 = 4000.0;
-/// They are kept by four, for the processor's sake; the first four are the past of the others.
+/// They are made by four, for the processor's sake.
 const FOUR: usize = 4;
-const FOURS: usize = BAND / FOUR + 1;
+const EIGHT: usize = 2 * FOUR;
 const FOURS_HOP: usize = BAND_HOP / FOUR;
+/// The filter makes samples sixteen times as loud at most, so that a sixteenth of what it makes is a sample again.
+const LOUDER: f32 = 16.0;
 /// Samples of half a window.
 const HALF: f32 = 40.0;
 
@@ -67,21 +69,56 @@ pub struct Heard {
 
 /// Listens to one stream of 8 kHz samples.
 pub struct Witness {
-    /// Less than a hop, where what was heard was no multiple of it.
-    rest: Vec<i16>,
-    /// The last samples of the hop before, even ones and odd ones.
-    even: Lanes,
-    odd: Lanes,
-    /// The filtered window.
-    band: [[f32; FOUR]; FOURS],
-    /// Sums over each hop: for the prediction, and the energy of all sound.
-    sums: [Sums; HOPS],
-    energies: [f32; HOPS],
+    /// Where what was heard was no multiple of a hop, as few senders have it.
+    rest: Option<Box<Rest>>,
+    /// The last samples of the hop before, and the last four of the filtered ones.
+    before: [i16; EIGHT],
+    last: [f32; FOUR],
+    /// The window without its newest hop, which is to come.
+    older: [Hop; HOPS - 1],
     /// The key of the last look, and what speaks for it.
-    key: Option<(usize, usize)>,
+    key: Option<Place>,
     evidence: f32,
     /// The key of the purest look at what was heard last.
-    purest: Option<(usize, usize)>,
+    purest: Option<Place>,
+}
+
+/// Row and column of a key.
+type Place = (u8, u8);
+
+/// What is kept of a hop.
+#[derive(Clone, Copy, Default)]
+struct Hop {
+    /// The filtered samples, which are looked at where they may be tones. They are kept as samples are, to the nearest sixteenth of
+    /// the weakest one.
+    band: [i16; BAND_HOP],
+    /// For the prediction.
+    sums: Sums,
+    /// Of all sound.
+    energy: f32,
+}
+
+/// Less than a hop.
+struct Rest {
+    samples: [i16; HOP],
+    filled: usize,
+}
+
+impl Rest {
+    const NOTHING: Self = Self { samples: [0; HOP], filled: 0 };
+
+    /// Samples that a hop lacks which has begun.
+    fn missing(&self) -> usize {
+        if self.filled == 0 { 0 } else { HOP - self.filled }
+    }
+
+    /// Takes samples, no more than are missing, and gives the hop that is whole with them.
+    fn take(&mut self, samples: &[i16]) -> Option<[i16; HOP]> {
+        let room = self.samples.iter_mut().skip(self.filled);
+        room.zip(samples).for_each(|(to, from)| *to = *from);
+        self.filled = (self.filled + samples.len()) % HOP;
+        (self.filled == 0 && !samples.is_empty()).then_some(self.samples)
+    }
 }
 
 impl Default for Witness {
@@ -94,12 +131,10 @@ impl Witness {
     /// One that has heard nothing.
     pub fn new() -> Self {
         Self {
-            rest: Vec::new(),
-            even: Lanes::default(),
-            odd: Lanes::default(),
-            band: [[0.0; FOUR]; FOURS],
-            sums: [Sums::default(); HOPS],
-            energies: [0.0; HOPS],
+            rest: None,
+            before: [0; EIGHT],
+            last: [0.0; FOUR],
+            older: [Hop::default(); HOPS - 1],
             key: None,
             evidence: 0.0,
             purest: None,
@@ -115,24 +150,26 @@ impl Witness {
     pub fn push(&mut self, samples: &[i16]) -> Heard {
         let mut heard = Heard::default();
         self.purest = None;
-        let missing = if self.rest.is_empty() { 0 } else { HOP - self.rest.len() };
+        let missing = self.rest.as_ref().map_or(0, |rest| rest.missing());
         let (first, others) = samples.split_at(missing.min(samples.len()));
-        self.rest.extend_from_slice(first);
-        if let Some(hop) = self.rest.first_chunk().copied() {
-            self.rest.clear();
+        if let Some(hop) = self.rest.as_mut().and_then(|rest| rest.take(first)) {
             self.hear(&hop, &mut heard);
         }
         let (hops, rest) = others.as_chunks();
         hops.iter().for_each(|hop| self.hear(hop, &mut heard));
-        self.rest.extend_from_slice(rest);
+        if !rest.is_empty() {
+            self.rest.get_or_insert_with(|| Box::new(Rest::NOTHING)).take(rest);
+        }
         heard.suspicious &= works(Stage::Hearing);
         heard
     }
 
     fn hear(&mut self, hop: &[i16; HOP], heard: &mut Heard) {
-        self.filter(hop);
-        self.sum();
-        let tones = self.tones();
+        let (band, energy) = self.filter(hop);
+        let newest = Hop { band: kept(&band), sums: Sums::new(&band), energy };
+        let [oldest, older, old] = &self.older;
+        let tones = tones([oldest, older, old, &newest]);
+        self.older = [*older, *old, newest];
         heard.suspicious |= self.count(tones.as_ref());
         if let Some(tones) = tones.filter(|tones| tones.held > heard.explained) {
             (heard.explained, self.purest) = (tones.held, Some(tones.key));
@@ -142,7 +179,8 @@ impl Witness {
     /// Which key it was that explained most of what was heard last. For the agent's own sound, which is no secret.
     pub(crate) fn key(&self) -> Option<Key> {
         let (row, column) = self.purest?;
-        Key::from_char(u8::try_from(KEYPAD.get(row)?.get(column).copied()?).ok()?)
+        let key = KEYPAD.get(usize::from(row))?.get(usize::from(column)).copied()?;
+        Key::from_char(u8::try_from(key).ok()?)
     }
 
     /// True if these tones and those of the looks before are a key.
@@ -158,73 +196,83 @@ impl Witness {
     }
 
     /// Filters the newest hop: (1 - z^-4)(1 - z^-2)(1 + z^-1)^2, which is silent at 0, 2000 and 4000 Hz and loudest at
-    /// 1100 Hz, and needs no multiplication but by two.
-    fn filter(&mut self, hop: &[i16; HOP]) {
-        self.band.copy_within(FOURS_HOP.., 0);
-        let mut energy = Lanes::default();
-        let (eights, _) = hop.as_chunks::<8>();
-        for (to, [a, b, c, d, e, f, g, h]) in self.band.iter_mut().skip(FOURS - FOURS_HOP).zip(eights) {
-            let even = Lanes([a, c, e, g].map(|sample| f32::from(*sample)));
-            let odd = Lanes([b, d, f, h].map(|sample| f32::from(*sample)));
-            let [_, even_3, even_2, even_1] = self.even.until(even);
-            let [odd_4, _, odd_2, _] = self.odd.until(odd);
+    /// 1100 Hz, and needs no multiplication but by two. Before it stand the last four of the hop before. Its energy also.
+    fn filter(&mut self, hop: &[i16; HOP]) -> (Band, f32) {
+        let (mut band, mut energy) = ([self.last; FOURS_HOP + 1], Lanes::default());
+        let [mut last_even, mut last_odd] = apart(&self.before);
+        let (eights, _) = hop.as_chunks::<EIGHT>();
+        for (to, eight) in band.iter_mut().skip(1).zip(eights) {
+            let [even, odd] = apart(eight);
+            let [_, even_3, even_2, even_1] = last_even.until(even);
+            let [odd_4, _, odd_2, _] = last_odd.until(odd);
             let twice = even + even_3 - even_2 - even_1 - odd_2;
             *to = (odd + odd_4 + twice + twice).0;
             energy = energy + (odd - even) * (odd - even);
-            (self.even, self.odd) = (even, odd);
+            (last_even, last_odd) = (even, odd);
         }
-        self.energies.rotate_left(1);
-        if let Some(newest) = self.energies.last_mut() {
-            *newest = energy.sum();
+        let [_, .., last] = &band;
+        self.last = *last;
+        if let Some(before) = eights.last() {
+            self.before = *before;
         }
+        (band, energy.sum())
     }
+}
 
-    /// The newest hop's sums.
-    fn sum(&mut self) {
-        let mut sums = [Lanes::default(); 6];
-        for [before, now] in self.band.array_windows::<2>().skip(FOURS - 1 - FOURS_HOP) {
-            let [last_4, last_3, middle, last_1] = Lanes(*before).until(Lanes(*now));
-            let (outer, inner) = (Lanes(*now) + last_4, last_1 + last_3);
-            let products =
-                [outer * outer, outer * inner, outer * middle, inner * inner, inner * middle, middle * middle];
-            sums.iter_mut().zip(products).for_each(|(sum, product)| *sum = *sum + product);
-        }
-        self.sums.rotate_left(1);
-        if let Some(newest) = self.sums.last_mut() {
-            *newest = Sums(sums.map(Lanes::sum));
-        }
-    }
+/// The even samples of eight, and the odd ones.
+fn apart([a, b, c, d, e, f, g, h]: &[i16; EIGHT]) -> [Lanes; 2] {
+    [[a, c, e, g], [b, d, f, h]].map(|four| Lanes(four.map(|sample| f32::from(*sample))))
+}
 
-    /// The two tones of the window, if they are those of a key.
-    fn tones(&self) -> Option<Tones> {
-        let sums = self.sums.iter().fold(Sums::default(), |all, hop| all.plus(hop));
-        let omegas = sums.two_tones()?;
-        let (row, column) = near(omegas, PREDICTED_OFF_MAX)?;
-        let nominal = [*LOW.get(row)?, *HIGH.get(column)?].map(|hertz| f32::from(hertz) * TAU / BAND_RATE);
-        let window = self.band.as_flattened().get(FOUR..)?;
-        // Noise puts the prediction off a little; what the tones do from one half of the window to the other does not.
-        let once = Pair::measure(window, nominal)?;
-        let pair = Pair::measure(window, once.omegas)?;
-        let key = near(pair.omegas, OFF_MAX)?;
-        let tones = Tones { key, held: pair.held(window)? };
-        let of_all = pair.stepped() / self.energies.iter().sum::<f32>();
-        (pair.is_plausible() && of_all >= HELD_OF_ALL_MIN).then_some(tones)
-    }
+/// A filtered hop, and the last four of the one before.
+type Band = [[f32; FOUR]; FOURS_HOP + 1];
+
+fn kept(band: &Band) -> [i16; BAND_HOP] {
+    let mut kept = [0; BAND_HOP];
+    kept.iter_mut().zip(band.as_flattened().iter().skip(FOUR)).for_each(|(to, value)| *to = nearest(value / LOUDER));
+    kept
+}
+
+/// The two tones of a window, if they are those of a key.
+fn tones(hops: [&Hop; HOPS]) -> Option<Tones> {
+    let sums = hops.iter().fold(Sums::default(), |all, hop| all.plus(&hop.sums));
+    let omegas = sums.two_tones()?;
+    let (row, column) = near(omegas, PREDICTED_OFF_MAX)?;
+    let nominal = [*LOW.get(usize::from(row))?, *HIGH.get(usize::from(column))?];
+    let nominal = nominal.map(|hertz| f32::from(hertz) * TAU / BAND_RATE);
+    let mut window = [0.0; BAND];
+    let kept = hops.iter().flat_map(|hop| &hop.band);
+    window.iter_mut().zip(kept).for_each(|(to, kept)| *to = f32::from(*kept) * LOUDER);
+    let window = window.as_slice();
+    // Noise puts the prediction off a little; what the tones do from one half of the window to the other does not.
+    let once = Pair::measure(window, nominal)?;
+    let pair = Pair::measure(window, once.omegas)?;
+    let key = near(pair.omegas, OFF_MAX)?;
+    let tones = Tones { key, held: pair.held(window)? };
+    let of_all = pair.stepped() / hops.iter().map(|hop| hop.energy).sum::<f32>();
+    (pair.is_plausible() && of_all >= HELD_OF_ALL_MIN).then_some(tones)
+}
+
+/// The nearest whole number to one that fits, by what an addition leaves over: none is faster, and all of a hop are made at once.
+fn nearest(value: f32) -> i16 {
+    /// One and a half times 2²³: its last bit is worth 1.
+    const ONES: f32 = 12_582_912.0;
+    let [low, high, ..] = (value + ONES).to_bits().to_le_bytes();
+    i16::from_le_bytes([low, high])
 }
 
 /// Two tones of a window.
 struct Tones {
-    /// Row and column.
-    key: (usize, usize),
+    key: Place,
     held: f32,
 }
 
-/// Row and column of the key whose frequencies these are.
-fn near(omegas: [f32; 2], off_max: f32) -> Option<(usize, usize)> {
+/// The key whose frequencies these are.
+fn near(omegas: [f32; 2], off_max: f32) -> Option<Place> {
     let [low, high] = omegas.map(|omega| omega * BAND_RATE / TAU);
     let place = |group: &[u16; 4], hertz: f32| {
         let off = |nominal: &u16| (hertz / f32::from(*nominal) - 1.0).abs();
-        let (place, nominal) = group.iter().enumerate().min_by(|(_, a), (_, b)| off(a).total_cmp(&off(b)))?;
+        let (place, nominal) = (0..).zip(group).min_by(|(_, a), (_, b)| off(a).total_cmp(&off(b)))?;
         (off(nominal) <= off_max).then_some(place)
     };
     Some((place(&LOW, low)?, place(&HIGH, high)?))
@@ -252,6 +300,19 @@ fn is_between([a, b]: [f32; 2], [from, middle, to]: [f32; 3]) -> bool {
 }
 
 impl Sums {
+    /// Of a hop.
+    fn new(band: &Band) -> Self {
+        let mut sums = [Lanes::default(); 6];
+        for [before, now] in band.array_windows::<2>() {
+            let [last_4, last_3, middle, last_1] = Lanes(*before).until(Lanes(*now));
+            let (outer, inner) = (Lanes(*now) + last_4, last_1 + last_3);
+            let products =
+                [outer * outer, outer * inner, outer * middle, inner * inner, inner * middle, middle * middle];
+            sums.iter_mut().zip(products).for_each(|(sum, product)| *sum = *sum + product);
+        }
+        Self(sums.map(Lanes::sum))
+    }
+
     fn plus(mut self, other: &Self) -> Self {
         self.0.iter_mut().zip(other.0).for_each(|(to, from)| *to += from);
         self
@@ -356,7 +417,7 @@ impl Pair {
         Some((Fit::new(window, self.omegas)?.held / energy).min(1.0))
     }
 
-    /// Their energy in the differences of samples, by which [`Witness::energies`] are counted.
+    /// Their energy in the differences of samples, by which [`Hop::energy`] is counted.
     fn stepped(&self) -> f32 {
         let tones = self.omegas.iter().zip(&self.powers);
         tones.map(|(omega, power)| 2.0 * HALF * power * 4.0 * (omega / 4.0).sin().powi(2)).sum()

@@ -55,8 +55,12 @@ async fn pay(journal: &Journal, adapter: &Sandbox, card: &Card, merchant: &Merch
         follows: None,
         last: false,
         locator: None,
+        keep: None,
+        token: None,
+        credential: None,
         card: Some(card.view()),
         digest: String::from_utf8(built.redacted()).unwrap(),
+        reference: None,
     };
     journal.begin(row).await.unwrap();
     let body = format!(

@@ -8,10 +8,12 @@ use crate::media_plane::{MediaPlane, Report};
 use crate::transports::{Heard, Next, Transports};
 use call::{Charge, MediaOrder, Output, Switchboard};
 use sip::Peer;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, watch};
-use wire::{AttemptId, CallId, CaptureTime, Command, CommandResult, Event, Refusal, RegistrationState};
+use tokio::runtime::Handle;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use wire::{AttemptId, CallId, CaptureTime, Command, Event, PaymentId, Refusal, RegistrationState};
 
 /// Datagrams read in a row before the other queues get their turn.
 const DATAGRAMS_IN_A_ROW: usize = 32;
@@ -20,11 +22,21 @@ const WALL_EVERY: Duration = Duration::from_secs(10);
 /// How long calls may go on after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// An attempt is on disk, or is not.
-pub(crate) struct Journaled {
-    pub(crate) call: CallId,
-    pub(crate) attempt: AttemptId,
-    pub(crate) result: Result<(), Refusal>,
+/// What the switchboard waits for is on disk, or is not.
+pub(crate) enum Journaled {
+    Attempt { call: CallId, attempt: AttemptId, result: Result<(), Refusal> },
+    Order { payment: PaymentId, is_kept: bool },
+    Code { call: CallId, payment: PaymentId, used: Result<bool, Refusal> },
+}
+
+impl Journaled {
+    fn tell(self, board: &mut Switchboard) {
+        match self {
+            Self::Attempt { call, attempt, result } => board.handle_journaled(clock::now(), call, attempt, result),
+            Self::Order { payment, is_kept } => board.handle_order_kept(payment, is_kept),
+            Self::Code { call, payment, used } => board.handle_code_used(clock::now(), call, payment, used),
+        }
+    }
 }
 
 /// The queues that lead to the switchboard.
@@ -45,6 +57,8 @@ pub(crate) struct Outbox {
     pub(crate) charger: Charger,
     pub(crate) live: LiveCalls,
     pub(crate) seeds: crate::seeds::Seeds,
+    /// Where everything runs that must not keep the board waiting.
+    pub(crate) tasks: Handle,
 }
 
 impl Outbox {
@@ -63,8 +77,34 @@ impl Outbox {
     }
 }
 
+/// Runs the board on a thread of its own, which itself waits for what there is to read: where a runtime's other threads waited, one of
+/// them would have to wake the board for each datagram, which costs more than reading it.
+///
+/// # Errors
+/// There is no thread, the sockets cannot be waited for, or it has panicked, which is logged.
+pub(crate) async fn run(
+    board: Switchboard,
+    pins: crate::pins::Watch,
+    mut inbox: Inbox,
+    outbox: Arc<Outbox>,
+) -> io::Result<()> {
+    let (end, ended) = oneshot::channel();
+    std::thread::Builder::new().name("board".to_owned()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let all = async {
+            inbox.transports.move_here()?;
+            go_on(board, pins, inbox, outbox).await;
+            Ok(())
+        };
+        let result = runtime.and_then(|runtime| runtime.block_on(all));
+        // Nobody waits any more only when the process is ending without us.
+        let _ = end.send(result);
+    })?;
+    ended.await.unwrap_or_else(|_| Err(io::Error::other("it ended by itself")))
+}
+
 /// Runs until told to stop and all calls are over.
-pub(crate) async fn run(mut board: Switchboard, mut pins: crate::pins::Watch, mut inbox: Inbox, outbox: Arc<Outbox>) {
+async fn go_on(mut board: Switchboard, mut pins: crate::pins::Watch, mut inbox: Inbox, outbox: Arc<Outbox>) {
     let (journaled, mut answers) = mpsc::channel::<Journaled>(1024);
     let mut wall = tokio::time::interval(WALL_EVERY);
     let mut drained: Option<tokio::time::Instant> = None;
@@ -79,11 +119,12 @@ pub(crate) async fn run(mut board: Switchboard, mut pins: crate::pins::Watch, mu
             Some(report) = inbox.reports.recv() => board.handle_media(clock::now(), report.call, report.report),
             Some(ask) = inbox.asks.recv() => handle_ask(&mut board, &outbox, ask),
             Some(ended) = inbox.ended.recv() => {
+                if let Some(kept) = ended.kept {
+                    board.handle_kept(clock::now(), ended.call, ended.attempt, kept);
+                }
                 board.handle_outcome(clock::now(), ended.call, ended.attempt, ended.outcome);
             }
-            Some(answer) = answers.recv() => {
-                board.handle_journaled(clock::now(), answer.call, answer.attempt, answer.result);
-            }
+            Some(answer) = answers.recv() => answer.tell(&mut board),
             Some(found) = inbox.found.recv() => {
                 inbox.transports.know(&found);
                 board.handle_places(clock::now(), found.trunk, found.targets);
@@ -171,8 +212,9 @@ fn lose(board: &mut Switchboard, transports: &mut Transports, peer: Peer) {
 
 fn handle_ask(board: &mut Switchboard, outbox: &Arc<Outbox>, ask: Ask) {
     match ask {
-        Ask::Command(command) if command.action.follows_up().is_some() => follow_up(outbox, command),
+        Ask::Command(command) if command.action.is_of_the_books() => follow_up(outbox, command),
         Ask::Command(command) => board.handle_command(clock::now(), &command),
+        Ask::EndCodes => board.end_codes(),
         Ask::Snapshot(answer) => {
             // Nobody waits any more when the office has gone again meanwhile.
             let (calls, trunks, events) = (board.snapshots(), board.trunks(), outbox.events.subscribe());
@@ -181,14 +223,12 @@ fn handle_ask(board: &mut Switchboard, outbox: &Arc<Outbox>, ask: Ask) {
     }
 }
 
-/// What is about money that was approved is no call's business: the journal decides, also when the call is long gone.
+/// What is about money that was approved, kept cards or gateways is no call's business: the journal decides, also when the call is long gone.
 fn follow_up(outbox: &Arc<Outbox>, command: Box<Command>) {
     let outbox = Arc::clone(outbox);
-    tokio::spawn(async move {
-        let result = match outbox.charger.command(&command).await {
-            Ok(()) => CommandResult::Done,
-            Err(reason) => CommandResult::Refused { reason },
-        };
+    let tasks = outbox.tasks.clone();
+    tasks.spawn(async move {
+        let result = outbox.charger.answer(&command).await;
         // Without an office nobody listens; it asks again when it comes.
         let _ = outbox.events.send(Event::CommandEnded { id: command.id, result });
     });
@@ -228,8 +268,37 @@ fn dispatch(
                 let _ = outbox.journal.audit(event);
             }
             Output::Send { call, attempt } => charge(board, outbox, journaled, call, attempt),
+            Output::KeepOrder(order) => {
+                let payment = order.order.payment;
+                let kept = outbox.journal.keep_order(*order);
+                tell_written(outbox, journaled, async move {
+                    let kept = kept.await.inspect_err(|error| tracing::error!(%error, "an order could not be kept"));
+                    Journaled::Order { payment, is_kept: kept.is_ok() }
+                });
+            }
+            Output::UseCode { call, payment } => {
+                let used = outbox.journal.use_code(payment);
+                tell_written(outbox, journaled, async move {
+                    let used =
+                        used.await.inspect_err(|error| tracing::error!(%error, %call, "a code could not be used"));
+                    Journaled::Code { call, payment, used: used.map_err(|_| Refusal::JournalFault) }
+                });
+            }
         }
     }
+}
+
+/// The switchboard is told when the disk has it; what is written stands in the journal's queue already.
+fn tell_written(
+    outbox: &Outbox,
+    journaled: &mpsc::Sender<Journaled>,
+    written: impl Future<Output = Journaled> + Send + 'static,
+) {
+    let journaled = journaled.clone();
+    outbox.tasks.spawn(async move {
+        // Nobody hears it when the process is ending.
+        let _ = journaled.send(written.await).await;
+    });
 }
 
 /// A trunk that does not know where we are calls nobody here, and nobody would know why.
@@ -259,7 +328,7 @@ fn charge(
     call: CallId,
     attempt: AttemptId,
 ) {
-    let Some(Charge { payment, extension, origin, sending }) = board.charge(call, attempt) else {
+    let Some(Charge { payment, extension, origin, reference, sending }) = board.charge(call, attempt) else {
         // The caller hung up meanwhile and the card is gone: nothing is sent.
         return board.handle_journaled(clock::now(), call, attempt, Err(Refusal::CardGone));
     };
@@ -268,6 +337,7 @@ fn charge(
         Err(reason) => return board.handle_journaled(clock::now(), call, attempt, Err(reason)),
     };
     let row = NewAttempt {
+        credential: built.parcel.credential(),
         attempt,
         kind: built.operation.kind,
         payment,
@@ -284,14 +354,17 @@ fn charge(
         card: Some(sending.card.view()),
         digest: built.digest,
         locator: None,
+        keep: built.keep,
+        token: None,
+        reference: reference.cloned(),
     };
     let (under_way, parcel) = (UnderWay::of(&row, built.operation), built.parcel);
-    let (outbox, journaled) = (Arc::clone(outbox), journaled.clone());
-    tokio::spawn(async move {
+    let (outbox, journaled, tasks) = (Arc::clone(outbox), journaled.clone(), outbox.tasks.clone());
+    tasks.spawn(async move {
         let begun = outbox.charger.begin(row).await;
         let result = begun.as_ref().copied().map_err(refusal);
         // The switchboard hears of the disk before it can hear of the gateway.
-        let heard = journaled.send(Journaled { call, attempt, result }).await;
+        let heard = journaled.send(Journaled::Attempt { call, attempt, result }).await;
         if begun.is_ok() && heard.is_ok() {
             outbox.charger.carry(under_way, parcel).await;
         }
@@ -301,6 +374,7 @@ fn charge(
 fn refusal(error: &JournalError) -> Refusal {
     match error {
         JournalError::SecondAttempt => Refusal::OutcomePending,
+        JournalError::SameOrder => Refusal::SameOrder,
         _ => Refusal::JournalFault,
     }
 }

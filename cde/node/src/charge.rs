@@ -3,15 +3,24 @@
 //! # Invariants
 //! - The attempt is on disk before the first byte is sent.
 //! - Every answer but a documented one is `Unknown`; an `Unknown` is settled by asking the gateway, for as long as it
-//!   takes, also after a restart.
+//!   takes, also after a restart. That it knows none is a proof only where the credential is asked that has sent it.
 //! - An approval that is to be given back is marked so in the transaction that writes it, and followed until it is.
+//! - A card that is to be kept has its token on disk before it is sent, and is kept only after an approval; that it is not is said
+//!   with the outcome, and never changes it.
+//! - A kept card is forgotten when its gateway has said so, and cannot be charged from before it is asked to.
 //! - Another gateway is asked only after one that proved that it did nothing, and not before the journal says which.
 
+mod credentials;
 mod follow_up;
+mod forgetting;
 mod incoming;
+mod keep;
 mod parcel;
 mod people;
+mod reports;
 mod reversal;
+mod settling;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -20,11 +29,16 @@ pub(crate) use parcel::Parcel;
 
 use crate::clock;
 use crate::config::{self, Choice, Config, LateApproval};
-use crate::journal::{Ending, Journal, NewAttempt, OpenAttempt, Reversal, Wanted};
+use crate::credentials::{Safe, Secrets};
+use crate::custody::Cards;
+use crate::journal::{Ending, Journal, Keep, Kept, NewAttempt, OpenAttempt, Reversal, Wanted};
 use crate::terminal::{ChargerError, Terminal};
 use aws_lc_rs::hmac;
 use gateway::routing::FAILOVER_MS_MAX;
-use gateway::{Answer, CheckRules, Following, Keep, Kind, Operation, Request, Rule, STEPS_MAX, SentBetween, Terms};
+use gateway::{
+    Agreement, Answer, Approval, CheckRules, Initiator, Kind, Operation, Request, Rule, STEPS_MAX, SentBetween, Terms,
+};
+use keep::KeepRules;
 use parcel::{Leg, SPARES_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -33,8 +47,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use vault::hex::hex;
 use wire::{
-    AttemptId, AuditAction, AuditEvent, CallId, DeclineClass, Extension, MerchantId, MoneyAlarm, Origin, Outcome,
-    PaymentId, Refusal, Store,
+    AttemptId, AuditAction, AuditEvent, CallId, DeclineClass, Extension, Keeping, MerchantId, MoneyAlarm, NotKept,
+    Origin, Outcome, PaymentId, Refusal, Store,
 };
 
 /// The outcome of an attempt, for the switchboard.
@@ -42,13 +56,19 @@ pub(crate) struct Ended {
     pub(crate) call: CallId,
     pub(crate) attempt: AttemptId,
     pub(crate) outcome: Outcome,
+    /// What became of the card that was to be kept.
+    pub(crate) kept: Option<Keeping>,
 }
+
+/// What an attempt's row names instead of a gateway where only the vault is to have the card.
+const VAULT: &str = "(vault)";
 
 /// What the cde's file says of one merchant.
 struct Merchant {
     choices: Vec<Choice>,
     late_approval: LateApproval,
     checks: CheckRules,
+    keep: KeepRules,
 }
 
 /// The calls that are there: an approval for one that is not comes late.
@@ -74,6 +94,11 @@ impl LiveCalls {
 pub(crate) struct Charger {
     terminals: Arc<BTreeMap<String, Terminal>>,
     merchants: Arc<BTreeMap<String, Merchant>>,
+    vault: Option<Arc<Cards>>,
+    safe: Safe,
+    giving: Arc<tokio::sync::Mutex<()>>,
+    /// Attempts of which this process has said that people must settle them, with the row that says so.
+    people: Arc<Mutex<BTreeMap<AttemptId, AuditEvent>>>,
     journal: Journal,
     digest_key: hmac::Key,
     live: LiveCalls,
@@ -89,6 +114,8 @@ pub(crate) struct Built {
     pub(crate) parcel: Parcel,
     /// The journal's digest: of the request without the card.
     pub(crate) digest: String,
+    /// The token that the card will have, where it is to be kept.
+    pub(crate) keep: Option<Keep>,
 }
 
 /// An attempt that is on disk, and whose end is awaited.
@@ -100,6 +127,15 @@ pub(crate) struct UnderWay {
     pub(crate) extension: Extension,
     pub(crate) gateway: String,
     pub(crate) merchant: MerchantId,
+    pub(crate) keep: Option<Keep>,
+    pub(crate) credential: Option<String>,
+}
+
+impl From<OpenAttempt> for UnderWay {
+    fn from(open: OpenAttempt) -> Self {
+        let OpenAttempt { operation, payment, call, extension, gateway, merchant, keep, credential, .. } = open;
+        Self { operation, payment, call, extension, gateway, merchant, keep, credential }
+    }
 }
 
 impl UnderWay {
@@ -112,6 +148,8 @@ impl UnderWay {
             extension: row.extension.clone(),
             gateway: row.gateway.clone(),
             merchant: row.merchant.clone(),
+            keep: row.keep.clone(),
+            credential: row.credential.clone(),
         }
     }
 
@@ -128,25 +166,87 @@ struct Ruling {
     alarms: Vec<MoneyAlarm>,
 }
 
+impl Built {
+    /// Nothing is sent to anybody: the vault is to have the card.
+    fn for_the_vault(attempt: AttemptId) -> Self {
+        let operation = Operation::direct(Kind::Store, attempt, None);
+        let (parcel, digest) = (Parcel::new(None, []), String::new());
+        Self { gateway: VAULT.to_owned(), operation, deadline_ms: 0, parcel, digest, keep: None }
+    }
+}
+
+/// A page that could not be read is read again: what is on it must not be forgotten.
+async fn read_again(error: &crate::journal::JournalError, after: i64) -> Option<i64> {
+    tracing::error!(%error, "what was left over could not be read from the journal; trying again");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    Some(after)
+}
+
+/// What a gateway is asked for, where it can keep a card if it is to, and approve of a part; none where it is only to keep the
+/// card, and cannot.
+fn asked<'a>(
+    attempt: AttemptId,
+    merchant: &'a MerchantId,
+    sending: &payment::Sending<'a>,
+    (by_gateway, partial): (bool, bool),
+) -> Option<Request<'a>> {
+    let (amount, card, order) = (sending.amount, sending.card, sending.order);
+    let first = Agreement {
+        initiator: Initiator::Customer,
+        reason: order.purpose.unwrap_or(wire::Reason::Unscheduled),
+        first: true,
+        network_transaction_id: None,
+    };
+    let terms = Terms {
+        capture: order.capture,
+        avs: order.avs.as_ref(),
+        keep: if by_gateway { gateway::Keep::Token } else { gateway::Keep::Nothing },
+        partial_approval: order.partial && partial,
+        agreement: (order.store != Store::None).then_some(first),
+    };
+    match order.store {
+        Store::None | Store::Token => Some(Request::Authorize { attempt, amount, card, merchant, terms }),
+        Store::Only if by_gateway => Some(Request::Store { attempt, card, merchant, terms }),
+        Store::Only => None,
+    }
+}
+
 impl Charger {
     /// Relative paths of keys start at the folder.
     pub(crate) fn new(
         (config, folder): (&Config, &Path),
+        (vault, safe, given): (Option<Arc<Cards>>, Safe, &BTreeMap<String, Secrets>),
         journal: Journal,
         digest_key: hmac::Key,
         live: LiveCalls,
         ended: mpsc::Sender<Ended>,
     ) -> Result<Self, ChargerError> {
-        let mut terminals = BTreeMap::new();
+        let (mut terminals, none) = (BTreeMap::new(), Secrets::new());
         for gateway in &config.gateway {
-            terminals.insert(gateway.name.clone(), Terminal::new(gateway, folder)?);
+            terminals.insert(
+                gateway.name.clone(),
+                Terminal::new(gateway, folder, given.get(&gateway.name).unwrap_or(&none), &digest_key)?,
+            );
         }
         let merchant = |merchant: &config::Merchant| {
-            let &config::Merchant { ref gateway, late_approval, checks, .. } = merchant;
-            (merchant.id.clone(), Merchant { choices: gateway.clone(), late_approval, checks })
+            let config::Merchant { gateway, late_approval, checks, tenant, keep_cards, keep_days, .. } = merchant;
+            let keep = KeepRules { at: *keep_cards, tenant: tenant.clone(), days: *keep_days };
+            let of = Merchant { choices: gateway.clone(), late_approval: *late_approval, checks: *checks, keep };
+            (merchant.id.clone(), of)
         };
         let merchants = Arc::new(config.merchant.iter().map(merchant).collect());
-        Ok(Self { terminals: Arc::new(terminals), merchants, journal, digest_key, live, ended })
+        Ok(Self {
+            terminals: Arc::new(terminals),
+            merchants,
+            vault,
+            safe,
+            giving: Arc::default(),
+            people: Arc::default(),
+            journal,
+            digest_key,
+            live,
+            ended,
+        })
     }
 
     /// Builds the request for an attempt at the first of the merchant's gateways that takes it, and at those that stand
@@ -159,22 +259,29 @@ impl Charger {
     ) -> Result<Built, Refusal> {
         let configured = self.merchants.get(merchant.as_str()).ok_or(Refusal::UnknownMerchant)?;
         let (amount, card, order) = (sending.amount, sending.card, sending.order);
-        let keep = match order.store {
-            Store::None => Keep::Nothing,
-            Store::Token => Keep::Token,
-        };
-        let (capture, avs) = (order.capture, order.avs.as_ref());
+        let keeps = order.store != Store::None;
+        let (keep, copy) =
+            if keeps { self.to_keep(configured, card).map(|(keep, copy)| (Some(keep), copy))? } else { (None, None) };
         let takes = |choice: &&Choice| choice.rule.takes(amount, card.pan.brand());
         let mut built = configured.choices.iter().filter(takes).filter_map(|choice| {
             let terminal = self.terminals.get(&choice.name)?;
-            let partial_approval = order.partial && terminal.adapter.caps().partial_approval;
-            let terms = Terms { capture, avs, keep, partial_approval, agreement: None };
-            let asked = Request::Authorize { attempt, amount, card, merchant, terms };
-            self.built(&choice.name, terminal, &asked, []).ok()
+            let adapter = terminal.adapter()?;
+            let by_gateway = keeps && configured.keep.asks_gateway() && adapter.caps().tokens;
+            if keeps && !by_gateway && copy.is_none() {
+                tracing::warn!(gateway = %choice.name, "not sent: neither this gateway nor a vault would keep the card");
+                return None;
+            }
+            let asked = asked(attempt, merchant, sending, (by_gateway, adapter.caps().partial_approval));
+            self.built(&choice.name, terminal, &asked?, []).ok()
         });
-        let mut first = built.next().ok_or(Refusal::Unsupported)?;
-        let spares: Vec<Leg> = built.take(SPARES_MAX).map(|built| built.parcel.first).collect();
-        first.parcel = Parcel::new(first.parcel.first, spares);
+        let mut first = match built.next() {
+            Some(first) => first,
+            None if order.store == Store::Only && copy.is_some() => Built::for_the_vault(attempt),
+            None => return Err(Refusal::Unsupported),
+        };
+        let spares: Vec<Leg> = built.take(SPARES_MAX).filter_map(|built| built.parcel.first).collect();
+        first.parcel = Parcel::new(first.parcel.first, spares).with_copy(copy);
+        first.keep = keep;
         Ok(first)
     }
 
@@ -185,16 +292,20 @@ impl Charger {
         asked: &Request<'_>,
         spares: impl IntoIterator<Item = Leg>,
     ) -> Result<Built, Refusal> {
-        if let Some(reason) = terminal.adapter.caps().unsupported(asked) {
+        let Some(login) = terminal.login() else {
+            tracing::error!(%gateway, "not sent: this gateway waits for its credential, which is given in the office");
+            return Err(Refusal::Unsupported);
+        };
+        if let Some(reason) = login.adapter.caps().unsupported(asked) {
             tracing::warn!(%gateway, %reason, "not sent");
             return Err(Refusal::Unsupported);
         }
-        let (request, plan) = (terminal.adapter.build(asked), terminal.adapter.plan(asked));
+        let (request, plan) = (login.adapter.build(asked), login.adapter.plan(asked));
         let deadline_ms = terminal.deadline_ms(&plan);
         let digest = hex(hmac::sign(&self.digest_key, &request.redacted()).as_ref());
         let (operation, gateway) = (asked.operation(), gateway.to_owned());
-        let parcel = Parcel::new(Leg { gateway: gateway.clone(), request, plan }, spares);
-        Ok(Built { gateway, operation, deadline_ms, parcel, digest })
+        let parcel = Parcel::new(Some(Leg { gateway: gateway.clone(), login, request, plan }), spares);
+        Ok(Built { gateway, operation, deadline_ms, parcel, digest, keep: None })
     }
 
     /// Puts the attempt on disk; `Ok` means that it may be sent.
@@ -205,64 +316,93 @@ impl Charger {
     /// Sends it and follows it to its end.
     pub(crate) async fn carry(&self, mut attempt: UnderWay, parcel: Parcel) -> Outcome {
         let first_unix_ms = clock::unix_ms();
-        let (mut leg, mut rest) = parcel.open();
-        let answer = loop {
+        let (leg, mut rest, copy) = parcel.open();
+        let Some(mut leg) = leg else { return self.carry_to_vault(&attempt, copy).await };
+        let (answer, login) = loop {
             let Some(terminal) = self.terminals.get(&leg.gateway) else { return Outcome::Unknown };
-            let answer = terminal.run(attempt.operation, leg.request, leg.plan).await;
-            let Some(next) = rest.after(&answer) else { break answer };
-            if !self.moved(&mut attempt, &next.gateway).await {
-                break answer;
+            let Leg { login, request, plan, .. } = leg;
+            let answer = terminal.run(login.adapter.as_ref(), attempt.operation, request, plan).await;
+            let Some(next) = rest.after(&answer) else { break (answer, login) };
+            if !self.moved(&mut attempt, &next).await {
+                break (answer, login);
             }
             leg = next;
         };
         drop(rest);
         let sent = SentBetween { first_unix_ms, last_unix_ms: clock::unix_ms() };
-        let outcome = self.end(&attempt, &answer).await;
+        // Whatever the answer is, the copy is gone after this.
+        let outcome = self.end_with(&attempt, &answer, copy).await;
         if answer.is_final() {
             return outcome;
         }
-        self.settle(attempt, answer.locator().map(str::to_owned), sent).await
+        self.settle(attempt, answer.locator().map(str::to_owned), sent, Some(login)).await
+    }
+
+    /// A card that only the vault is to have: nobody else is asked.
+    async fn carry_to_vault(&self, attempt: &UnderWay, copy: Option<keep::CardCopy>) -> Outcome {
+        let kept = self.keep(attempt, &Approval::default(), copy).await;
+        let answer = if kept.is_ok() { Answer::Approved(Approval::default()) } else { Answer::Rejected };
+        self.write_end(attempt, &answer, (Ruling::default(), kept.ok().map(Ok))).await
     }
 
     /// Writes down that an attempt, which the gateway before has proved not to have executed, goes to another. Only then
     /// may it be sent there.
-    async fn moved(&self, attempt: &mut UnderWay, gateway: &str) -> bool {
-        let id = attempt.operation.attempt;
-        match self.journal.move_to(id, gateway).await {
+    async fn moved(&self, attempt: &mut UnderWay, next: &Leg) -> bool {
+        let (id, gateway, credential) = (attempt.operation.attempt, &next.gateway, &next.login.credential);
+        match self.journal.move_to(id, gateway, Some(credential)).await {
             Ok(true) => {
                 tracing::warn!(attempt = %id, from = %attempt.gateway, to = %gateway, "not executed: another gateway is asked");
                 gateway.clone_into(&mut attempt.gateway);
+                attempt.credential = Some(credential.clone());
                 true
             }
             Ok(false) | Err(_) => false,
         }
     }
 
-    /// Attempts that were in flight when the process before this one ended, and approvals that it was giving back.
-    pub(crate) async fn settle_left_over(self) {
-        match self.journal.open_attempts().await {
-            Err(error) => tracing::error!(%error, "the journal's open attempts could not be read"),
-            Ok(open) => {
-                for attempt in open {
-                    self.settle_one_left_over(attempt).await;
+    /// Attempts that were in flight when the process before this one ended, and approvals that it was giving back: all of them,
+    /// page by page, up to the newest that it had begun.
+    pub(crate) async fn settle_left_over(self, newest: i64) {
+        let mut next = Some(0);
+        while let Some(after) = next {
+            next = match self.journal.open_attempts((after, newest)).await {
+                Ok((open, next)) => {
+                    for attempt in open {
+                        self.settle_one_left_over(attempt).await;
+                    }
+                    next
                 }
-            }
+                Err(error) => read_again(&error, after).await,
+            };
         }
-        match self.journal.reversals_wanted().await {
-            Err(error) => tracing::error!(%error, "the journal's reversals could not be read"),
-            Ok(wanted) => wanted.into_iter().for_each(|wanted| self.begin_reversal(wanted, None)),
+        let mut next = Some(0);
+        while let Some(after) = next {
+            next = match self.journal.reversals_wanted((after, newest)).await {
+                Ok((wanted, next)) => {
+                    wanted.into_iter().for_each(|wanted| self.begin_reversal(wanted, None));
+                    next
+                }
+                Err(error) => read_again(&error, after).await,
+            };
         }
+        self.delete_left_over().await;
     }
 
     async fn settle_one_left_over(&self, open: OpenAttempt) {
-        let OpenAttempt { operation, payment, call, extension, gateway, merchant, locator, sent_unix_ms, .. } = open;
-        let id = operation.attempt;
-        tracing::warn!(attempt = %id, "an attempt was in flight when this process ended: asking the gateway");
-        let attempt = UnderWay { operation, payment, call, extension, gateway, merchant };
-        self.end(&attempt, &Answer::UNKNOWN).await;
+        if forgetting::deletes(&open) {
+            return;
+        }
+        let (locator, sent_unix_ms) = (open.locator.clone(), open.sent_unix_ms);
+        let attempt = UnderWay::from(open);
         let charger = self.clone();
+        if attempt.gateway == VAULT {
+            tokio::spawn(async move { charger.settle_at_vault(&attempt).await });
+            return;
+        }
+        tracing::warn!(attempt = %attempt.operation.attempt, "an attempt was in flight when this process ended: asking the gateway");
+        self.end(&attempt, &Answer::UNKNOWN).await;
         let sent = self.sent_between(&attempt.gateway, sent_unix_ms);
-        tokio::spawn(async move { charger.settle(attempt, locator, sent).await });
+        tokio::spawn(async move { charger.settle(attempt, locator, sent, None).await });
     }
 
     /// Of an attempt whose process ended: its requests took what they may take at most, and none was sent after this start.
@@ -274,35 +414,51 @@ impl Charger {
         SentBetween { first_unix_ms, last_unix_ms: first_unix_ms.saturating_add(most_ms).min(clock::unix_ms()) }
     }
 
-    /// Asks the gateway until it answers. Unknown only where it cannot be asked.
-    async fn settle(&self, attempt: UnderWay, locator: Option<String>, sent: SentBetween) -> Outcome {
-        let (id, gateway) = (attempt.operation.attempt, &attempt.gateway);
-        let Some(terminal) = self.terminals.get(gateway) else {
-            tracing::error!(%gateway, attempt = %id,
-                "an attempt's gateway is no longer in cde.toml: its outcome stays unknown until it is there again");
-            return Outcome::Unknown;
-        };
-        // After a restart as well: when the last request was sent, if it was, is not in the journal.
-        let following = Following::new(attempt.operation, attempt.merchant.clone(), locator, sent);
-        let mut following = following.since(clock::unix_ms());
-        loop {
-            tokio::time::sleep(Duration::from_millis(following.pause_ms())).await;
-            let Some(request) = following.ask(clock::unix_ms(), terminal.adapter.as_ref()) else {
-                return self.wait_for_word(&attempt).await;
-            };
-            if let Some(answer) = terminal.ask(&mut following, request).await {
-                return self.end(&attempt, &answer).await;
+    /// The vault has the card of an attempt that was cut off, or it has not and never will.
+    async fn settle_at_vault(&self, attempt: &UnderWay) {
+        let (answer, kept) = loop {
+            match self.keep(attempt, &Approval::default(), None).await {
+                Ok(kept) => break (Answer::Approved(Approval::default()), Some(Ok(kept))),
+                Err(NotKept::VaultFault) => tokio::time::sleep(Duration::from_secs(1)).await,
+                Err(_) => break (Answer::Abandoned, None),
             }
-        }
+        };
+        self.write_end(attempt, &answer, (Ruling::default(), kept)).await;
+    }
+
+    /// The end of an attempt whose card has been wiped.
+    async fn end(&self, attempt: &UnderWay, answer: &Answer) -> Outcome {
+        self.end_with(attempt, answer, None).await
+    }
+
+    /// Keeps the card of an approval that stays, and writes the end.
+    async fn end_with(&self, attempt: &UnderWay, answer: &Answer, copy: Option<keep::CardCopy>) -> Outcome {
+        let ruling = self.rule(attempt, answer);
+        let kept = match answer {
+            Answer::Approved(_) if attempt.keep.is_none() => None,
+            Answer::Approved(_) if ruling.reversal.is_some() => Some(Err(NotKept::NotApproved)),
+            Answer::Approved(approval) => Some(self.keep(attempt, approval, copy).await),
+            _ => None,
+        };
+        self.write_end(attempt, answer, (ruling, kept)).await
     }
 
     /// Writes how an attempt ended, tells the switchboard, and begins what must follow. Returns how it stands then.
-    async fn end(&self, attempt: &UnderWay, answer: &Answer) -> Outcome {
+    async fn write_end(
+        &self,
+        attempt: &UnderWay,
+        answer: &Answer,
+        (ruling, kept): (Ruling, Option<Result<Kept, NotKept>>),
+    ) -> Outcome {
         let id = attempt.operation.attempt;
-        let Ruling { reversal, alarms } = self.rule(attempt, answer);
+        let Ruling { reversal, alarms } = ruling;
         let instead = reversal.and_then(Reversal::instead);
-        let ending = Ending::from_answer(answer, attempt.operation, reversal);
+        let ending = Ending { kept, ..Ending::from_answer(answer, attempt.operation, reversal) };
+        let keeping = ending.kept.as_ref().map(keep::told);
         let outcome = ending.outcome.clone();
+        if outcome.is_known() && !matches!(ending.kept, Some(Ok(_))) {
+            self.leave_no_card(attempt).await;
+        }
         // An approval that goes back is none for whoever waits: the outcome is being confirmed until it is back.
         let told = if instead.is_some() { Outcome::Unknown } else { outcome };
         let is_news = loop {
@@ -316,8 +472,13 @@ impl Charger {
         };
         if is_news {
             alarms.into_iter().for_each(|alarm| self.alarm(attempt, alarm));
+            if matches!(answer, Answer::Rejected) && self.is_of_other_account(attempt).await {
+                self.alarm(attempt, MoneyAlarm::OtherAccount);
+            }
+        } else if let Some(Ok(kept)) = &ending.kept {
+            self.unkeep(attempt, kept).await;
         }
-        self.tell(attempt, told.clone()).await;
+        self.tell(attempt, told.clone(), keeping.filter(|_| is_news)).await;
         if let (true, Some(_)) = (is_news, reversal) {
             let wanted = Wanted { payment: attempt.payment, attempt: id };
             self.begin_reversal(wanted, instead.map(|outcome| (attempt.clone(), outcome)));
@@ -338,11 +499,11 @@ impl Charger {
     }
 
     /// The switchboard shows what the card did; what follows an approval is no call's business.
-    async fn tell(&self, attempt: &UnderWay, outcome: Outcome) {
-        if attempt.operation.kind == Kind::Authorize {
+    async fn tell(&self, attempt: &UnderWay, outcome: Outcome, kept: Option<Keeping>) {
+        if matches!(attempt.operation.kind, Kind::Authorize | Kind::Store) {
             let (call, attempt) = (attempt.call, attempt.operation.attempt);
             // The switchboard is gone only when the process is ending; the journal has the outcome.
-            let _ = self.ended.send(Ended { call, attempt, outcome }).await;
+            let _ = self.ended.send(Ended { call, attempt, outcome, kept }).await;
         }
     }
 
@@ -351,10 +512,19 @@ impl Charger {
         let approval = match answer {
             Answer::ActionRequired => return Ruling { alarms: vec![MoneyAlarm::NotMoto], ..Ruling::default() },
             Answer::Approved(approval) if attempt.takes_money() => approval,
+            Answer::Rejected if attempt.operation.kind == Kind::ChargeStored => {
+                tracing::error!(attempt = %attempt.operation.attempt, gateway = %attempt.gateway,
+                    "a kept card was not charged, and no bank was asked: the gateway was not reached, refused the request, or does not \
+                     have the card. Where the credential of another account was set, cards that were stored with the one before cannot be \
+                     charged with it");
+                return Ruling::default();
+            }
             _ => return Ruling::default(),
         };
         let Some(merchant) = self.merchants.get(attempt.merchant.as_str()) else { return Ruling::default() };
-        let (rule, class) = merchant.checks.judge(&approval.checks);
+        let is_stored = attempt.operation.kind == Kind::ChargeStored;
+        let rules = if is_stored { merchant.checks.for_stored() } else { merchant.checks };
+        let (rule, class) = rules.judge(&approval.checks);
         let is_late = attempt.operation.kind == Kind::Authorize && !self.live.has(attempt.call);
         if rule == Rule::Void {
             let is_code = class == DeclineClass::WrongCvv;
@@ -370,9 +540,18 @@ impl Charger {
     }
 
     fn alarm(&self, attempt: &UnderWay, alarm: MoneyAlarm) {
-        let action = AuditAction::Money { payment: attempt.payment, alarm };
-        let (call, extension) = (attempt.call, attempt.extension.clone());
+        if alarm == MoneyAlarm::NeedsPeople {
+            self.people
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(attempt.operation.attempt, alarm_row(attempt, alarm));
+        }
         // A loss is counted and said by the journal.
-        let _ = self.journal.audit(AuditEvent { origin: Origin::System, call, extension, action });
+        let _ = self.journal.audit(alarm_row(attempt, alarm));
     }
+}
+
+fn alarm_row(attempt: &UnderWay, alarm: MoneyAlarm) -> AuditEvent {
+    let action = AuditAction::Money { payment: attempt.payment, alarm };
+    AuditEvent { origin: Origin::System, call: attempt.call, extension: attempt.extension.clone(), action }
 }

@@ -11,5 +11,20 @@ pub(crate) fn now() -> Instant {
 /// The wall clock, Unix milliseconds.
 #[expect(clippy::disallowed_methods, reason = "this is the shell's clock")]
 pub(crate) fn unix_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    #[cfg(test)]
+    let now = now + AHEAD_MS.get();
+    now
+}
+
+#[cfg(test)]
+thread_local! {
+    static AHEAD_MS: std::cell::Cell<i64> = const { std::cell::Cell::new(0) };
+}
+
+/// Lets the wall clock of this test, which runs on one thread, go ahead.
+#[cfg(test)]
+pub(crate) fn advance_ms(ms: i64) {
+    AHEAD_MS.set(AHEAD_MS.get() + ms);
 }

@@ -1,17 +1,21 @@
 //! `cde.toml`: trunks, routes, merchants, gateways and their hosts. Readable by the cde's user alone; the office refers
 //! to what stands here by name and can change none of it.
 
+mod bounce;
 mod gateways;
+pub(crate) mod hook;
 mod on_demand;
 mod problems;
 mod signaling;
 mod vault;
 
 pub use self::vault::Vault;
-pub use gateways::{AdapterKind, Choice, Gateway, Inbound, LateApproval, Merchant, Mode, PayConnector};
+pub use bounce::{Bounce, Orders as BounceOrders};
+pub use gateways::{AdapterKind, Choice, Gateway, Inbound, KeepCards, LateApproval, Merchant, Mode, PayConnector};
+pub use hook::RecorderHook;
 pub use on_demand::OnDemand;
 use problems::is_domain;
-pub use signaling::{Digest, Host, Password, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
+pub use signaling::{Digest, Host, Nat, Password, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -140,9 +144,18 @@ pub struct Route {
     /// A call that it cannot have is ended.
     #[serde(default)]
     pub recorder_required: bool,
+    /// Whether recorders elsewhere, which the office asks, must pause while the line is not open.
+    #[serde(default)]
+    pub recorder_hook: RecorderHook,
+    /// The header of its INVITEs in which the customer's own name of the call stands, for those recorders.
+    #[serde(default)]
+    pub recorder_call_id: Option<String>,
     /// What an agent with a PIN presses before it to secure the line by keys; empty: they cannot.
     #[serde(default = "feature_code")]
     pub feature_code: String,
+    /// Its callers pay alone, and go then to the extension.
+    #[serde(default)]
+    pub bounce: Option<Bounce>,
 }
 
 fn feature_code() -> String {
@@ -173,13 +186,22 @@ pub struct Door {
 }
 
 /// `[data]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
     /// Folder of the journal; default: `cde-data` beside the file. Relative paths start at the file's folder.
     pub folder: Option<PathBuf>,
     /// Folder of recordings; none: nothing is recorded.
     pub recordings: Option<PathBuf>,
+    /// For how many days records are kept that the office has: so old may a backup be from which it is restored with nothing
+    /// missing.
+    pub records_days: u16,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { folder: None, recordings: None, records_days: crate::journal::RECORDS_DAYS }
+    }
 }
 
 /// Why the configuration is not usable.
@@ -261,7 +283,8 @@ fn hold<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<media::Hold
     match u8::deserialize(deserializer)? {
         20 => Ok(media::Hold::Ms20),
         12 => Ok(media::Hold::Ms12),
-        _ => Err(serde::de::Error::custom("expected 20 or 12")),
+        40 => Ok(media::Hold::Ms40),
+        _ => Err(serde::de::Error::custom("expected 20, 12 or 40")),
     }
 }
 
@@ -290,7 +313,8 @@ mod tests {
         let hold = |text: &str| Config::parse(text, Path::new("cde.toml")).map(|config| config.media.hold);
         assert_eq!(hold("").ok(), Some(media::Hold::Ms20));
         assert_eq!(hold("[media]\nhold_ms = 12").ok(), Some(media::Hold::Ms12));
-        assert!(problem("[media]\nhold_ms = 15").contains("expected 20 or 12"));
+        assert_eq!(hold("[media]\nhold_ms = 40").ok(), Some(media::Hold::Ms40));
+        assert!(problem("[media]\nhold_ms = 15").contains("expected 20, 12 or 40"));
     }
 
     #[test]
@@ -298,6 +322,14 @@ mod tests {
         assert!(problem("[[route]]\nfrom=\"a\"\nto=\"b\"").contains("no [[trunk]] has this name"));
         assert!(problem("[[merchant]]\nid=\"m\"\ngateway=\"g\"").contains("no [[gateway]] has this name"));
         assert!(problem("[[trunk]]\nname=\"a\"\naddress=\"localhost\"").contains("expected an IP address"));
+    }
+
+    #[test]
+    fn addresses_of_a_trunk_are_believed_unless_it_is_said_to_be_behind_a_nat() {
+        let trunk = |rest: &str| format!("[[trunk]]\nname=\"a\"\naddress=\"192.0.2.1\"\n{rest}");
+        let nat = |rest: &str| Config::parse(&trunk(rest), Path::new("x")).map(|config| config.trunk[0].nat);
+        assert_eq!((nat("").unwrap(), nat("nat=\"learn\"").unwrap()), (Nat::Off, Nat::Learn));
+        assert!(nat("nat=true").unwrap_err().to_string().contains("line 4"));
     }
 
     #[test]

@@ -157,8 +157,9 @@ pub fn now_ms() -> i64 {
     clock::unix_ms()
 }
 
-/// Folds both logs and closes.
-pub async fn close(cards: &Cards) {
+/// Folds both logs and closes, if there is a vault.
+pub async fn close(cards: Option<&Cards>) {
+    let Some(cards) = cards else { return };
     cards.records().close().await;
     cards.keyring().close().await;
 }

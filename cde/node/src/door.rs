@@ -35,6 +35,8 @@ pub(crate) enum Ask {
     Command(Box<Command>),
     /// An office has connected.
     Snapshot(oneshot::Sender<Snapshot>),
+    /// The journal was put back to an earlier state: no code of an order is good that was given before.
+    EndCodes,
 }
 
 /// Everything as it stands, and every event from exactly then on.
@@ -171,6 +173,9 @@ impl Door {
         };
         tracing::info!(acknowledged = known, "an office is at the door");
         self.journal.acknowledge(known).await;
+        if let Err(error) = self.journal.office_has(known).await {
+            return error.into();
+        }
         let listening = self.listen(lines);
         let speaking = self.speak(Speaker { writing, seq: 0 }, known, stop);
         tokio::select! {
@@ -193,9 +198,12 @@ impl Door {
             newest,
             "THE JOURNAL IS OLDER THAN WHAT THE OFFICE HAS OF IT: its disk was put back to an earlier state, or the office \
              is not to be trusted. The journal takes a new id, so that the office takes every record that is here. \
-             Compare the attempts since then with the gateway's own list."
+             Compare the attempts since then with the gateway's own list. Codes of orders that wait for their calls are not good \
+             any more: one that was used may be among them. Order those anew."
         );
         self.journal.rename().await?;
+        // If we end here, the disk still refuses each of them when a call comes with it.
+        self.asks.send(Ask::EndCodes).await.map_err(|_| Ended::Stopping)?;
         Ok(0)
     }
 

@@ -1,4 +1,5 @@
-//! The journal: attempts before they are sent, and every record until the office has acknowledged it.
+//! The journal: attempts before they are sent, and every record until the office has acknowledged it, and some weeks longer: an
+//! office that is restored from a backup is sent them once more.
 //!
 //! One SQLite file (WAL, synchronous=FULL), one writer. What waits when the writer becomes free is committed together.
 //!
@@ -8,17 +9,32 @@
 //!   habit.
 //! - No more is captured than was approved and no more refunded than was captured, what is open counting as done: checked
 //!   in the transaction that writes the attempt, and by triggers whatever that does.
+//! - An order of a bounced call has no second attempt, of whatever payment, while one of it took money or may have: checked in
+//!   the transaction that writes the attempt.
+//! - The code of an order that was made ahead is used once, and no code is in here.
 //! - An attempt's end is written once; only `unknown` may be replaced.
 //! - Nothing of a card but brand, last four and expiry is in here.
 //! - An audit row is lost only when its own queue is full, and then it is counted and said.
 
 mod attempts;
+mod cards;
+mod codes;
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod model;
+mod orders;
+mod restored;
 mod schema;
+pub mod store;
 mod writer;
 
 pub use attempts::{Account, Ending, NewAttempt, Noted, OpenAttempt, Reversal, Wanted};
+pub use cards::{Keep, Kept, StoredCard};
+pub use orders::TakenOrder;
 
 use crate::clock;
+use call::{CodeState, KeptOrder};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, SqliteConnection};
 use std::path::Path;
@@ -32,6 +48,9 @@ use wire::{AttemptId, AuditEvent, JournalId, PaymentId, Record, Refusal};
 const QUEUE_MAX: usize = 1024;
 /// Audit rows that may wait for a disk that is slow or full: some minutes of a busy day.
 const AUDITS_MAX: usize = 65_536;
+/// How long acknowledged records are kept where nothing else is said, in days.
+pub const RECORDS_DAYS: u16 = 35;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Records read for the door at a time.
 pub(crate) const PAGE: i64 = 256;
 
@@ -56,12 +75,18 @@ pub enum JournalError {
     /// This payment has an attempt that is in flight, unknown or approved.
     #[error("journal: the payment already has an attempt that may have taken money")]
     SecondAttempt,
+    /// Another payment of the same order, by merchant, reference and amount, has an attempt that took money or may have.
+    #[error("journal: the same order has an attempt that may have taken money")]
+    SameOrder,
     /// This very attempt is written already: it was begun before.
     #[error("journal: the attempt was begun before")]
     BegunBefore,
     /// What has become of the payment's money does not allow it.
     #[error("journal: the attempt is refused: {0:?}")]
     Refused(Refusal),
+    /// The gateway's own answer is still awaited, and what was said of the attempt meanwhile is not taken.
+    #[error("journal: the attempt's own answer is still awaited")]
+    AnswerAwaited,
 }
 
 pub(crate) enum Write {
@@ -75,9 +100,28 @@ pub(crate) enum Write {
     MoveTo {
         attempt: AttemptId,
         gateway: String,
+        credential: Option<String>,
         done: oneshot::Sender<Result<bool, JournalError>>,
     },
+    /// A kept card can be charged no more.
+    BeginForgetting(wire::Token, wire::MerchantId, oneshot::Sender<Result<bool, JournalError>>),
+    /// A kept card is forgotten.
+    Forget(wire::Token, wire::MerchantId, Option<wire::ByHand>, oneshot::Sender<Result<bool, JournalError>>),
+    /// What an event of a gateway has brought up.
+    Heard {
+        gateway: String,
+        event: String,
+        row: Box<AuditEvent>,
+        done: oneshot::Sender<Result<bool, JournalError>>,
+    },
+    /// An order was made ahead of its call.
+    KeepOrder(Box<KeptOrder>, oneshot::Sender<Result<(), JournalError>>),
+    /// Its code is used.
+    UseCode(PaymentId, oneshot::Sender<Result<bool, JournalError>>),
     Acknowledge(u64),
+    /// The next attempts are told again to an office that was restored. The first time it is said up to which record the office at
+    /// the door has them all. The answer: is there more to be told again?
+    TellAgain(Option<u64>, oneshot::Sender<Result<bool, JournalError>>),
     /// The journal goes on under another id.
     Rename(JournalId, oneshot::Sender<Result<(), JournalError>>),
     /// Nothing comes after what waits now.
@@ -93,11 +137,17 @@ pub struct Journal {
     audits: mpsc::Sender<AuditEvent>,
     lost: Arc<AtomicU64>,
     newest: watch::Receiver<u64>,
+    restores: watch::Receiver<u64>,
 }
 
 impl Journal {
-    /// Opens or creates the journal and starts its writer.
+    /// Opens or creates the journal and starts its writer. It keeps acknowledged records for the usual time.
     pub async fn open(file: &Path) -> Result<Self, JournalError> {
+        Self::open_keeping(file, RECORDS_DAYS).await
+    }
+
+    /// The same, keeping them for so many days: as old may a backup be from which the office is restored with nothing missing.
+    pub async fn open_keeping(file: &Path, days: u16) -> Result<Self, JournalError> {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
@@ -110,9 +160,11 @@ impl Journal {
         let (writes, queue) = mpsc::channel(QUEUE_MAX);
         let (audits, rows) = mpsc::channel(AUDITS_MAX);
         let (publish, newest) = watch::channel(newest);
-        tokio::spawn(writer::Writer::new(connection, queue, rows, publish).run());
+        let (count, restores) = watch::channel(0);
+        let kept_ms = i64::from(days).saturating_mul(DAY_MS);
+        tokio::spawn(writer::Writer::new(connection, (queue, rows), (publish, count), kept_ms).run());
         let id = Arc::new(watch::Sender::new(id));
-        Ok(Self { id, pool, writes, audits, lost: Arc::default(), newest })
+        Ok(Self { id, pool, writes, audits, lost: Arc::default(), newest, restores })
     }
 
     /// Whose journal this is.
@@ -120,7 +172,8 @@ impl Journal {
         *self.id.borrow()
     }
 
-    /// Goes on under a new id. The office, which has nothing of this id, then takes every record that is here.
+    /// Goes on under a new id, from record 1: what waits for the office. It has nothing of this id, and then takes every record that
+    /// waits. Codes of orders that were kept before are not good any more.
     pub async fn rename(&self) -> Result<(), JournalError> {
         let (done, answer) = oneshot::channel();
         let id = JournalId(uuid::Uuid::now_v7());
@@ -144,6 +197,12 @@ impl Journal {
         self.newest.clone()
     }
 
+    /// How often every attempt was told again to an office that was restored. What it was to be told of one before that, and is not
+    /// told with it, is to be said again.
+    pub fn restores(&self) -> watch::Receiver<u64> {
+        self.restores.clone()
+    }
+
     /// Writes an audit row, now or as soon as the disk takes it. False when it is lost, because too many wait already.
     pub fn audit(&self, event: AuditEvent) -> bool {
         let held = self.audits.try_send(event).is_ok();
@@ -152,6 +211,16 @@ impl Journal {
             tracing::error!(lost, "the journal is too far behind: an audit row is lost");
         }
         held
+    }
+
+    /// Writes the audit row that an event of a gateway has brought up, once: false when this event was heard before.
+    /// Gateways repeat themselves, for weeks.
+    pub async fn audit_once(&self, gateway: &str, event: &str, row: AuditEvent) -> Result<bool, JournalError> {
+        let (done, answer) = oneshot::channel();
+        let (gateway, event) = (gateway.to_owned(), event.to_owned());
+        let write = Write::Heard { gateway, event, row: Box::new(row), done };
+        self.writes.send(write).await.map_err(|_| JournalError::Busy)?;
+        answer.await.map_err(|_| JournalError::Busy)?
     }
 
     /// Puts an attempt on disk. Only after `Ok` may it be sent.
@@ -169,11 +238,17 @@ impl Journal {
         answer.await.map_err(|_| JournalError::Busy)?
     }
 
-    /// An attempt that its gateway has proved not to have executed goes to another; only after `true` may it be sent
-    /// there. False when it has ended meanwhile.
-    pub async fn move_to(&self, attempt: AttemptId, gateway: &str) -> Result<bool, JournalError> {
+    /// An attempt that its gateway has proved not to have executed goes to another, by this credential; only after `true` may
+    /// it be sent there. False when it has ended meanwhile.
+    pub async fn move_to(
+        &self,
+        attempt: AttemptId,
+        gateway: &str,
+        credential: Option<&str>,
+    ) -> Result<bool, JournalError> {
         let (done, answer) = oneshot::channel();
-        let write = Write::MoveTo { attempt, gateway: gateway.to_owned(), done };
+        let (gateway, credential) = (gateway.to_owned(), credential.map(str::to_owned));
+        let write = Write::MoveTo { attempt, gateway, credential, done };
         self.writes.send(write).await.map_err(|_| JournalError::Busy)?;
         answer.await.map_err(|_| JournalError::Busy)?
     }
@@ -184,15 +259,85 @@ impl Journal {
         attempts::standing(&self.pool, attempt).await
     }
 
+    /// A merchant's kept card can be charged no more; until [`forget`](Self::forget), or the approval of a deletion of it, it is
+    /// not said to be forgotten. False when that was so before.
+    pub async fn begin_forgetting(
+        &self,
+        token: &wire::Token,
+        merchant: &wire::MerchantId,
+    ) -> Result<bool, JournalError> {
+        let (done, answer) = oneshot::channel();
+        let write = Write::BeginForgetting(token.clone(), merchant.clone(), done);
+        self.writes.send(write).await.map_err(|_| JournalError::Busy)?;
+        answer.await.map_err(|_| JournalError::Busy)?
+    }
+
+    /// A page of cards that are being forgotten, of those after a place; and after which place the next page comes.
+    pub async fn being_forgotten(&self, after: i64) -> Result<(Vec<wire::Token>, Option<i64>), JournalError> {
+        cards::being_forgotten(&self.pool, after).await
+    }
+
+    /// The deletion of a kept card whose end is not known.
+    pub async fn open_deletion(&self, token: &wire::Token) -> Result<Option<OpenAttempt>, JournalError> {
+        attempts::open_deletion(&self.pool, token).await
+    }
+
+    /// The attempts to delete a kept card.
+    pub(crate) async fn deletions(&self, token: &wire::Token) -> Result<attempts::Deletions, JournalError> {
+        attempts::deletions(&self.pool, token).await
+    }
+
+    /// A merchant's kept card is forgotten. False when it was before.
+    pub async fn forget(&self, token: &wire::Token, merchant: &wire::MerchantId) -> Result<bool, JournalError> {
+        self.forgotten(token, merchant, None).await
+    }
+
+    /// The same by the word of two people, whatever its gateway has said.
+    pub async fn forget_by_hand(
+        &self,
+        token: &wire::Token,
+        merchant: &wire::MerchantId,
+        by_hand: wire::ByHand,
+    ) -> Result<bool, JournalError> {
+        self.forgotten(token, merchant, Some(by_hand)).await
+    }
+
+    async fn forgotten(
+        &self,
+        token: &wire::Token,
+        merchant: &wire::MerchantId,
+        by_hand: Option<wire::ByHand>,
+    ) -> Result<bool, JournalError> {
+        let (done, answer) = oneshot::channel();
+        let write = Write::Forget(token.clone(), merchant.clone(), by_hand, done);
+        self.writes.send(write).await.map_err(|_| JournalError::Busy)?;
+        answer.await.map_err(|_| JournalError::Busy)?
+    }
+
+    /// A kept card.
+    pub async fn stored_card(&self, token: &wire::Token) -> Result<Option<StoredCard>, JournalError> {
+        cards::find(&self.pool, token).await
+    }
+
     /// The office has stored every record up to this one.
     pub async fn acknowledge(&self, number: u64) {
-        let newest = *self.newest.borrow();
-        if number > newest {
-            // Believed, it would count records that are still to come as stored.
-            return tracing::error!(number, newest, "the office acknowledged a record that was never written: ignored");
-        }
         // If the writer is gone the process is ending; the office will be told again and skips what it has.
         let _ = self.writes.send(Write::Acknowledge(number)).await;
+    }
+
+    /// An office that is at the door has every record up to this one. If it had acknowledged more it was restored from a backup:
+    /// then what it has forgotten is made ready to be sent again before this returns.
+    pub async fn office_has(&self, number: u64) -> Result<(), JournalError> {
+        let (done, answer) = oneshot::channel();
+        self.writes.send(Write::TellAgain(Some(number), done)).await.map_err(|_| JournalError::Busy)?;
+        let mut is_more = answer.await.map_err(|_| JournalError::Busy)??;
+        // By pages: between them attempts are begun and ended.
+        while is_more {
+            let (done, answer) = oneshot::channel();
+            self.writes.send(Write::TellAgain(None, done)).await.map_err(|_| JournalError::Busy)?;
+            is_more = answer.await.map_err(|_| JournalError::Busy)??;
+        }
+        Ok(())
     }
 
     /// The next records after a number, oldest first, at most a page.
@@ -205,9 +350,41 @@ impl Journal {
         rows.iter().map(|row| Ok(serde_json::from_str(row.get::<&str, _>(0))?)).collect()
     }
 
-    /// Attempts without a known outcome, oldest first.
-    pub async fn open_attempts(&self) -> Result<Vec<OpenAttempt>, JournalError> {
-        attempts::open(&self.pool).await
+    /// The place of the newest attempt: rows are never removed, so those that come later have larger ones.
+    pub async fn newest_attempt(&self) -> Result<i64, JournalError> {
+        let newest = sqlx::query("SELECT COALESCE(MAX(rowid), 0) FROM attempt").fetch_one(&self.pool).await?;
+        Ok(newest.get(0))
+    }
+
+    /// A page of attempts without a known outcome, oldest first, of those after the one place and up to the other; and after
+    /// which place the next page comes, none where this was the last.
+    pub async fn open_attempts(&self, places: (i64, i64)) -> Result<(Vec<OpenAttempt>, Option<i64>), JournalError> {
+        attempts::open(&self.pool, places).await
+    }
+
+    /// Orders of bounced calls that must not be taken again, the oldest first.
+    pub async fn taken_orders(&self) -> Result<Vec<TakenOrder>, JournalError> {
+        orders::taken(&self.pool).await
+    }
+
+    /// An order that was made ahead of its call is kept, and the one whose place it takes is not good any more. It waits for the writer from
+    /// this call on, behind what was said before: not only from when the answer is waited for.
+    pub fn keep_order(&self, order: KeptOrder) -> impl Future<Output = Result<(), JournalError>> + Send + use<> {
+        let (done, answer) = oneshot::channel();
+        let is_sent = self.writes.try_send(Write::KeepOrder(Box::new(order), done)).is_ok();
+        async move { if is_sent { answer.await.map_err(|_| JournalError::Busy)? } else { Err(JournalError::Busy) } }
+    }
+
+    /// The code of an order is used, in the same way; false when it was not good any more. Only after `true` may its call be answered.
+    pub fn use_code(&self, payment: PaymentId) -> impl Future<Output = Result<bool, JournalError>> + Send + use<> {
+        let (done, answer) = oneshot::channel();
+        let is_sent = self.writes.try_send(Write::UseCode(payment, done)).is_ok();
+        async move { if is_sent { answer.await.map_err(|_| JournalError::Busy)? } else { Err(JournalError::Busy) } }
+    }
+
+    /// Orders that were made ahead, those that end first first, and for some hours those that are over.
+    pub async fn kept_orders(&self) -> Result<Vec<(KeptOrder, CodeState)>, JournalError> {
+        codes::kept(&self.pool).await
     }
 
     /// One attempt, in any state.
@@ -230,9 +407,9 @@ impl Journal {
         attempts::account(&mut *self.pool.acquire().await?, payment).await
     }
 
-    /// Approvals that are to be given back and have not been, oldest first.
-    pub async fn reversals_wanted(&self) -> Result<Vec<Wanted>, JournalError> {
-        attempts::wanted(&self.pool).await
+    /// A page of approvals that are to be given back and have not been, oldest first, in the same way.
+    pub async fn reversals_wanted(&self, places: (i64, i64)) -> Result<(Vec<Wanted>, Option<i64>), JournalError> {
+        attempts::wanted(&self.pool, places).await
     }
 }
 
@@ -241,10 +418,21 @@ async fn insert_record(
     number: u64,
     body: wire::RecordBody,
 ) -> Result<(), JournalError> {
-    let record = Record { number, at_unix_ms: clock::unix_ms(), body };
-    sqlx::query("INSERT INTO record (number, body) VALUES (?, ?)")
+    insert_record_as_of(connection, number, clock::unix_ms(), body).await
+}
+
+/// The same, of something that was before.
+async fn insert_record_as_of(
+    connection: &mut SqliteConnection,
+    number: u64,
+    at_unix_ms: i64,
+    body: wire::RecordBody,
+) -> Result<(), JournalError> {
+    let record = Record { number, at_unix_ms, body };
+    sqlx::query("INSERT INTO record (number, body, at_unix_ms) VALUES (?, ?, ?)")
         .bind(i64::try_from(number).unwrap_or(i64::MAX))
         .bind(serde_json::to_string(&record)?)
+        .bind(clock::unix_ms())
         .execute(connection)
         .await?;
     Ok(())

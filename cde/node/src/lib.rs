@@ -9,7 +9,7 @@
 //! # Layout
 //! - [`config`]: `cde.toml`. [`journal`]: attempts and records. [`custody`]: the vault's databases and its root key. `door`: the way to the office.
 //! - `board`: the task that owns the switchboard. `resolver`: where trunks with names are. `transports`: SIP's sockets. `media_plane`: the media threads. `recorder`: recordings.
-//! - [`pins`]: the agents' PINs on disk.
+//! - `credentials`: what the office gives gateways to sign in with. [`pins`]: the agents' PINs on disk.
 //! - [`relay`]: media sessions without SIP, for measuring. `charge`: attempts, and settling what is unknown.
 //! - `terminal`: one gateway over HTTP, with its key. `inbound`: webhooks, and charges of pay connectors.
 
@@ -22,6 +22,7 @@ pub mod relay;
 mod board;
 mod charge;
 mod clock;
+mod credentials;
 mod door;
 mod inbound;
 mod logins;
@@ -35,6 +36,7 @@ mod terminal;
 mod transports;
 
 pub use config::{Config, ConfigError};
+pub use credentials::{check_credentials, seal_credential};
 pub use journal::JournalError;
 pub use media_plane::MediaSockets;
 pub use memory::{Capability, User, WipingAllocator, drop_capabilities, harden, run_as};
@@ -136,21 +138,24 @@ pub async fn run(
     }
     private_folder(&places.data)?;
     let _alone = alone_in(&places.data)?;
-    let journal = journal::Journal::open(&places.data.join("journal.db")).await?;
+    let journal = journal::Journal::open_keeping(&places.data.join("journal.db"), config.data.records_days).await?;
     let (ended, outcomes) = mpsc::channel(1024);
     let seeds = seeds::Seeds::new();
     let digest_key = hmac::Key::new(hmac::HMAC_SHA256, &secret(&places.data.join("digest.key"), &seeds)?);
-    let live = LiveCalls::default();
-    let charger = Charger::new((&config, &places.folder), journal.clone(), digest_key, live.clone(), ended)?;
+    let (live, code_key) = (LiveCalls::default(), code_key(&digest_key));
+    let vault = open_vault(&config, &places.folder).await?;
+    let safe = credentials::Safe::new(&places.data, vault.cards.clone(), digest_key.clone());
+    let given = given(&config, &safe).await;
+    let custody = (vault.cards.clone(), safe, &given);
+    let charger = Charger::new((&config, &places.folder), custody, journal.clone(), digest_key, live.clone(), ended)?;
     let recorder = Recorder::start(places.recordings.clone()).map_err(io("recordings folder"))?;
     let record = recorder.records();
-    let vault = open_vault(&config, &places.folder).await?;
     udp::raise_open_files().map_err(io("limit of open files"))?;
     let trouble = sockets.trouble.clone();
-    let certificate = certificate(&config)?;
-    let fingerprint = certificate.as_ref().map(webrtc::Certificate::fingerprint).transpose()?;
+    let certificates = certificates(&config)?;
+    let fingerprints = certificates.as_ref().map(webrtc::Certificates::fingerprints);
     let (media, reports) =
-        MediaPlane::start(sockets, config.media.hold, &recorder, certificate).map_err(io("media threads"))?;
+        MediaPlane::start(sockets, config.media.hold, &recorder, certificates).map_err(io("media threads"))?;
     let transports = Transports::bind(&config, &places.folder).await?;
     let locals = transports.locals().to_vec();
     let (asks, asked) = mpsc::channel(256);
@@ -166,34 +171,73 @@ pub async fn run(
     // The door has a stop of its own: while calls are drained, their agents need the desk.
     let (close_door, door_closes) = watch::channel(false);
     let serving = tokio::spawn(door.serve(listener, door_closes));
-    tokio::spawn(charger.clone().settle_left_over());
+    tokio::spawn(charger.clone().tell_of_people_again());
+    tokio::spawn(charger.clone().settle_left_over(journal.newest_attempt().await?));
     if let Some(inbound) = inbound::Inbound::bind(&config, &places.folder, charger.clone()).await? {
         tokio::spawn(inbound.serve());
     }
     let logins = logins::read(&config.trunk, &places.folder)?;
     let phones = phones(&config, logins::phones(&config.phone, &places.folder)?);
-    let calls = calls::Config { phones, ..call_config(&config, locals.clone(), record, logins, fingerprint) };
-    let board = Switchboard::new(clock::now(), clock::unix_ms(), calls, seeds.next());
+    let calls = calls::Config { phones, ..call_config(&config, locals.clone(), record, logins, fingerprints) };
+    let board = recalling(calls, seeds.next(), &code_key, &journal).await?;
     // Kept here to the end: the last events wait in it for the door.
-    let outbox = Arc::new(Outbox { media, events, journal: journal.clone(), charger, live, seeds });
+    let (journaled, tasks) = (journal.clone(), tokio::runtime::Handle::current());
+    let outbox = Arc::new(Outbox { media, events, journal: journaled, charger, live, seeds, tasks });
     let found = resolver::start(&config).map_err(|error| io("name server")(std::io::Error::other(error)))?;
     ready(&locals);
     let pins = pins::Watch::new(&places.data);
     let inbox = Inbox { found, transports, reports, asks: asked, ended: outcomes, stop };
-    board::run(board, pins, inbox, Arc::clone(&outbox)).await;
+    board::run(board, pins, inbox, Arc::clone(&outbox)).await.map_err(io("the switchboard's thread"))?;
     journal.close().await;
     close_door.send_replace(true);
     // A panic in it would have been logged.
     let _ = serving.await;
-    if let Some(cards) = &vault.cards {
-        custody::close(cards).await;
-    }
+    custody::close(vault.cards.as_deref()).await;
     Ok(())
 }
 
-/// The vault, if there is one. Nothing stores or opens a card yet: what does is handed `cards`.
+/// By which marks of codes of orders are made: not by the key itself, with which digests of requests are.
+fn code_key(digest_key: &hmac::Key) -> [u8; 32] {
+    let mut key = [0; 32];
+    let tag = hmac::sign(digest_key, b"codes of orders of bounced calls");
+    key.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+    key
+}
+
+/// A switchboard that knows of bounced orders that were made or sent before it was there.
+async fn recalling(
+    calls: calls::Config,
+    seed: [u8; 32],
+    code_key: &[u8; 32],
+    journal: &journal::Journal,
+) -> Result<Switchboard, JournalError> {
+    let mut board = Switchboard::new(clock::now(), clock::unix_ms(), calls, seed);
+    board.set_code_key(code_key);
+    for order in journal.taken_orders().await? {
+        // A clock that was set back makes none older.
+        let age_ms = u64::try_from(clock::unix_ms().saturating_sub(order.sent_unix_ms)).unwrap_or(0);
+        let age = Duration::from_millis(age_ms);
+        board.recall_order(clock::now(), (order.merchant, order.reference, order.amount), order.payment, age);
+    }
+    for (kept, state) in journal.kept_orders().await? {
+        let left_ms = u64::try_from(kept.until_unix_ms.saturating_sub(clock::unix_ms())).unwrap_or(0);
+        board.recall_code(clock::now(), kept, state, Duration::from_millis(left_ms));
+    }
+    Ok(board)
+}
+
+/// What the office has given, opened.
+async fn given(config: &Config, safe: &credentials::Safe) -> std::collections::BTreeMap<String, credentials::Secrets> {
+    let mut given = std::collections::BTreeMap::new();
+    for gateway in config.gateway.iter().filter(|gateway| gateway.key_from_office) {
+        given.insert(gateway.name.clone(), safe.secrets(&gateway.name).await);
+    }
+    given
+}
+
+/// The vault, if there is one.
 struct OpenVault {
-    cards: Option<custody::Cards>,
+    cards: Option<Arc<custody::Cards>>,
     said: Option<String>,
 }
 
@@ -205,7 +249,7 @@ async fn open_vault(config: &Config, folder: &Path) -> Result<OpenVault, NodeErr
     let custody = custody::Custody::of(config, folder)?;
     let (cards, said) = (custody.open().await?, custody.said());
     tracing::warn!("{said}");
-    Ok(OpenVault { cards: Some(cards), said: Some(said) })
+    Ok(OpenVault { cards: Some(Arc::new(cards)), said: Some(said) })
 }
 
 /// What `/readyz` must say of this installation.
@@ -224,10 +268,10 @@ fn warnings(config: &Config, own_uid: u32) -> Vec<String> {
     warnings
 }
 
-/// For the sound of browsers; none where no trunk has any. It is made anew at each start: a browser knows it by what SIP says.
-fn certificate(config: &Config) -> Result<Option<webrtc::Certificate>, NodeError> {
+/// For the sound of browsers; none where no trunk has any. They are made anew at each start: a browser knows them by what SIP says.
+fn certificates(config: &Config) -> Result<Option<webrtc::Certificates>, NodeError> {
     let has_browsers = config.trunk.iter().any(|trunk| trunk.transport.is_web());
-    Ok(has_browsers.then(webrtc::Certificate::generate).transpose()?)
+    Ok(has_browsers.then(webrtc::Certificates::generate).transpose()?)
 }
 
 fn call_config(
@@ -235,8 +279,9 @@ fn call_config(
     sip: Vec<Local>,
     record: bool,
     logins: Vec<Option<calls::Login>>,
-    fingerprint: Option<[u8; 32]>,
+    fingerprints: Option<[[u8; 32]; 2]>,
 ) -> calls::Config {
+    let web = fingerprints.map(|[ours, other]| sip::offer_answer::Certificates { ours, other });
     let target = |place: &config::Place| calls::Target {
         ip: place.ip,
         port: place.port,
@@ -250,11 +295,12 @@ fn call_config(
         tcp_when_large: trunk.tcp_when_large,
         keepalive: trunk.keepalive_s.map(|seconds| Duration::from_secs(seconds.into())),
         // A browser knows nothing else.
-        srtp: fingerprint.filter(|_| trunk.transport.is_web()).map_or(trunk.srtp.sip(), call::Srtp::Web),
+        srtp: web.filter(|_| trunk.transport.is_web()).map_or(trunk.srtp.sip(), call::Srtp::Web),
         login,
         domain: trunk.domain.clone(),
         on_demand: trunk.on_demand.as_ref().map(config::OnDemand::call),
         test_number: trunk.test_number.as_ref().and_then(|number| number.parse().ok()),
+        nat: trunk.nat.call(),
     };
     let place = |name: &String| config.trunk.iter().position(|trunk| trunk.name == *name);
     let route = |route: &config::Route| calls::Route {
@@ -265,16 +311,14 @@ fn call_config(
         rewrite: calls::Rewrite { strip: route.strip, add: route.add.clone() },
         outbound: route.outbound,
         feature_code: route.feature_code.clone(),
+        bounce: route.bounce.as_ref().map(config::Bounce::call),
         open_line_keys: match route.open_line_keys {
             config::OpenLineKeys::Ignore => calls::OpenLineKeys::Ignore,
             config::OpenLineKeys::Alarm => calls::OpenLineKeys::Alarm,
             config::OpenLineKeys::Secure => calls::OpenLineKeys::Secure,
         },
-        recorder: route
-            .recorder
-            .as_ref()
-            .and_then(place)
-            .map(|trunk| calls::Recorder { trunk, is_required: route.recorder_required }),
+        recorder: route.recorder.as_ref().and_then(place).map(|trunk| recorder(route, trunk)),
+        hook: config::hook::call(route.recorder_hook, route.recorder_call_id.as_ref()),
     };
     calls::Config {
         sip,
@@ -286,6 +330,7 @@ fn call_config(
         phones: Vec::new(),
         routes: config.route.iter().map(route).collect(),
         merchants: config.merchant.iter().filter_map(|merchant| merchant.id.parse().ok()).collect(),
+        code_to_keep: config.code_to_keep(),
         rules: payment::Rules::default(),
         record,
         headers_passed: config.sip.pass_headers.clone(),
@@ -295,6 +340,10 @@ fn call_config(
             config::Masking::Strict => media::Policy::Strict,
         },
     }
+}
+
+fn recorder(route: &config::Route, trunk: usize) -> calls::Recorder {
+    calls::Recorder { trunk, is_required: route.recorder_required }
 }
 
 /// Each with its trunk; one without was refused with the configuration.

@@ -24,7 +24,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use tokio::sync::mpsc;
 use udp::{Sockets, Waker};
-use webrtc::Certificate;
+use webrtc::Certificates;
 use wire::CallId;
 
 /// Orders that may wait for one thread.
@@ -65,18 +65,18 @@ pub(crate) struct MediaPlane {
 }
 
 impl MediaPlane {
-    /// Starts the threads; that of handshakes only where there is a certificate for it.
+    /// Starts the threads; that of handshakes only where there are certificates for it.
     pub(crate) fn start(
         sockets: MediaSockets,
         hold: media::Hold,
         recorder: &Recorder,
-        certificate: Option<Certificate>,
+        certificates: Option<Certificates>,
     ) -> std::io::Result<(Self, mpsc::Receiver<Report>)> {
         sockets.tell();
         let mut lanes = sockets.lanes.into_iter();
         let (reports, incoming) = mpsc::channel(REPORTS_MAX);
         let mut workers = Vec::new();
-        let (asks, handshakes) = certificate.map(Handshakes::new).unzip();
+        let (asks, handshakes) = certificates.map(Handshakes::new).unzip();
         for number in 0..sockets.threads.max(1) {
             let (sockets, waker) = Sockets::new(lanes.next())?;
             let (sender, orders) = sync_channel(ORDERS_MAX);
@@ -107,11 +107,11 @@ mod tests {
     use super::*;
     use media::g711::Law;
     use media::{Command, Event, Remote, Side};
-    use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+    use std::net::{SocketAddr, UdpSocket};
     use std::time::Duration;
 
     fn local(port: u16) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, port).into()
+        (crate::samples::own_host(), port).into()
     }
 
     fn call(number: u128) -> CallId {

@@ -1,5 +1,7 @@
-//! Where trunks are that the file names by host: SRV, then A or AAAA (RFC 3263 §4.2), asked again as often as the answers say. Nothing waits for it:
-//! what is found is told to the switchboard, and while nothing is found the last places stay.
+//! Where trunks are that the file names by host: NAPTR, SRV, then A or AAAA (RFC 3263 §4), asked again as often as the answers say. Nothing waits for it:
+//! what is found is told to the switchboard, and while nothing is found the last places stay. A question that failed is no answer:
+//! only where it is said that there are no services is the domain's own address asked for, or a host would count as the trunk that
+//! nobody meant, while a name server is down.
 
 use crate::config::{Config, Host, TrunkTransport};
 use call::Target;
@@ -7,7 +9,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::rr::{RData, RecordType};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -66,6 +68,21 @@ pub(crate) fn start(config: &Config) -> Result<mpsc::Receiver<Found>, NetError> 
     Ok(found)
 }
 
+/// What a name server says.
+enum Answer<T> {
+    Found(T),
+    /// There is none: the name does not exist, or has nothing of this kind (RFC 2308 §2).
+    Absent,
+    /// It did not answer, or not to this: whether there is any is not known.
+    Failed,
+}
+
+impl<T> Answer<T> {
+    fn without(error: &NetError) -> Self {
+        if error.is_no_records_found() { Self::Absent } else { Self::Failed }
+    }
+}
+
 struct Question {
     trunk: usize,
     name: String,
@@ -90,7 +107,7 @@ impl Question {
                 None => {
                     if std::mem::replace(&mut had_answer, false) {
                         let (trunk, host) = (&self.name, &self.host.name);
-                        tracing::warn!(%trunk, %host, "the host of a trunk has no address; its last places stay, if there were any");
+                        tracing::warn!(%trunk, %host, "the host of a trunk has no address, or its name server fails; its last places stay, if there were any");
                     }
                     AGAIN
                 }
@@ -103,12 +120,13 @@ impl Question {
     async fn ask(&self, resolver: &TokioResolver) -> Option<(Vec<Target>, Instant)> {
         // A port says that there are no services to be asked for (RFC 3263 §4.2).
         let srv = match self.host.port {
-            Some(_) => None,
+            Some(_) => Answer::Absent,
             None => self.services(resolver).await,
         };
         let (mut targets, until) = match srv {
-            Some(found) => found,
-            None => {
+            Answer::Found(found) => found,
+            Answer::Failed => return None,
+            Answer::Absent => {
                 let (addresses, until) = self.addresses(resolver, &self.host.name).await?;
                 let target = |(priority, ip)| Target { ip, port: self.host.port, priority, weight: 0 };
                 ((0..).zip(addresses).map(target).collect(), until)
@@ -118,11 +136,52 @@ impl Question {
         (!targets.is_empty()).then_some((targets, until))
     }
 
-    /// The services of a domain, the first first; none if it has none.
-    async fn services(&self, resolver: &TokioResolver) -> Option<(Vec<Target>, Instant)> {
-        let service = if self.transport == TrunkTransport::Tcp { "_sip._tcp" } else { "_sip._udp" };
-        let lookup = resolver.srv_lookup(format!("{service}.{}.", self.host.name)).await.ok()?;
-        let mut until = lookup.valid_until();
+    fn service(&self) -> &'static str {
+        match self.transport {
+            TrunkTransport::Tls => "_sips._tcp",
+            TrunkTransport::Tcp => "_sip._tcp",
+            TrunkTransport::Udp | TrunkTransport::Ws | TrunkTransport::Wss => "_sip._udp",
+        }
+    }
+
+    /// Under which name the domain keeps its services, if it says so (NAPTR, RFC 3263 §4.1). Only those of the trunk's own transport
+    /// count: no answer leads from TLS to anything else.
+    async fn named_services(&self, resolver: &TokioResolver) -> Answer<(String, Instant)> {
+        let wanted: &[u8] = match self.transport {
+            TrunkTransport::Tls => b"SIPS+D2T",
+            TrunkTransport::Tcp => b"SIP+D2T",
+            TrunkTransport::Udp | TrunkTransport::Ws | TrunkTransport::Wss => b"SIP+D2U",
+        };
+        let lookup = match resolver.lookup(format!("{}.", self.host.name), RecordType::NAPTR).await {
+            Ok(lookup) => lookup,
+            Err(error) => return Answer::without(&error),
+        };
+        let named = lookup.answers().iter().filter_map(|record| match &record.data {
+            RData::NAPTR(naptr) => Some(naptr),
+            _ => None,
+        });
+        let fits =
+            named.filter(|naptr| naptr.services.eq_ignore_ascii_case(wanted) && naptr.flags.eq_ignore_ascii_case(b"s"));
+        match fits.min_by_key(|naptr| (naptr.order, naptr.preference)) {
+            Some(first) => Answer::Found((first.replacement.to_string(), lookup.valid_until())),
+            None => Answer::Absent,
+        }
+    }
+
+    /// The services of a domain, the first first. Services without an address are a failure: where they are is only not known.
+    async fn services(&self, resolver: &TokioResolver) -> Answer<(Vec<Target>, Instant)> {
+        let (of, named_until) = match self.named_services(resolver).await {
+            Answer::Found((of, until)) => (of, Some(until)),
+            Answer::Absent => (format!("{}.{}.", self.service(), self.host.name), None),
+            Answer::Failed => return Answer::Failed,
+        };
+        let lookup = match resolver.srv_lookup(of).await {
+            Ok(lookup) => lookup,
+            // A domain that names its services has them, wherever they are.
+            Err(_) if named_until.is_some() => return Answer::Failed,
+            Err(error) => return Answer::without(&error),
+        };
+        let mut until = named_until.map_or(lookup.valid_until(), |until| until.min(lookup.valid_until()));
         let service = |data: &RData| match data {
             RData::SRV(srv) => Some((srv.priority, srv.weight, srv.port, srv.target.to_string())),
             _ => None,
@@ -136,7 +195,7 @@ impl Question {
             let fresh = addresses.into_iter().filter(|ip| known.insert((*ip, port)));
             targets.extend(fresh.map(|ip| Target { ip, port: Some(port), priority, weight }));
         }
-        (!targets.is_empty()).then_some((targets, until))
+        if targets.is_empty() { Answer::Failed } else { Answer::Found((targets, until)) }
     }
 
     async fn addresses(&self, resolver: &TokioResolver, host: &str) -> Option<(Vec<IpAddr>, Instant)> {

@@ -1,5 +1,6 @@
 //! What several tests need.
 
+use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -24,6 +25,13 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// An address of this process alone: its ports are taken by no test that runs beside it, and no other's packets come there.
+pub(crate) fn own_host() -> Ipv4Addr {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    // Linux counts processes to 2^22.
+    Ipv4Addr::new(127, 64 | high, middle, low)
 }
 
 /// What the program does first: reqwest wants to be told whose cryptography it is to use.

@@ -3,19 +3,28 @@
 //! # Invariants
 //! - No connection is kept after an answer, so that no buffer with a card in it lives on in a pool.
 //! - A key stands in memory that is wiped, and is printed nowhere; a message names the file or variable that it is in.
+//! - What one credential has sent is never carried on by another: whoever sends or asks says by which.
 
 use crate::config::{AdapterKind, Config, Gateway};
+use crate::credentials::Secrets;
+use aws_lc_rs::hmac;
 use gateway::{
-    Adapter, Adyen, Answer, Following, Heard, HttpRequest, KeyError, Operation, PayConnector, Plan, STEPS_MAX,
+    Adapter, Adyen, Answer, Following, Heard, HttpRequest, KeyError, Operation, PayConnector, Period, Plan, ReadPage,
+    STEPS_MAX,
 };
 use gateway::{Sandbox, Sent, Step, Stripe};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use vault::hex::hex;
+use wire::CredentialSlot;
 use zeroize::Zeroizing;
 
 /// A gateway with which no connection stands within this, or half of its `timeout_ms_max`, has got nothing: another may be
 /// asked.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// Inquiries that one gateway is asked at a time: after a long outage there may be very many, and each takes a connection.
+const ASKS_MAX: usize = 64;
 /// The longest key.
 const KEY_BYTES_MAX: u64 = 4096;
 
@@ -37,25 +46,103 @@ pub enum ChargerError {
 
 /// One configured gateway.
 pub(crate) struct Terminal {
-    pub(crate) adapter: Box<dyn Adapter>,
-    /// Can its webhooks be believed?
-    pub(crate) has_webhooks: bool,
+    ready: RwLock<Ready>,
+    digest_key: hmac::Key,
+    pub(crate) configured: Gateway,
     url: String,
     timeout: Duration,
     client: reqwest::Client,
+    asks: tokio::sync::Semaphore,
+}
+
+/// An adapter with its key, and what tells this key from another. As long as somebody has it, it can be asked by it.
+#[derive(Clone)]
+pub(crate) struct Login {
+    pub(crate) adapter: Arc<dyn Adapter>,
+    /// Of the key and of all that says with it which account of which gateway is spoken to, a digest by a key of this
+    /// installation: nobody gets the key out of it, and it is the same after a restart.
+    pub(crate) credential: String,
+}
+
+/// What a gateway is spoken to with; no login while it waits for a key from the office.
+#[derive(Clone, Default)]
+struct Ready {
+    login: Option<Login>,
+    has_webhooks: bool,
+}
+
+impl Ready {
+    /// With what was given in the office. Without a key nothing is sent.
+    fn of(configured: &Gateway, given: &Secrets, digest_key: &hmac::Key) -> Result<Self, String> {
+        let secret = |slot| given.get(&slot).map(|secret: &Zeroizing<String>| secret.as_str().to_owned());
+        let Some(key) = secret(CredentialSlot::Key) else { return Ok(Self::default()) };
+        let webhook = secret(CredentialSlot::WebhookKey);
+        let has_webhooks = webhook.is_some();
+        let login = with_keys(configured, Some(key), webhook, digest_key)?;
+        gateway::check_startup(login.adapter.caps(), configured.moto_confirmed).map_err(|error| error.to_string())?;
+        Ok(Self { login: Some(login), has_webhooks })
+    }
 }
 
 impl Terminal {
-    /// Reads its keys; relative paths start at the folder.
-    pub(crate) fn new(configured: &Gateway, folder: &Path) -> Result<Self, ChargerError> {
+    /// Reads its keys; relative paths start at the folder. `given` is what the office has given.
+    pub(crate) fn new(
+        configured: &Gateway,
+        folder: &Path,
+        given: &Secrets,
+        digest_key: &hmac::Key,
+    ) -> Result<Self, ChargerError> {
         let timeout = Duration::from_millis(configured.timeout_ms_max);
+        let now = if configured.key_from_office {
+            let startup = |message| ChargerError::Startup { name: configured.name.clone(), message };
+            Ready::of(configured, given, digest_key).map_err(startup)?
+        } else {
+            let login = ready(configured, folder, digest_key)?;
+            Ready { login: Some(login), has_webhooks: has_webhook_key(configured) }
+        };
         Ok(Self {
-            adapter: ready(configured, folder)?,
-            has_webhooks: has_webhook_key(configured),
+            ready: RwLock::new(now),
+            digest_key: digest_key.clone(),
+            configured: configured.clone(),
             url: configured.url().unwrap_or_default().trim_end_matches('/').to_owned(),
             timeout,
             client: client(timeout)?,
+            asks: tokio::sync::Semaphore::new(ASKS_MAX),
         })
+    }
+
+    /// Its adapter; none while it waits for a credential.
+    pub(crate) fn adapter(&self) -> Option<Arc<dyn Adapter>> {
+        self.login().map(|login| login.adapter)
+    }
+
+    /// What it is spoken to with now; none while it waits for a credential.
+    pub(crate) fn login(&self) -> Option<Login> {
+        self.ready.read().unwrap_or_else(PoisonError::into_inner).login.clone()
+    }
+
+    /// Was an attempt sent by another credential than the one of now, so that this one cannot prove that there is none?
+    /// Of an attempt of a journal that noted none it is taken to be the same.
+    pub(crate) fn is_other(&self, sent_by: Option<&str>) -> bool {
+        let now = self.login();
+        sent_by.zip(now.as_ref()).is_some_and(|(sent_by, now)| sent_by != now.credential)
+    }
+
+    /// Can its webhooks be believed?
+    pub(crate) fn has_webhooks(&self) -> bool {
+        self.ready.read().unwrap_or_else(PoisonError::into_inner).has_webhooks
+    }
+
+    /// Would the adapter take these credentials? A secret for webhooks may come before the key.
+    pub(crate) fn check(&self, given: &Secrets) -> Result<(), String> {
+        Ready::of(&self.configured, given, &self.digest_key).map(drop)
+    }
+
+    /// Uses these credentials from now on, if the adapter takes them; else it goes on as it was.
+    pub(crate) fn give(&self, given: &Secrets) -> Result<(), String> {
+        let fresh = Ready::of(&self.configured, given, &self.digest_key)?;
+        *self.ready.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
     }
 
     /// The longest that an operation of so many requests takes, in milliseconds.
@@ -69,11 +156,17 @@ impl Terminal {
         self.timeout
     }
 
-    /// Sends an operation's requests, one after another.
-    pub(crate) async fn run(&self, operation: Operation, request: HttpRequest, mut plan: Plan) -> Answer {
+    /// Sends an operation's requests, one after another, all by the credential that the first was built with.
+    pub(crate) async fn run(
+        &self,
+        adapter: &dyn Adapter,
+        operation: Operation,
+        request: HttpRequest,
+        mut plan: Plan,
+    ) -> Answer {
         let mut sent = self.send(request).await;
         for _ in 0..STEPS_MAX {
-            match self.adapter.step(&mut plan, operation, sent) {
+            match adapter.step(&mut plan, operation, sent) {
                 Step::Done(answer) => return answer,
                 Step::Next(request) => sent = self.send(request).await,
             }
@@ -81,17 +174,38 @@ impl Terminal {
         Answer::UNKNOWN
     }
 
-    /// Asks once what became of an attempt, in as many requests as that takes.
-    pub(crate) async fn ask(&self, following: &mut Following, request: HttpRequest) -> Option<Answer> {
+    /// Asks once what became of an attempt, in as many requests as that takes, all by one credential.
+    pub(crate) async fn ask(
+        &self,
+        adapter: &dyn Adapter,
+        following: &mut Following,
+        request: HttpRequest,
+    ) -> Option<Answer> {
+        // It is never closed.
+        let _turn = self.asks.acquire().await.ok()?;
         let mut sent = self.send(request).await;
         for _ in 0..STEPS_MAX {
-            match following.hear(self.adapter.as_ref(), sent) {
+            match following.hear(adapter, sent) {
                 Heard::Known(answer) => return Some(answer),
                 Heard::Nothing => return None,
                 Heard::Ask(request) => sent = self.send(request).await,
             }
         }
         None
+    }
+
+    /// Can it be asked what money moved?
+    pub(crate) fn reports(&self) -> bool {
+        let any = Period { from_unix_ms: 0, until_unix_ms: 1 };
+        self.adapter().is_some_and(|adapter| adapter.report(any, None).is_some())
+    }
+
+    /// A page of what moved, and whose words it is in; none if it could not be had whole.
+    pub(crate) async fn report(&self, period: Period, after: Option<&str>) -> Option<(&'static str, ReadPage)> {
+        let _turn = self.asks.acquire().await.ok()?;
+        let adapter = self.adapter()?;
+        let sent = self.send(adapter.report(period, after)?).await;
+        Some((adapter.caps().name, adapter.read_report(sent)?))
     }
 
     async fn send(&self, request: HttpRequest) -> Sent {
@@ -142,9 +256,10 @@ async fn body(mut response: reqwest::Response) -> Option<Vec<u8>> {
 /// The gateway, and what is wrong with it.
 pub fn check_gateways(config: &Config, folder: &Path) -> Result<Vec<String>, ChargerError> {
     let mut warnings = Vec::new();
-    for configured in &config.gateway {
-        let adapter = ready(configured, folder)?;
-        let (name, caps) = (&configured.name, adapter.caps());
+    // What the office gives is no key that could be looked at here.
+    for configured in config.gateway.iter().filter(|gateway| !gateway.key_from_office) {
+        let login = ready(configured, folder, &hmac::Key::new(hmac::HMAC_SHA256, b""))?;
+        let (name, caps) = (&configured.name, login.adapter.caps());
         if configured.adapter == AdapterKind::Sandbox {
             warnings.push(format!("gateway {name} is the sandbox: it takes test cards only and moves no money"));
         } else if !caps.verified {
@@ -179,30 +294,59 @@ fn has_webhook_key(configured: &Gateway) -> bool {
 }
 
 /// The adapter with its keys, if the process may start with it.
-fn ready(configured: &Gateway, folder: &Path) -> Result<Box<dyn Adapter>, ChargerError> {
+fn ready(configured: &Gateway, folder: &Path, digest_key: &hmac::Key) -> Result<Login, ChargerError> {
     let startup = |message: String| ChargerError::Startup { name: configured.name.clone(), message };
-    let adapter = adapter(configured, folder).map_err(startup)?;
-    let checked = gateway::check_startup(adapter.caps(), configured.moto_confirmed);
+    let login = login(configured, folder, digest_key).map_err(startup)?;
+    let checked = gateway::check_startup(login.adapter.caps(), configured.moto_confirmed);
     checked.map_err(|error| startup(error.to_string()))?;
-    Ok(adapter)
+    Ok(login)
 }
 
-fn adapter(configured: &Gateway, folder: &Path) -> Result<Box<dyn Adapter>, String> {
+fn login(configured: &Gateway, folder: &Path, digest_key: &hmac::Key) -> Result<Login, String> {
     let key = secret(configured.key_file.as_ref(), configured.key_env.as_deref(), folder)?;
     let webhook =
         secret(configured.webhook_key_file.as_ref(), configured.webhook_key_env.as_deref(), folder)?.map(take);
+    with_keys(configured, key.map(take), webhook, digest_key)
+}
+
+fn with_keys(
+    configured: &Gateway,
+    needed: Option<String>,
+    webhook: Option<String>,
+    digest_key: &hmac::Key,
+) -> Result<Login, String> {
+    let credential = credential(configured, needed.as_deref(), digest_key);
     let mode = configured.mode.gateway();
-    let needed = key.map(take);
     let told = |error: KeyError| error.to_string();
-    Ok(match configured.adapter {
-        AdapterKind::Sandbox => Box::new(Sandbox::new(needed.unwrap_or_else(|| Sandbox::TEST_KEY.to_owned()))),
-        AdapterKind::Stripe => Box::new(Stripe::new(needed.unwrap_or_default(), webhook, mode).map_err(told)?),
+    let adapter: Arc<dyn Adapter> = match configured.adapter {
+        AdapterKind::Sandbox => {
+            let key = needed.unwrap_or_else(|| Sandbox::TEST_KEY.to_owned());
+            Arc::new(Sandbox::new(key).with_webhooks(webhook))
+        }
+        AdapterKind::Stripe => Arc::new(Stripe::new(needed.unwrap_or_default(), webhook, mode).map_err(told)?),
         AdapterKind::Adyen => {
             let account = configured.merchant_account.clone().unwrap_or_default();
-            Box::new(Adyen::new(needed.unwrap_or_default(), account, webhook, mode).map_err(told)?)
+            Arc::new(Adyen::new(needed.unwrap_or_default(), account, webhook, mode).map_err(told)?)
         }
-        AdapterKind::PayConnector => Box::new(PayConnector::new(needed, mode).map_err(told)?),
-    })
+        AdapterKind::PayConnector => Arc::new(PayConnector::new(needed, mode).map_err(told)?),
+    };
+    Ok(Login { adapter, credential })
+}
+
+/// Hexadecimal digits of what tells two credentials apart.
+const CREDENTIAL_CHARS: usize = 32;
+
+/// Which account of which gateway it is: by the key, by Adyen's name of the merchant, by adapter and mode. The secret of its
+/// webhooks says nothing of that. A `url` is taken for another way to the same account.
+fn credential(configured: &Gateway, key: Option<&str>, digest_key: &hmac::Key) -> String {
+    let Gateway { adapter, mode, merchant_account, .. } = configured;
+    let place = format!("{adapter:?} {mode:?} {merchant_account:?}");
+    let mut digest = hmac::Context::with_key(digest_key);
+    digest.update(place.as_bytes());
+    // No text of the place goes on in a key.
+    digest.update(&[0]);
+    digest.update(key.unwrap_or_default().as_bytes());
+    hex(digest.sign().as_ref()).chars().take(CREDENTIAL_CHARS).collect()
 }
 
 /// An adapter wipes what it is given.
@@ -257,11 +401,12 @@ mod tests {
         let text =
             format!("[[gateway]]\nname = \"s\"\nadapter = \"sandbox\"\nurl = \"{url}\"\ntimeout_ms_max = 1000\n");
         let config = Config::parse(&text, Path::new("cde.toml")).unwrap();
-        let terminal = Terminal::new(&config.gateway[0], &folder.0).unwrap();
+        let digest_key = hmac::Key::new(hmac::HMAC_SHA256, b"test");
+        let terminal = Terminal::new(&config.gateway[0], &folder.0, &Secrets::new(), &digest_key).unwrap();
         let merchant = "m".parse().unwrap();
         let (kind, attempt) = (gateway::Kind::Authorize, wire::AttemptId::from_random(1));
         let asked = gateway::Request::Inquire { kind, attempt, merchant: &merchant, locator: None };
-        terminal.send(terminal.adapter.build(&asked)).await
+        terminal.send(terminal.adapter().unwrap().build(&asked)).await
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@
 
 mod connection;
 mod cutter;
+mod found;
 mod gate;
 mod listener;
 mod renewal;
@@ -21,6 +22,7 @@ pub(crate) use tls::plain_acceptor;
 use crate::NodeError;
 use crate::config::Config;
 use connection::Queue;
+use found::Found;
 use gate::{Gate, Pass};
 use sip::message::Malformed;
 use sip::{ConnectionId, Local, Peer, Transport};
@@ -33,6 +35,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tls::Tls;
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use zeroize::Zeroize;
@@ -71,8 +74,12 @@ struct Hub {
     gate: Arc<Gate>,
     last_id: Arc<AtomicU64>,
     tls: watch::Receiver<Arc<Tls>>,
+    /// Where TLS trunks are that have names.
+    found: Arc<Found>,
     /// The pages that may connect; none: all.
     origins: Arc<[String]>,
+    /// Where the connections' tasks run, whoever opens them.
+    tasks: Handle,
 }
 
 impl Hub {
@@ -114,7 +121,7 @@ pub(crate) struct Transports {
 /// # Errors
 /// The file and what is wrong with it.
 pub fn check(config: &Config, folder: &Path) -> Result<(), TlsError> {
-    Tls::load(config, folder).map(drop)
+    Tls::load(config, folder, &Arc::default()).map(drop)
 }
 
 impl Transports {
@@ -122,9 +129,12 @@ impl Transports {
     pub(crate) async fn bind(config: &Config, folder: &Path) -> Result<Self, NodeError> {
         let (sender, heard) = mpsc::channel(HEARD_MAX);
         let friends = config.trunk.iter().flat_map(|trunk| &trunk.address).map(|place| place.ip).collect();
-        let (renewed, tls) = watch::channel(Arc::new(Tls::load(config, folder)?));
+        let found = Arc::default();
+        let (renewed, tls) = watch::channel(Arc::new(Tls::load(config, folder, &found)?));
         let origins = config.sip.ws_origins.as_slice().into();
-        let hub = Hub { heard: sender, gate: Arc::new(Gate::new(friends)), last_id: Arc::default(), tls, origins };
+        let gate = Arc::new(Gate::new(friends));
+        let (last_id, tasks) = (Arc::default(), Handle::current());
+        let hub = Hub { heard: sender, gate, last_id, tls, found: Arc::clone(&found), origins, tasks };
         let mut transports = Self {
             datagrams: Vec::new(),
             buffer: vec![0; DATAGRAM_BYTES_MAX],
@@ -135,7 +145,7 @@ impl Transports {
             open: BTreeMap::new(),
             by_place: BTreeMap::new(),
         };
-        transports.tasks.spawn(renewal::keep(config.clone(), folder.to_owned(), renewed, renewal::EVERY));
+        transports.tasks.spawn(renewal::keep((config.clone(), folder.to_owned(), found), renewed, renewal::EVERY));
         for listen in config.sip.listeners() {
             let Local { transport, address } = listen;
             let what = || format!("SIP on {} {address}", transport.name().to_ascii_lowercase());
@@ -160,9 +170,23 @@ impl Transports {
         Ok(())
     }
 
+    /// Has the runtime that this is called in wait for datagrams from here on.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub(crate) fn move_here(&mut self) -> std::io::Result<()> {
+        let moved =
+            std::mem::take(&mut self.datagrams).into_iter().map(|socket| UdpSocket::from_std(socket.into_std()?));
+        self.datagrams = moved.collect::<std::io::Result<_>>()?;
+        Ok(())
+    }
+
     /// A trunk that has a name is there from now on.
     pub(crate) fn know(&self, found: &crate::resolver::Found) {
         self.hub.gate.know(found.trunk, found.targets.iter().map(|target| target.ip).collect());
+        let place =
+            |target: &call::Target| SocketAddr::new(target.ip, target.port.unwrap_or(Transport::Tls.default_port()));
+        self.hub.found.know(found.trunk, found.targets.iter().map(place).collect());
     }
 
     /// Where peers reach us.
@@ -270,7 +294,7 @@ impl Transports {
         let (sender, queue) = Queue::new();
         // An empty queue has room for the first.
         let _ = sender.try_send(bytes);
-        tokio::spawn(connection::open(self.hub.clone(), peer, pass, queue));
+        self.hub.tasks.spawn(connection::open(self.hub.clone(), peer, pass, queue));
         self.opened(peer, sender, None);
         self.open.entry(id).and_modify(|open| open.is_used = true);
         Ok(())

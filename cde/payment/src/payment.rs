@@ -7,7 +7,9 @@ use crate::output::Output;
 use crate::rules::Rules;
 use card::{Card, Key, YearMonth};
 use std::time::{Duration, Instant};
-use wire::{AttemptId, DeclineClass, Field, Outcome, PaymentId, PaymentOrder, PaymentState, Progress, Refusal};
+use wire::{
+    AttemptId, DeclineClass, Field, Keeping, Outcome, PaymentId, PaymentOrder, PaymentState, Progress, Refusal, Store,
+};
 
 /// Where the payment stands, with what it owns there.
 enum Stage {
@@ -41,6 +43,8 @@ pub struct Payment {
     /// Every attempt ever made; an id is never used twice.
     attempts: Vec<AttemptId>,
     outcome: Option<Outcome>,
+    /// What became of the card that was to be kept.
+    kept: Option<Keeping>,
     /// What is left of a card after an outcome goes at this time.
     keep_until: Option<Instant>,
     /// What was keyed and not used goes at this time.
@@ -62,10 +66,11 @@ pub struct Payment {
 impl Payment {
     /// Takes an order. It asks nothing before the line is secured.
     ///
-    /// Refused: an amount that is not payable; fields that are empty, twice there, or without card number and expiry;
+    /// Refused: an amount that is not payable, or, where the card is only to be kept, one that is not zero; fields that are empty, twice there, or without card number and expiry;
     /// no locked memory for another card (`Busy`).
     pub fn new(now: Instant, order: PaymentOrder, rules: Rules, today: YearMonth) -> Result<Self, Refusal> {
-        if !order.amount.payable() {
+        let takes_none = order.store == Store::Only;
+        if takes_none != (order.amount.minor == 0) || !(takes_none || order.amount.payable()) {
             return Err(Refusal::BadAmount);
         }
         if !fields_valid(&order.fields) {
@@ -82,6 +87,7 @@ impl Payment {
             pan_length_expected: None,
             outcome: None,
             attempts: 0,
+            kept: None,
         };
         Ok(Self {
             order,
@@ -92,6 +98,7 @@ impl Payment {
             hung_up: false,
             attempts: Vec::new(),
             outcome: None,
+            kept: None,
             keep_until: None,
             idle_until: None,
             card_gone: false,
@@ -243,6 +250,15 @@ impl Payment {
             other => self.stage = other,
         }
         self.show();
+    }
+
+    /// What became of the card that was to be kept. It comes before the outcome of its attempt, so that the agent is told of
+    /// both at once.
+    pub fn handle_kept(&mut self, now: Instant, attempt: AttemptId, kept: Keeping) {
+        self.handle_timeout(now);
+        if self.attempts.last() == Some(&attempt) {
+            self.kept = Some(kept);
+        }
     }
 
     /// The caller has hung up: everything is wiped. An outcome that is in flight is still followed.
@@ -484,6 +500,7 @@ impl Payment {
             pan_length_expected: self.capture.pan_length_expected(),
             outcome: self.outcome.clone(),
             attempts: u8::try_from(self.attempts.len()).unwrap_or(u8::MAX),
+            kept: self.kept,
         }
     }
 

@@ -99,6 +99,8 @@ pub(crate) struct Dialog {
     pub(crate) tcp_when_large: bool,
     /// Its peer records a call of ours (RFC 7866).
     pub(crate) is_recording: bool,
+    /// Its peer is behind a NAT that it does not know of: its Contact is no address that it could be reached at.
+    pub(crate) keeps_to_source: bool,
     /// Whether we made the Call-ID: it decides who waits longer after glare.
     pub(crate) is_caller: bool,
     /// A 2xx was sent or received.
@@ -144,6 +146,7 @@ impl Dialog {
             peer,
             tcp_when_large: false,
             is_recording: false,
+            keeps_to_source: false,
             is_caller: true,
             is_established: false,
             is_confirmed: false,
@@ -181,6 +184,7 @@ impl Dialog {
             peer: from,
             tcp_when_large: false,
             is_recording: false,
+            keeps_to_source: false,
             is_caller: false,
             is_established: false,
             is_confirmed: false,
@@ -232,9 +236,12 @@ impl Dialog {
         from.transport.is_secure() || !self.peer.transport.is_secure()
     }
 
-    /// Where the peer was heard last: used while its Contact names no address.
+    /// Where the peer was heard last: used while its Contact names no address, or one that means nothing. In that case it is
+    /// the only one that there is, so another host does not get to say where the peer is.
     pub(crate) fn heard_from(&mut self, from: Peer) {
-        self.peer = from;
+        if !self.keeps_to_source || from.address.ip() == self.peer.address.ip() {
+            self.peer = from;
+        }
     }
 
     pub(crate) fn local_tag(&self) -> &str {
@@ -308,7 +315,9 @@ impl Dialog {
     ) -> (Outline, Peer) {
         let (mut uri, mut routes) = (target.clone(), routes.to_vec());
         let next = routes.first().map_or(target, |route| &route.uri);
-        let to = self.peer.toward(locals, next).unwrap_or(self.peer);
+        // Behind a NAT it is reached where it was heard, unless by proxies, which know the way.
+        let leads_nowhere = self.keeps_to_source && routes.is_empty();
+        let to = self.peer.toward(locals, next).filter(|_| !leads_nowhere).unwrap_or(self.peer);
         // A strict router takes the Request-URI for itself and finds ours at the end of the routes.
         if routes.first().is_some_and(|route| route.uri.param("lr").is_none()) {
             let router = routes.remove(0);

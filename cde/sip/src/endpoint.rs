@@ -18,7 +18,11 @@ mod session;
 mod types;
 mod update;
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Instant,
+};
 
 use crate::{
     dialog::Dialogs,
@@ -70,6 +74,8 @@ pub struct Endpoint {
     registrar: Registrar,
     guard: Guard,
     last_request: u64,
+    /// Hosts whose own ports mean nothing.
+    hidden: BTreeSet<IpAddr>,
     out: Outbox,
 }
 
@@ -90,6 +96,7 @@ impl Endpoint {
             dialogs: Dialogs::new(),
             requests: BTreeMap::new(),
             last_request: 0,
+            hidden: BTreeSet::new(),
             out: Outbox::default(),
         }
     }
@@ -98,10 +105,19 @@ impl Endpoint {
     pub fn handle_message(&mut self, now: Instant, from: Peer, bytes: &[u8]) {
         let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
         let Some(bytes) = bytes.get(start..).filter(|bytes| !bytes.is_empty()) else { return };
+        let is_hidden = from.transport == Transport::Udp && self.hidden.contains(&from.address.ip());
         match message::parse(bytes) {
-            Ok(Message::Request(request)) => self.handle_request(now, from, &request),
+            Ok(Message::Request(mut request)) => {
+                if is_hidden {
+                    request.core.via.ask_for_source();
+                }
+                self.handle_request(now, from, &request);
+            }
             Ok(Message::Response(response)) => self.handle_response(now, from, &response),
-            Err(malformed) => {
+            Err(mut malformed) => {
+                if let Some(reply) = malformed.reply.as_mut().filter(|_| is_hidden) {
+                    reply.via.ask_for_source();
+                }
                 if bytes.starts_with(b"SIP/") {
                     self.out.stats.dropped_responses += 1;
                 }
@@ -188,6 +204,19 @@ impl Endpoint {
     #[must_use]
     pub fn call_id(&self, dialog: DialogId) -> Option<&str> {
         self.dialogs.peek(dialog).map(|dialog| dialog.call_id.as_str())
+    }
+
+    /// Datagrams of these hosts, and of no others, are answered to the port that they came from, whether they ask for it (RFC 3581) or
+    /// not: behind a NAT the one in their Via means nothing.
+    pub fn answer_to_source(&mut self, hosts: BTreeSet<IpAddr>) {
+        self.hidden = hosts;
+    }
+
+    /// The peer of a dialog is behind a NAT that it does not know of: from here on requests of ours go to where its own come from,
+    /// or to where it is called, and not to its Contact; those of another host do not change that. Where it has a route, that is
+    /// followed.
+    pub fn keep_to_source(&mut self, dialog: DialogId) {
+        self.dialogs.get(dialog).into_iter().for_each(|dialog| dialog.keeps_to_source = true);
     }
 
     /// Dialogs at this moment, pending ones included.

@@ -17,7 +17,7 @@ pub use crate::sdp::{Crypto, Direction, Origin, Profile, SdpError, Suite};
 mod protected;
 mod web;
 
-pub use protected::{Protection, Srtp};
+pub use protected::{Certificates, Protection, Srtp};
 pub use web::{Hash, Setup, Web};
 
 /// The clock of our sound in hertz, whatever that of its codec.

@@ -22,7 +22,7 @@ use mio::net::UdpSocket;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use steering::Steered;
@@ -174,6 +174,15 @@ impl Sockets {
                 }
             }
             Way::Own { .. } => {}
+        }
+    }
+
+    /// Names the host that the port's only peer is at; from which of its ports it sends is not known. Where the system cannot
+    /// drop what others send, everybody may send.
+    pub fn confine(&mut self, port: Port, host: IpAddr) {
+        self.release(port);
+        if let (Some(Some(Open { way: Way::Steered(steered), .. })), Some(lane)) = (self.open.get(port.0), &self.lane) {
+            lane.confine(steered, host);
         }
     }
 

@@ -19,7 +19,7 @@ use outgoing::Outgoing;
 use bpf::Map;
 use program::Inputs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use table::Table;
@@ -127,6 +127,11 @@ impl Lane {
             SocketAddr::V6(_) => None,
         };
         self.shared.table.set_peer(port.place.into(), peer);
+    }
+
+    /// Names its only host.
+    pub(crate) fn confine(&self, port: &Steered, host: IpAddr) {
+        self.connect(port, SocketAddr::new(host, 0));
     }
 
     /// Takes its peer away.

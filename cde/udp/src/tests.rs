@@ -2,20 +2,31 @@ use super::*;
 use std::net::UdpSocket as Peer;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A port of this machine that was free a moment ago, in a range that the system gives to nobody.
+/// A port that was free a moment ago, at an address that no other process uses.
 fn free() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     loop {
-        let address = local(first + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000);
+        let address = local(PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS_COUNT);
         if Peer::bind(address).is_ok() {
             return address;
         }
     }
 }
 
+const PORTS_COUNT: u16 = 1_000;
+/// The system gives none of these to who asks for any port.
+const PORTS: std::ops::Range<u16> = 20_000..20_000 + PORTS_COUNT;
+
+/// An address of this process alone: tests of many processes run beside each other, and what one of them steers, binds or
+/// still sends is nothing to the others.
+fn host() -> [u8; 4] {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    // Linux counts processes to 2^22.
+    [127, 64 | high, middle, low]
+}
+
 fn local(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
+    SocketAddr::from((host(), port))
 }
 
 fn peer() -> Peer {
@@ -26,8 +37,7 @@ fn peer() -> Peer {
 
 /// The fast path for the ports that [`free`] gives; none for who has not the rights. Root has them, in CI too.
 fn lane() -> Option<Lane> {
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    match Steering::attach([127, 0, 0, 1].into(), first, first + 1_000, 1) {
+    match Steering::attach(host().into(), PORTS.start, PORTS.end, 1) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
         steering => steering.unwrap().into_lanes().pop(),
     }
@@ -53,6 +63,7 @@ both_ways!(
     every_packet_arrives_however_many_come_at_once,
     a_closed_port_can_be_opened_again_and_a_waker_wakes,
     a_port_hears_its_peer_alone_and_another_one_when_it_is_told_so,
+    a_port_that_is_confined_hears_every_port_of_its_host,
     a_peer_that_was_not_there_yet_loses_no_packet_once_it_is,
     open_ports_have_different_small_numbers,
     a_port_is_nobody_elses,
@@ -107,6 +118,27 @@ fn a_port_hears_its_peer_alone_and_another_one_when_it_is_told_so(lane: Option<L
     assert_eq!(say(second.local_addr().ok()), [2]);
     // No socket of IPv4 can have such a peer. That must not leave the one before it.
     assert_eq!(say(Some(SocketAddr::from(([0; 8], 9)))), [1, 2]);
+}
+
+fn a_port_that_is_confined_hears_every_port_of_its_host(lane: Option<Lane>) {
+    let drops_others = lane.is_some();
+    let (mut sockets, _waker) = Sockets::new(lane).unwrap();
+    let to = free();
+    let port = sockets.open(to).unwrap();
+    let [first, second] = [(); 2].map(|()| peer());
+    let stranger = Peer::bind("127.0.0.77:0").unwrap();
+    let say = |sockets: &mut Sockets| {
+        first.send_to(&[1], to).unwrap();
+        second.send_to(&[2], to).unwrap();
+        stranger.send_to(&[3], to).unwrap();
+        heard(sockets)
+    };
+    sockets.connect(port, first.local_addr().unwrap());
+    assert_eq!(say(&mut sockets), [1]);
+    sockets.confine(port, first.local_addr().unwrap().ip());
+    assert_eq!(say(&mut sockets), if drops_others { vec![1, 2] } else { vec![1, 2, 3] });
+    sockets.connect(port, second.local_addr().unwrap());
+    assert_eq!(say(&mut sockets), [2], "a peer that is known is the only one again");
 }
 
 fn a_peer_that_was_not_there_yet_loses_no_packet_once_it_is(lane: Option<Lane>) {

@@ -144,6 +144,23 @@ mod tests {
         assert_eq!(*shared(&recipient.private, &sender.public, ends).unwrap(), expected);
     }
 
+    /// The text that the test of the office's page makes by Web Crypto (`office/web/src/gateways/seal.test.ts`).
+    #[test]
+    fn what_the_page_of_the_office_seals_opens() {
+        let (enc, rest) = (
+            "5dfedd3b6bd47f6fa28ee15d969d5bb0ea53774d488bdaf9df1c6e0124b3ef22",
+            "1dae3a59ba1eb09d683d90301271e9d73bf8bd8c68e5cb28",
+        );
+        let sealed = [hex(enc), hex(rest)].concat();
+        let recipient = Recipient::new(&[1; 32]).unwrap();
+        let opened = recipient.open(b"tonewall-credential-1", b"key|stripe-uk", &sealed).unwrap();
+        assert_eq!(**opened, *b"a secret");
+        assert_eq!(
+            seal(&[3; 32], &recipient.public(), b"tonewall-credential-1", b"key|stripe-uk", b"a secret").unwrap(),
+            sealed
+        );
+    }
+
     #[test]
     fn what_was_sealed_opens_for_its_recipient_alone() {
         let (recipient, other) = (Recipient::new(&[1; 32]).unwrap(), Recipient::new(&[2; 32]).unwrap());

@@ -65,7 +65,7 @@ pub use store::{
     Keyring, Overdue, Purpose, Reason, Record, RecordKey, Row, Store, StoreError, Tenant, TenantError, TenantKey,
 };
 pub use transfer::{Import, TransferError};
-pub use vault::{Fingerprint, Purged, Shred, Vault, VaultError};
+pub use vault::{Fingerprint, Purged, Shred, Vault, VaultError, draw};
 
 #[cfg(test)]
 mod tests;

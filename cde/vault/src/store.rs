@@ -17,6 +17,16 @@ pub struct Tenant(String);
 pub struct TenantError;
 
 impl Tenant {
+    /// The one of whoever has only one.
+    pub fn main() -> Self {
+        Self("main".to_owned())
+    }
+
+    /// Whose keys credentials of gateways are sealed to; no card is its.
+    pub fn credentials() -> Self {
+        Self("tonewall-credentials".to_owned())
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0

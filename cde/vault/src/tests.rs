@@ -1,9 +1,13 @@
 //! What the vault promises, held against the model of its stores.
 
 use crate::contract::{Dice, Model, Roots, card, keys, now_or_never, records, tenant};
-use crate::{KeyStore, Keyring, Overdue, Progress, Purpose, Reason, Row, Store, Tenant, Vault, VaultError};
+use crate::{
+    Key, KeyStore, KeyStoreError, Keyring, Overdue, Progress, Purpose, Random, Reason, RootVersion, Row, Store, Tenant,
+    Vault, VaultError,
+};
 use card::{Expiry, Pan};
 use proptest::prelude::*;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use wire::{Token, luhn_valid, pan_like};
 
 const NUMBERS: [&str; 5] =
@@ -285,6 +289,61 @@ fn a_key_wrapped_by_an_old_root_comes_too_late() {
     world.vault.rotate_root().unwrap();
     finish(|| now_or_never(world.vault.rotate_root_step()));
     assert!(!now_or_never(world.model.add_tenant_keys(&tenant("late"), &late)).unwrap());
+}
+
+/// Roots of which another process makes a new one, and retires the old, before one is used.
+struct Overtaken {
+    roots: Roots,
+    rotating: Vault<Model, Model>,
+    left: AtomicU32,
+}
+
+impl KeyStore for Overtaken {
+    fn current(&self) -> Result<RootVersion, KeyStoreError> {
+        self.roots.current()
+    }
+
+    fn wrap(&self, root: RootVersion, place: &[u8], key: &Key, random: &dyn Random) -> Result<Vec<u8>, KeyStoreError> {
+        self.roots.wrap(root, place, key, random)
+    }
+
+    fn unwrap(&self, root: RootVersion, place: &[u8], wrapped: &[u8]) -> Result<Key, KeyStoreError> {
+        if self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+            assert!(self.rotating.rotate_root().unwrap());
+            finish(|| now_or_never(self.rotating.rotate_root_step()));
+        }
+        self.roots.unwrap(root, place, wrapped)
+    }
+
+    fn roots(&self) -> Result<Vec<RootVersion>, KeyStoreError> {
+        self.roots.roots()
+    }
+
+    fn add(&self, random: &dyn Random) -> Result<RootVersion, KeyStoreError> {
+        self.roots.add(random)
+    }
+
+    fn retire(&self, root: RootVersion) -> Result<(), KeyStoreError> {
+        self.roots.retire(root)
+    }
+}
+
+/// What broke: a card was not opened, found or stored when the root was retired between the reading of a key and its use.
+#[test]
+fn a_root_that_is_retired_while_it_is_used_costs_no_card() {
+    let World { model, roots, vault: first, tenant } = World::new();
+    let (pan, expiry) = card(NUMBERS[0], 2030);
+    let token = now_or_never(first.store(0, &tenant, &pan, &expiry, None)).unwrap();
+    let overtaken = |left| {
+        let (roots, rotating) = (roots.clone(), vault(&model, &roots, 3));
+        let roots = Box::new(Overtaken { roots, rotating, left: AtomicU32::new(left) });
+        Vault::new(model.clone(), model.clone(), roots, Box::new(Dice::new(5)))
+    };
+    assert_eq!(shown(&now_or_never(overtaken(1).open(0, &tenant, &token)).unwrap()).0, NUMBERS[0]);
+    assert_eq!(now_or_never(overtaken(1).find(&tenant, &pan)).unwrap(), std::slice::from_ref(&token));
+    assert!(now_or_never(overtaken(1).store(0, &tenant, &pan, &expiry, None)).is_ok());
+    let ended = now_or_never(overtaken(9).open(0, &tenant, &token));
+    assert!(matches!(ended, Err(VaultError::KeyStore(KeyStoreError::NoRoot(_)))), "and not for ever");
 }
 
 #[derive(Clone, Copy, Debug)]

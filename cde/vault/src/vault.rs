@@ -10,7 +10,7 @@ use wire::Token;
 
 /// Draws of a token before the random source is taken for broken; each fails once in ten.
 const DRAWS_MAX: u32 = 100;
-/// Tries to store a card while KEKs are being rotated: each needs a rotation that begins and ends meanwhile.
+/// Tries to have a tenant's keys while KEKs or roots are being rotated: each needs a rotation that begins and ends meanwhile.
 const TRIES_MAX: u32 = 5;
 /// A card's last use is written down at most this often.
 const USED_EVERY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -54,6 +54,11 @@ pub enum VaultError {
     NoRandomness(#[from] NoRandomness),
 }
 
+/// Was the root retired after the row was read that it had wrapped? By then the row had a newer one: it is read again.
+fn is_overtaken(error: &VaultError) -> bool {
+    matches!(error, VaultError::KeyStore(KeyStoreError::NoRoot(_)))
+}
+
 impl From<KeyError> for VaultError {
     fn from(error: KeyError) -> Self {
         match error {
@@ -85,6 +90,18 @@ pub struct Purged {
     pub tokens: Vec<Token>,
     /// Is there more to do?
     pub more: bool,
+}
+
+/// A fresh token: 120 random bits that look like no card.
+pub fn draw(random: &dyn Random) -> Result<Token, NoRandomness> {
+    for _ in 0..DRAWS_MAX {
+        let mut bytes = [0; Token::BYTES];
+        random.fill(&mut bytes)?;
+        if let Some(token) = Token::from_random(&bytes) {
+            return Ok(token);
+        }
+    }
+    Err(NoRandomness)
 }
 
 /// The vault. It keeps no key between two calls.
@@ -137,8 +154,9 @@ impl<S: Store, R: Keyring> Vault<S, R> {
         Ok(token)
     }
 
-    /// Stores a card under a token that exists elsewhere. The key first: without a record it is of no use to anybody.
-    pub(crate) async fn store_as(
+    /// Stores a card under a token that exists elsewhere: of another vault, or written down by whoever must find the card again
+    /// after dying in the middle of this. The key first: without a record it is of no use to anybody.
+    pub async fn store_as(
         &self,
         now_ms: i64,
         (tenant, token): (&Tenant, &Token),
@@ -168,8 +186,7 @@ impl<S: Store, R: Keyring> Vault<S, R> {
         card: (&Pan, &Expiry),
         keep_until_ms: Option<i64>,
     ) -> Result<bool, VaultError> {
-        let (key, kek_row) = self.keyring.record_key(tenant, token).await?.ok_or(VaultError::NoToken)?;
-        let kek = self.unwrap_tenant_key(tenant, &kek_row)?;
+        let (key, kek) = self.record_key(tenant, token).await?.ok_or(VaultError::NoToken)?;
         let dek = kek.unwrap(&seal::record_key_place(tenant, token, key.kek), &key.wrapped)?;
         let (pan, expiry) = seal::seal_card(&dek, &*self.random, (tenant, token), card)?;
         let token = token.clone();
@@ -184,10 +201,14 @@ impl<S: Store, R: Keyring> Vault<S, R> {
         (pan, expiry): (&Pan, &Expiry),
         keep_until_ms: Option<i64>,
     ) -> Result<Record, VaultError> {
-        for _ in 0..TRIES_MAX {
+        for attempt in 1..=TRIES_MAX {
             let keys = self.keyring.tenant_keys(tenant).await?;
-            let (kek_row, kek) = self.newest(tenant, &keys, Purpose::Records)?;
-            let fingerprint = self.fingerprint_by(tenant, &keys, pan)?;
+            let opened = self.newest(tenant, &keys, Purpose::Records);
+            let opened = opened.and_then(|kek| Ok((kek, self.fingerprint_by(tenant, &keys, pan)?)));
+            let ((kek_row, kek), fingerprint) = match opened {
+                Err(error) if is_overtaken(&error) && attempt < TRIES_MAX => continue,
+                opened => opened?,
+            };
             let random = &*self.random;
             let dek = Key::random(random)?;
             let (sealed_pan, sealed_expiry) = seal::seal_card(&dek, random, (tenant, token), (pan, expiry))?;
@@ -208,7 +229,7 @@ impl<S: Store, R: Keyring> Vault<S, R> {
 
     /// Opens a card.
     pub async fn open(&self, now_ms: i64, tenant: &Tenant, token: &Token) -> Result<(Pan, Expiry), VaultError> {
-        let Some((key, kek_row)) = self.keyring.record_key(tenant, token).await? else {
+        let Some((key, kek)) = self.record_key(tenant, token).await? else {
             return Err(self.why_not(tenant, token).await?);
         };
         let record = match self.store.record(tenant, token).await? {
@@ -217,13 +238,31 @@ impl<S: Store, R: Keyring> Vault<S, R> {
             // Its storing was cut off before anybody was told of the token.
             None => return Err(VaultError::NoToken),
         };
-        let kek = self.unwrap_tenant_key(tenant, &kek_row)?;
         let dek = kek.unwrap(&seal::record_key_place(tenant, token, key.kek), &key.wrapped)?;
         let card = seal::open_card(&dek, (tenant, token), (&record.pan, &record.expiry))?;
         if now_ms.saturating_sub(record.used_ms) >= USED_EVERY_MS {
             self.store.used(tenant, token, now_ms).await?;
         }
         Ok(card)
+    }
+
+    /// Can the card of this token be opened?
+    pub async fn holds(&self, tenant: &Tenant, token: &Token) -> Result<bool, VaultError> {
+        let has_key = self.keyring.record_key(tenant, token).await?.is_some();
+        Ok(has_key && matches!(self.store.record(tenant, token).await?, Some(Row::Kept(_))))
+    }
+
+    /// The token that a card has had for longest, if it is stored. Not a fingerprint: it is random, and says nothing to who has
+    /// the tenant's keys either.
+    pub async fn oldest(&self, tenant: &Tenant, pan: &Pan) -> Result<Option<Token>, VaultError> {
+        let mut oldest: Option<(i64, Token)> = None;
+        for token in self.find(tenant, pan).await? {
+            let Some(Row::Kept(record)) = self.store.record(tenant, &token).await? else { continue };
+            if oldest.as_ref().is_none_or(|(stored_ms, other)| (record.stored_ms, &token) < (*stored_ms, other)) {
+                oldest = Some((record.stored_ms, token));
+            }
+        }
+        Ok(oldest.map(|(_, token)| token))
     }
 
     async fn why_not(&self, tenant: &Tenant, token: &Token) -> Result<VaultError, VaultError> {
@@ -236,8 +275,14 @@ impl<S: Store, R: Keyring> Vault<S, R> {
 
     /// What this tenant knows the card by.
     pub async fn fingerprint(&self, tenant: &Tenant, pan: &Pan) -> Result<Fingerprint, VaultError> {
-        let keys = self.keyring.tenant_keys(tenant).await?;
-        self.fingerprint_by(tenant, &keys, pan)
+        let mut attempt = 1;
+        loop {
+            let keys = self.keyring.tenant_keys(tenant).await?;
+            match self.fingerprint_by(tenant, &keys, pan) {
+                Err(error) if is_overtaken(&error) && attempt < TRIES_MAX => attempt += 1,
+                fingerprint => return fingerprint,
+            }
+        }
     }
 
     /// The tokens of a card, if it is stored.
@@ -282,15 +327,20 @@ impl<S: Store, R: Keyring> Vault<S, R> {
         Ok(Purged { tokens, more })
     }
 
-    fn draw(&self) -> Result<Token, VaultError> {
-        for _ in 0..DRAWS_MAX {
-            let mut bytes = [0; Token::BYTES];
-            self.random.fill(&mut bytes)?;
-            if let Some(token) = Token::from_random(&bytes) {
-                return Ok(token);
+    /// A card's wrapped key, and the KEK that opens it.
+    async fn record_key(&self, tenant: &Tenant, token: &Token) -> Result<Option<(RecordKey, Key)>, VaultError> {
+        let mut attempt = 1;
+        loop {
+            let Some((key, row)) = self.keyring.record_key(tenant, token).await? else { return Ok(None) };
+            match self.unwrap_tenant_key(tenant, &row) {
+                Err(error) if is_overtaken(&error) && attempt < TRIES_MAX => attempt += 1,
+                kek => return Ok(Some((key, kek?))),
             }
         }
-        Err(NoRandomness.into())
+    }
+
+    fn draw(&self) -> Result<Token, VaultError> {
+        Ok(draw(&*self.random)?)
     }
 
     fn fingerprint_by(&self, tenant: &Tenant, keys: &[TenantKey], pan: &Pan) -> Result<Fingerprint, VaultError> {

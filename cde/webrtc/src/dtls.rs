@@ -110,6 +110,38 @@ impl Certificate {
     }
 }
 
+/// Our two certificates: a browser agrees on new keys within a dialog only with who shows another one.
+#[derive(Clone)]
+pub struct Certificates([(Certificate, [u8; 32]); 2]);
+
+impl Certificates {
+    /// Fresh ones.
+    ///
+    /// # Errors
+    /// If the system gives no randomness.
+    pub fn generate() -> Result<Self, NoCertificate> {
+        let fresh = || -> Result<_, NoCertificate> {
+            let certificate = Certificate::generate()?;
+            let fingerprint = certificate.fingerprint()?;
+            Ok((certificate, fingerprint))
+        };
+        Ok(Self([fresh()?, fresh()?]))
+    }
+
+    /// Their SHA-256.
+    #[must_use]
+    pub fn fingerprints(&self) -> [[u8; 32]; 2] {
+        let [(_, first), (_, second)] = &self.0;
+        [*first, *second]
+    }
+
+    /// The one with this fingerprint.
+    #[must_use]
+    pub fn with(&self, fingerprint: &[u8; 32]) -> Option<&Certificate> {
+        self.0.iter().find(|(_, known)| known == fingerprint).map(|(certificate, _)| certificate)
+    }
+}
+
 /// What a handshake wants done.
 pub(crate) enum Event {
     Send(Vec<u8>),

@@ -22,7 +22,7 @@ mod dtls;
 mod stun;
 
 pub use association::{Association, Failure, Output};
-pub use dtls::{Certificate, Keys, NoCertificate, Suite};
+pub use dtls::{Certificate, Certificates, Keys, NoCertificate, Suite};
 pub use terms::{Fingerprint, Hash, Role, Terms};
 
 /// Whether a packet on a leg's port is for this crate and no sound: STUN or DTLS, by its first byte (RFC 7983 section 7).

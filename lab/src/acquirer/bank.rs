@@ -2,14 +2,18 @@
 
 mod book;
 mod order;
+mod statement;
+pub(super) mod stripe;
 
 use super::fault::{Delivery, Fault, Faults};
+use super::webhook::{Event, Notice, Shape, Webhooks};
 use book::{Book, Entry, Noun};
 use card::YearMonth;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::time::{Duration, Instant};
+use stripe::Stripe;
 
 /// The most operations that one bank keeps; it then refuses more, and executes none.
 pub const CHARGES_MAX: usize = 200_000;
@@ -23,7 +27,7 @@ const NAME_BYTES_MAX: usize = 255;
 pub struct Request {
     /// `GET` or `POST`.
     pub method: String,
-    /// From the first slash.
+    /// From the first slash, with the query.
     pub path: String,
     /// Names in any case.
     pub headers: Vec<(String, String)>,
@@ -45,11 +49,13 @@ pub struct Response {
     pub status: u16,
     /// JSON.
     pub body: Vec<u8>,
+    /// Beside those that every answer has.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl Response {
     fn new(status: u16, body: &Value) -> Self {
-        Self { status, body: body.to_string().into_bytes() }
+        Self { status, body: body.to_string().into_bytes(), headers: Vec::new() }
     }
 
     fn error(status: u16, code: &str) -> Self {
@@ -69,18 +75,52 @@ pub struct Bank {
     book: Book,
     keys: BTreeMap<String, Known>,
     faults: Faults,
+    webhooks: Webhooks,
+    stripe: Stripe,
+    opened: Instant,
+    opened_unix_ms: i64,
 }
 
 impl Bank {
     /// An empty bank; `today` decides which cards have expired.
     pub fn new(now: Instant, today: YearMonth) -> Self {
-        Self { book: Book::new(now, today), keys: BTreeMap::new(), faults: Faults::none() }
+        Self {
+            book: Book::new(now, today),
+            keys: BTreeMap::new(),
+            faults: Faults::none(),
+            webhooks: Webhooks::default(),
+            stripe: Stripe::default(),
+            opened: now,
+            opened_unix_ms: 0,
+        }
+    }
+
+    /// With the time of day at which it was opened, Unix milliseconds: objects of Stripe's shape say when they were made.
+    pub fn opened_at(self, unix_ms: i64) -> Self {
+        Self { opened_unix_ms: unix_ms, ..self }
+    }
+
+    fn unix_s(&self, now: Instant) -> i64 {
+        let since = now.saturating_duration_since(self.opened).as_millis();
+        self.opened_unix_ms.saturating_add(i64::try_from(since).unwrap_or(i64::MAX)).div_euclid(1_000)
+    }
+
+    /// What the bank has to say since this was asked last.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        self.webhooks.take()
     }
 
     /// Answers a request, and says what becomes of the answer.
     pub fn handle(&mut self, now: Instant, request: &Request) -> (Response, Delivery) {
+        if stripe::is_spoken(request) {
+            return self.stripe(now, request);
+        }
         let response = match (request.method.as_str(), request.path.as_str()) {
             ("POST", "/v1/faults") => self.set_faults(&request.body),
+            ("POST", "/v1/webhooks") if self.webhooks.register(&request.body) => {
+                Response::new(200, &json!({"ok": true}))
+            }
+            ("POST", "/v1/webhooks") => Response::error(400, "invalid_request"),
             ("GET", "/v1/ledger") => Response::new(200, &self.book.ledger()),
             ("POST", path) => match Noun::of(path) {
                 Some((noun, None)) => return self.order(now, noun, request),
@@ -123,7 +163,7 @@ impl Bank {
         };
         match checked {
             Err(response) => (response, Delivery::Normal),
-            Ok(prepared) => self.execute(now, prepared),
+            Ok(prepared) => self.execute(now, noun, prepared),
         }
     }
 
@@ -133,7 +173,7 @@ impl Bank {
         if self.keys.get(key).is_some_and(expired) {
             self.keys.remove(key);
         }
-        if let Some(known) = self.keys.get(key) {
+        if let Some(known) = self.keys.get(key).filter(|_| self.faults.idempotency()) {
             return match (known.fingerprint == fingerprint, self.book.is_busy(known.entry, now)) {
                 (false, _) => Err(Response::error(400, "idempotency_mismatch")),
                 (true, true) => Err(Response::error(409, "in_flight")),
@@ -147,7 +187,7 @@ impl Bank {
         Ok(Prepared::New { key: key.to_owned(), fingerprint, entry: Box::new(entry) })
     }
 
-    fn execute(&mut self, now: Instant, prepared: Prepared) -> (Response, Delivery) {
+    fn execute(&mut self, now: Instant, noun: Noun, prepared: Prepared) -> (Response, Delivery) {
         let fault = self.faults.draw();
         match (fault, &prepared) {
             (Fault::DropBefore, _) => return (Response::error(500, "internal"), Delivery::DropBeforeCommit),
@@ -164,6 +204,11 @@ impl Bank {
                 entry.busy_until = now + Duration::from_millis(delay_ms);
                 let entry = self.book.commit(*entry);
                 self.keys.insert(key, Known { fingerprint, entry, since: now });
+                if self.webhooks.wanted(Shape::Sandbox) {
+                    let object = self.book.settled_answer(entry);
+                    let event = Event { about: noun.ended(), object: &object, created: 0 };
+                    self.webhooks.say(&mut self.faults, Shape::Sandbox, event, delay_ms);
+                }
                 entry
             }
         };

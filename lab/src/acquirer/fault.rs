@@ -71,6 +71,46 @@ impl PerMille {
     }
 }
 
+/// What becomes of what the bank says unasked, of a thousand.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Webhooks {
+    /// Never sent.
+    lost: u32,
+    /// Sent two to four times.
+    duplicate: u32,
+    /// Held back, so that later ones overtake it; copies of a duplicate are too.
+    late: u32,
+    /// For how long at most.
+    late_ms: u64,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self { lost: 0, duplicate: 0, late: 0, late_ms: 2_000 }
+    }
+}
+
+/// What becomes of questions in Stripe's words, of a thousand.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Reads {
+    /// Not answered.
+    lost: u32,
+}
+
+/// How many requests in Stripe's words are answered a second; 0 is no limit.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Questions.
+    pub reads: u32,
+    /// Of those: searches.
+    pub searches: u32,
+    /// Everything else.
+    pub writes: u32,
+}
+
 /// The body of `POST /v1/faults`. It replaces everything that was ordered before.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -79,11 +119,25 @@ struct Order {
     per_mille: PerMille,
     delay_ms: u64,
     next: VecDeque<Fault>,
+    webhooks: Webhooks,
+    reads: Reads,
+    limits: Limits,
+    /// False: the bank is one that has no idempotency keys, and executes whatever it is sent.
+    idempotency: bool,
 }
 
 impl Default for Order {
     fn default() -> Self {
-        Self { seed: 0, per_mille: PerMille::default(), delay_ms: 1_000, next: VecDeque::new() }
+        Self {
+            seed: 0,
+            per_mille: PerMille::default(),
+            delay_ms: 1_000,
+            next: VecDeque::new(),
+            webhooks: Webhooks::default(),
+            reads: Reads::default(),
+            limits: Limits::default(),
+            idempotency: true,
+        }
     }
 }
 
@@ -91,31 +145,46 @@ impl Default for Order {
 pub struct Faults {
     order: Order,
     random: ChaCha8Rng,
+    /// Of webhooks, so that they change nothing for the rest.
+    other_random: ChaCha8Rng,
+    /// Of questions, as well.
+    read_random: ChaCha8Rng,
 }
 
 /// An order of faults that makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not an order of faults: expected {{seed?, per_mille?, delay_ms?, next?}}, at most 1,000 per mille in all, \
-     {DELAY_MS_MAX} ms and {NEXT_MAX} named faults"
+    "not an order of faults: expected {{seed?, per_mille?, delay_ms?, next?, webhooks?, reads?, limits?, idempotency?}}, at most 1,000 per \
+     mille in all, {DELAY_MS_MAX} ms and {NEXT_MAX} named faults"
 )]
 pub struct OrderError;
 
 impl Faults {
     /// None.
     pub fn none() -> Self {
-        Self { order: Order::default(), random: ChaCha8Rng::seed_from_u64(0) }
+        Self::of(Order::default())
+    }
+
+    fn of(order: Order) -> Self {
+        let seed = order.seed;
+        let [random, other_random, read_random] =
+            [seed, !seed, seed.rotate_left(32) ^ 1].map(ChaCha8Rng::seed_from_u64);
+        Self { order, random, other_random, read_random }
     }
 
     /// From the body of `POST /v1/faults`.
     pub fn parse(body: &[u8]) -> Result<Self, OrderError> {
         let order: Order = serde_json::from_slice(body).map_err(|_| OrderError)?;
         let all = order.per_mille.table().iter().try_fold(0_u32, |sum, (share, _)| sum.checked_add(*share));
-        let sensible = all.is_some_and(|all| all <= 1_000) && order.delay_ms <= DELAY_MS_MAX;
+        let hooks = order.webhooks;
+        let sensible = all.is_some_and(|all| all <= 1_000)
+            && [hooks.lost, hooks.duplicate, hooks.late, order.reads.lost].into_iter().all(|share| share <= 1_000)
+            && order.delay_ms <= DELAY_MS_MAX
+            && hooks.late_ms <= DELAY_MS_MAX;
         if !sensible || order.next.len() > NEXT_MAX {
             return Err(OrderError);
         }
-        Ok(Self { random: ChaCha8Rng::seed_from_u64(order.seed), order })
+        Ok(Self::of(order))
     }
 
     /// The fault of the next charge.
@@ -131,6 +200,40 @@ impl Faults {
             }
         }
         Fault::None
+    }
+
+    /// When a webhook is sent, in milliseconds from now: never, once, or more often.
+    pub fn webhook(&mut self) -> Vec<u64> {
+        let Webhooks { lost, duplicate, late, late_ms } = self.order.webhooks;
+        let mut falls = |share: u32| self.other_random.next_u32() % 1_000 < share;
+        let (is_lost, is_repeated, is_late) = (falls(lost), falls(duplicate), falls(late));
+        let mut some_time = || self.other_random.next_u64() % late_ms.saturating_add(1);
+        match (is_lost, is_repeated) {
+            (true, _) => Vec::new(),
+            (false, false) => vec![if is_late { some_time() } else { 0 }],
+            (false, true) => {
+                let mut all = vec![if is_late { some_time() } else { 0 }, some_time()];
+                for _ in 0..some_time() % 3 {
+                    all.push(some_time());
+                }
+                all
+            }
+        }
+    }
+
+    /// Is the answer to this question lost?
+    pub fn loses_read(&mut self) -> bool {
+        self.read_random.next_u32() % 1_000 < self.order.reads.lost
+    }
+
+    /// How much is answered.
+    pub fn limits(&self) -> Limits {
+        self.order.limits
+    }
+
+    /// Does the bank know an idempotency key again?
+    pub fn idempotency(&self) -> bool {
+        self.order.idempotency
     }
 
     /// How late a late answer is.
@@ -158,6 +261,42 @@ mod tests {
     }
 
     #[test]
+    fn webhooks_are_lost_repeated_and_held_back_and_nothing_else_changes_by_it() {
+        let order = |more: &str| {
+            let order = format!(r#"{{"seed":7,"per_mille":{{"truncate":300}}{more}}}"#);
+            Faults::parse(order.as_bytes()).expect("an order")
+        };
+        let mut plain = order("");
+        let mut wild = order(r#","webhooks":{"lost":200,"duplicate":300,"late":300,"late_ms":500}"#);
+        let (mut lost, mut repeated, mut late) = (0, 0, 0);
+        for _ in 0..1_000 {
+            assert_eq!(plain.webhook(), [0]);
+            let sent = wild.webhook();
+            assert!(sent.len() <= 4 && sent.iter().all(|delay| *delay <= 500));
+            lost += usize::from(sent.is_empty());
+            repeated += usize::from(sent.len() > 1);
+            late += usize::from(sent.first().is_some_and(|delay| *delay > 0));
+            assert_eq!(plain.draw(), wild.draw());
+        }
+        assert!((150..250).contains(&lost) && (190..290).contains(&repeated) && (190..290).contains(&late));
+    }
+
+    #[test]
+    fn questions_are_lost_and_nothing_else_changes_by_it() {
+        let order = |reads: &str| {
+            let order = format!(r#"{{"seed":7,"per_mille":{{"truncate":300}},"reads":{{"lost":{reads}}}}}"#);
+            Faults::parse(order.as_bytes()).expect("an order")
+        };
+        let (mut plain, mut wild) = (order("0"), order("200"));
+        let lost = (0..1_000).filter(|_| {
+            assert_eq!((plain.draw(), plain.webhook()), (wild.draw(), wild.webhook()));
+            assert!(!plain.loses_read());
+            wild.loses_read()
+        });
+        assert!((150..250).contains(&lost.count()));
+    }
+
+    #[test]
     fn named_faults_come_first_and_in_order() {
         let mut faults = Faults::parse(br#"{"next":["truncate","none","error_500_after"]}"#).expect("an order");
         let drawn: Vec<_> = (0..4).map(|_| faults.draw()).collect();
@@ -171,6 +310,8 @@ mod tests {
             r#"{"per_mille":{"delay":4294967295,"truncate":2}}"#,
             r#"{"delay_ms":30001}"#,
             r#"{"often":1}"#,
+            r#"{"reads":{"lost":1001}}"#,
+            r#"{"limits":{"reads":-1}}"#,
             "",
         ] {
             assert!(Faults::parse(order.as_bytes()).is_err(), "{order}");

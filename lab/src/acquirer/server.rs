@@ -3,13 +3,15 @@
 //! axum has no word for "close without an answer", so each connection carries a `Switch` that its handler sets and
 //! its writer obeys.
 
+mod postman;
+
 use super::bank::{Bank, Request, Response};
 use super::fault::Delivery;
 use axum::body::{Body, to_bytes};
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::serve::{IncomingStream, Listener};
 use card::YearMonth;
@@ -35,15 +37,16 @@ pub async fn serve(listener: TcpListener, bank: Arc<Mutex<Bank>>) -> io::Result<
 pub async fn start(address: SocketAddr) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    let bank = Bank::new(clock(), this_month());
+    let unix_ms = unix_ms();
+    let bank = Bank::new(clock(), YearMonth::at_unix_ms(unix_ms)).opened_at(unix_ms);
     tokio::spawn(serve(listener, Arc::new(Mutex::new(bank))));
     Ok(address)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a shell has a clock")]
-fn this_month() -> YearMonth {
+fn unix_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    YearMonth::at_unix_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 async fn handle(
@@ -51,18 +54,27 @@ async fn handle(
     ConnectInfo(switch): ConnectInfo<Switch>,
     request: HttpRequest,
 ) -> HttpResponse {
+    if request.uri().path() == "/v1/statement.csv" {
+        let text = bank.lock().unwrap_or_else(PoisonError::into_inner).statement(clock(), unix_ms());
+        return ([(CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response();
+    }
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
-    let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
+    let header = |(name, value): (&axum::http::HeaderName, &HeaderValue)| {
         Some((name.to_string(), value.to_str().ok()?.to_owned()))
     };
     let request = Request {
         method: parts.method.to_string(),
-        path: parts.uri.path().to_owned(),
+        path: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
         headers: parts.headers.iter().filter_map(header).collect(),
         body: body.into(),
     };
-    let (response, delivery) = bank.lock().unwrap_or_else(PoisonError::into_inner).handle(clock(), &request);
+    let (response, delivery, notices) = {
+        let mut bank = bank.lock().unwrap_or_else(PoisonError::into_inner);
+        let (response, delivery) = bank.handle(clock(), &request);
+        (response, delivery, bank.notices())
+    };
+    notices.into_iter().for_each(postman::post);
     match delivery {
         Delivery::Normal => {}
         Delivery::Delay(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
@@ -74,7 +86,13 @@ async fn handle(
 
 fn deliver(response: Response) -> HttpResponse {
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(CONTENT_TYPE, "application/json")], Body::from(response.body)).into_response()
+    let mut delivered = (status, [(CONTENT_TYPE, "application/json")], Body::from(response.body)).into_response();
+    for (name, value) in response.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            delivered.headers_mut().insert(name, value);
+        }
+    }
+    delivered
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shell's clock")]

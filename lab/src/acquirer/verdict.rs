@@ -114,6 +114,11 @@ pub(super) fn by_amount(minor: i64) -> Option<String> {
     CODE_AMOUNTS.contains(&minor).then(|| format!("{:02}", minor % 100))
 }
 
+/// The response code that a published test card stands for.
+pub(super) fn by_card(number: &str) -> Option<&'static str> {
+    TEST_CARDS.iter().find(|(published, _)| *published == number).and_then(|(_, code)| *code)
+}
+
 /// The number, if it is a published test card's.
 pub(super) fn published(number: &str) -> Option<&'static str> {
     TEST_CARDS.iter().find(|(published, _)| *published == number).map(|(published, _)| *published)

@@ -96,6 +96,7 @@ impl Stream {
             event_clock,
             sends: true,
             receives: false,
+            learns_from: None,
         };
         let mut session = Session::new(now, Config { seed: [0; 32], record: false, hold: media::Hold::default() });
         session.handle_command(now, Command::Connect { side: Side::Caller, remote });

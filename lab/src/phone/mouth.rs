@@ -53,11 +53,31 @@ struct Sounding {
     tone: Option<Tone>,
 }
 
+/// What it says while no key sounds.
+enum Speech {
+    Voice(Voice),
+    /// These samples, again and again, and the place that they are at.
+    Sound(Vec<i16>, usize),
+}
+
+impl Speech {
+    fn next_sample(&mut self) -> f64 {
+        match self {
+            Self::Voice(voice) => voice.next_sample(),
+            Self::Sound(samples, at) => {
+                let sample = samples.get(*at).copied().unwrap_or(0);
+                *at = (*at + 1) % samples.len().max(1);
+                f64::from(sample)
+            }
+        }
+    }
+}
+
 pub(super) struct Mouth {
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
-    voice: Option<Voice>,
+    speech: Option<Speech>,
     queue: VecDeque<(u8, Press)>,
     sounding: Option<Sounding>,
     info: Option<(String, Vec<u8>)>,
@@ -70,7 +90,7 @@ impl Mouth {
             ssrc,
             sequence: u16::from_be_bytes([a, b]) & 0x7FFF,
             timestamp: ssrc.rotate_left(7),
-            voice: speaks.then(Voice::new),
+            speech: speaks.then(|| Speech::Voice(Voice::new())),
             queue: VecDeque::new(),
             sounding: None,
             info: None,
@@ -86,7 +106,11 @@ impl Mouth {
     }
 
     pub(super) fn speak(&mut self, speaks: bool) {
-        self.voice = speaks.then(Voice::new);
+        self.speech = speaks.then(|| Speech::Voice(Voice::new()));
+    }
+
+    pub(super) fn say(&mut self, samples: Vec<i16>) {
+        self.speech = Some(Speech::Sound(samples, 0));
     }
 
     pub(super) fn clear(&mut self) {
@@ -159,9 +183,9 @@ impl Mouth {
 
     fn audio(&mut self, remote: &Remote) -> Vec<u8> {
         let sounding = self.sounding.as_mut().filter(|sounding| sounding.packet < sounding.press.on_packets);
-        let samples = match (sounding, &mut self.voice) {
+        let samples = match (sounding, &mut self.speech) {
             (Some(Sounding { tone: Some(tone), .. }), _) => frame(|| tone.next_sample()),
-            (None, Some(voice)) => frame(|| voice.next_sample()),
+            (None, Some(speech)) => frame(|| speech.next_sample()),
             _ => [0; FRAME],
         };
         // It speaks G.711 alone.

@@ -1,5 +1,5 @@
 //! The adapters before other people's gateways: localstripe and stripe-stateful-mock, and Prism, which holds every request
-//! against Adyen's published specification. All on 127.0.0.1; `cargo xtask test` installs them.
+//! against Adyen's published specification; and Stripe's own library before the sandbox's Stripe-shaped face. All on 127.0.0.1; `cargo xtask test` installs them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,6 +13,7 @@
 
 mod adyen;
 mod brands;
+mod face;
 mod servers;
 mod stripe;
 
@@ -67,7 +68,8 @@ impl Wire {
             Err(_) => Sent::Broken,
             Ok(response) => {
                 let status = response.status().as_u16();
-                Sent::Response { status, body: response.bytes().await.unwrap().to_vec() }
+                let body = response.bytes().await;
+                body.map_or(Sent::Broken, |body| Sent::Response { status, body: body.to_vec() })
             }
         }
     }

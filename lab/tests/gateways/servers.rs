@@ -75,6 +75,6 @@ pub(crate) fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/gateways").join(name)
 }
 
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/peers/bin/python")
 }

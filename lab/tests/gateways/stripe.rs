@@ -3,12 +3,12 @@
 use crate::servers::Server;
 use crate::{AMOUNT, Wire, attempt, card, shop};
 use gateway::{
-    Adapter, Answer, CaptureTime, Following, Keep, Kind, Mode, Operation, Original, Request, Sent, SentBetween, Step,
-    Stripe,
+    Adapter, Answer, CaptureTime, Following, Keep, Kind, Mode, Operation, Original, Period, Request, Sent, SentBetween,
+    Step, Stripe,
 };
 use gateway::{Agreement, Initiator, Reason, Terms};
 use std::time::{SystemTime, UNIX_EPOCH};
-use wire::DeclineClass;
+use wire::{DeclineClass, ReportKind};
 
 /// Long after everything.
 const NOW_MS: i64 = 4_000_000_000_000;
@@ -174,4 +174,26 @@ async fn a_repeated_key_gets_the_first_answer_and_another_body_settles_nothing()
     let declined = read(post("/v1/charges", "d", &charge("tok_chargeDeclinedIncorrectCvc")).await);
     assert!(matches!(declined, Answer::Declined { class: DeclineClass::WrongCvv, .. }), "{declined:?}");
     assert_eq!(read(post("/v1/charges", "e", &charge("tok_429")).await), Answer::Rejected);
+}
+
+/// It refuses a time (`created`) in this list, which its other lists know: here it is left out of the path.
+#[tokio::test]
+async fn localstripe_tells_what_moved() {
+    let server = Server::localstripe();
+    let wire = Wire::new(server.url());
+    let charged = authorize(&wire, 1, "4242424242424242", Terms::default()).await;
+    authorize(&wire, 2, "4000000000000341", Terms::default()).await;
+    let (merchant, name) = (&shop(), approved(&charged).0);
+    let of = Original { attempt: attempt(1), gateway_ref: name, approved: AMOUNT, capture_ref: None };
+    let refund = Request::Refund { attempt: attempt(3), amount: AMOUNT, merchant, of };
+    approved(&wire.run(&adapter(), &refund).await);
+    let mut request = adapter().report(Period { from_unix_ms: 0, until_unix_ms: NOW_MS }, None).unwrap();
+    let (head, rest) = request.path.split_once("&created[gte]=").unwrap();
+    request.path = format!("{head}&{}", rest.split_once("&expand").map(|(_, rest)| format!("expand{rest}")).unwrap());
+    let page = adapter().read_report(wire.send(request).await).expect("a page");
+    let mut told: Vec<_> = page.lines.iter().map(|line| (line.kind, line.money)).collect();
+    told.sort();
+    assert_eq!(told, [(ReportKind::Charge, AMOUNT), (ReportKind::Refund, AMOUNT)], "what was declined has not moved");
+    assert!(page.lines.iter().all(|line| line.names.iter().any(|of| of == name)), "{page:?}");
+    assert_eq!((page.next, page.skipped), (None, 0));
 }

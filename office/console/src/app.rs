@@ -1,10 +1,13 @@
 //! What every request and the door share: the configuration, the database, the live state behind its one lock.
 
-use crate::{config::Config, door::Door, hub::Hub, secret, secret::SecretError, store::Store, turns::Turns};
+use crate::{
+    config::Config, door::Door, http::calendar::Looks, hub::Hub, recurring::watch::Watch, secret, secret::SecretError,
+    store::OfficeStore, turns::Turns,
+};
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -18,6 +21,8 @@ use wire::{AuditAction, AuditEvent, Record, RecordBody};
 pub(crate) const STREAMS_MAX: usize = 512;
 /// The most passwords that are hashed at once: each takes 19 MiB.
 const HASHES_MAX: usize = 2;
+/// The most reports of gateways that are read at once.
+const REPORTS_MAX: usize = 1;
 /// How long an answer waits for the live state to show what the cde has confirmed. Both come over the same socket, so
 /// that this is a matter of milliseconds.
 const SETTLE_WAIT: Duration = Duration::from_secs(1);
@@ -25,12 +30,15 @@ const SETTLE_WAIT: Duration = Duration::from_secs(1);
 /// The shared parts.
 pub(crate) struct App {
     pub(crate) config: Config,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<dyn OfficeStore>,
     pub(crate) door: Door,
     /// Names this run of the process in event ids.
     pub(crate) instance: String,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) hashing: Semaphore,
+    pub(crate) reports: Semaphore,
+    /// Days that gateways are asked for at the same time.
+    pub(crate) fetches: Semaphore,
     pub(crate) counters: Counters,
     pub(crate) turns: Turns,
     /// Told whenever a session is ended, so that its streams end too.
@@ -38,7 +46,11 @@ pub(crate) struct App {
     /// True once the process is to stop.
     pub(crate) stop: watch::Receiver<bool>,
     hub: Mutex<Hub>,
+    clock: Mutex<Watch>,
+    looks: Mutex<Looks>,
     newest: watch::Sender<u64>,
+    /// True from the first time on that all was stored that the card side had to tell this run of the process.
+    pub(crate) all_told: watch::Sender<bool>,
 }
 
 /// What `/metrics` counts.
@@ -56,6 +68,8 @@ pub(crate) struct Counters {
     pub(crate) frames_suspicious: AtomicU64,
     /// The worst ratio of all frames, in thousandths.
     pub(crate) worst_permille: AtomicU64,
+    /// When recurring payments were last looked at, Unix milliseconds.
+    pub(crate) recurring_turn_ms: AtomicI64,
 }
 
 impl Counters {
@@ -72,7 +86,7 @@ impl Counters {
 impl App {
     pub(crate) fn new(
         config: Config,
-        store: Store,
+        store: Arc<dyn OfficeStore>,
         door: Door,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, SecretError> {
@@ -84,12 +98,17 @@ impl App {
             instance,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             hashing: Semaphore::new(HASHES_MAX),
+            reports: Semaphore::new(REPORTS_MAX),
+            fetches: Semaphore::new(REPORTS_MAX),
             counters: Counters::default(),
             turns: Turns::default(),
             sign_outs: watch::Sender::new(0),
             stop,
             hub: Mutex::new(Hub::default()),
+            clock: Mutex::new(Watch::default()),
+            looks: Mutex::new(Looks::default()),
             newest: watch::Sender::new(0),
+            all_told: watch::Sender::new(false),
         })
     }
 
@@ -101,6 +120,16 @@ impl App {
         drop(hub);
         self.newest.send_if_modified(|known| std::mem::replace(known, newest) != newest);
         result
+    }
+
+    /// Looks at or changes what is known of the clock.
+    pub(crate) fn clock<T>(&self, work: impl FnOnce(&mut Watch) -> T) -> T {
+        work(&mut self.clock.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts looks at customers' calendars.
+    pub(crate) fn looks<T>(&self, work: impl FnOnce(&mut Looks) -> T) -> T {
+        work(&mut self.looks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Tells when there is a new event.

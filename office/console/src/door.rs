@@ -132,6 +132,11 @@ impl Door {
         new
     }
 
+    /// Does a connection stand?
+    pub(crate) fn is_up(&self) -> bool {
+        self.lock().up
+    }
+
     /// Does anybody still wait for this command?
     fn awaited(&self, id: CommandId) -> bool {
         self.lock().pending.contains_key(&id)

@@ -6,6 +6,7 @@ mod timeline;
 
 use crate::{
     clock::rfc3339,
+    recorders::Wanted,
     view::{CallView, PaymentRow, PaymentView, TimelineRow},
 };
 use ring::{Audience, Ring};
@@ -13,7 +14,8 @@ pub(crate) use ring::{Resume, Sent};
 use serde_json::json;
 use std::collections::{BTreeMap, VecDeque};
 use wire::{
-    CallEnd, CallFigures, CallId, CallSnapshot, Extension, PaymentId, PaymentState, TestSnapshot, TrunkSnapshot,
+    CallEnd, CallFigures, CallId, CallSnapshot, Extension, HookSnapshot, PaymentId, PaymentState, TestSnapshot,
+    TrunkSnapshot,
 };
 
 /// The most calls that are shown at once; the cde's own limit is far below.
@@ -227,6 +229,16 @@ impl Hub {
         (Some(&call.snapshot.extension) == extension).then(|| self.call_view(id)).flatten()
     }
 
+    /// The calls that have recorders which are to pause.
+    pub(crate) fn wanted(&self) -> Vec<Wanted> {
+        let wants = |call: &Call| call.snapshot.hook.clone().filter(HookSnapshot::wants_pause);
+        let wanted = |call: &Call| {
+            let (id, extension) = (call.snapshot.call, call.snapshot.extension.clone());
+            wants(call).map(|hook| Wanted { call: id, extension, hook })
+        };
+        self.calls.values().filter_map(wanted).collect()
+    }
+
     /// Every live call's id.
     pub(crate) fn call_ids(&self) -> Vec<CallId> {
         self.calls.keys().copied().collect()
@@ -270,6 +282,11 @@ impl Hub {
     /// Is there a connection to the cde?
     pub(crate) fn door_is_up(&self) -> bool {
         self.door_up
+    }
+
+    /// The same, and is all stored that the cde had to tell when the connection began?
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.door_up && self.caught_up
     }
 
     /// The number of the newest event.

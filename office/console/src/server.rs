@@ -4,9 +4,9 @@ use crate::{
     app::App,
     config::Config,
     door::{Door, connection},
-    http,
+    http, recorders, recurring,
     secret::SecretError,
-    store::{Store, StoreError, audit::Entry},
+    store::{self, StoreError, audit::Entry},
 };
 use std::{
     future::Future,
@@ -59,6 +59,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     door: JoinHandle<()>,
     stop_door: watch::Sender<bool>,
+    recurring: JoinHandle<()>,
+    recorders: JoinHandle<()>,
     /// Held as long as this office runs.
     _alone: std::fs::File,
 }
@@ -87,24 +89,32 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let listen = config.listen;
         let path = config.database.clone();
-        let store = Store::open(&path).await;
+        let store = store::open(&path).await;
         let store = store.map_err(|source| StartError::Store { path: path.clone(), source })?;
         let alone = alone_with(&path)?;
         let listener = TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })?;
         let addr = listener.local_addr().map_err(|source| StartError::Listen { listen, source })?;
         let (door, commands) = Door::new();
         let (stop, stopping) = watch::channel(false);
+        let public_url = config.public_url.as_ref().map(crate::config::PublicUrl::as_str);
+        let links = store.set_links(public_url, config.recurring.link_days).await;
+        links.map_err(|source| StartError::Store { path: path.clone(), source })?;
+        let clock = store.clock_watch().await.map_err(|source| StartError::Store { path: path.clone(), source })?;
         let app = Arc::new(App::new(config, store, door, stopping)?);
+        app.clock(|watch| *watch = clock);
         note(&app, "office_start").await;
+        tokio::spawn(http::reconciliations::sweep(app.clone()));
         let (stop_door, stopping) = watch::channel(false);
         let door = tokio::spawn(connection::keep(app.clone(), commands, stopping));
+        let recurring = tokio::spawn(recurring::run::keep(app.clone()));
+        let recorders = tokio::spawn(recorders::keep(app.clone()));
         tracing::info!(%addr, "the office listens");
-        Ok(Self { addr, app, listener, stop, door, stop_door, _alone: alone })
+        Ok(Self { addr, app, listener, stop, door, stop_door, recurring, recorders, _alone: alone })
     }
 
     /// Serves until `shutdown` is done, then ends the event streams, finishes what was asked, and closes the database.
     pub async fn run_until(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
-        let Self { app, listener, stop, door, stop_door, _alone, .. } = self;
+        let Self { app, listener, stop, door, stop_door, recurring, recorders, _alone, .. } = self;
         let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let mut stopping = app.stop.clone();
         let ending = async move {
@@ -122,6 +132,12 @@ impl Server {
             None => timeout(DRAIN_WAIT, &mut serving).await.ok(),
         };
         serving.abort();
+        if timeout(DRAIN_WAIT, recurring).await.is_err() {
+            tracing::warn!("a recurring payment is still being asked for: the next process asks what became of it");
+        }
+        if timeout(DRAIN_WAIT, recorders).await.is_err() {
+            tracing::warn!("recorders are still being asked");
+        }
         // Last, because requests that are being finished wait for answers that come through it.
         stop_door.send_replace(true);
         if door.await.is_err() {

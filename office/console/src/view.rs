@@ -36,10 +36,18 @@ pub(crate) struct PaymentRow {
     pub(crate) refunded: wire::Money,
     pub(crate) review: Option<String>,
     pub(crate) needs_people: bool,
+    /// What people must look at and have not.
+    pub(crate) alarms: i64,
     pub(crate) surcharge: wire::Money,
     pub(crate) due: Option<wire::Money>,
     pub(crate) part_of: Option<PaymentId>,
     pub(crate) duplicate_of: Option<PaymentId>,
+    pub(crate) kept: Option<wire::Keeping>,
+    pub(crate) token: Option<String>,
+    /// The agreement that it is the first payment or another one of.
+    pub(crate) agreement: Option<String>,
+    /// Is it one already?
+    pub(crate) is_agreed: bool,
     pub(crate) created_ms: i64,
     pub(crate) updated_ms: i64,
 }
@@ -94,6 +102,8 @@ pub(crate) struct PaymentView {
     pub(crate) review: Option<String>,
     /// Two people are to find out what became of its attempt: its gateway cannot be asked.
     pub(crate) needs_people: bool,
+    /// How much about its money people must look at and have not; see `alarms` of the payment by itself.
+    pub(crate) alarms_open: i64,
     /// What of `amount` is a surcharge.
     #[schema(value_type = Money)]
     pub(crate) surcharge: wire::Money,
@@ -106,6 +116,17 @@ pub(crate) struct PaymentView {
     /// The UUID of a payment of the same amount for the same account, a moment ago: ask the caller.
     #[schema(value_type = Option<String>)]
     pub(crate) duplicate_of: Option<PaymentId>,
+    /// What became of the card that was to be kept; null where none was to be, or nothing is known yet.
+    #[schema(value_type = Option<schema::Keeping>)]
+    pub(crate) kept: Option<wire::Keeping>,
+    /// What the kept card is charged by, while it can be.
+    pub(crate) token: Option<String>,
+    /// The UUID of the agreement that it is a payment of, or will be the first of.
+    pub(crate) agreement: Option<String>,
+    /// Of a payment with an agreement: `offered` until it is paid, then `agreed`; `not_agreed` where it was not paid, or its card
+    /// could not be kept.
+    #[schema(value_type = Option<String>)]
+    pub(crate) agreement_state: Option<&'static str>,
     /// RFC 3339.
     pub(crate) created_at: String,
     /// RFC 3339.
@@ -141,13 +162,27 @@ impl PaymentView {
             refunded: row.refunded,
             review: row.review.clone(),
             needs_people: row.needs_people,
+            alarms_open: row.alarms,
             surcharge: row.surcharge,
             due: row.due,
             part_of: row.part_of,
             duplicate_of: row.duplicate_of,
+            kept: row.kept.or_else(|| live.and_then(|live| live.kept)),
+            token: row.token.clone(),
+            agreement: row.agreement.clone(),
+            agreement_state: row.agreement.as_ref().map(|_| agreement_state(row)),
             created_at: rfc3339(row.created_ms),
             updated_at: rfc3339(row.updated_ms),
         }
+    }
+}
+
+fn agreement_state(row: &PaymentRow) -> &'static str {
+    use wire::PaymentState as S;
+    match row.state {
+        _ if row.is_agreed => "agreed",
+        S::Approved | S::Voided | S::Refunded | S::Cancelled => "not_agreed",
+        _ => "offered",
     }
 }
 
@@ -212,9 +247,41 @@ pub(crate) struct CallView {
     pub(crate) masking: wire::Masking,
     #[schema(value_type = Option<ProgressSchema>)]
     pub(crate) payment: Option<Progress>,
+    /// Recorders elsewhere that are to pause while the line is not open; null where no route or trunk asks for that.
+    pub(crate) recorders: Option<RecordersView>,
     pub(crate) timeline: Vec<TimelineRow>,
     /// RFC 3339: the newest proof that the line is masked. Older than two seconds is no proof.
     pub(crate) proof_at: Option<String>,
+}
+
+/// Recorders that are no part of Tonewall, as a call has them. That they have paused is their own word and nothing else; what lies
+/// between the caller and Tonewall has the caller's keys all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct RecordersView {
+    /// `required`: nothing is keyed before they have paused; `best_effort`: a payment goes on without them.
+    #[schema(value_type = schema::HookRule)]
+    pub(crate) rule: wire::HookRule,
+    #[schema(value_type = schema::HookState)]
+    pub(crate) state: wire::HookState,
+    /// How often they were asked in this call.
+    pub(crate) round: u32,
+    /// Why they have not paused.
+    #[schema(value_type = Option<schema::HookTrouble>)]
+    pub(crate) trouble: Option<wire::HookTrouble>,
+    /// Are the caller's keys kept from a payment for now, although the line is masked?
+    pub(crate) holds_payment: bool,
+}
+
+impl RecordersView {
+    fn new(hook: &wire::HookSnapshot) -> Self {
+        Self {
+            rule: hook.rule,
+            state: hook.state,
+            round: hook.round,
+            trouble: hook.trouble,
+            holds_payment: hook.holds_payment,
+        }
+    }
 }
 
 impl CallView {
@@ -244,6 +311,7 @@ impl CallView {
             line_since_unix_ms: call.line_since_unix_ms,
             masking: call.masking,
             payment: progress,
+            recorders: call.hook.as_ref().map(RecordersView::new),
             timeline: timeline.to_vec(),
             proof_at: proof_ms.map(rfc3339),
         }
@@ -279,10 +347,15 @@ pub(crate) mod tests {
             refunded: wire::Money { minor: 0, ..money() },
             review: None,
             needs_people: false,
+            alarms: 0,
             surcharge: wire::Money { minor: 0, ..money() },
             due: None,
             part_of: None,
             duplicate_of: None,
+            kept: None,
+            token: None,
+            agreement: None,
+            is_agreed: false,
             created_ms: 0,
             updated_ms: 0,
         }
@@ -299,6 +372,7 @@ pub(crate) mod tests {
             pan_length_expected: None,
             outcome: None,
             attempts,
+            kept: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::terms::{PAYMENTS_MAX, Terms, TermsError};
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use wire::Money;
@@ -12,6 +12,10 @@ use wire::Money;
 pub const AMENDMENTS_MAX: usize = 200;
 /// The most payments that are handed out at once.
 pub const ISSUED_MAX: usize = 100;
+/// Payments to come that are looked at for the next day on which one is taken.
+const LOOKED_AT_MAX: u32 = 100;
+/// A payment may always be this late: whoever takes it looks for it now and then.
+const LATE_MIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// Where an agreement stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +37,7 @@ pub enum State {
 pub enum CatchUp {
     /// They are skipped.
     Skip,
-    /// They are taken now, all of them.
+    /// They are taken today, all of them.
     Collect,
     /// All that is left is moved: the next one is today, the others as far apart as they were.
     Shift,
@@ -110,6 +114,12 @@ pub enum AgreementError {
     /// New terms that begin before today.
     #[error("the next payment under new terms cannot be in the past: begin today or later")]
     Past,
+    /// Paused.
+    #[error("the agreement is paused: let it go on first")]
+    Paused,
+    /// Not one that was missed.
+    #[error("only a payment that was not taken in its time can be taken by hand or left out later")]
+    NotMissed,
     /// Too many amendments.
     #[error("an agreement can be amended {AMENDMENTS_MAX} times: make a new one")]
     TooMany,
@@ -173,6 +183,28 @@ impl Agreement {
         issued
     }
 
+    /// The day after this one on which the next payment is taken, if there is one among the next so many.
+    pub fn day_after(&self, day: Date) -> Option<Date> {
+        let numbers = self.next..self.next.saturating_add(LOOKED_AT_MAX);
+        let mut to_come = numbers.map_while(|number| self.payment(number));
+        to_come.find(|payment| payment.due > day && payment.fate == Fate::Take).map(|payment| payment.due)
+    }
+
+    /// One payment more at the end, where the terms say how many there are.
+    pub fn make_up(&mut self) -> Result<(), AgreementError> {
+        if self.state == State::Canceled {
+            return Err(AgreementError::Ended);
+        }
+        let Some(count) = self.segments.last_mut().and_then(|segment| segment.terms.count.as_mut()) else {
+            return Ok(());
+        };
+        if *count >= PAYMENTS_MAX {
+            return Err(TermsError::Count.into());
+        }
+        *count += 1;
+        Ok(())
+    }
+
     /// Other terms for all payments that have not been handed out. What was changed of single ones is forgotten.
     ///
     /// They begin with the next payment, so their first day may not lie in the past: what would have been due since then would
@@ -203,12 +235,8 @@ impl Agreement {
     /// Skips a payment. Made up for, one more is taken at the end, where the terms say how many there are.
     pub fn skip(&mut self, number: u32, make_up: bool) -> Result<(), AgreementError> {
         let is_skipped = self.open(number)?.fate == Fate::Skip;
-        let count = self.segments.last_mut().and_then(|segment| segment.terms.count.as_mut());
-        if let Some(count) = count.filter(|_| make_up && !is_skipped) {
-            if *count >= PAYMENTS_MAX {
-                return Err(TermsError::Count.into());
-            }
-            *count += 1;
+        if make_up && !is_skipped {
+            self.make_up()?;
         }
         self.changes.entry(number).or_default().skip = true;
         Ok(())
@@ -250,17 +278,21 @@ impl Agreement {
             return Err(AgreementError::NotPaused);
         }
         match catch_up {
-            CatchUp::Collect => {}
-            CatchUp::Skip => {
-                let missed = self.calendar(u32::MAX).into_iter().take_while(|payment| payment.due < today);
-                for number in missed.map(|payment| payment.number).collect::<Vec<_>>() {
-                    self.changes.entry(number).or_default().skip = true;
-                }
-            }
+            CatchUp::Collect => self.missed(today, |change| change.due = Some(today)),
+            CatchUp::Skip => self.missed(today, |change| change.skip = true),
             CatchUp::Shift => self.shift(today)?,
         }
         self.state = State::Active;
         Ok(())
+    }
+
+    /// Changes each payment whose day has gone by without its being handed out.
+    fn missed(&mut self, today: Date, change: impl Fn(&mut Change)) {
+        let to_come = (self.next..).map_while(|number| self.payment(number));
+        let missed = to_come.take_while(|payment| payment.due < today);
+        for number in missed.map(|payment| payment.number).collect::<Vec<_>>() {
+            change(self.changes.entry(number).or_default());
+        }
     }
 
     /// The same terms from today on, for as many payments as are left.
@@ -331,6 +363,16 @@ impl Agreement {
 /// shows twice, the first is taken.
 pub fn moment(day: Date, time: Time, zone: &TimeZone) -> Option<Timestamp> {
     zone.to_ambiguous_zoned(day.to_datetime(time)).compatible().ok().map(|zoned| zoned.timestamp())
+}
+
+/// Until when a payment is taken that could not be taken in its time: for so many days, but not beyond the middle of the time
+/// to the next payment on another day. So of a backlog, or when a clock jumps ahead, no more than what was due on one day is
+/// taken of an agreement, and payments on different days never come closer than half their distance. An hour is always allowed.
+pub fn late_at(due: Date, next: Option<Date>, (time, zone): (Time, &TimeZone), days_max: u16) -> Option<Timestamp> {
+    let at = moment(due, time, zone)?;
+    let most = SignedDuration::from_hours(24 * i64::from(days_max));
+    let half = next.and_then(|next| moment(next, time, zone)).map_or(most, |next| at.duration_until(next) / 2);
+    at.checked_add(most.min(half).max(LATE_MIN)).ok()
 }
 
 /// The day on which a payer is reminded.

@@ -18,6 +18,6 @@ pub mod retry;
 pub mod terms;
 
 pub use agreement::{Agreement, AgreementError, CatchUp, Fate, Issued, Payment, State};
-pub use credential::{Reason, StoredCredential, Use};
+pub use credential::{Credential, Reason, subsequent};
 pub use retry::{Decline, Policy, Verdict, after_decline};
 pub use terms::{Amount, Interval, Roll, Terms, TermsError};

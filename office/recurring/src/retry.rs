@@ -5,7 +5,7 @@
 //! and its limits (10 declines a day, 35 in 30 days) as everonet, CyberSource and TabaPay publish them. In force as of April 2023.
 
 use jiff::{SignedDuration, Timestamp};
-use wire::Brand;
+use wire::{Advice, Brand};
 
 /// Category 1 and what revokes the agreement: the issuer will never approve.
 const NEVER: &[&str] = &["04", "07", "12", "14", "15", "41", "43", "46", "57", "R0", "R1", "R3"];
@@ -38,6 +38,8 @@ pub struct Decline<'a> {
     pub code: Option<&'a str>,
     /// The advice that came with it (Mastercard's MAC).
     pub advice: Option<&'a str>,
+    /// What the gateway makes of code and advice. It may know a code that is not passed on.
+    pub said: Option<Advice>,
 }
 
 /// What the merchant wants, within what the networks allow.
@@ -76,10 +78,13 @@ pub fn after_decline(
     now: Timestamp,
 ) -> Verdict {
     let code_is = |list: &[&str]| decline.code.is_some_and(|code| list.contains(&code));
-    if code_is(REVOKED) || decline.advice == Some(ADVICE_REVOKED) {
+    if code_is(REVOKED) || decline.advice == Some(ADVICE_REVOKED) || decline.said == Some(Advice::EndAgreement) {
         return Verdict::Cancel;
     }
     let advised = |list: &[&str]| decline.advice.is_some_and(|advice| list.contains(&advice));
+    if matches!(decline.said, Some(Advice::Never | Advice::FixData)) {
+        return Verdict::GiveUp;
+    }
     if code_is(NEVER) || code_is(NEVER_BY_SOME) || code_is(FIX_FIRST) || advised(ADVICE_NEVER) {
         return Verdict::GiveUp;
     }
@@ -89,7 +94,12 @@ pub fn after_decline(
     let after = |from: Timestamp, wait| from.checked_add(wait).ok();
     let wanted = after(now, SignedDuration::from_hours(i64::from(*wait)));
     let advice = decline.advice.and_then(|advice| ADVICE_HOURS.iter().find(|(code, _)| *code == advice));
-    let advised = advice.and_then(|(_, hours)| after(now, SignedDuration::from_hours(*hours)));
+    // By its code, or as the gateway understood it: that crosses the door without the code.
+    let hours = match decline.said {
+        Some(Advice::After { hours }) => Some(i64::from(hours)),
+        _ => advice.map(|(_, hours)| *hours),
+    };
+    let advised = hours.and_then(|hours| after(now, SignedDuration::from_hours(hours)));
     let allowed = limits(brand).iter().filter_map(|(most, window)| free_again(earlier, *most, *window));
     match allowed.chain(advised).chain(wanted).max() {
         Some(moment) => Verdict::Again(moment),
@@ -124,7 +134,7 @@ mod tests {
     }
 
     fn verdict(brand: Brand, code: &str, advice: Option<&str>, earlier: &[Timestamp], tries: usize) -> Verdict {
-        let decline = Decline { code: Some(code), advice };
+        let decline = Decline { code: Some(code), advice, said: None };
         after_decline(brand, decline, earlier, tries, &Policy::default(), NOW)
     }
 
@@ -145,6 +155,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_gateway_says_holds_where_it_passes_no_code_on() {
+        let said = |said| {
+            let decline = Decline { said: Some(said), ..Decline::default() };
+            after_decline(Brand::Visa, decline, &[NOW], 1, &Policy::default(), NOW)
+        };
+        assert_eq!(said(Advice::EndAgreement), Verdict::Cancel);
+        assert_eq!([said(Advice::Never), said(Advice::FixData)], [Verdict::GiveUp; 2]);
+        assert_eq!(said(Advice::Later), Verdict::Again(hours(72)));
+        assert_eq!(said(Advice::After { hours: 240 }), Verdict::Again(hours(240)), "longer than the merchant waits");
+        assert_eq!(said(Advice::After { hours: 1 }), Verdict::Again(hours(72)), "the merchant waits longer");
+    }
+
+    #[test]
     fn the_longest_wait_of_merchant_and_network_holds() {
         assert_eq!(verdict(Brand::Visa, "51", None, &[NOW], 1), Verdict::Again(hours(72)));
         assert_eq!(verdict(Brand::Visa, "51", None, &[NOW], 2), Verdict::Again(hours(96)));
@@ -158,7 +181,7 @@ mod tests {
         let policy = Policy { wait_hours: vec![1; 100] };
         let daily: Vec<_> = (0..40).map(|day| hours(-24 * day)).collect();
         let after = |brand, attempts: &[Timestamp]| {
-            after_decline(brand, Decline { code: Some("51"), advice: None }, attempts, 1, &policy, NOW)
+            after_decline(brand, Decline { code: Some("51"), ..Decline::default() }, attempts, 1, &policy, NOW)
         };
         assert_eq!(after(Brand::Visa, &daily[..14]), Verdict::Again(hours(1)));
         let Verdict::Again(moment) = after(Brand::Visa, &daily[..15]) else { panic!() };

@@ -5,7 +5,7 @@ use jiff::ToSpan;
 use jiff::civil::{Date, date, time};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use recurring::agreement::{ISSUED_MAX, moment, reminder};
+use recurring::agreement::{ISSUED_MAX, late_at, moment, reminder};
 use recurring::*;
 use std::collections::BTreeMap;
 use wire::{Currency, Money};
@@ -105,6 +105,38 @@ fn what_was_handed_out_cannot_be_changed() {
     assert_eq!(agreement.pause(), Err(AgreementError::Ended));
 }
 
+/// Of a backlog of any length, at any moment, what may still be taken was planned for one and the same day.
+#[test]
+fn of_a_backlog_no_two_days_are_taken_at_once() {
+    let london = TimeZone::get("Europe/London").unwrap();
+    let (nine, first) = (time(9, 0, 0, 0), date(2027, 1, 29));
+    let at = |day: Date| moment(day, nine, &london).unwrap();
+    for interval in [Interval::Days(1), Interval::Days(3), Interval::Weeks(1), Interval::Months(1)] {
+        for roll in [Roll::Stay, Roll::Following] {
+            let some = Terms { roll, ..terms(first, interval, Some(90)) };
+            let mut agreement = Agreement::new(some).unwrap();
+            let backlog = agreement.issue(date(2040, 1, 1));
+            assert!(backlog.len() == 90 && agreement.day_after(first).is_none());
+            let windows: Vec<_> = (backlog.iter().enumerate())
+                .map(|(place, payment)| {
+                    let later = backlog[place..].iter().map(|later| later.due);
+                    let next = later.into_iter().find(|later| *later > payment.due);
+                    (payment.due, late_at(payment.due, next, (nine, &london), 7).unwrap())
+                })
+                .collect();
+            for pair in windows.windows(2) {
+                let ((day, until), (next, _)) = (pair[0], pair[1]);
+                assert!(until > at(day) && until.duration_since(at(day)).as_hours() <= 7 * 24);
+                assert!(day == next || until < at(next), "{interval:?}: {day} until {until}, and {next}");
+            }
+        }
+    }
+    let alone = late_at(first, None, (nine, &london), 7).unwrap();
+    assert_eq!(at(first).duration_until(alone).as_hours(), 7 * 24);
+    let strict = late_at(first, Some(date(2027, 1, 30)), (nine, &london), 0).unwrap();
+    assert_eq!(at(first).duration_until(strict).as_hours(), 1, "whoever looks for it comes now and then");
+}
+
 #[test]
 fn a_pause_is_caught_up_with_as_it_is_chosen() {
     let resumed = |catch_up| {
@@ -124,6 +156,11 @@ fn a_pause_is_caught_up_with_as_it_is_chosen() {
     assert_eq!(now, [(2, Fate::Skip), (3, Fate::Skip), (4, Fate::Skip)]);
     assert_eq!(rest, ["2027-05-01", "2027-06-01"]);
     assert_eq!(resumed(CatchUp::Collect).0, [(2, Fate::Take), (3, Fate::Take), (4, Fate::Take)]);
+    let mut agreement = Agreement::new(terms(date(2027, 1, 1), Interval::Months(1), Some(6))).unwrap();
+    agreement.pause().unwrap();
+    agreement.resume(date(2027, 3, 10), CatchUp::Collect).unwrap();
+    let days = agreement.calendar(4).into_iter().map(|payment| payment.due.to_string()).collect::<Vec<_>>();
+    assert_eq!(days, ["2027-03-10", "2027-03-10", "2027-03-10", "2027-04-01"], "they are due today, and not late");
     let (now, rest) = resumed(CatchUp::Shift);
     assert_eq!(now, [(2, Fate::Take)]);
     assert_eq!(rest, ["2027-05-10", "2027-06-10", "2027-07-10", "2027-08-10"]);

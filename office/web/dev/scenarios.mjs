@@ -8,7 +8,9 @@ const DECLINED = { outcome: "declined", class: "insufficient_funds", network_cod
 
 export const scenarios = {
   approve: { cards: [VISA], outcomes: [APPROVED] },
+  repeat: { cards: [VISA], outcomes: [APPROVED] },
   surcharge: { cards: [VISA], surcharge: 150, outcomes: [APPROVED] },
+  recorder: { cards: [VISA], recorders: ["unreachable", null], outcomes: [APPROVED] },
   amex: { cards: [AMEX], outcomes: [APPROVED] },
   slip: { cards: [VISA], refuse: { pan: "check_digit" }, outcomes: [APPROVED] },
   "decline-then-other-card": { cards: [VISA, MASTERCARD], outcomes: [DECLINED, APPROVED] },

@@ -10,8 +10,11 @@ const LENGTHS = { expiry: 4, cvv: 3 };
 
 export class World {
   on = () => {};
+  /** Told of a payment whose order says what is to be repeated; gives the name of the agreement. */
+  agreed = () => null;
   call = null;
   payments = new Map();
+  #repeats = new Map();
 
   constructor(name, pace) {
     const scenario = scenarios[name];
@@ -51,7 +54,9 @@ export class World {
       state: "ringing",
       line: "open",
       line_since_unix_ms: Date.now(),
+      masking: "natural",
       payment: null,
+      recorders: null,
       timeline: [],
       proof_at: null,
     };
@@ -90,6 +95,7 @@ export class World {
     const [kind, id, what, field, deed] = path.split("/").slice(1);
     if (kind === "calls" && id === this.call?.call) {
       if (what === "payments") return this.start(body);
+      if (what === "recorders") return this.pauseRecorders();
       return what === "secure" ? this.secure() : this.release();
     }
     const payment = this.payments.get(id);
@@ -108,11 +114,37 @@ export class World {
   async secure() {
     this.setLine("securing");
     await pause(this.pace * 3);
+    const paused = this.askRecorders();
     this.setLine("secured");
     this.prove();
+    paused.then(() => this.begin());
     if (this.script.proofs !== undefined) setTimeout(() => (this.proving = false), this.script.proofs);
+    return { status: 200, body: this.call };
+  }
+
+  /** Nothing is keyed while recorders hold it. */
+  begin() {
     const payment = this.live();
-    if (payment?.state === "waiting") this.capture(payment, "pan");
+    if (payment?.state === "waiting" && !this.call.recorders?.holds_payment) this.capture(payment, "pan");
+  }
+
+  /** The recorders of the script answer one after the other; null is a pause. */
+  async askRecorders() {
+    if (this.script.recorders === undefined) return;
+    const round = (this.call.recorders?.round ?? 0) + 1;
+    const say = (state, holds_payment, trouble = null) => {
+      this.call.recorders = { rule: "required", state, round, trouble, holds_payment };
+      this.note(`recorders_${state}`, trouble);
+    };
+    say("asked", true);
+    await pause(this.pace * 8);
+    const trouble = this.script.recorders.shift();
+    if (trouble) say("not_paused", true, trouble);
+    else say("paused", false);
+  }
+
+  async pauseRecorders() {
+    this.askRecorders().then(() => this.begin());
     return { status: 200, body: this.call };
   }
 
@@ -152,9 +184,13 @@ export class World {
       updated_at: now(),
     };
     this.payments.set(payment.id, payment);
+    if (order.repeat !== undefined) {
+      this.#repeats.set(payment.id, order.repeat);
+      payment.agreement_state = "offered";
+    }
     this.note("payment_started");
     this.show(payment);
-    if (this.call.line === "secured") this.capture(payment, "pan");
+    if (this.call.line === "secured") this.begin();
     return { status: 201, body: payment };
   }
 
@@ -261,6 +297,11 @@ export class World {
   answer(payment) {
     const outcome = structuredClone(this.script.outcomes.shift());
     if (outcome.outcome === "approved") outcome.amount = payment.amount;
+    const repeat = this.#repeats.get(payment.id);
+    if (outcome.outcome === "approved" && repeat !== undefined) {
+      payment.agreement = this.agreed(payment, repeat);
+      payment.agreement_state = "agreed";
+    }
     payment.outcome = outcome;
     payment.state = { rejected: "not_sent", abandoned: "not_sent" }[outcome.outcome] ?? outcome.outcome;
     if (payment.state === "declined") this.script.cards.shift();

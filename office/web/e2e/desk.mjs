@@ -3,7 +3,7 @@
  *
  *   TONEWALL_DESK_URL=<one-time signed-in URL> node e2e/desk.mjs SCENARIO SCREENSHOT_FOLDER
  *
- * Scenarios: approve, decline-then-other-card, cancel, caller-hangs-up, lost-answer, surcharge. The caller is played by someone else; this
+ * Scenarios: approve, decline-then-other-card, cancel, caller-hangs-up, lost-answer, surcharge, repeat, recorder, pay-and-keep, keep-only. The caller is played by someone else; this
  * only presses keys and reads the screen. Every state is checked with axe-core and photographed.
  *
  * Optional: TONEWALL_AMOUNT (42.00), TONEWALL_ACCOUNT (NW-204417), TONEWALL_E2E_TIMEOUT_MS (60000),
@@ -24,6 +24,10 @@ const scenarios = {
   "caller-hangs-up": callerHangsUp,
   "lost-answer": lostAnswer,
   surcharge,
+  repeat,
+  recorder,
+  "pay-and-keep": payAndKeep,
+  "keep-only": keepOnly,
 };
 
 async function approve(screen) {
@@ -115,6 +119,108 @@ async function surcharge(screen) {
   await screen.says("£42.63");
   await screen.press("Alt+Enter");
   return approved(screen);
+}
+
+/** What is to be repeated is read to the caller before the payment is taken; afterwards its calendar can be changed. */
+async function repeat(screen) {
+  await screen.waits("desk", "main[data-panel]");
+  await screen.waits("call", '[data-panel="order"] [data-line="open"]');
+  await screen.tabTo("Amount");
+  await screen.type(AMOUNT);
+  await screen.tabTo("Account number");
+  await screen.type(ACCOUNT);
+  await screen.tabTo("Repeat this payment");
+  await screen.press("Space");
+  await screen.waits("without-an-end", ".repeat .say");
+  await screen.says("and so on until you ask us to stop");
+  await screen.tabTo("How many");
+  await screen.type("6");
+  await screen.waits(null, '.repeat .say:has-text("6 payments")');
+  await screen.look("six");
+  await screen.tabTo("E-mail or phone");
+  await screen.type("ada@example.com");
+  await screen.press("Alt+KeyS");
+  await screen.waits("secured", '[data-line="secured"]');
+  await allAccepted(screen);
+  await screen.press("Alt+Enter");
+  const result = await approved(screen);
+  await screen.waits("agreed", '[data-agreement="agreed"]');
+  await lineOpens(screen);
+  await screen.tabTo("See their calendar");
+  await screen.press("Enter");
+  await screen.waits("repeats", "#repeats");
+  await screen.waits("listed", "tbody tr");
+  await screen.tabTo("Calendar");
+  await screen.press("Enter");
+  await screen.waits("calendar", '[data-row="planned"]');
+  await screen.tabTo("Leave out");
+  await screen.press("Enter");
+  await screen.waits("left-out", '[data-row="skip"]');
+  await screen.tabTo("Stop for good");
+  await screen.press("Enter");
+  await screen.waits("stop-asked", '[role="alertdialog"]');
+  await screen.tabTo("Stop payments");
+  await screen.press("Enter");
+  await screen.waits("stopped", "main:has-text('Stopped')");
+  return { ...result, agreement: "stopped" };
+}
+
+/** A recorder elsewhere must pause before anything is keyed; it does when it is asked for the second time. */
+async function recorder(screen) {
+  await screen.waits("desk", "main[data-panel]");
+  await screen.waits("call", '[data-panel="order"] [data-line="open"]');
+  await screen.tabTo("Amount");
+  await screen.type(AMOUNT);
+  await screen.press("Alt+KeyS");
+  await screen.waits("pausing", '[data-line="pausing"]:has-text("Pausing the recorder")');
+  await screen.says("The caller should not key anything yet");
+  await screen.waits("not-paused", '[data-recorder="warn"]');
+  await screen.says("Your call recorder has not paused: it can’t be reached.");
+  await screen.gone(keyed(1));
+  await screen.gone('[data-line="secured"]');
+  await screen.tabTo("Ask it again");
+  await screen.press("Enter");
+  await screen.waits("secured", '[data-line="secured"]');
+  await screen.says("Says it has paused");
+  await screen.focusIsKept();
+  await allAccepted(screen);
+  await screen.press("Alt+Enter");
+  return approved(screen);
+}
+
+async function payAndKeep(screen) {
+  await screen.waits("desk", "main[data-panel]");
+  await screen.waits("call", '[data-panel="order"] [data-line="open"]');
+  await screen.tabTo("Amount");
+  await screen.type(AMOUNT);
+  await screen.tabTo("The card");
+  await screen.type("is paid");
+  await screen.says("say what it is kept for");
+  await screen.press("Alt+KeyS");
+  await screen.waits("secured", '[data-line="secured"]');
+  await allAccepted(screen);
+  await screen.press("Alt+Enter");
+  const result = await approved(screen);
+  await screen.says("The card is kept for later payments.");
+  return result;
+}
+
+/** Nothing is taken: no amount is asked, and nothing on the screen says that anything was paid. */
+async function keepOnly(screen) {
+  await screen.waits("desk", "main[data-panel]");
+  await screen.waits("call", '[data-panel="order"] [data-line="open"]');
+  await screen.tabTo("The card");
+  await screen.type("is only");
+  await screen.waits("only-kept", "#order-amount:disabled");
+  await screen.says("nothing is taken");
+  await screen.press("Alt+KeyS");
+  await screen.waits("secured", '[data-line="secured"]');
+  await screen.says("A card to keep");
+  await allAccepted(screen);
+  await screen.press("Alt+Enter");
+  await screen.waits("kept", '[data-outcome="approved"]');
+  await screen.says("The card is kept. Nothing was taken.");
+  return { outcome: "kept" };
 }
 
 /** At least so many dots of the card number are filled. */

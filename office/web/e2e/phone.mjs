@@ -4,8 +4,9 @@
  *   TONEWALL_PHONE_PASSWORD=… node e2e/phone.mjs ws://127.0.0.1:8088 1001
  *
  * It signs in and answers whoever calls. Lines on standard input are orders: `dial NUMBER`, `keys 4242*` (as telephone-events of the
- * browser), `hold`, `unhold`, `hangup`, `stats`, `heard FILE.wav` (what it has heard so far, 8 kHz), `quit`. Each line that it
- * writes is JSON with what has happened. Optional: TONEWALL_CHROMIUM.
+ * browser), `hold`, `unhold`, `hangup`, `transfer NUMBER` (blind), `transfer` (of the oldest call to whom the newest is with), `stats`, `heard FILE.wav` (what it has heard so far, 8 kHz), `quit`. Each line that it
+ * writes is JSON with what has happened. Optional: TONEWALL_CHROMIUM, TONEWALL_PHONE_SOUND (a WAV file that is its microphone, again
+ * and again), TONEWALL_PHONE_CODEC=opus (it knows no other).
  */
 
 import { writeFile } from "node:fs/promises";
@@ -34,6 +35,7 @@ const RATE = 8_000;
 const PAGE = "<!doctype html><title>A telephone</title><script src='phone.js'></script>";
 
 const [url, user] = process.argv.slice(2);
+const { TONEWALL_PHONE_SOUND: sound, TONEWALL_PHONE_CODEC: codec } = process.env;
 const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 
 /** The page's script, in one piece. */
@@ -97,14 +99,15 @@ async function main() {
   const server = await serve(await bundle());
   const browser = await chromium.launch({
     executablePath: process.env.TONEWALL_CHROMIUM ?? "/usr/bin/chromium",
-    args: FLAGS,
+    args: sound === undefined ? FLAGS : [...FLAGS, `--use-file-for-fake-audio-capture=${sound}`],
   });
   const page = await browser.newPage({ ignoreHTTPSErrors: true });
   page.on("console", (message) => say({ event: "console", text: message.text() }));
   page.on("pageerror", (error) => say({ event: "error", text: error.message }));
   await page.exposeFunction("tell", say);
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  await page.evaluate(([...words]) => globalThis.phone.start(...words), [url, user, password]);
+  const how = { sound: sound !== undefined, onlyOpus: codec === "opus" };
+  await page.evaluate(([...words]) => globalThis.phone.start(...words), [url, user, password, how]);
   for await (const line of createInterface({ input: process.stdin })) {
     if (line === "quit") break;
     await obey(page, line).catch((error) => say({ event: "error", text: error.message }));

@@ -15,6 +15,7 @@ const FLAGS = [
 ];
 const TIMEOUT_MS = Number(process.env.TONEWALL_E2E_TIMEOUT_MS ?? "60000");
 const TABS_MAX = 60;
+const WIDE = { width: 1280, height: 800 };
 const NEVER_SHOWN = (process.env.TONEWALL_NEVER_SHOWN ?? "").split(",").filter(Boolean);
 
 export class Screen {
@@ -25,14 +26,16 @@ export class Screen {
   #prefix;
   #faults = [];
 
-  static async open(url, folder, prefix) {
+  /** `flags` of Chromium besides the usual ones; `first` runs in the page before its own scripts. */
+  static async open(url, folder, prefix, { flags = [], viewport = WIDE, first = null } = {}) {
     const browser = await chromium.launch({
       executablePath: process.env.TONEWALL_CHROMIUM ?? "/usr/bin/chromium",
-      args: FLAGS,
+      args: [...FLAGS, ...flags],
     });
-    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    const page = await browser.newPage({ viewport });
     const screen = new Screen(browser, page, folder, prefix);
     page.setDefaultTimeout(TIMEOUT_MS);
+    if (first !== null) await page.addInitScript(first);
     await page.goto(url);
     return screen;
   }
@@ -55,8 +58,17 @@ export class Screen {
     return this.#page.keyboard.press(keys);
   }
 
-  type(text) {
-    return this.#page.keyboard.type(text);
+  /** `delay` milliseconds between two keys. */
+  type(text, delay = 0) {
+    return this.#page.keyboard.type(text, { delay });
+  }
+
+  run(what) {
+    return this.#page.evaluate(what);
+  }
+
+  allow(permission) {
+    return this.#page.context().grantPermissions([permission]);
   }
 
   /** Waits for a state, then looks at it, unless it has no name. */
@@ -71,6 +83,38 @@ export class Screen {
     await this.#page
       .waitForSelector(selector, { state: "detached" })
       .catch(() => this.#fail(`still there: ${selector}`));
+  }
+
+  /** Another page of the same console. */
+  async goTo(path) {
+    await this.#page.goto(new URL(path, this.#page.url()).href);
+  }
+
+  /** Puts the focus on a link and presses it. */
+  async choose(selector) {
+    await this.#page.locator(selector).focus();
+    await this.press("Enter");
+  }
+
+  fill(selector, text) {
+    return this.#page.fill(selector, text);
+  }
+
+  select(selector, value) {
+    return this.#page.selectOption(selector, value);
+  }
+
+  attach(selector, name, text) {
+    return this.#page.setInputFiles(selector, { name, mimeType: "text/csv", buffer: Buffer.from(text) });
+  }
+
+  /** Waits until what screen readers are told has these words. */
+  async hears(words) {
+    await this.#page
+      .locator("[role=status]", { hasText: words })
+      .first()
+      .waitFor({ state: "attached" })
+      .catch(() => this.#fail(`nobody is told “${words}”`));
   }
 
   async says(words) {
@@ -123,8 +167,10 @@ export class Screen {
     return this.#page.screenshot({ path: join(this.#folder, `${this.#prefix}-${number}-${name}.png`) });
   }
 
-  check() {
-    if (this.#faults.length > 0) throw new Error(`the browser reported: ${this.#faults.join(" | ")}`);
+  /** `expected`: words of what the browser reports of a refusal that was meant. */
+  check(expected = null) {
+    const faults = this.#faults.filter((fault) => expected === null || !fault.includes(expected));
+    if (faults.length > 0) throw new Error(`the browser reported: ${faults.join(" | ")}`);
   }
 
   async #fail(reason) {

@@ -4,7 +4,15 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
-const ALL = ["approve", "decline-then-other-card", "cancel", "caller-hangs-up", "surcharge"];
+const ALL = [
+  "approve",
+  "decline-then-other-card",
+  "cancel",
+  "caller-hangs-up",
+  "surcharge",
+  "repeat",
+  "recorder",
+];
 const [folder = "screenshots", ...chosen] = process.argv.slice(2);
 
 for (const scenario of chosen.length > 0 ? chosen : ALL) {

@@ -26,7 +26,7 @@ type Props = { session: Session; onSignedOut: () => void; onSignOut: () => void 
 export function Desk({ session, onSignedOut, onSignOut }: Props) {
   const { state, dispatch, link, call, line, reconnect } = useDesk(onSignedOut);
   const deeds = useDeeds(dispatch, onSignedOut);
-  const order = useOrder(call?.call ?? null, session.currency);
+  const order = useOrder(call?.call ?? null, session);
   const [done, setDone] = useState<string | null>(null);
   const [question, setQuestion] = useState<Question | null>(null);
   const [help, setHelp] = useState(false);
@@ -66,7 +66,7 @@ export function Desk({ session, onSignedOut, onSignOut }: Props) {
   };
   return (
     <>
-      <Shell>
+      <Shell user={session.user}>
         <TopBar
           user={session.user}
           chip={chipOf(state, link, line)}

@@ -7,6 +7,7 @@ import "./styles/controls.css";
 import "./styles/line.css";
 import "./styles/result.css";
 import "./styles/desk.css";
+import "./styles/money.css";
 import "./styles/icons.css";
 
 const root = document.getElementById("root");

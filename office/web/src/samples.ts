@@ -40,6 +40,7 @@ export function progress(part: Partial<Progress> = {}): Progress {
     pan_length_expected: null,
     outcome: null,
     attempts: 0,
+    kept: null,
     ...part,
   };
 }
@@ -56,6 +57,7 @@ export function paymentView(part: Partial<PaymentView> = {}): PaymentView {
     created_at: "2026-11-22T10:43:00Z",
     updated_at: "2026-11-22T10:43:00Z",
     ...rest,
+    kept: rest.kept ?? null,
     ...part,
   };
 }

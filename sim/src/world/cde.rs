@@ -1,5 +1,6 @@
 //! One life of the cde process: the switchboard and what the shell around it does with its outputs.
 
+use super::bounced;
 use super::charge::{Following, Write};
 use super::lanes::Lane;
 use super::media::Media;
@@ -65,6 +66,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
         domain: None,
         on_demand: None,
         test_number: None,
+        nat: call::Nat::Off,
     };
     let names = |lane: &Lane| (format!("carrier{}", lane.extension), format!("pbx{}", lane.extension));
     let trunks = lanes.iter().flat_map(|lane| {
@@ -83,7 +85,9 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
             open_line_keys,
             outbound: false,
             recorder: None,
+            hook: None,
             feature_code: String::new(),
+            bounce: bounced::terms(lane),
         }
     });
     Config {
@@ -96,6 +100,7 @@ fn config(lanes: &[Lane], natural: bool) -> Config {
         phones: Vec::new(),
         routes: routes.collect(),
         merchants: "main".parse().into_iter().collect(),
+        code_to_keep: "main".parse().into_iter().collect(),
         rules: Rules::default(),
         record: false,
         headers_passed: Vec::new(),
@@ -119,6 +124,7 @@ impl World {
             following: BTreeMap::new(),
             writes: Vec::new(),
         });
+        self.recall_orders();
         self.settle_left_over();
     }
 
@@ -138,6 +144,8 @@ impl World {
                 Output::Wire(event) => self.show(event),
                 Output::Audit(event) => self.write(Write::Audit(Box::new(event))),
                 Output::Send { call, attempt } => self.charge(call, attempt),
+                // Nobody orders ahead in these worlds.
+                Output::KeepOrder(_) | Output::UseCode { .. } => {}
             }
         }
         self.send_records();
@@ -147,6 +155,7 @@ impl World {
         if self.lanes.iter().any(|lane| lane.agent.sip() == to) {
             let masked = self.agent_is_masked(to);
             self.oracle.agent_sip(masked, bytes);
+            self.judge_result(bytes);
         }
         self.send_sip(US, to, bytes);
     }
@@ -186,6 +195,7 @@ impl World {
             self.oracle.broken(Promise::EveryCallEnds, format!("{left} media sessions are left"));
         }
         self.judge_money();
+        self.judge_orders();
         self.judge_office();
     }
 

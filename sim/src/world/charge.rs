@@ -41,7 +41,7 @@ pub(super) enum Write {
 
 /// What somebody who waited for the disk is told.
 pub(super) enum Done {
-    Begun { exchange: Box<Exchange>, on_disk: bool },
+    Begun { exchange: Box<Exchange>, on_disk: Result<(), Refusal> },
     Ended { call: CallId, attempt: AttemptId, amount: Money, outcome: Outcome },
 }
 
@@ -82,19 +82,20 @@ impl World {
     }
 
     pub(super) fn written(&mut self, life: u32, done: Vec<Done>) {
+        let tells_approved = self.sabotaged(Sabotage::TellApproved);
         for done in done {
             let now = self.now;
             let Some(cde) = self.cde.as_mut().filter(|cde| cde.life == life) else { return };
             match done {
                 Done::Begun { exchange, on_disk } => {
-                    let result = if on_disk { Ok(()) } else { Err(Refusal::OutcomePending) };
-                    cde.board.handle_journaled(now, exchange.call, exchange.attempt, result);
-                    if on_disk && !self.sabotaged(Sabotage::SendFirst) {
+                    cde.board.handle_journaled(now, exchange.call, exchange.attempt, on_disk);
+                    if on_disk.is_ok() && !self.sabotaged(Sabotage::SendFirst) {
                         self.send_request(exchange);
                     }
                 }
                 Done::Ended { call, attempt, amount, outcome } => {
-                    cde.board.handle_outcome(now, call, attempt, outcome.clone());
+                    let told = if tells_approved { approved(amount) } else { outcome.clone() };
+                    cde.board.handle_outcome(now, call, attempt, told);
                     if !outcome.is_known() {
                         self.follow(call, attempt, amount);
                     }
@@ -107,14 +108,15 @@ impl World {
     pub(super) fn charge(&mut self, call: CallId, attempt: AttemptId) {
         let now = self.now;
         let Some(cde) = &mut self.cde else { return };
-        let Some(Charge { payment, extension, origin, sending }) = cde.board.charge(call, attempt) else {
+        let Some(Charge { payment, extension, origin, reference, sending }) = cde.board.charge(call, attempt) else {
             return cde.board.handle_journaled(now, call, attempt, Err(Refusal::CardGone));
         };
         let (amount, card, merchant) = (sending.amount, sending.card, sending.merchant);
         let terms = Terms::default();
         let request = cde.adapter.build(&gateway::Request::Authorize { attempt, amount, card, merchant, terms });
         let (extension, origin, merchant) = (extension.clone(), origin.clone(), merchant.clone());
-        let row = NewRow { attempt, payment, call, extension, origin, merchant, amount, card: card.view() };
+        let (reference, card) = (reference.cloned(), card.view());
+        let row = NewRow { attempt, payment, call, extension, origin, merchant, amount, card, reference };
         let exchange = Exchange { life: cde.life, call, attempt, amount, inquiry: false, request: plain(request) };
         self.judge_capture(payment, call, attempt);
         if self.sabotaged(Sabotage::SendFirst) {
@@ -290,6 +292,12 @@ impl World {
         );
         broken.into_iter().for_each(|(promise, what)| self.oracle.broken(promise, what));
     }
+}
+
+/// Broken on purpose: what was never said.
+fn approved(amount: Money) -> Outcome {
+    let (auth_code, gateway_ref) = ("LIE".to_owned(), "lie".to_owned());
+    Outcome::Approved { auth_code, gateway_ref, amount, checks: wire::Checks::default() }
 }
 
 fn answered(response: Response) -> Sent {

@@ -1,9 +1,9 @@
 //! A lane: a caller, an agent, their phones, and what the two do.
 
-use super::{Happening, US, World};
+use super::{Happening, US, World, bounced};
 use crate::dice::Dice;
 use crate::people::{self, Agent, Caller, Move};
-use crate::plan::{Level, Plan};
+use crate::plan::{Level, Plan, Side};
 use crate::sabotage::Sabotage;
 use lab::phone::{Config, Law, Output, Phone, Press, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,6 +20,8 @@ const BETWEEN_CALLS_MS: (u64, u64) = (500, 4_000);
 pub(super) struct Lane {
     number: usize,
     pub(super) extension: Extension,
+    /// Its callers are sent to pay alone.
+    pub(super) pays_alone: bool,
     pub(super) caller: Phone,
     pub(super) agent: Phone,
     level: Level,
@@ -56,13 +58,14 @@ impl Lane {
                 answers_after,
                 law,
                 speaks: true,
+                believes: None,
             };
             let phone = Phone::new(config, dice.seed());
             if level == Level::Frames { phone } else { phone.without_sound() }
         };
         let caller = phone(false, None);
         let agent = phone(true, Some(Duration::from_millis(600)));
-        Self { number, extension, caller, agent, level, calls_left: calls, talk: None }
+        Self { number, extension, pays_alone: false, caller, agent, level, calls_left: calls, talk: None }
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -134,7 +137,8 @@ impl World {
             Some(talk) if !talk.dialed => {
                 talk.dialed = true;
                 self.calls += 1;
-                let called = lane.caller.call(now, lane.extension.as_str(), US);
+                let said = if lane.pays_alone { bounced::order(&mut self.orders) } else { Vec::new() };
+                let called = lane.caller.call_saying(now, lane.extension.as_str(), US, said);
                 debug_assert!(called.is_ok(), "a lab phone can always dial");
             }
             Some(_) if !lane.caller.is_busy() => return self.hung_up(number),
@@ -152,7 +156,11 @@ impl World {
         lane.agent.hang_up(self.now);
         lane.calls_left = lane.calls_left.saturating_sub(1);
         lane.talk = None;
+        let pays_alone = lane.pays_alone;
         self.after(pause, Happening::Caller(number));
+        if pays_alone && self.sabotaged(Sabotage::ForgetOrders) && !self.is_down(Side::Cde) {
+            self.kill(Side::Cde);
+        }
     }
 
     fn caller_keys(&mut self, number: usize, view: Option<&CallSnapshot>, twin: bool) {

@@ -5,7 +5,7 @@ use super::{Happening, World};
 use crate::sabotage::Sabotage;
 use ::call::{MediaOrder, MediaReport};
 use card::Key;
-use media::{Codec, Command, Event, Session, Side, g711};
+use media::{Codec, Command, Event, Policy, Session, Side, g711};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use wire::CallId;
 const PROOF: Duration = Duration::from_millis(500);
 /// The unmasking rule.
 const QUIET: Duration = Duration::from_secs(3);
+/// What natural's return waits for besides.
+const HELD_MAX: Duration = Duration::from_secs(1);
 const SOUND_BYTES: usize = 160;
 const RTP_HEADER_BYTES: usize = 12;
 
@@ -29,8 +31,9 @@ pub(super) enum Media {
 pub(super) struct Model {
     masked: bool,
     releasing: bool,
-    /// The last key, or the beginning of the mask.
+    /// The last key, or the beginning of the mask, or what a strict one counts from.
     disturbed: Option<Instant>,
+    strict: bool,
     proof: Option<Instant>,
     /// Between these times it stands still.
     stall: Option<(Instant, Instant)>,
@@ -50,7 +53,8 @@ impl Model {
             return self.told.push(command);
         }
         match command {
-            Command::Secure { .. } => {
+            Command::Secure { policy } => {
+                self.ask_for(now, policy);
                 if !self.masked {
                     (self.masked, self.disturbed, self.proof) = (true, Some(now), Some(now + PROOF));
                 }
@@ -59,12 +63,16 @@ impl Model {
             }
             Command::Release if self.masked => {
                 self.releasing = true;
+                if self.strict {
+                    self.disturbed = self.disturbed.max(Some(now));
+                }
                 self.events.push_back(Event::Releasing);
                 if at_once {
                     self.open();
                 }
             }
             Command::Release => self.events.push_back(Event::Opened),
+            Command::Mask { policy } => self.ask_for(now, policy),
             Command::InfoKey { key, duration_ms } => {
                 let down = Duration::from_millis(u64::from(duration_ms.unwrap_or(0)));
                 self.key(now, now + down, key, false);
@@ -72,12 +80,22 @@ impl Model {
             Command::Connect { .. }
             | Command::ConnectProtected { .. }
             | Command::Disconnect { .. }
-            | Command::Mask { .. }
             | Command::HearAgentKeys { .. }
             | Command::Copy { .. }
             | Command::StopCopies
+            | Command::Cue { .. }
+            | Command::CueStop
+            | Command::TonesAlone
             | Command::End => {}
         }
+    }
+
+    /// Natural is counted from where it is asked for; a release does not count anew then.
+    fn ask_for(&mut self, now: Instant, policy: Policy) {
+        if self.masked && self.strict && policy == Policy::Natural {
+            self.disturbed = self.disturbed.max(Some(now + HELD_MAX));
+        }
+        self.strict = policy == Policy::Strict;
     }
 
     fn key(&mut self, now: Instant, until: Instant, key: u8, lost: bool) {

@@ -66,13 +66,20 @@ impl Stored {
 
     fn apply(&mut self, body: &RecordBody) {
         match body {
-            RecordBody::AttemptSent { attempt, .. } => {
+            RecordBody::AttemptSent(wire::AttemptSent { attempt, .. }) => {
                 self.attempts.insert(*attempt, None);
             }
             RecordBody::AttemptEnded { attempt, outcome, .. } => {
                 self.attempts.insert(*attempt, Some(outcome.clone()));
             }
-            RecordBody::Audit(_) => {}
+            RecordBody::Advised { .. }
+            | RecordBody::CardKept { .. }
+            | RecordBody::CardNotKept { .. }
+            | RecordBody::CardForgetting { .. }
+            | RecordBody::CardForgotten { .. }
+            | RecordBody::AttemptToldAgain(_)
+            | RecordBody::OfficeRestored(_)
+            | RecordBody::Audit(_) => {}
         }
     }
 }
@@ -115,7 +122,7 @@ impl World {
         }
         self.stored.newest = record.number;
         let lost = self.sabotaged(Sabotage::LoseRecord) && record.number.is_multiple_of(7);
-        if !lost || !matches!(record.body, RecordBody::AttemptEnded { .. } | RecordBody::AttemptSent { .. }) {
+        if !lost || !matches!(record.body, RecordBody::AttemptEnded { .. } | RecordBody::AttemptSent(_)) {
             self.stored.apply(&record.body);
         }
         self.say_to_cde(&FromOffice::Ack { number: record.number });

@@ -1,11 +1,12 @@
 //! The demo's caller: rings, waits to be asked, keys a card, and rings again.
 
-use crate::world::{NUMBER, World};
+use crate::world::{NUMBER, Page, World};
 use lab::desk::{Desk, text};
 use lab::line::Line;
 use lab::phone::{Event, Press, Transport};
 use serde_json::Value;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// A card of the sandbox must be good for a while; test cards take any date ahead.
 pub(super) const EXPIRY: &str = "1235";
@@ -16,6 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// A person takes a moment before keying.
 const THINKS: Duration = Duration::from_millis(900);
 const BETWEEN_CALLS: Duration = Duration::from_secs(6);
+/// A page that is not heard of for so long is closed.
+const GONE_AFTER: Duration = Duration::from_secs(3);
 
 /// What the caller does.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -56,17 +59,52 @@ impl Story {
 pub(super) async fn play(world: &World, transport: Transport, first: Story) -> anyhow::Result<()> {
     let desk = world.desk().await?;
     let mut caller = world.caller.lock().await;
+    let mut person = Person(world.page.as_ref().map(Page::tabs));
     let mut story = first;
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
+        person.is_gone().await;
         if story == Story::LostAnswer {
             world.lose_next_answer().await?;
         }
         caller.speak(true).await?;
         caller.call(NUMBER, world.sip).await?;
-        one_call(transport, &desk, &mut caller, story).await?;
+        tokio::select! {
+            result = one_call(transport, &desk, &mut caller, story) => result?,
+            () = person.is_here() => {
+                caller.hang_up().await?;
+                continue;
+            }
+        }
         tokio::time::sleep(BETWEEN_CALLS).await;
         story = story.next();
+    }
+}
+
+/// Who may have the telephone's page open, and then is the caller.
+struct Person(Option<watch::Receiver<usize>>);
+
+impl Person {
+    /// Waits until the page is open.
+    async fn is_here(&mut self) {
+        if let Some(tabs) = &mut self.0
+            && tabs.wait_for(|tabs| *tabs > 0).await.is_ok()
+        {
+            return;
+        }
+        // There is no page, or nothing that serves it.
+        std::future::pending().await
+    }
+
+    /// Waits until it has not been open for a moment: a page asks anew now and then, and may be reloaded.
+    async fn is_gone(&mut self) {
+        let Some(tabs) = &mut self.0 else { return };
+        while tabs.wait_for(|tabs| *tabs == 0).await.is_ok() {
+            let back = tokio::time::timeout(GONE_AFTER, tabs.wait_for(|tabs| *tabs > 0)).await;
+            if back.is_err() {
+                return;
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::stage::lane::authorize;
 use crate::stage::{Route, Setting, Stage, free_phone, free_tcp};
 use crate::tools::{Background, file_says};
 use anyhow::Context;
-use lab::desk::text;
+use lab::desk::{Desk, text};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -195,6 +195,23 @@ async fn a_baresip_caller_in_g711_pays_an_agent_in_opus() -> anyhow::Result<()> 
     .await
 }
 
+/// Who talk already: a key on the open line reaches the agent's phone, then a card is keyed on a secured one and paid with.
+pub(crate) async fn key_and_pay(desk: &Desk, caller: &mut Baresip, agent: &mut Baresip) -> anyhow::Result<()> {
+    let call = desk.wait_for_call("talking", WAIT_MAX).await?;
+    let call = text(&call, "/call").to_owned();
+    caller.key("9").await?;
+    agent.says("received event: '9'").await.context("a key on the open line")?;
+    let payment = desk.start_payment(&call, 4200, "GBP").await?;
+    desk.line(&call, "secure").await?;
+    for keys in CARD {
+        caller.key(keys).await?;
+    }
+    desk.wait_for_payment(&payment, &["ready"], WAIT_MAX).await.context("keying the card")?;
+    let paid = authorize(desk, &payment).await?;
+    assert_eq!((text(&paid, "/state"), text(&paid, "/card/last4")), ("approved", "4242"));
+    Ok(())
+}
+
 async fn pays(
     name: &str,
     transport: &'static str,
@@ -217,20 +234,7 @@ async fn pays(
 
     caller.order("dial", &format!("sip:02079460018@{};transport={transport}", stage.sip)).await?;
     caller.says("Call established").await.context("calling")?;
-    let call = desk.wait_for_call("talking", WAIT_MAX).await?;
-    let call = text(&call, "/call").to_owned();
-    // Before the line is secured keys reach the agent's phone, and it tells of them.
-    caller.key("9").await?;
-    agent.says("received event: '9'").await.context("a key on the open line")?;
-
-    let payment = desk.start_payment(&call, 4200, "GBP").await?;
-    desk.line(&call, "secure").await?;
-    for keys in CARD {
-        caller.key(keys).await?;
-    }
-    desk.wait_for_payment(&payment, &["ready"], WAIT_MAX).await.context("keying the card")?;
-    let paid = authorize(&desk, &payment).await?;
-    assert_eq!((text(&paid, "/state"), text(&paid, "/card/last4")), ("approved", "4242"));
+    key_and_pay(&desk, &mut caller, &mut agent).await?;
     assert_eq!(stage.ledger().await?.len(), 1);
 
     caller.order("hangup", "").await?;

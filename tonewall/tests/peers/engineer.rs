@@ -26,6 +26,26 @@ async fn admin(stage: &Stage) -> anyhow::Result<Api> {
     Api::agent(stage, "admin").await
 }
 
+/// The same call from the command line, and what it says where it cannot be made.
+async fn by_command_line(stage: &Stage) -> anyhow::Result<()> {
+    let run = async |arguments: &[&str], key: &str| {
+        let mut command = Command::new(binary::normal());
+        command.args(arguments).arg("--config").arg(stage.folder.path()).env("TONEWALL_API_KEY", key);
+        run_command(&mut command, Duration::from_secs(60)).await
+    };
+    let made = run(&["user", "key", "--email", &email("admin"), "--name", "check"], "").await?;
+    let key = made.all().lines().find(|line| line.starts_with("twk_")).context("a key")?.to_owned();
+    let said = run(&["check", "--call", "echo"], &key).await?;
+    let words = said.all();
+    ensure!(said.good && words.contains("codec PCM") && words.contains("Sound came: "), "{words}");
+    ensure!(words.contains("keys may come as events") && words.contains("trunk echo: good"), "{words}");
+    for (trunk, key, wanted) in [("nobody", key.as_str(), "no such trunk"), ("echo", "twk_no", "not known here")] {
+        let said = run(&["check", "--call", trunk], key).await?;
+        ensure!(!said.good && said.all().contains(wanted), "{}", said.all());
+    }
+    Ok(())
+}
+
 /// Asks until the answer is as it is to be.
 async fn until(api: &Api, path: &str, is_so: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
     let mut last = None;
@@ -102,6 +122,7 @@ async fn a_test_call_to_a_phone_that_is_not_ours_tells_that_sound_goes_both_ways
 
     let refused = admin.send(Method::POST, "/api/v1/trunks/nobody/test-call", None).await?;
     assert_eq!(refused.problem(), (409, "unknown_trunk".to_owned()));
+    by_command_line(&stage).await?;
     stage.passed();
     Ok(())
 }

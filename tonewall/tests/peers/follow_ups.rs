@@ -1,5 +1,6 @@
 //! `kill -9` of either process at random points while money is captured and refunded at a bank that breaks.
 
+use crate::reconciled::reconciled;
 use crate::stage::api::Api;
 use crate::stage::lane::{Lane, quick};
 use crate::stage::{Setting, Stage};
@@ -181,7 +182,7 @@ async fn all_that_is_left_once(api: &Api, payment: &str) -> anyhow::Result<()> {
 }
 
 async fn play(stage: &Stage, mut lane: Lane, kills: usize) -> anyhow::Result<()> {
-    stage.rights(EXTENSION, "charge,preauthorize,refund").await?;
+    stage.rights(EXTENSION, "charge,preauthorize,refund,finance").await?;
     let api = Api::agent(stage, EXTENSION).await?;
     let mut payments = Vec::new();
     for capture in ["now", "now", "later"] {
@@ -213,6 +214,8 @@ async fn play(stage: &Stage, mut lane: Lane, kills: usize) -> anyhow::Result<()>
     );
     stage.faults(json!({})).await?;
     compare(stage, &api, &payments, &wanted).await?;
+    // The charges that take money at once, and what followed.
+    reconciled(stage, &api, 2 + wanted.len()).await?;
     all_that_is_left_once(&api, &payments[0]).await
 }
 

@@ -1,4 +1,4 @@
-//! Linphone on both sides, in the clear and protected.
+//! Linphone on both sides, in the clear and protected, and its transfers.
 
 use crate::baresip::{CARD, WAIT_MAX, loud_ms};
 use crate::decoders::{Read, decode, write_wav};
@@ -6,7 +6,7 @@ use crate::stage::lane::authorize;
 use crate::stage::{Route, Setting, Stage, free_phone};
 use crate::tools::{Background, file_says};
 use anyhow::Context;
-use lab::desk::text;
+use lab::desk::{text, wait_for};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -144,4 +144,71 @@ async fn a_linphone_caller_pays_a_linphone_agent_after_a_hold() -> anyhow::Resul
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_protected_linphone_caller_pays_a_protected_linphone_agent_after_a_hold() -> anyhow::Result<()> {
     pays("linphone-srtp", 20_900, "required", "media_encryption=srtp\nmedia_encryption_mandatory=1\n").await
+}
+
+/// An agent with a secured call, whose caller has keyed a card number, gives it to a colleague; the rest is keyed then.
+async fn transfers(name: &str, first_port: u16, is_attended: bool) -> anyhow::Result<()> {
+    let (caller_at, agent_at, colleague_at) = (free_phone()?, free_phone()?, free_phone()?);
+    let route = Route { extension: "1001".to_owned(), caller: caller_at, agent: agent_at };
+    let more = format!(
+        "\n[[trunk]]\nname = \"colleague\"\naddress = \"{colleague_at}\"\n\n\
+         [[route]]\nfrom = \"pbx1001\"\nto = \"colleague\"\nprefix = \"1002\"\n"
+    );
+    let setting = Setting { ports: (first_port, first_port + 39), more, ..Setting::new(0, vec![route]) };
+    let stage = Stage::start(name, setting).await?;
+    let mut caller = Linphone::start(&stage, "caller", caller_at, first_port + 40, "").await?;
+    let mut agent = Linphone::start(&stage, "1001", agent_at, first_port + 60, "").await?;
+    let colleague = Linphone::start(&stage, "1002", colleague_at, first_port + 80, "").await?;
+    let (desk, other_desk) = (stage.desk("1001").await?, stage.colleague("1002").await?);
+    caller.order(&format!("call sip:02079460018@{}", stage.sip))?;
+    let call = text(&desk.wait_for_call("talking", WAIT_MAX).await?, "/call").to_owned();
+    caller.says("Media streams established").await?;
+    let payment = desk.start_payment(&call, 4200, "GBP").await?;
+    desk.line(&call, "secure").await?;
+    caller.key(CARD[0]).await?;
+
+    if is_attended {
+        agent.order("pause")?;
+        desk.wait_for_call("held", WAIT_MAX).await?;
+        agent.order(&format!("call sip:1002@{}", stage.sip))?;
+        colleague.says("Media streams established").await.context("the consultation")?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        agent.order("transfer 1 --to-call 2")?;
+    } else {
+        agent.order(&format!("transfer sip:1002@{}", stage.sip))?;
+    }
+    wait_for(WAIT_MAX, "the payment at the colleague's desk", async || Ok(other_desk.payment(&payment).await.ok()))
+        .await?;
+    agent.says("ended (").await.context("the first leg is over")?;
+    for keys in &CARD[1..] {
+        caller.key(keys).await?;
+    }
+    other_desk.wait_for_payment(&payment, &["ready"], WAIT_MAX).await.context("keying the rest of the card")?;
+    let paid = authorize(&other_desk, &payment).await?;
+    assert_eq!((text(&paid, "/state"), text(&paid, "/card/last4")), ("approved", "4242"));
+    other_desk.wait_for_line(&call, "open", WAIT_MAX).await?;
+    caller.key("9").await?;
+    let log = colleague.says("Receiving tone 9").await.context("a key after the release")?;
+    assert_eq!(log.matches("Receiving tone").count(), 1, "the colleague's phone tells of more than that key:\n{log}");
+    let told = std::fs::read_to_string(agent.folder.join("linphone.log"))?;
+    assert!(told.contains("message/sipfrag"), "NOTIFY of the transfer");
+    caller.order("terminate")?;
+    colleague.says("ended (").await?;
+    caller.quit().await?;
+    let nothing = Read { multimon: String::new(), spandsp: String::new() };
+    assert_eq!(decode(&agent.quit().await?).await?, nothing);
+    colleague.quit().await?;
+    stage.passed();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_linphone_agent_gives_a_secured_call_to_a_colleague() -> anyhow::Result<()> {
+    transfers("linphone-blind", 21_400, false).await
+}
+
+/// The colleague is asked first, in a call of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_linphone_agent_asks_a_colleague_and_then_gives_them_a_secured_call() -> anyhow::Result<()> {
+    transfers("linphone-attended", 21_500, true).await
 }

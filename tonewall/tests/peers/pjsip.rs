@@ -20,7 +20,7 @@ const PORTS: u16 = 20;
 const KEYED_MAX: Duration = Duration::from_secs(40);
 
 /// A running PJSIP.
-struct Pjsip {
+pub struct Pjsip {
     folder: PathBuf,
     orders: ChildStdin,
     obeyed: usize,
@@ -28,7 +28,7 @@ struct Pjsip {
 }
 
 impl Pjsip {
-    async fn start(
+    pub async fn start(
         stage: &Stage,
         user: &str,
         sip: SocketAddr,
@@ -47,7 +47,7 @@ impl Pjsip {
     }
 
     /// Tells it what to do and waits until it has begun, or, with keys, has done it.
-    async fn order(&mut self, order: &str) -> anyhow::Result<()> {
+    pub async fn order(&mut self, order: &str) -> anyhow::Result<()> {
         writeln!(self.orders, "{order}")?;
         self.obeyed += 1;
         let until = Instant::now() + KEYED_MAX;
@@ -58,16 +58,16 @@ impl Pjsip {
         Ok(())
     }
 
-    fn log(&self) -> anyhow::Result<String> {
+    pub fn log(&self) -> anyhow::Result<String> {
         Ok(String::from_utf8_lossy(&std::fs::read(self.folder.join("log"))?).into_owned())
     }
 
-    async fn says(&self, words: &str) -> anyhow::Result<String> {
+    pub async fn says(&self, words: &str) -> anyhow::Result<String> {
         file_says(&self.folder.join("log"), words, WAIT_MAX).await
     }
 
     /// Says so for the given time.
-    async fn says_times(&self, words: &str, times: usize) -> anyhow::Result<()> {
+    pub async fn says_times(&self, words: &str, times: usize) -> anyhow::Result<()> {
         let until = Instant::now() + WAIT_MAX;
         while self.log()?.matches(words).count() < times {
             anyhow::ensure!(Instant::now() < until, "“{words}” not {times} times:\n{}", self.log()?);
@@ -77,7 +77,7 @@ impl Pjsip {
     }
 
     /// Its end makes the file of what it heard whole.
-    async fn quit(mut self) -> anyhow::Result<PathBuf> {
+    pub async fn quit(mut self) -> anyhow::Result<PathBuf> {
         writeln!(self.orders, "quit")?;
         self.process.ended(WAIT_MAX).await?;
         Ok(self.folder.join("heard.wav"))

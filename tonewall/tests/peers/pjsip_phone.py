@@ -3,7 +3,9 @@
 pjsip_phone.py USER SIP_PORT FIRST_RTP_PORT RTP_PORTS FOLDER [tls|tcp|udp] [srtp|plain]
 
 It hums, and writes what it hears to FOLDER/heard.wav. It answers by itself. Orders: dial URI, rfc2833 KEYS, info KEYS,
-tones KEYS, hold, unhold, transfer URI, hangup, quit.
+tones KEYS, hold, unhold, transfer URI, hangup, quit; merge (everybody hears everybody from here on), pass (keys of one go to
+all others), newest (the orders are about the newest call from here on); attended (who is on the first call goes to the second),
+attended_back (who is on the second goes to the first).
 """
 
 import math
@@ -25,11 +27,18 @@ class Call(pj.Call):
     def __init__(self, phone, call_id=pj.PJSUA_INVALID_ID):
         super().__init__(phone.account, call_id)
         self.phone = phone
+        self.own = call_id
 
     def onCallState(self, prm):
         info = self.getInfo()
         say("state", info.stateText, info.lastStatusCode)
-        if info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+        if self.own == pj.PJSUA_INVALID_ID:
+            self.own = info.id
+        if info.id != self.own:
+            # A call that a transfer of this one has made is told of here until somebody takes it.
+            if info.state == pj.PJSIP_INV_STATE_CONFIRMED:
+                self.phone.calls.append(Call(self.phone, info.id))
+        elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             self.phone.calls.remove(self)
 
     def onCallMediaState(self, prm):
@@ -40,9 +49,17 @@ class Call(pj.Call):
                 say("media", "active" if active else "inactive", media.status)
                 if active:
                     self.phone.connect(self.getAudioMedia(media.index))
+                    self.phone.mix()
 
     def onDtmfDigit(self, prm):
         say("heard", prm.digit)
+        self.phone.heard(self, prm.digit)
+
+    def onCallReplaced(self, prm):
+        """Another call has come in the place of this one."""
+        call = Call(self.phone, prm.newCallId)
+        self.phone.calls.append(call)
+        prm.newCall = call
 
     def onCallTransferStatus(self, prm):
         say("transfer", prm.statusCode)
@@ -57,6 +74,9 @@ class Account(pj.Account):
     def onIncomingCall(self, prm):
         call = Call(self.phone, prm.callId)
         self.phone.calls.append(call)
+        for line in prm.rdata.wholeMsg.splitlines():
+            if line.startswith(("INVITE", "X-Tonewall-", "User-to-User")):
+                say("told", line)
         answer = pj.CallOpParam()
         answer.statusCode = 200
         call.answer(answer)
@@ -65,6 +85,9 @@ class Account(pj.Account):
 class Phone:
     def __init__(self, user, port, first_rtp, rtp_ports, folder, transport, srtp):
         self.calls = []
+        self.merged = False
+        self.passes = False
+        self.passed = []
         self.tones = None
         self.endpoint = pj.Endpoint()
         self.endpoint.libCreate()
@@ -134,6 +157,30 @@ class Phone:
             self.tones.createToneGenerator(RATE, 1)
         self.tones.startTransmit(sound)
 
+    def mix(self):
+        """A conference of all calls, as a PBX's bridge or a phone has it."""
+        if not self.merged:
+            return
+        sounds = [call.getAudioMedia(-1) for call in self.calls if call.hasMedia()]
+        for one in sounds:
+            for other in sounds:
+                if one is not other:
+                    one.startTransmit(other)
+
+    def heard(self, from_call, digit):
+        """A bridge passes keys on, once it is out of the callback that told of them."""
+        if self.passes:
+            self.passed += [(call, digit) for call in self.calls if call is not from_call]
+
+    def pass_on(self):
+        while self.passed:
+            call, digit = self.passed.pop(0)
+            dtmf = pj.CallSendDtmfParam()
+            dtmf.method = pj.PJSUA_DTMF_METHOD_RFC2833
+            dtmf.duration = 120
+            dtmf.digits = digit
+            call.sendDtmf(dtmf)
+
     @property
     def call(self):
         """The oldest one, which the orders are about."""
@@ -197,6 +244,17 @@ class Phone:
             self.unhold()
         elif order == "transfer":
             self.call.xfer(rest, pj.CallOpParam(True))
+        elif order == "attended":
+            self.calls[0].xferReplaces(self.calls[1], pj.CallOpParam(True))
+        elif order == "attended_back":
+            self.calls[1].xferReplaces(self.calls[0], pj.CallOpParam(True))
+        elif order == "merge":
+            self.merged = True
+            self.mix()
+        elif order == "pass":
+            self.passes = True
+        elif order == "newest":
+            self.calls.insert(0, self.calls.pop())
         elif order == "hangup":
             self.call.hangup(pj.CallOpParam(True))
         elif order == "quit":
@@ -210,6 +268,7 @@ class Phone:
         say("ready")
         while True:
             self.endpoint.libHandleEvents(20)
+            self.pass_on()
             if select.select([sys.stdin], [], [], 0)[0]:
                 line = sys.stdin.readline()
                 if not line or not self.obey(line):

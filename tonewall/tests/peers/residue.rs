@@ -1,6 +1,6 @@
 //! What is left of a card one second after its outcome.
 
-mod search;
+pub mod search;
 
 use crate::capture::Capture;
 use crate::decoders::{Read, decode};

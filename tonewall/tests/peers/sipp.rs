@@ -89,7 +89,9 @@ async fn all_succeed(
             bail!("SIPp as {}: {done} calls succeeded, {failed} failed. It says:\n{}", sipp.name, sipp.errors());
         }
     }
-    assert_eq!(carrier.total("Retransmissions(C)")?, 0, "no request had to be sent again");
+    // SIPp asks again after half a second. A busy machine is late with a few; an answer that is not given would make it all.
+    let again = carrier.total("Retransmissions(C)")?;
+    assert!(again * 20 <= calls, "{again} requests of {calls} calls had to be sent again");
     stage.passed();
     Ok(())
 }

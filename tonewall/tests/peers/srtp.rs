@@ -1,12 +1,10 @@
 //! Protected legs among other people's phones: baresip has an SRTP of its own (libre's).
 
-use crate::baresip::{Baresip, CARD, WAIT_MAX};
+use crate::baresip::{Baresip, WAIT_MAX, key_and_pay};
 use crate::capture::{self, Capture};
 use crate::decoders::{Read, decode};
-use crate::stage::lane::authorize;
 use crate::stage::{Route, Setting, Stage, free_phone};
 use anyhow::Context;
-use lab::desk::text;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
@@ -55,19 +53,7 @@ async fn a_protected_caller_pays_a_protected_agent() -> anyhow::Result<()> {
     caller.says("Call established").await.context("calling")?;
     caller.says("SRTP is Enabled").await?;
     agent.says("SRTP is Enabled").await?;
-    let call = desk.wait_for_call("talking", WAIT_MAX).await?;
-    let call = text(&call, "/call").to_owned();
-    caller.key("9").await?;
-    agent.says("received event: '9'").await.context("a key on the open line")?;
-
-    let payment = desk.start_payment(&call, 4200, "GBP").await?;
-    desk.line(&call, "secure").await?;
-    for keys in CARD {
-        caller.key(keys).await?;
-    }
-    desk.wait_for_payment(&payment, &["ready"], WAIT_MAX).await.context("keying the card")?;
-    let paid = authorize(&desk, &payment).await?;
-    assert_eq!((text(&paid, "/state"), text(&paid, "/card/last4")), ("approved", "4242"));
+    key_and_pay(&desk, &mut caller, &mut agent).await?;
 
     caller.order("hangup", "").await?;
     let log = agent.says("session closed").await?;

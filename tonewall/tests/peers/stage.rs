@@ -55,15 +55,21 @@ pub struct Setting {
     pub transport: &'static str,
     /// `srtp` of the callers' trunks and of the agents'.
     pub srtp: (&'static str, &'static str),
+    /// `nat` of all of them.
+    pub nat: &'static str,
     /// Who records all calls.
     pub recorder: Option<SocketAddr>,
     /// Further lines of `cde.toml`.
     pub more: String,
     /// Which side of all routes sits in a browser.
     pub page: Option<Page>,
+    /// Further lines of `office.toml`.
+    pub office: String,
     /// `[[gateway]]` and `[[merchant]]` of the configuration, where it is not the sandbox alone that charges; `{bank}` is the
     /// sandbox's URL.
     pub gateways: Option<String>,
+    /// Is there a vault?
+    pub vault: bool,
 }
 
 /// Who sits in a browser: an agent, who comes by ws, or a caller, who comes by wss.
@@ -92,10 +98,13 @@ impl Setting {
             masking,
             transport,
             srtp,
+            nat: "off",
             recorder: None,
             more: String::new(),
+            office: String::new(),
             page: None,
             gateways: None,
+            vault: false,
         }
     }
 }
@@ -111,6 +120,7 @@ pub struct Stage {
     serve: processes::Tree,
     pub folder: Folder,
     binary: PathBuf,
+    one_user: bool,
 }
 
 impl Stage {
@@ -127,20 +137,31 @@ impl Stage {
         }
         std::fs::write(folder.join("cde.toml"), cde_toml(&setting, (sip, pages), bank, &folder))?;
         let elsewhere = if setting.elsewhere { OFFICE_ELSEWHERE } else { "" };
-        std::fs::write(folder.join("office.toml"), format!("listen = \"{office}\"\n{elsewhere}"))?;
+        std::fs::write(folder.join("office.toml"), format!("listen = \"{office}\"\n{elsewhere}{}", setting.office))?;
         for route in &setting.routes {
             add_user(&setting.binary, &folder, &route.extension).await?;
         }
-        let mut command = Command::new(&setting.binary);
-        command.args(["serve", "--config"]).arg(folder.path());
-        if setting.one_user {
-            command.arg("--one-user");
+        if setting.vault {
+            init_vault(&setting.binary, &folder).await?;
         }
-        let serve = Background::start(&mut command, &folder.join("serve.log"))?;
-        let serve = processes::Tree::new(serve, folder.path());
-        let stage = Self { office, sip, bank, pages, serve, folder, binary: setting.binary };
+        let serve = serve(&setting.binary, &folder, setting.one_user)?;
+        let (binary, one_user) = (setting.binary, setting.one_user);
+        let stage = Self { office, sip, bank, pages, serve, folder, binary, one_user };
         stage.ready().await?;
         Ok(stage)
+    }
+
+    /// Starts the processes again that have ended. Whether they are ready is not waited for.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.serve = serve(&self.binary, &self.folder, self.one_user)?;
+        Ok(())
+    }
+
+    /// A command of the binary, on this Tonewall.
+    pub async fn tool(&self, arguments: &[&str]) -> anyhow::Result<crate::tools::Said> {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).arg("--config").arg(self.folder.path());
+        crate::tools::run_command(&mut command, Duration::from_secs(30)).await
     }
 
     /// Waits until the office answers and its door is up.
@@ -151,6 +172,12 @@ impl Stage {
     /// The desk of the agent at an extension.
     pub async fn desk(&self, extension: &str) -> anyhow::Result<Desk> {
         Desk::sign_in(self.office, &email(extension), PASSWORD).await
+    }
+
+    /// One more agent, who has no route of the setting; their desk.
+    pub async fn colleague(&self, extension: &str) -> anyhow::Result<Desk> {
+        add_user(&self.binary, &self.folder, extension).await?;
+        self.desk(extension).await
     }
 
     /// The process id of `cde` or `office`, once it runs.
@@ -208,6 +235,16 @@ impl Stage {
     }
 }
 
+fn serve(binary: &Path, folder: &Folder, one_user: bool) -> anyhow::Result<processes::Tree> {
+    let mut command = Command::new(binary);
+    command.args(["serve", "--config"]).arg(folder.path());
+    if one_user {
+        command.arg("--one-user");
+    }
+    let serve = Background::start(&mut command, &folder.join("serve.log"))?;
+    Ok(processes::Tree::new(serve, folder.path()))
+}
+
 /// How the agent at an extension signs in.
 pub fn email(extension: &str) -> String {
     format!("agent{extension}@example.com")
@@ -249,6 +286,15 @@ pub fn free_phone() -> anyhow::Result<SocketAddr> {
         }
     }
     anyhow::bail!("no two ports in a row are free")
+}
+
+async fn init_vault(binary: &Path, folder: &Folder) -> anyhow::Result<()> {
+    std::fs::write(folder.join("vault.pass"), "a passphrase of this test\n")?;
+    let mut command = Command::new(binary);
+    command.args(["vault", "init", "--config"]).arg(folder.path());
+    let said = crate::tools::run_command(&mut command, Duration::from_secs(60)).await?;
+    anyhow::ensure!(said.good, "tonewall vault init: {}", said.all());
+    Ok(())
 }
 
 async fn add_user(binary: &Path, folder: &Folder, extension: &str) -> anyhow::Result<()> {
@@ -324,7 +370,10 @@ fn cde_toml(setting: &Setting, (sip, pages): (SocketAddr, SocketAddr), bank: Soc
     }
     for Route { extension, caller, agent } in &setting.routes {
         let plain = |name: &str, address: &SocketAddr, srtp: &str| {
-            format!("\n[[trunk]]\nname = \"{name}\"\naddress = \"{address}\"\nsrtp = \"{srtp}\"\n{trunk}")
+            let nat = setting.nat;
+            format!(
+                "\n[[trunk]]\nname = \"{name}\"\naddress = \"{address}\"\nsrtp = \"{srtp}\"\nnat = \"{nat}\"\n{trunk}"
+            )
         };
         let (carrier, pbx) = (format!("carrier{extension}"), format!("pbx{extension}"));
         text += &match setting.page {

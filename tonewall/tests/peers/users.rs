@@ -69,11 +69,11 @@ async fn as_user(uid: u32, gid: u32, program: &str, arguments: &[&str]) -> anyho
 const KNOCK: &str = "const s = require('net').connect(process.argv[1]); \
     const end = (what) => { console.log(what); process.exit(0); }; \
     s.on('error', (e) => end(e.code)); s.on('data', () => end('words')); s.on('end', () => end('closed')); \
-    s.on('connect', () => s.write(JSON.stringify({v: 1, seq: 1, say: 'hello', journal: null, acknowledged: 0}) + '\\n')); \
+    s.on('connect', () => s.write(JSON.stringify({v: Number(process.argv[2]), seq: 1, say: 'hello', journal: null, acknowledged: 0}) + '\\n')); \
     setTimeout(() => end('nothing'), 2000);";
 
 async fn knock(uid: u32, gid: u32, door: &Path) -> anyhow::Result<String> {
-    Ok(as_user(uid, gid, "node", &["-e", KNOCK, &door.to_string_lossy()]).await?.1)
+    Ok(as_user(uid, gid, "node", &["-e", KNOCK, &door.to_string_lossy(), &wire::VERSION.to_string()]).await?.1)
 }
 
 /// A copy that every user can start, wherever the build lies.

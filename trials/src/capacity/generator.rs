@@ -1,21 +1,28 @@
 //! Real-time RTP: every call's two legs, 50 packets a second each, and what becomes of them.
 //!
 //! One thread sends and receives without ever sleeping. Each leg has its phase by chance. The first two samples of a
-//! packet tell which one it is, in codes that G.711 carries through: so the delay is known packet by packet.
+//! packet tell which one it is, in codes that G.711 carries through: so the delay is known packet by packet. It ends when the kernel
+//! puts the packet into the peer's socket (`SO_TIMESTAMPNS`): how soon this thread then reads it is none of the relay's doing.
 
 use super::clock;
 use super::process::{Usage, drops};
 use crate::dice::Dice;
 use anyhow::Context;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 use std::collections::BTreeMap;
+use std::io::IoSliceMut;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 
 /// Of a packet.
 const PERIOD_NS: u64 = 20_000_000;
 const PAYLOAD: usize = 160;
 const HEADER: usize = 12;
-/// Packets that are sent, and read from one socket, before the others get their turn.
+/// Packets that are read from one socket before the others get their turn.
 const TURN: usize = 32;
+/// Packets that are sent at once: one who is late must not make a burst of what came one by one.
+const AT_ONCE: usize = 4;
 /// Packets back for which the time of sending is known: 1.28 s.
 const KNOWN: u64 = 64;
 /// A packet's number, as far as it is told: 12 bits.
@@ -202,7 +209,7 @@ impl<'a> Load<'a> {
                 return;
             }
             let mut done = 0;
-            while done < TURN && self.send_next(now) {
+            while done < AT_ONCE && self.send_next(now) {
                 done += 1;
             }
             for socket in 0..self.sockets.len() {
@@ -225,9 +232,8 @@ impl<'a> Load<'a> {
             return false;
         }
         let packet = packet(number as u32, cycle, self.sound, flow.start);
-        let sent = clock::ns();
-        self.lag.add(sent - due);
-        self.sent_ns[number * KNOWN as usize + (cycle % KNOWN) as usize] = sent;
+        self.lag.add(clock::ns() - due);
+        self.sent_ns[number * KNOWN as usize + (cycle % KNOWN) as usize] = clock::wall_ns();
         self.next += 1;
         // A packet that cannot be sent is missing at the other end, which is what is counted.
         let _ = self.sockets[flow.socket].send_to(&packet, flow.to);
@@ -239,29 +245,42 @@ impl<'a> Load<'a> {
     fn receive(&mut self, socket: usize) -> usize {
         let mut buffer = [0; 2048];
         for count in 0..TURN {
-            let Ok((length, from)) = self.sockets[socket].recv_from(&mut buffer) else { return count };
-            let Some((flow, side)) = self.by_port[usize::from(from.port())] else { continue };
+            let Some((length, port, came_ns)) = take(&self.sockets[socket], &mut buffer) else { return count };
+            let Some((flow, side)) = self.by_port[usize::from(port)] else { continue };
             if length < HEADER + PAYLOAD {
                 continue;
             }
             let to = &mut self.to[side];
             to.received += 1;
-            let now = clock::ns();
             let tag = u64::from(buffer[HEADER] & 0x3f) << 6 | u64::from(buffer[HEADER + 1] & 0x3f);
-            let newest = now.saturating_sub(self.begin_ns + self.flows[flow].phase_ns) / PERIOD_NS;
+            let newest = clock::ns().saturating_sub(self.begin_ns + self.flows[flow].phase_ns) / PERIOD_NS;
             let back = (newest + NUMBERS - tag) % NUMBERS;
             if back < KNOWN && back <= newest {
                 let sent = self.sent_ns[flow * KNOWN as usize + ((newest - back) % KNOWN) as usize];
-                to.delay.add(now.saturating_sub(sent));
+                to.delay.add(came_ns.saturating_sub(sent));
             }
         }
         TURN
     }
 }
 
+/// The next packet: its length, who sent it, and when it came.
+fn take(socket: &UdpSocket, to: &mut [u8]) -> Option<(usize, u16, u64)> {
+    let mut parts = [IoSliceMut::new(to)];
+    let mut stamp = nix::cmsg_space!(TimeSpec);
+    let fd = socket.as_raw_fd();
+    let message = recvmsg::<SockaddrIn>(fd, &mut parts, Some(&mut stamp), MsgFlags::MSG_DONTWAIT).ok()?;
+    let came_ns = message.cmsgs().ok()?.find_map(|part| match part {
+        ControlMessageOwned::ScmTimestampns(at) => Some(at.tv_sec() as u64 * 1_000_000_000 + at.tv_nsec() as u64),
+        _ => None,
+    })?;
+    Some((message.bytes, message.address?.port(), came_ns))
+}
+
 fn open(port: u16) -> anyhow::Result<UdpSocket> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("port {port}"))?;
     socket.set_nonblocking(true)?;
+    setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
     Ok(socket)
 }
 

@@ -74,10 +74,22 @@ impl Dial {
         Self { extension, ..self.clone() }
     }
 
+    /// The same caller, to an agent whom another call has called.
+    pub(super) fn toward(&self, context: &Context<'_>, agent: Self) -> Self {
+        let from = our_from(context, agent.trunk, agent.destination, &self.from);
+        Self { from, headers: self.headers.clone(), called: None, ..agent }
+    }
+
     /// The same once more, from its first place on.
     pub(super) fn anew(&self, context: &mut Context<'_>) -> Self {
         let places = places_of(context, self.trunk, &self.extension).unwrap_or_default();
         Self { places, called: None, ..self.clone() }
+    }
+
+    /// With these headers too, and without those that are not for whoever is called.
+    pub(super) fn telling(&mut self, more: Vec<(String, Vec<u8>)>, is_kept: impl Fn(&(String, Vec<u8>)) -> bool) {
+        self.headers.retain(is_kept);
+        self.headers.extend(more);
     }
 
     /// Somebody is there: no other place is called.
@@ -126,7 +138,11 @@ impl Dial {
             body: Some(body),
             credentials: context.config.credentials(self.trunk),
         };
-        context.endpoint.invite(context.now, invite).map_err(|_| 503)
+        let dialog = context.endpoint.invite(context.now, invite).map_err(|_| 503_u16)?;
+        if context.config.is_behind_nat(peer) {
+            context.endpoint.keep_to_source(dialog);
+        }
+        Ok(dialog)
     }
 }
 

@@ -10,6 +10,7 @@ impl Call {
             return;
         }
         self.hang_up_payment(context);
+        self.end_bounce(context);
         self.hang_up_line(context);
         context.outputs.push_back(Output::Media { call: self.id, order: MediaOrder::Close });
         self.end_recording(context);
@@ -20,7 +21,8 @@ impl Call {
             context.endpoint.bye(context.now, dialog);
         }
         // One that was awaited is shown from before it is there.
-        let was_awaited = self.way != WayIn::Inline && !matches!(self.phase, Phase::Keying);
+        let was_awaited =
+            matches!(self.way, WayIn::Code | WayIn::Pin | WayIn::Conference) && !matches!(self.phase, Phase::Keying);
         let shown = self.snapshot().is_some() || was_awaited;
         self.phase = Phase::Over;
         self.tell_witnessed(context);

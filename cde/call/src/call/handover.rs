@@ -1,9 +1,13 @@
 //! Another leg takes a side's place: by a transfer (RFC 3515), by an INVITE that replaces it (RFC 3891), or because the agent's
 //! leg was lost while a card was being keyed. We never leave the path, and nothing of the line or the capture changes.
 
+mod consulted;
 mod join;
 
+pub(crate) use consulted::Named;
+
 use super::dial::Dial;
+use super::hook::Terms;
 use super::{Call, Context, Phase, other};
 use crate::leg::Leg;
 use media::Side;
@@ -27,7 +31,7 @@ const RECALLS_MAX: u8 = 10;
 pub(crate) struct Handover {
     side: Side,
     leg: Leg,
-    /// Where it is called; none for a leg that stands already.
+    /// Where it is called, or was called by the call that it is of; none for a leg that has called.
     dial: Option<Dial>,
     /// Who asked for it, and wants to know.
     asker: Option<(DialogId, Refer)>,
@@ -36,6 +40,8 @@ pub(crate) struct Handover {
     again: Option<Instant>,
     /// It is another call's until its peer agrees: how often it may still be asked.
     borrowed: Option<u8>,
+    /// What hangs on recorders of who comes with it from another call.
+    hook: Option<Terms>,
 }
 
 impl Handover {
@@ -57,6 +63,9 @@ impl Call {
     /// One side wants us to call somebody in its place. Only a number that a route allows is dialed: to the caller's side no
     /// more is allowed than to call it.
     pub(super) fn refer(&mut self, context: &mut Context<'_>, side: Side, request: RequestId, refer: Refer) {
+        if self.consults() {
+            return self.refer_consulted(context, request, refer);
+        }
         let planned = self.may_hand_over(side).and_then(|()| self.dial_for(context, side, &refer));
         let called = planned.and_then(|mut dial| {
             let mut leg = self.new_leg(context, side, &dial)?;
@@ -83,7 +92,7 @@ impl Call {
         context.endpoint.respond(context.now, request, 202);
         let asker = self.side(side).dialog.map(|dialog| (dialog, refer));
         let (until, again, borrowed) = (context.now + RING, None, None);
-        self.handover = Some(Handover { side, leg, dial, asker, until, again, borrowed });
+        self.handover = Some(Handover { side, leg, dial, asker, until, again, borrowed, hook: None });
         self.tell_asker(context, 100);
     }
 
@@ -128,7 +137,8 @@ impl Call {
                 let extension = extension.filter(|extension| self.may_be_called_back(context, extension));
                 let dial = extension.map(|extension| self.dial.under(extension));
                 let until = context.now + RING;
-                self.handover = Some(Handover { side, leg, dial, asker: None, until, again: None, borrowed: None });
+                let (asker, again, borrowed, hook) = (None, None, None, None);
+                self.handover = Some(Handover { side, leg, dial, asker, until, again, borrowed, hook });
                 self.take_over(context);
             }
             Err(status) => context.endpoint.reject(context.now, dialog, status, None, Vec::new()),
@@ -174,6 +184,7 @@ impl Call {
 
     /// While the line is masked the caller stays who it was: the keys are its.
     fn may_hand_over(&self, side: Side) -> Result<(), u16> {
+        self.may_be_moved(side)?;
         if !matches!(self.phase, Phase::Talking) || self.relay.is_some() || self.handover.is_some() {
             return Err(491);
         }
@@ -191,7 +202,9 @@ impl Call {
             Side::Caller => by_caller,
             Side::Agent => context.way(self.peer_of(Side::Agent), number).or(by_caller),
         };
-        self.dial.by(context, way.map_err(|_| 403_u16)?)
+        // A number where callers pay alone is no extension: what it would call is where they go back to, and nobody would have paid.
+        let way = way.ok().filter(|way| way.bounce.is_none());
+        self.dial.by(context, way.ok_or(403_u16)?)
     }
 
     pub(super) fn new_leg(&self, context: &mut Context<'_>, side: Side, dial: &Dial) -> Result<Leg, u16> {
@@ -257,9 +270,12 @@ impl Call {
     /// The new leg is the side's from now on. Its sound is what the media session lets that side hear: masked, if it masks.
     fn take_over(&mut self, context: &mut Context<'_>) {
         self.tell_asker(context, 200);
-        let Some(Handover { side, leg, dial, .. }) = self.handover.take() else { return };
+        let Some(Handover { side, leg, dial, hook, .. }) = self.handover.take() else { return };
         let before = std::mem::replace(self.leg(side), leg);
         self.media(context, media::Command::Disconnect { side });
+        if self.consults() {
+            self.secure_for_caller(context);
+        }
         self.connect(context, side);
         if let Some(dialog) = before.dialog {
             context.endpoint.bye(context.now, dialog);
@@ -273,9 +289,16 @@ impl Call {
         }
         self.changed = true;
         self.audit(context, Origin::AgentPhone, AuditAction::CallAnswered);
+        self.is_bounced_back(side);
+        if let Some(terms) = hook {
+            self.hook_comes(side, terms);
+        }
         let is_owed = self.side(side).owed_answer;
         if !is_owed && self.side(other(side)).direction() != self.side(side).direction().reversed() {
             self.bring_back(context, other(side));
+        }
+        if self.consults() {
+            return self.caller_came_over(context);
         }
         if side == Side::Agent {
             self.agent_is_back(context);
@@ -288,7 +311,7 @@ impl Call {
     }
 
     /// The new leg did not come about: everything stays as it was, if the old one is still there.
-    fn handover_failed(&mut self, context: &mut Context<'_>, status: u16) {
+    pub(super) fn handover_failed(&mut self, context: &mut Context<'_>, status: u16) {
         self.tell_asker(context, status.max(300));
         let Some(mut handover) = self.handover.take() else { return };
         let own = handover.leg.dialog.take().filter(|_| handover.borrowed.is_none());
@@ -298,12 +321,21 @@ impl Call {
         if self.side(handover.side).dialog.is_some() {
             return;
         }
-        let may_come = may_answer_later(status) || self.is_called_back() && may_be_free_soon(status);
-        let is_worth_it = handover.side == Side::Agent && may_come && self.keeps_caller(false);
+        if self.consults() {
+            // The agent waits on, unless they have gone by now.
+            return match self.agent.dialog {
+                Some(_) => {}
+                None => self.end(context, Origin::System, CallEnd::NotTransferred),
+            };
+        }
+        let is_awaited = self.is_called_back() || self.goes_back();
+        let may_come = may_answer_later(status) || is_awaited && may_be_free_soon(status);
+        let is_kept = self.keeps_caller(false) || self.goes_back();
+        let is_worth_it = handover.side == Side::Agent && may_come && is_kept;
         // Whoever it was handed to is not there: back to who had it.
         let back = self.dial_agent(context).filter(|_| is_worth_it && handover.until > context.now);
         if back.is_none() {
-            let end = if self.is_called_back() { CallEnd::NotAnswered } else { CallEnd::Failed };
+            let end = if is_awaited { CallEnd::NotAnswered } else { CallEnd::Failed };
             return self.end(context, Origin::System, end);
         }
         // How its sound is protected is its own trunk's matter, not that of who did not answer.
@@ -321,7 +353,8 @@ impl Call {
         let is_being_taken = self.handover.as_ref().is_some_and(|handover| handover.side == side)
             && (side == Side::Agent || !self.is_capturing());
         let is_recalled = side == Side::Agent && self.handover.is_none() && self.keeps_caller(hung_up);
-        if !is_being_taken && !is_recalled {
+        let is_called_back = side == Side::Agent && self.is_consulted();
+        if !is_being_taken && !is_recalled && !is_called_back {
             return false;
         }
         self.refuse_relay(context);
@@ -366,7 +399,7 @@ impl Call {
         let again = if self.recalls == 0 { now } else { now + AGAIN };
         self.recalls += 1;
         let (side, until, again) = (Side::Agent, now + RING, Some(again));
-        self.handover = Some(Handover { side, leg, dial, asker: None, until, again, borrowed: None });
+        self.handover = Some(Handover { side, leg, dial, asker: None, until, again, borrowed: None, hook: None });
         self.handover_timeout(context);
         true
     }
@@ -410,7 +443,7 @@ impl Call {
     /// If nobody was there, the next place of the trunk is called.
     fn new_leg_failed(&mut self, context: &mut Context<'_>, status: u16) {
         let dial = self.handover.as_mut().and_then(|handover| handover.dial.as_mut());
-        let is_elsewhere = dial.is_some_and(|dial| dial.was_silent(context, status));
+        let is_elsewhere = dial.is_some_and(|dial| dial.was_silent(context, status)) && !self.is_consulted();
         self.new_leg_heard(context);
         if is_elsewhere { self.call_again(context) } else { self.handover_failed(context, status) }
     }

@@ -20,6 +20,8 @@ const WAITING_MAX: usize = 16;
 
 pub(crate) struct Line {
     state: LineState,
+    /// What the media session takes is of a conference: it masks nothing for anybody.
+    is_of_conference: bool,
     since_unix_ms: i64,
     /// When the media session was last heard to mask.
     proved: Option<Instant>,
@@ -49,6 +51,7 @@ impl Line {
     pub(super) fn new(unix_ms: i64, masking: media::Policy) -> Self {
         Self {
             state: LineState::Open,
+            is_of_conference: false,
             since_unix_ms: unix_ms,
             proved: None,
             opened: None,
@@ -62,6 +65,11 @@ impl Line {
         }
     }
 
+    /// From here on it is said that nothing is masked, whatever the media session proves.
+    pub(super) fn is_of_conference(&mut self) {
+        self.is_of_conference = true;
+    }
+
     pub(super) fn state(&self) -> LineState {
         self.state
     }
@@ -72,6 +80,7 @@ impl Line {
 
     pub(super) fn masking(&self) -> Masking {
         match self.masking {
+            _ if self.is_of_conference => Masking::None,
             media::Policy::Natural => Masking::Natural,
             media::Policy::Strict => Masking::Strict,
         }
@@ -100,6 +109,9 @@ impl Call {
     pub(super) fn command_secure(&mut self, context: &mut Context<'_>, command: &Command) {
         if !matches!(self.phase, Phase::Talking) {
             return self.finish(context, command, Err(Refusal::WrongState));
+        }
+        if let Err(reason) = self.refuses_line() {
+            return self.finish(context, command, Err(reason));
         }
         if self.line.state == LineState::Secured {
             return self.finish(context, command, Ok(()));
@@ -131,7 +143,8 @@ impl Call {
 
     /// Nothing of the caller is heard while a security code is being keyed, whatever is configured.
     fn policy(&self, context: &Context<'_>) -> media::Policy {
-        if self.till.live_field() == Some(Field::Cvv) { media::Policy::Strict } else { context.config.masking }
+        let is_strict = self.line.is_of_conference || self.till.live_field() == Some(Field::Cvv);
+        if is_strict { media::Policy::Strict } else { context.config.masking }
     }
 
     /// Keys of the open line that are still on their way to the agent's phone would come there on a secured one.
@@ -142,6 +155,13 @@ impl Call {
     }
 
     pub(super) fn command_release(&mut self, context: &mut Context<'_>, command: &Command) {
+        if let Err(reason) = self.refuses_line() {
+            return self.finish(context, command, Err(reason));
+        }
+        if self.consults() {
+            // The caller who comes to the code comes to a line that is secured.
+            return self.finish(context, command, Err(Refusal::WrongState));
+        }
         if matches!(self.line.state, LineState::Open | LineState::Releasing) {
             return self.finish(context, command, Ok(()));
         }
@@ -169,6 +189,7 @@ impl Call {
 
     pub(super) fn line_event(&mut self, context: &mut Context<'_>, event: &media::Event) {
         match event {
+            media::Event::Secured if self.line.is_of_conference => self.line_is(context, LineState::Conference),
             media::Event::Secured => self.line_is(context, LineState::Secured),
             media::Event::Masking { policy } => {
                 self.line.masking = *policy;
@@ -178,6 +199,8 @@ impl Call {
             media::Event::Opened => self.line_is(context, LineState::Open),
             media::Event::Proof { witnessed } => self.prove(context, *witnessed),
             media::Event::KeysOnOpenLine => self.keys_on_open_line(context),
+            // There is nobody on the agent's side whom it could leak to: they hear it all in the conference.
+            media::Event::LeakSuspected if self.line.is_of_conference => {}
             media::Event::LeakSuspected => self.fault(context, AlarmKind::LeakSuspected),
             media::Event::Key(_)
             | media::Event::KeyLost
@@ -224,7 +247,7 @@ impl Call {
         self.line.confirm_by = None;
         self.set_line(context, state, &origin);
         match state {
-            LineState::Secured => self.line_secured(context),
+            state if state.takes_keys() => self.line_secured(context),
             _ => self.line_unsecured(context),
         }
         if state == LineState::Open {
@@ -239,6 +262,9 @@ impl Call {
 
     /// Puts what the witness has heard into the audit trail, if it is more than what stands there.
     pub(super) fn tell_witnessed(&mut self, context: &mut Context<'_>) {
+        if self.line.is_of_conference {
+            return;
+        }
         let media::Witnessed { frames, suspicious, worst_permille } = self.line.witnessed;
         let told = std::mem::replace(&mut self.line.witnessed_told, self.line.witnessed);
         let (frames, suspicious) = (frames - told.frames, suspicious - told.suspicious);

@@ -1,5 +1,6 @@
 //! A caller whom an agent has had transferred to us: answered, masked at once, and joined with the agent, who is called back.
 
+use super::hook::Hook;
 use super::{Arrival, Call, Context, Phase, setup::shown};
 use crate::leg::Leg;
 use crate::transfers::Awaited;
@@ -76,10 +77,16 @@ impl Call {
     ) {
         match self.caller_leg(context, from, invite) {
             Ok((mut leg, answer)) => {
+                // Who was on the way by a REFER stays where they are: one caller comes.
+                self.handover_failed(context, 487);
                 leg.dialog = Some(dialog);
                 self.caller = leg;
                 self.calling = Side::Caller;
                 self.caller_shown = shown(&invite.from);
+                // The caller's call has its own name, which the agent's INVITE did not say.
+                let trunk = context.config.trunk_of_agent(&self.extension);
+                let way = trunk.and_then(|trunk| context.config.way_back(trunk, self.extension.clone()));
+                self.hook = way.and_then(|way| Hook::of(way.hook.as_ref(), invite));
                 self.caller_has_come(context, dialog, answer);
             }
             Err(status) => context.endpoint.reject(context.now, dialog, status, None, Vec::new()),
@@ -101,20 +108,31 @@ impl Call {
     }
 
     fn caller_has_come(&mut self, context: &mut Context<'_>, dialog: DialogId, answer: Body) {
-        let origin = self.transfer.as_ref().map_or(Origin::System, |transfer| transfer.origin.clone());
-        self.audit(context, origin.clone(), AuditAction::Transferred);
-        if self.line.state() != LineState::Secured {
-            self.secure_unasked(context, &origin);
-        }
+        self.caller_is_here(context);
         if self.caller.agreed.is_some() {
             self.connect(context, Side::Caller);
         }
         context.endpoint.accept(context.now, dialog, Some(answer));
+        self.agent_is_back(context);
+    }
+
+    /// They came to an agent who waited: nothing of them is let through before the line is secured.
+    pub(super) fn caller_is_here(&mut self, context: &mut Context<'_>) {
+        let origin = self.transfer.as_ref().map_or(Origin::System, |transfer| transfer.origin.clone());
+        self.audit(context, origin, AuditAction::Transferred);
+        self.secure_for_caller(context);
         self.wait_until(None);
         self.puts_down_until = Some(context.now + PUTS_DOWN);
         self.phase = Phase::Talking;
         self.changed = true;
-        self.agent_is_back(context);
+    }
+
+    /// Before the caller's sound is taken at all.
+    pub(super) fn secure_for_caller(&mut self, context: &mut Context<'_>) {
+        if self.line.state() != LineState::Secured {
+            let origin = self.transfer.as_ref().map_or(Origin::System, |transfer| transfer.origin.clone());
+            self.secure_unasked(context, &origin);
+        }
     }
 
     /// Whether the agent has not yet been here since the caller was transferred.

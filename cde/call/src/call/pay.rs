@@ -4,11 +4,10 @@ use super::{Call, Context, Phase};
 use crate::switchboard::{Charge, Output};
 use card::Key;
 use payment::Payment;
-use rand_core::Rng;
 use std::time::{Duration, Instant};
 use wire::{
-    AttemptId, AuditAction, Command, CommandId, Field, LineState, Origin, Outcome, PaymentId, PaymentOrder,
-    PaymentState, Progress, Refusal,
+    AttemptId, AuditAction, Command, CommandId, Field, Keeping, LineState, Origin, Outcome, PaymentId, PaymentOrder,
+    PaymentState, Progress, Refusal, Store,
 };
 
 /// What the call knows of money.
@@ -25,7 +24,8 @@ pub(crate) struct Till {
 
 struct Journaling {
     attempt: AttemptId,
-    command: CommandId,
+    /// None where nobody has asked for it.
+    command: Option<CommandId>,
     origin: Origin,
 }
 
@@ -71,13 +71,24 @@ impl Call {
             return Err(Refusal::UnknownMerchant);
         }
         let today = context.wall.month(context.now);
+        let mut order = order.clone();
+        if order.store == Store::Only && !context.config.code_to_keep.contains(&order.merchant) {
+            // Nobody would compare it, and nobody may keep it.
+            order.fields.retain(|field| *field != Field::Cvv);
+        }
+        self.fit_conference(&mut order);
+        let started = AuditAction::PaymentStarted { payment: order.payment, amount: order.amount };
         let mut payment = Payment::new(context.now, order.clone(), context.config.rules, today)?;
-        if self.line.state() == LineState::Secured {
+        if self.line.state().takes_keys() && !self.hook_holds() {
             payment.handle_secured(context.now);
         }
         self.till.payment = Some(payment);
-        let started = AuditAction::PaymentStarted { payment: order.payment, amount: order.amount };
         self.audit(context, origin.clone(), started);
+        self.tell_heard(context, &order);
+        if self.line.state() != LineState::Open {
+            // What became of the recorders before stands with the payment too.
+            self.audit_hook(context);
+        }
         Ok(())
     }
 
@@ -114,25 +125,45 @@ impl Call {
         Ok(())
     }
 
+    /// Nobody has asked for it. False if money may be moving, or has moved.
+    pub(super) fn cancel_by_itself(&mut self, context: &mut Context<'_>, id: PaymentId) -> bool {
+        let is_canceled = self.payment(id).and_then(|payment| payment.cancel(context.now)).is_ok();
+        self.drain_payment(context);
+        is_canceled
+    }
+
     /// Answered when the attempt is in the journal.
     pub(super) fn command_authorize(&mut self, context: &mut Context<'_>, command: &Command, id: PaymentId) {
-        let attempt =
-            AttemptId::from_random(u128::from(context.rng.next_u64()) << 64 | u128::from(context.rng.next_u64()));
-        let begun = self.payment(id).and_then(|payment| payment.authorize(context.now, attempt));
-        match begun {
-            Ok(()) => {
-                self.till.journaling =
-                    Some(Journaling { attempt, command: command.id, origin: command.origin.clone() });
-            }
-            Err(reason) => self.finish(context, command, Err(reason)),
+        if let Err(reason) = self.authorize(context, id, Some(command.id), command.origin.clone()) {
+            self.finish(context, command, Err(reason));
         }
+    }
+
+    /// Has the card sent, for a command or without one.
+    pub(super) fn authorize(
+        &mut self,
+        context: &mut Context<'_>,
+        id: PaymentId,
+        command: Option<CommandId>,
+        origin: Origin,
+    ) -> Result<(), Refusal> {
+        let attempt = AttemptId::from_random(context.random());
+        self.payment(id)?.authorize(context.now, attempt)?;
+        self.till.journaling = Some(Journaling { attempt, command, origin });
+        Ok(())
+    }
+
+    /// The payment as it is, not as it is shown.
+    pub(super) fn paid(&self) -> Option<&Payment> {
+        self.till.payment.as_ref()
     }
 
     pub(crate) fn charge(&self, attempt: AttemptId) -> Option<Charge<'_>> {
         let payment = self.till.payment.as_ref()?;
         let asked = self.till.journaling.as_ref().filter(|journaling| journaling.attempt == attempt)?;
         let (extension, origin) = (&self.extension, &asked.origin);
-        Some(Charge { payment: payment.id(), extension, origin, sending: payment.sending(attempt)? })
+        let reference = self.bounced_reference();
+        Some(Charge { payment: payment.id(), extension, origin, reference, sending: payment.sending(attempt)? })
     }
 
     pub(crate) fn handle_journaled(
@@ -142,10 +173,11 @@ impl Call {
         result: Result<(), Refusal>,
     ) {
         if let Some(waiting) = self.till.journaling.take_if(|waiting| waiting.attempt == attempt) {
-            context.answer(waiting.command, result);
+            waiting.command.into_iter().for_each(|command| context.answer(command, result));
         }
         if let Err(reason) = result {
             self.audit(context, Origin::System, AuditAction::Refused { reason });
+            self.bounce_refused(reason);
             // Nothing was sent, and that is proved: the attempt is not even on disk.
             self.handle_outcome(context, attempt, Outcome::Rejected);
         }
@@ -160,20 +192,33 @@ impl Call {
         }
     }
 
+    pub(crate) fn handle_kept(&mut self, context: &mut Context<'_>, attempt: AttemptId, kept: Keeping) {
+        if let Some(payment) = self.till.payment.as_mut() {
+            payment.handle_kept(context.now, attempt, kept);
+        }
+    }
+
     pub(super) fn key(&mut self, context: &mut Context<'_>, key: Key) {
-        if let Some(payment) = self.till.payment.as_mut().filter(|_| self.line.state() == LineState::Secured) {
+        self.bounce_key(context);
+        if self.hook_holds() {
+            // It is keyed again when they have paused: a number with a hole in it would be another.
+            return self.key_lost(context);
+        }
+        if let Some(payment) = self.till.payment.as_mut().filter(|_| self.line.state().takes_keys()) {
             payment.handle_key(context.now, key);
         }
     }
 
     pub(super) fn key_lost(&mut self, context: &mut Context<'_>) {
-        if let Some(payment) = self.till.payment.as_mut().filter(|_| self.line.state() == LineState::Secured) {
+        if let Some(payment) = self.till.payment.as_mut().filter(|_| self.line.state().takes_keys()) {
             payment.handle_key_lost(context.now);
         }
     }
 
+    /// Keys may come, unless a recorder elsewhere would have them.
     pub(super) fn line_secured(&mut self, context: &mut Context<'_>) {
-        if let Some(payment) = self.till.payment.as_mut() {
+        let holds = self.hook_holds();
+        if let Some(payment) = self.till.payment.as_mut().filter(|_| !holds) {
             payment.handle_secured(context.now);
         }
     }
@@ -198,7 +243,7 @@ impl Call {
         self.drain_payment(context);
         if let Some(waiting) = self.till.journaling.take() {
             // The attempt goes its way; only this call is no longer there to hear of it.
-            context.answer(waiting.command, Ok(()));
+            waiting.command.into_iter().for_each(|command| context.answer(command, Ok(())));
         }
     }
 

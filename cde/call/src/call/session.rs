@@ -42,6 +42,11 @@ impl Again {
         self.caller.into_iter().chain(self.agent).min()
     }
 
+    /// What was tried in vain so far concerned something else.
+    pub(super) fn starts_anew(&mut self) {
+        self.tries = 0;
+    }
+
     fn later(&mut self, side: Side, at: Instant) {
         if self.tries < AGAIN_MAX {
             self.tries += 1;
@@ -162,12 +167,15 @@ impl Call {
     /// A side has left; its dialog is gone already.
     fn gone(&mut self, context: &mut Context<'_>, side: Side, end: CallEnd) {
         self.leg(side).dialog = None;
-        self.end(context, origin_of(side), end);
+        match end {
+            // Who has ended it nobody here knows.
+            CallEnd::CallerHungUp if self.is_conference() => self.end(context, Origin::System, CallEnd::ConferenceOver),
+            _ => self.end(context, origin_of(side), end),
+        }
     }
 
     fn reinvite(&mut self, context: &mut Context<'_>, side: Side, dialog: DialogId, body: Option<&Body>) {
-        // An agent who waits for their caller may put us on hold: nobody else is there to be asked.
-        let alone = body.filter(|_| matches!(self.phase, Phase::Consulting)).and_then(|body| Offer::parse(body).ok());
+        let alone = body.filter(|_| self.is_alone()).and_then(|body| Offer::parse(body).ok());
         if let Some(offer) = alone {
             return self.accept_change(context, side, Asked::Reinvite(dialog), &offer);
         }
@@ -183,10 +191,19 @@ impl Call {
         self.change(context, side, Asked::Reinvite(dialog), body);
     }
 
+    /// An agent who waits for their caller may put us on hold, and a caller who pays alone, and a PBX that merges calls: nobody
+    /// else is there to be asked.
+    fn is_alone(&self) -> bool {
+        matches!(self.phase, Phase::Consulting) || self.pays_alone() || self.is_conference()
+    }
+
     /// A change without an INVITE. Before the call is answered it concerns that side alone: what we send it, and where to.
     fn update(&mut self, context: &mut Context<'_>, side: Side, request: RequestId, body: &Body) {
         let asked = Asked::Update(request);
         match (&self.phase, &self.relay, Offer::parse(body)) {
+            (Phase::Talking | Phase::Consulting, None, Ok(offer)) if self.is_alone() => {
+                self.accept_change(context, side, asked, &offer);
+            }
             (Phase::Talking, None, _) => self.change(context, side, asked, body),
             (Phase::Dialing, None, Ok(offer)) => self.accept_change(context, side, asked, &offer),
             (Phase::Dialing, None, Err(_)) => asked.refuse(context, 400),
@@ -236,7 +253,10 @@ impl Call {
             .ok_or(())
             .and_then(|dialog| context.endpoint.reinvite(context.now, dialog, Some(body)).map_err(|_| ()));
         match relayed {
-            Ok(()) => self.relay = Some(Relay { from: side, asked, offer: Some(offer) }),
+            Ok(()) => {
+                peer.is_asked_elsewhere = false;
+                self.relay = Some(Relay { from: side, asked, offer: Some(offer) });
+            }
             Err(()) => asked.refuse(context, 491),
         }
     }
@@ -248,11 +268,14 @@ impl Call {
     }
 
     fn relay_answered(&mut self, context: &mut Context<'_>, side: Side, body: Option<&Body>) {
+        if self.leg(side).is_asked_elsewhere {
+            return self.answered_elsewhere(context, side);
+        }
         let usable = body.is_some_and(|body| self.leg(side).take_answer(body).is_ok());
         if usable {
             self.connect(context, side);
             self.changed = true;
-            self.again.tries = 0;
+            self.again.starts_anew();
         }
         let Some(relay) = self.relay.take() else { return };
         match relay.offer {
@@ -270,9 +293,18 @@ impl Call {
         let codec = leg.codec();
         let body = leg.offer(context.rng, codec, direction);
         // If it refuses, it stays on hold until either side asks again; sound is cut by the asker's own leg.
-        let asked = leg.dialog.map(|dialog| context.endpoint.reinvite(context.now, dialog, Some(body)));
-        if matches!(asked, Some(Err(sip::Error::NotReady))) {
-            self.again.later(side, context.now + ASK_AGAIN);
+        let asked = match leg.dialog {
+            Some(dialog) => context.endpoint.reinvite(context.now, dialog, Some(body)),
+            None => Err(sip::Error::NoDialog),
+        };
+        match asked {
+            Ok(()) => {
+                leg.is_asked_elsewhere = false;
+                *self.again.of(side) = None;
+            }
+            // Neither lasts. Who came back from elsewhere has no key until it is asked.
+            Err(sip::Error::NotReady | sip::Error::Overloaded) => self.again.later(side, context.now + ASK_AGAIN),
+            Err(_) => {}
         }
     }
 
@@ -294,6 +326,10 @@ impl Call {
     }
 
     fn relay_failed(&mut self, context: &mut Context<'_>, side: Side, status: u16, retry_after: Option<Duration>) {
+        if std::mem::take(&mut self.leg(side).is_asked_elsewhere) {
+            // That was another call's offer; ours is made soon.
+            return;
+        }
         let Some(relay) = self.relay.take() else {
             // It was an offer of our own, and has met one of the peer's (RFC 3261 §14.1).
             if let Some(after) = retry_after.filter(|_| status == 491) {

@@ -1,8 +1,10 @@
 //! From INVITE to talking.
 
+use super::handover::Named;
 use super::{Call, Context, origin_of, other};
 use crate::Config;
 use crate::call::dial::Dial;
+use crate::call::hook::Hook;
 use crate::call::keyed::Keyed;
 use crate::call::line::Line;
 use crate::call::pay::Till;
@@ -60,12 +62,28 @@ pub(crate) struct Arrival<'a> {
     pub(crate) session_ids: (u64, u64),
 }
 
+/// With what an INVITE is refused.
+pub(crate) struct NoCall {
+    pub(crate) status: u16,
+    /// Its own words, where those of the status do not say enough.
+    pub(crate) words: Option<&'static str>,
+}
+
+impl From<u16> for NoCall {
+    fn from(status: u16) -> Self {
+        Self { status, words: None }
+    }
+}
+
 impl Call {
     /// A call from an INVITE, or the status to refuse it with.
-    pub(crate) fn new(context: &mut Context<'_>, arrival: &Arrival<'_>) -> Result<Self, u16> {
+    pub(crate) fn new(context: &mut Context<'_>, arrival: &Arrival<'_>) -> Result<Self, NoCall> {
         let called = arrival.invite.uri.user().unwrap_or_default();
         let way = context.way(arrival.from, called).map_err(status_of)?;
-        Self::on(context, arrival, way, printable(called))
+        match way.bounce.clone() {
+            Some(terms) => Self::bounced(context, arrival, way, &terms),
+            None => Ok(Self::on(context, arrival, way, printable(called))?),
+        }
     }
 
     /// A call on this way.
@@ -80,6 +98,7 @@ impl Call {
             Side::Agent => invite.from.uri.user().and_then(|user| user.parse().ok()).unwrap_or(way.extension.clone()),
         };
         let recorder = way.recorder.clone();
+        let hook = Hook::of(way.hook.as_ref(), invite);
         let feature_code =
             Some(way.feature_code.clone().into_bytes().into_boxed_slice()).filter(|code| !code.is_empty());
         let headers = pass_on(context.config, from, invite, hops);
@@ -99,16 +118,20 @@ impl Call {
         let (caller, agent) = in_order(calling, (from_leg, to_leg));
         let keys_cross_pbx = context.config.keys_cross_pbx(caller.peer);
         let (caller_shown, called) = in_order(calling, (shown(&invite.from), called));
+        let caller_named = Named::of(calling, invite, &caller_shown);
         Ok(Self {
             id,
             extension,
             open_line_keys,
             caller_shown,
+            caller_named,
             called,
             way: WayIn::Inline,
             keys_cross_pbx,
             transfer: None,
             puts_down_until: None,
+            bounce: None,
+            conference: None,
             feature_code,
             keyed: Keyed::default(),
             started_unix_ms: context.wall.unix_ms(context.now),
@@ -124,6 +147,7 @@ impl Call {
             relay: None,
             line: Line::new(context.wall.unix_ms(context.now), context.config.masking),
             recording: Recording::of(context.ports, recorder)?,
+            hook,
             till: Till::default(),
             figures_at: None,
             changed: false,
@@ -169,6 +193,12 @@ impl Call {
                 Side::Caller => self.take_caller(context),
                 Side::Agent => self.take_consulting(context),
             };
+        }
+        if self.bounce.is_some() {
+            return self.take_bounced(context);
+        }
+        if self.is_conference() {
+            return self.take_conference(context);
         }
         if self.keyed.is_all() {
             return self.take_agent(context);
@@ -279,8 +309,11 @@ impl Call {
             return false;
         };
         let numbers = contacts.iter().filter_map(Uri::user);
+        // Who is to pay alone is sent so by whom a route trusts, with an order: nobody gets there by being sent on.
         let mut ways = numbers.filter_map(|number| context.way(self.caller.peer, number).ok());
-        let Some(way) = ways.next().filter(|_| setup.redirects < REDIRECTS_MAX) else { return false };
+        let Some(way) = ways.next().filter(|way| way.bounce.is_none() && setup.redirects < REDIRECTS_MAX) else {
+            return false;
+        };
         setup.redirects += 1;
         let Ok(dial) = self.dial.by(context, way) else { return false };
         // What was agreed on with the other trunk is not agreed on with this one, and what that one must protect may be more.
@@ -369,6 +402,6 @@ pub(super) fn shown(from: &NameAddr) -> String {
     }
 }
 
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(CALLER_CHARACTERS_MAX).collect()
 }

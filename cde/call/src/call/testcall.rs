@@ -71,10 +71,21 @@ impl TestCall {
         let place = of.targets.first().map(|target| of.destination(target)).ok_or(Refusal::NoTestNumber)?;
         let from = NameAddr::new(of.uri(Some(user), place).ok_or(Refusal::NoTestNumber)?);
         let open_line_keys = OpenLineKeys::Ignore;
-        let (extension, outbound, recorder) = (number.clone(), false, None);
-        let (srtp_both, feature_code) = ((srtp, srtp), String::new());
-        let way =
-            Way { trunk, tcp_when_large, extension, open_line_keys, outbound, recorder, srtp: srtp_both, feature_code };
+        let (extension, outbound, recorder, hook) = (number.clone(), false, None, None);
+        let (srtp_both, feature_code, bounce) = ((srtp, srtp), String::new(), None);
+        let way = Way {
+            trunk,
+            tcp_when_large,
+            extension,
+            open_line_keys,
+            outbound,
+            recorder,
+            hook,
+            srtp: srtp_both,
+            feature_code,
+            bounce,
+            behind: String::new(),
+        };
         let dial = Dial::new(context, way, &from, Vec::new()).map_err(|_| Refusal::NoTestNumber)?;
         let peer = dial.destination;
         let ip = context.config.media_toward(peer.address.ip());
@@ -241,6 +252,7 @@ impl TestCall {
     fn answered(&mut self, context: &mut Context<'_>, body: Option<&Body>) {
         let usable = body.is_some_and(|body| self.leg.take_answer(body).is_ok());
         let remote = self.leg.remote().filter(|_| usable);
+        let remote = remote.map(|remote| context.config.behind_nat(self.leg.peer, remote));
         let (Some(remote), Some(agreed)) = (remote, self.leg.agreed) else {
             self.note(context, TestEvent::Unusable);
             return self.end(context, TestResult::Failed);

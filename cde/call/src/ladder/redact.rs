@@ -8,6 +8,8 @@ const TEXT_BYTES_MAX: usize = 8 * 1024;
 /// A name that the peer has made up is shown up to this length.
 const NAME_CHARACTERS_MAX: usize = 40;
 const NOT_SHOWN: &str = "(not shown)";
+/// Lines that a head usually has at most.
+const LINES: usize = 24;
 /// The digits of whatever looks like a card number.
 const DIGIT: &str = "x";
 /// Beginning of a user that is a single-use code for taking a payment.
@@ -136,7 +138,8 @@ pub(crate) fn redact(message: &[u8]) -> Redacted {
     let lines = unfold(head);
     let mut lines = lines.iter().map(Cow::as_ref);
     let start = lines.next().unwrap_or_default();
-    let headers: Vec<(&str, &str)> = lines.filter(|line| !line.is_empty()).map(header).collect();
+    let mut headers: Vec<(&str, &str)> = Vec::with_capacity(lines.len());
+    headers.extend(lines.filter(|line| !line.is_empty()).map(header));
     let find = |long: &str, short: &str| {
         let is = |name: &str| name.eq_ignore_ascii_case(long) || name.eq_ignore_ascii_case(short);
         headers.iter().find(|(name, _)| is(name)).map(|(_, value)| *value)
@@ -148,7 +151,8 @@ pub(crate) fn redact(message: &[u8]) -> Redacted {
     let kind = find("content-type", "c").and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     let is_plain = find("content-encoding", "e").is_none();
     let shown = if has_keys || !is_plain { None } else { body_text(kind, body) };
-    let mut text = clean(start);
+    let mut text = String::with_capacity(message.len().min(TEXT_BYTES_MAX));
+    push_clean(&mut text, start);
     text.push('\n');
     for (name, value) in &headers {
         push_header(&mut text, name, value, shown.is_some() || body.is_empty());
@@ -164,11 +168,40 @@ pub(crate) fn redact(message: &[u8]) -> Redacted {
 
 /// A text of a peer's, such as a name or a number, without what looks like a card number or a code.
 pub(crate) fn clean(value: &str) -> String {
+    let mut text = String::new();
+    push_clean(&mut text, value);
+    text
+}
+
+fn push_clean(text: &mut String, value: &str) {
+    match is_harmless(value) {
+        true => text.push_str(value),
+        false => text.push_str(&without_secrets(value)),
+    }
+}
+
+/// Nothing is to be taken out of most values, and that is known at a glance: there is no escape, no letter beyond ASCII, nothing
+/// before an `@` but one colon (that of the scheme), no header of a URI, no code and no card number.
+fn is_harmless(value: &str) -> bool {
+    let mut colons = 0;
+    for byte in value.bytes() {
+        match byte {
+            0..=0x1f | 0x7f.. | b'%' | b'?' => return false,
+            b'@' if colons > 1 => return false,
+            b':' => colons += 1,
+            b'>' | b',' | b' ' => colons = 0,
+            _ => {}
+        }
+    }
+    !has_code(value) && !wire::pan_like(value)
+}
+
+fn without_secrets(value: &str) -> String {
     let mut value = printable(value);
     if value.contains('%') {
         let decoded = percent_decoded(&value);
         // What hides behind escapes is not looked for, but taken for the worst.
-        if has_code(&decoded) && !has_code(&value) || has_card(&decoded) && !has_card(&value) {
+        if has_code(&decoded) && !has_code(&value) || wire::pan_like(&decoded) && !wire::pan_like(&value) {
             return NOT_SHOWN.to_owned();
         }
     }
@@ -178,21 +211,20 @@ pub(crate) fn clean(value: &str) -> String {
     if has_code(&value) {
         value = without_codes(&value);
     }
-    if has_card(&value) { value.replace(|c: char| c.is_ascii_digit(), DIGIT) } else { value }
-}
-
-fn has_card(text: &str) -> bool {
-    text.bytes().filter(u8::is_ascii_digit).count() >= wire::brand::PAN_LENGTH_MIN && wire::pan_like(text)
+    if wire::pan_like(&value) { value.replace(|c: char| c.is_ascii_digit(), DIGIT) } else { value }
 }
 
 /// Head and body; the empty line between them is of neither.
 fn split(message: &[u8]) -> (&[u8], &[u8]) {
-    let ends = [&b"\r\n\r\n"[..], b"\n\n"];
-    let found = ends.into_iter().filter_map(|end| {
-        let at = message.windows(end.len()).position(|window| window == end)?;
-        Some((at, at + end.len()))
+    let ends = message.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let mut found = ends.filter_map(|(at, _)| match message.get(at + 1..) {
+        Some([b'\n', ..]) => Some((at, at + 2)),
+        Some([b'\r', b'\n', ..]) => {
+            at.checked_sub(1).filter(|at| message.get(*at) == Some(&b'\r')).map(|at| (at, at + 4))
+        }
+        _ => None,
     });
-    match found.min() {
+    match found.next() {
         Some((head, body)) => (message.get(..head).unwrap_or_default(), message.get(body..).unwrap_or_default()),
         None => (message, &[]),
     }
@@ -200,7 +232,7 @@ fn split(message: &[u8]) -> (&[u8], &[u8]) {
 
 /// The lines, each with those that continue it (RFC 3261 §7.3.1).
 fn unfold(head: &[u8]) -> Vec<Cow<'_, str>> {
-    let mut lines: Vec<Cow<'_, str>> = Vec::new();
+    let mut lines: Vec<Cow<'_, str>> = Vec::with_capacity(LINES);
     for line in head.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match lines.last_mut() {
@@ -222,64 +254,78 @@ fn header(line: &str) -> (&str, &str) {
 
 /// How long a body is that is not shown would tell something of it.
 fn push_header(text: &mut String, name: &str, value: &str, tells_length: bool) {
-    let lower = name.to_ascii_lowercase();
-    let is_length = matches!(lower.as_str(), "content-length" | "l");
-    let is_shown = SHOWN.binary_search(&lower.as_str()).is_ok() && (tells_length || !is_length);
-    text.push_str(&made_up(name));
+    let is_length = ["content-length", "l"].iter().any(|it| name.eq_ignore_ascii_case(it));
+    let is_shown = is_among(&SHOWN, name) && (tells_length || !is_length);
+    text.push_str(made_up(name));
     text.push_str(": ");
     match is_shown {
-        true => text.push_str(&clean(value)),
+        true => push_clean(text, value),
         false => text.push_str(NOT_SHOWN),
     }
     text.push('\n');
 }
 
+/// Whether a name is in one of the lists, which are in order and in small letters.
+fn is_among(names: &[&str], name: &str) -> bool {
+    let small = || name.bytes().map(|byte| byte.to_ascii_lowercase());
+    names.binary_search_by(|known| known.bytes().cmp(small())).is_ok()
+}
+
 /// A name of letters and dashes is no number.
-fn made_up(name: &str) -> Cow<'_, str> {
+fn made_up(name: &str) -> &str {
     let is_name = !name.is_empty() && name.len() <= NAME_CHARACTERS_MAX;
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
-    if is_name && is_plain { name.into() } else { NOT_SHOWN.into() }
+    if is_name && is_plain { name } else { NOT_SHOWN }
 }
 
 /// None for a body that is not shown.
 fn body_text(kind: &str, body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     if kind.eq_ignore_ascii_case("application/sdp") {
-        return Some(text.lines().filter(|line| !line.is_empty()).map(sdp_line).collect());
+        let mut shown = String::with_capacity(text.len());
+        text.lines().filter(|line| !line.is_empty()).for_each(|line| push_sdp_line(&mut shown, line));
+        return Some(shown);
     }
     // Of the response that a NOTIFY tells, the start line (RFC 3420).
     let status = text.lines().next().filter(|_| kind.eq_ignore_ascii_case("message/sipfrag"))?;
     Some(format!("{}\n", clean(status)))
 }
 
-fn sdp_line(line: &str) -> String {
+fn push_sdp_line(text: &mut String, line: &str) {
     let (kind, value) = line.split_once('=').unwrap_or(("", line));
-    let shown = match kind {
-        "v" | "c" | "t" | "m" | "b" => clean(value),
+    let before = text.len();
+    text.extend([kind, "="]);
+    match kind {
+        "v" | "c" | "t" | "m" | "b" => push_clean(text, value),
         // Three numbers that programs draw, and where.
-        "o" => format!("… {}", clean(&value.split(' ').skip(3).collect::<Vec<_>>().join(" "))),
-        "s" if value == "-" => value.to_owned(),
-        "a" => attribute(value),
-        "s" | "i" | "u" | "e" | "p" | "k" | "r" | "z" => NOT_SHOWN.to_owned(),
-        _ => return format!("{NOT_SHOWN}\n"),
-    };
-    format!("{kind}={shown}\n")
+        "o" => {
+            text.push_str("… ");
+            push_clean(text, value.splitn(4, ' ').nth(3).unwrap_or_default());
+        }
+        "s" if value == "-" => text.push_str(value),
+        "a" => push_attribute(text, value),
+        "s" | "i" | "u" | "e" | "p" | "k" | "r" | "z" => text.push_str(NOT_SHOWN),
+        _ => {
+            text.truncate(before);
+            text.push_str(NOT_SHOWN);
+        }
+    }
+    text.push('\n');
 }
 
-fn attribute(text: &str) -> String {
-    let (name, value) = text.split_once(':').map_or((text, None), |(name, value)| (name, Some(value)));
-    let Some(value) = value else { return made_up(name).into_owned() };
-    let lower = name.to_ascii_lowercase();
-    let shown = match lower.as_str() {
+fn push_attribute(text: &mut String, attribute: &str) {
+    let Some((name, value)) = attribute.split_once(':') else { return text.push_str(made_up(attribute)) };
+    text.extend([made_up(name), ":"]);
+    if name.eq_ignore_ascii_case("crypto") {
         // Tag and suite; the key comes after them (RFC 4568 §9.1).
-        "crypto" => {
-            let words: Vec<&str> = value.split_ascii_whitespace().take(2).collect();
-            format!("{} inline:{NOT_SHOWN}", clean(&words.join(" ")))
-        }
-        known if ATTRIBUTES.binary_search(&known).is_ok() => clean(value),
-        _ => NOT_SHOWN.to_owned(),
-    };
-    format!("{}:{shown}", made_up(name))
+        let words: Vec<&str> = value.split_ascii_whitespace().take(2).collect();
+        push_clean(text, &words.join(" "));
+        text.extend([" inline:", NOT_SHOWN]);
+    } else if is_among(&ATTRIBUTES, name) {
+        push_clean(text, value);
+    } else {
+        text.push_str(NOT_SHOWN);
+    }
 }
 
 fn printable(text: &str) -> String {
@@ -299,8 +345,12 @@ pub(crate) fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Looked for by its dash, which few texts have.
 fn has_code(text: &str) -> bool {
-    text.as_bytes().windows(CODE.len()).any(|window| window.eq_ignore_ascii_case(CODE.as_bytes()))
+    let bytes = text.as_bytes();
+    let dashes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'-').map(|(at, _)| at + 1);
+    let mut before = dashes.filter_map(|end| bytes.get(end.checked_sub(CODE.len())?..end));
+    before.any(|word| word.eq_ignore_ascii_case(CODE.as_bytes()))
 }
 
 /// What follows `secure-`, wherever it stands.

@@ -26,6 +26,11 @@ impl LegKeys {
         &self.ours
     }
 
+    /// The peer has had other keys since, and counts from nothing when it is told one again: so it is one that it has not had.
+    pub(super) fn anew(&mut self, rng: &mut ChaCha12Rng) {
+        self.ours.iter_mut().for_each(|ours| *ours = fresh(rng, ours.tag, ours.suite));
+    }
+
     pub(super) fn offered(&self) -> &[Crypto] {
         &self.ours
     }

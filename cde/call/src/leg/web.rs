@@ -27,6 +27,10 @@ pub struct WebTerms {
     pub fingerprint: Vec<u8>,
     /// We begin the handshake.
     pub is_client: bool,
+    /// And show the certificate with this fingerprint (SHA-256).
+    pub ours: [u8; 32],
+    /// Which handshake of the leg it is. Another number is another, though nothing else be changed: no keys of before are good.
+    pub handshake: u32,
 }
 
 /// One leg's part.
@@ -35,6 +39,8 @@ pub(super) struct WebLeg {
     ours: Option<(String, String)>,
     theirs: Option<Web>,
     is_client: Option<bool>,
+    certificate: [u8; 32],
+    handshake: u32,
 }
 
 impl WebLeg {
@@ -65,11 +71,19 @@ impl WebLeg {
         self.say(rng, fingerprint, setup, mid, is_bundled)
     }
 
+    /// The peer has agreed to something else meanwhile, in another call: it has neither the names nor the keys of before. What is
+    /// said to it next begins anew, and nothing is looked for until it has answered that.
+    pub(super) fn anew(&mut self) {
+        (self.ours, self.is_client) = (None, None);
+        self.handshake = self.handshake.wrapping_add(1);
+    }
+
     pub(super) fn terms(&self) -> Option<Box<WebTerms>> {
         let ((ufrag, password), theirs) = (self.ours.clone()?, self.theirs.as_ref()?);
         let (hash, fingerprint) = (theirs.hash, theirs.fingerprint.clone());
         let (peer_ufrag, is_client) = (theirs.ufrag.clone(), self.is_client?);
-        Some(Box::new(WebTerms { ufrag, password, peer_ufrag, hash, fingerprint, is_client }))
+        let (ours, handshake) = (self.certificate, self.handshake);
+        Some(Box::new(WebTerms { ufrag, password, peer_ufrag, hash, fingerprint, is_client, ours, handshake }))
     }
 
     /// Who began stays who began as long as the peer's certificate is the same.
@@ -88,6 +102,7 @@ impl WebLeg {
         mid: Option<String>,
         is_bundled: bool,
     ) -> Web {
+        self.certificate = fingerprint;
         let fresh = || (word(rng, UFRAG_LETTERS), word(rng, PASSWORD_LETTERS));
         let (ufrag, password) = self.ours.get_or_insert_with(fresh).clone();
         Web { ufrag, password, hash: Hash::Sha256, fingerprint: fingerprint.to_vec(), setup, mid, is_bundled }
@@ -143,5 +158,20 @@ mod tests {
         leg.offer(&mut rng, [9; 32]);
         leg.answered(theirs("abcd", 1, Setup::Passive));
         assert!(leg.terms().is_some_and(|terms| terms.is_client));
+    }
+
+    #[test]
+    fn a_peer_that_was_elsewhere_is_told_all_anew_and_is_looked_for_once_it_has_answered() {
+        let (mut leg, mut rng) = (WebLeg::default(), ChaCha12Rng::seed_from_u64(1));
+        let first = leg.offer(&mut rng, [9; 32]);
+        leg.answered(theirs("abcd", 1, Setup::Active));
+        let before = leg.terms().unwrap();
+        leg.anew();
+        let again = leg.offer(&mut rng, [9; 32]);
+        assert!(again.ufrag != first.ufrag && again.password != first.password && leg.terms().is_none());
+        leg.answered(theirs("efgh", 1, Setup::Passive));
+        let terms = leg.terms().unwrap();
+        assert!(terms.handshake != before.handshake && terms.ufrag == again.ufrag, "no keys of before");
+        assert!(terms.is_client, "who begins is asked anew with it, though the peer's certificate is the same");
     }
 }

@@ -15,10 +15,10 @@ impl Switchboard {
         now: Instant,
         command: &Command,
         extension: &Extension,
-        order: Option<&PaymentOrder>,
+        (order, is_conference): (Option<&PaymentOrder>, bool),
     ) {
         let (call, origin) = (command.call, &command.origin);
-        let result = match self.code_for(now, &Asked { call, extension, origin, order }) {
+        let result = match self.code_for(now, &Asked { call, extension, origin, order, is_conference }) {
             Ok((code, until_unix_ms)) => CommandResult::Awaiting { code, until_unix_ms },
             Err(reason) => {
                 self.audit(call, extension, origin.clone(), AuditAction::Refused { reason });
@@ -93,6 +93,16 @@ impl Switchboard {
         awaited: Awaited,
     ) {
         self.begin_awaited(now, (dialog, from, invite), awaited, Call::consulting);
+    }
+
+    /// An agent has added us to a conference.
+    pub(super) fn begin_conference(
+        &mut self,
+        now: Instant,
+        (dialog, from, invite): (DialogId, Peer, &IncomingInvite),
+        awaited: Awaited,
+    ) {
+        self.begin_awaited(now, (dialog, from, invite), awaited, Call::conferring);
     }
 
     fn begin_awaited(

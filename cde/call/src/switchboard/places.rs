@@ -1,7 +1,7 @@
 //! Where trunks are that have names: what was found out is followed, by whom is called, who is listened to and where we register.
 
 use super::Switchboard;
-use crate::config::{Target, Trunk};
+use crate::config::{Nat, Target, Trunk};
 use sip::{Peer, Registration};
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -17,8 +17,15 @@ impl Switchboard {
         of.targets = targets;
         self.trunks.move_to(now, trunk, of);
         self.friends = self.config.trunks.iter().flat_map(|trunk| &trunk.targets).map(|target| target.ip).collect();
+        self.note_hidden();
         self.register_anew(now);
         self.drain_endpoint(now);
+    }
+
+    /// Which hosts are behind NATs.
+    pub(super) fn note_hidden(&mut self) {
+        let hidden = self.config.trunks.iter().filter(|trunk| trunk.nat == Nat::Learn);
+        self.endpoint.answer_to_source(hidden.flat_map(|trunk| &trunk.targets).map(|target| target.ip).collect());
     }
 
     /// Registers where a trunk is now, and takes back what stands where none is any more.

@@ -89,6 +89,7 @@ impl Trunks {
             name: trunk.name.clone(),
             transport: trunk.transport.name().to_ascii_lowercase(),
             legs,
+            conferences: trunk.on_demand.as_ref().is_some_and(|on_demand| on_demand.conference.is_some()),
             places: places.map(|place| place.snapshot(wall)).collect(),
         }
     }

@@ -19,7 +19,9 @@ fn world() -> World {
             open_line_keys: OpenLineKeys::Ignore,
             outbound: true,
             recorder: None,
+            hook: None,
             feature_code: "*9".to_owned(),
+            bounce: None,
         });
     })
 }

@@ -5,19 +5,23 @@ use call::Srtp::{Off, Web};
 use call::{MediaReport, WebTerms};
 use media::Side;
 use sip::Event;
-use sip::offer_answer::Hash;
+use sip::offer_answer::{Certificates, Hash};
 use std::time::Duration;
 use wire::{Action, CallEnd, CommandResult, Field};
 
 const OURS: [u8; 32] = [9; 32];
 const THEIRS: [u8; 32] = [3; 32];
 
+fn showing(ours: [u8; 32]) -> Certificates {
+    Certificates { ours, other: [0; 32] }
+}
+
 fn browser_at(side: Side) -> World {
     let mut world = match side {
-        Side::Caller => World::with_srtp(Web(OURS), Off),
-        Side::Agent => World::with_srtp(Off, Web(OURS)),
+        Side::Caller => World::with_srtp(Web(showing(OURS)), Off),
+        Side::Agent => World::with_srtp(Off, Web(showing(OURS))),
     };
-    world.peer(side).srtp = Web(THEIRS);
+    world.peer(side).srtp = Web(showing(THEIRS));
     world
 }
 

@@ -2,12 +2,19 @@
 
 #[path = "world/agent.rs"]
 mod agent;
+#[path = "world/disk.rs"]
+mod disk;
 #[path = "world/peer.rs"]
 mod peer;
+#[path = "world/stranger.rs"]
+mod stranger;
 #[path = "world/transfer.rs"]
 pub(crate) mod transfer;
 
-use call::{Config, MediaOrder, MediaReport, OpenLineKeys, Output, Rewrite, Route, Srtp, Switchboard, Target, Trunk};
+use call::{
+    CodeState, Config, KeptOrder, MediaOrder, MediaReport, OpenLineKeys, Output, Rewrite, Route, Srtp, Switchboard,
+    Target, Trunk,
+};
 use card::Key;
 use media::Side;
 use media::srtp::Keys;
@@ -20,10 +27,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{
     Action, AttemptId, AuditAction, CallEnd, CallFigures, CallId, CallSnapshot, Command, CommandId, CommandResult,
-    Currency, Field, Ladder, LadderSummary, Money, Origin as By, PaymentId, PaymentOrder, Store, TestSnapshot,
+    Currency, Field, Ladder, LadderSummary, Money, Origin as By, PaymentId, PaymentOrder, Refusal, Store, TestSnapshot,
     TrunkSnapshot,
 };
 
+pub(crate) use disk::Disk;
 pub(crate) use peer::Peer;
 
 pub(crate) const US: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
@@ -77,6 +85,8 @@ pub(crate) struct World {
     pub(crate) agent_leg: Option<usize>,
     /// What the caller's trunk shows when it is asked who it is.
     pub(crate) caller_login: Option<Arc<sip::Credentials>>,
+    /// What its INVITEs say beside what they must.
+    caller_headers: Vec<(String, Vec<u8>)>,
     /// What is done at the end of a call, in its order.
     ending: Vec<&'static str>,
     /// How the media session was connected, leg by leg: with keys, without, or not at all any more.
@@ -85,12 +95,23 @@ pub(crate) struct World {
     pub(crate) negotiations: Vec<(Side, media::Remote, call::WebTerms)>,
     /// With which codec each leg was connected last.
     pub(crate) codecs: BTreeMap<Side, media::Codec>,
+    /// And at which host it was to be looked for.
+    pub(crate) learns: BTreeMap<Side, Option<IpAddr>>,
     /// What the recorder was sent by SIP; it answers only where a test has it do so.
     pub(crate) to_recorder: Vec<String>,
     /// What it is sent of the sound, and how protected.
     pub(crate) copies: Vec<(Side, media::Remote, Option<Keys>)>,
+    /// What a caller who is alone is told by beeps.
+    pub(crate) cues: Vec<(bool, u8)>,
+    pub(crate) cue_stops: usize,
     /// From where.
     pub(crate) copies_from: Option<[SocketAddr; 2]>,
+    /// Orders that were made ahead, as they lie on disk.
+    pub(crate) kept: BTreeMap<PaymentId, (KeptOrder, CodeState)>,
+    /// What the disk does.
+    pub(crate) disk: Disk,
+    unheard: Vec<(CallId, PaymentId, Result<bool, Refusal>)>,
+    unheard_orders: Vec<PaymentId>,
 }
 
 pub(crate) enum Connected {
@@ -115,6 +136,7 @@ fn trunk(name: &str, targets: Vec<Target>, srtp: Srtp) -> Trunk {
         domain: None,
         on_demand: None,
         test_number: None,
+        nat: call::Nat::Off,
     }
 }
 
@@ -131,7 +153,9 @@ fn route(prefix: &str, open_line_keys: OpenLineKeys) -> Route {
         open_line_keys,
         outbound: false,
         recorder: None,
+        hook: None,
         feature_code: "*9".to_owned(),
+        bounce: None,
     }
 }
 
@@ -151,6 +175,7 @@ fn config(places: Vec<Target>, carrier: Srtp, pbx: Srtp) -> Config {
             Route { from: "pbx".to_owned(), ..route("2", OpenLineKeys::Ignore) },
         ],
         merchants: ["main".parse().unwrap()].into(),
+        code_to_keep: std::collections::BTreeSet::new(),
         rules: Rules::default(),
         record: false,
         headers_passed: Vec::new(),
@@ -216,14 +241,23 @@ impl World {
             registered: Vec::new(),
             agent_leg: None,
             caller_login: None,
+            caller_headers: Vec::new(),
             ending: Vec::new(),
             connects: Vec::new(),
             negotiations: Vec::new(),
             codecs: BTreeMap::new(),
+            learns: BTreeMap::new(),
             to_recorder: Vec::new(),
             copies: Vec::new(),
+            cues: Vec::new(),
+            cue_stops: 0,
             copies_from: None,
+            kept: BTreeMap::new(),
+            disk: Disk::Writes,
+            unheard: Vec::new(),
+            unheard_orders: Vec::new(),
         };
+        world.board.set_code_key(&[7; 32]);
         (world.caller.srtp, world.agent.srtp) = (carrier, pbx);
         world
     }
@@ -252,12 +286,17 @@ impl World {
             destination: Some(sip::Peer::udp(US)),
             tcp_when_large: false,
             from: NameAddr::new(Uri::sip(Some("447700900142"), CARRIER).unwrap()),
-            headers: Vec::new(),
+            headers: self.caller_headers.clone(),
             body: body.clone(),
             credentials: self.caller_login.clone(),
         };
         self.caller.last_offer = body;
         self.caller.dialog = Some(self.caller.endpoint.invite(self.now, invite).unwrap());
+    }
+
+    pub(crate) fn caller_headers(&mut self, headers: &[(&str, &str)]) {
+        self.caller_headers =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
     }
 
     pub(crate) fn ring(&mut self) {
@@ -359,47 +398,6 @@ impl World {
         self.settle();
     }
 
-    /// An INVITE in somebody's own words; the status that it gets at last.
-    pub(crate) fn raw_invite(&mut self, from: SocketAddr, lines: &str) -> String {
-        self.raw_invite_to(from, "", lines)
-    }
-
-    /// The same to a number.
-    pub(crate) fn raw_invite_to(&mut self, from: SocketAddr, number: &str, lines: &str) -> String {
-        self.raw_invite_by(from, "1009", number, lines)
-    }
-
-    /// The same by who says that they are this one.
-    pub(crate) fn raw_invite_by(&mut self, from: SocketAddr, by: &str, number: &str, lines: &str) -> String {
-        let target = if number.is_empty() { US.to_string() } else { format!("{number}@{US}") };
-        self.agent_cseq += 1;
-        let (number, offer) = (self.agent_cseq, self.agents_offer(Direction::SendRecv));
-        let offer = String::from_utf8_lossy(offer.as_bytes()).into_owned();
-        let text = format!(
-            "INVITE sip:{target} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKi{number}\r\nFrom: <sip:{by}@{from}>;tag=x{number}\r\n\
-             To: <sip:{US}>\r\nCall-ID: raw{number}\r\nCSeq: 1 INVITE\r\nContact: <sip:{from}>\r\nMax-Forwards: 70\r\n\
-             {lines}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
-            offer.len()
-        );
-        self.board.handle_message(self.now, sip::Peer::udp(from), text.as_bytes());
-        let mut status = String::new();
-        let mut datagrams = VecDeque::new();
-        while let Some(output) = self.board.poll_output() {
-            if let Output::Sip { bytes, .. } = &output {
-                let text = String::from_utf8_lossy(bytes).into_owned();
-                if text.contains(&format!("Call-ID: raw{number}\r\n")) {
-                    status = text.get(8..11).unwrap_or_default().to_owned();
-                }
-            }
-            self.handle_output(output, &mut datagrams);
-        }
-        for (from, to, bytes) in datagrams {
-            self.carry(from, to, &bytes);
-        }
-        self.settle();
-        status
-    }
-
     /// What the switchboard has sent to the agent's side.
     pub(crate) fn agent_texts(&self) -> &[String] {
         &self.to_agent
@@ -420,27 +418,6 @@ impl World {
         self.settle();
     }
 
-    pub(crate) fn refused_from(&mut self, from: SocketAddr, number: &str) -> u16 {
-        let offer = self.caller.offer();
-        self.refused_with(from, number, Some(offer))
-    }
-
-    /// The status that an INVITE from this address gets.
-    pub(crate) fn refused_with(&mut self, from: SocketAddr, number: &str, body: Option<Body>) -> u16 {
-        // Another seed each time, or the second call would be a retransmission of the first.
-        self.strangers += 1;
-        let srtp = self.caller.srtp;
-        self.caller = Peer { srtp, ..Peer::new(from, 40_000, self.strangers) };
-        self.caller_at = from;
-        self.invite(number, body);
-        self.settle();
-        let failed = self.caller.events.iter().find_map(|event| match event {
-            Event::Failed { status, .. } => Some(*status),
-            _ => None,
-        });
-        failed.unwrap()
-    }
-
     pub(crate) fn command(&mut self, action: Action) -> CommandId {
         self.command_number += 1;
         let id = CommandId::from_random(self.command_number);
@@ -455,13 +432,18 @@ impl World {
     }
 
     pub(crate) fn start_payment(&mut self, fields: &[Field]) -> PaymentId {
+        self.start_keeping(fields, Store::None, 4200)
+    }
+
+    pub(crate) fn start_keeping(&mut self, fields: &[Field], store: Store, minor: i64) -> PaymentId {
         let payment = PaymentId::from_random(5);
         let order = PaymentOrder {
             payment,
-            amount: Money { minor: 4200, currency: Currency::GBP },
+            amount: Money { minor, currency: Currency::GBP },
             merchant: "main".parse().unwrap(),
             fields: fields.to_vec(),
-            store: Store::None,
+            store,
+            purpose: None,
             capture: wire::CaptureTime::Now,
             avs: None,
             partial: false,
@@ -595,6 +577,8 @@ impl World {
                 self.audits.push(event.action);
             }
             Output::Send { attempt, .. } => self.attempts.push(attempt),
+            Output::KeepOrder(kept) => self.keep_order(*kept),
+            Output::UseCode { call, payment } => self.use_code(call, payment),
             Output::Media { call, order } => self.handle_order(call, order),
         }
     }
@@ -628,6 +612,7 @@ impl World {
             }
             MediaOrder::Command(media::Command::Connect { side, remote }) => {
                 self.codecs.insert(side, remote.codec);
+                self.learns.insert(side, remote.learns_from);
                 if side == Side::Agent {
                     self.orders.push("agent connected");
                 }
@@ -659,14 +644,28 @@ impl World {
                 self.copies.push((side, remote, keys.map(|keys| *keys)));
                 None
             }
-            MediaOrder::Command(media::Command::StopCopies) => {
-                self.copies.clear();
+            MediaOrder::Command(command) => {
+                self.note_command(&command);
                 None
             }
-            MediaOrder::Command(_) => None,
         };
         if let Some(report) = report {
             self.board.handle_media(self.now, call, report);
+        }
+    }
+
+    /// Did the office get a proof that a line is masked?
+    pub(crate) fn was_proved(&self) -> bool {
+        self.wires.iter().any(|event| matches!(event, wire::Event::Proof { .. }))
+    }
+
+    fn note_command(&mut self, command: &media::Command) {
+        match command {
+            media::Command::Cue { long, short } => self.cues.push((*long, *short)),
+            media::Command::CueStop => self.cue_stops += 1,
+            media::Command::TonesAlone => self.orders.push("tones alone"),
+            media::Command::StopCopies => self.copies.clear(),
+            _ => {}
         }
     }
 
@@ -679,7 +678,7 @@ impl World {
     }
 
     /// The SIP messages of a call, as they are told; or how that is refused.
-    pub(crate) fn ladder(&mut self, call: CallId) -> Result<Ladder, CommandResult> {
+    pub(crate) fn ladder(&mut self, call: CallId) -> Result<Ladder, Refusal> {
         self.command_number += 1;
         let id = CommandId::from_random(self.command_number);
         self.send_command(&Command { id, ..order(call, Action::Ladder) });
@@ -687,7 +686,10 @@ impl World {
             wire::Event::Ladder { command, ladder } if *command == id => Some(ladder.clone()),
             _ => None,
         });
-        told.ok_or_else(|| self.result(id).unwrap())
+        told.ok_or_else(|| match self.result(id) {
+            Some(CommandResult::Refused { reason }) => reason,
+            other => panic!("no ladder and no refusal: {other:?}"),
+        })
     }
 
     /// The calls whose messages are kept.

@@ -75,6 +75,9 @@ pub(super) fn parse(operation: Operation, sent: Sent) -> Answer {
                 (Kind::DeleteStored, 204) if body.is_empty() => {
                     Some(Answer::Approved(Approval { amount: None, ..nothing() }))
                 }
+                (Kind::DeleteStored, 404 | 422) if is_missing(&body) => {
+                    Some(Answer::Approved(Approval { amount: None, ..nothing() }))
+                }
                 _ => refused(status, &body),
             };
             read.unwrap_or(Answer::UNKNOWN)
@@ -190,6 +193,13 @@ fn received(operation: Operation, body: &[u8]) -> Option<Answer> {
         received.reference == operation.attempt && amount.is_none_or(|amount| Some(amount) == operation.amount);
     let locator = reference(&received.psp_reference);
     (is_ours && received.status == "received").then_some(Answer::Pending { locator })
+}
+
+/// There is nothing stored of this shopper (800), or not this card (803): docs.adyen.com/development-resources/error-codes.
+fn is_missing(body: &[u8]) -> bool {
+    serde_json::from_slice::<ServiceError>(body).is_ok_and(|error| {
+        error.error_type == "validation" && matches!(error.error_code.as_deref(), Some("800" | "803"))
+    })
 }
 
 /// Errors by which Adyen says that it did not begin (docs.adyen.com/development-resources/response-handling). 704 is a

@@ -14,7 +14,11 @@ const RETURN_URL: &str = "https://tonewall.invalid/";
 
 pub(super) fn charge(account: &str, attempt: AttemptId, amount: Money, card: &Card, terms: Terms<'_>) -> Body {
     let before = format!("{}\"paymentMethod\":{{\"type\":\"scheme\",", head(account, attempt, amount.minor, amount));
-    with_card(&before, &NAMES, card, &format!("}}{}}}", tail(attempt, terms)))
+    // A card from elsewhere: Adyen does not know the charge that its agreement began with.
+    let merchants = terms.agreement.filter(|agreement| agreement.initiator == Initiator::Merchant);
+    let network = merchants.and_then(|agreement| agreement.network_transaction_id);
+    let network = network.map(|id| format!(",\"networkPaymentReference\":{}", quoted(id))).unwrap_or_default();
+    with_card(&before, &NAMES, card, &format!("{network}}}{}}}", tail(attempt, terms)))
 }
 
 /// The card is checked with its bank and kept: a payment of nothing.

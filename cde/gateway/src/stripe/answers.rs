@@ -3,7 +3,7 @@
 use super::decline;
 use super::objects::{Failed, Named, PaymentError, PaymentIntent, Refund, SetupIntent};
 use super::token;
-use crate::answer::{Answer, Approval};
+use crate::answer::{Advice, Answer, Approval};
 use crate::http::{ANSWER_BYTES_MAX, Sent};
 use crate::request::{Kind, Operation};
 use crate::text;
@@ -154,9 +154,9 @@ fn failed(operation: Operation, status: u16, body: &[u8]) -> Option<Answer> {
         // Another request holds the object: what that one does is not known.
         (429, _) => (code != "lock_timeout").then_some(Answer::Rejected),
         (400 | 404, "invalid_request_error") if !code.starts_with("idempotency") => match operation.kind {
-            Kind::Authorize | Kind::Store => Some(Answer::Rejected),
-            Kind::ChargeStored if code != "resource_missing" => Some(Answer::Rejected),
-            Kind::ChargeStored => Some(declined(&error)),
+            // A stored customer or method that is missing was perhaps stored with another account, whose key this one is not:
+            // no bank was asked, so that this is no decline, which networks would count.
+            Kind::Authorize | Kind::Store | Kind::ChargeStored => Some(Answer::Rejected),
             Kind::Capture | Kind::Void | Kind::Refund | Kind::DeleteStored => Some(no(error.code.as_deref())),
         },
         _ => None,
@@ -182,8 +182,15 @@ pub(super) fn declined(error: &PaymentError) -> Answer {
     Answer::Declined {
         class: decline::class(code),
         network_code: Some(text::clean(network_code)).filter(|code| !code.is_empty()),
-        advice: decline::advice(error.advice_code.as_deref(), code),
+        advice: advice(error, code),
     }
+}
+
+/// The network's own advice says more than Stripe's of it, but for an end that Stripe has understood from the code.
+fn advice(error: &PaymentError, code: &str) -> Option<Advice> {
+    let stripes = decline::advice(error.advice_code.as_deref(), code);
+    let networks = error.network_advice_code.as_deref().and_then(crate::decline::merchant_advice);
+    if stripes == Some(Advice::EndAgreement) { stripes } else { networks.or(stripes) }
 }
 
 /// Stripe will not do it.

@@ -2,25 +2,41 @@
 //!
 //! Stripe's search is by our own words but may be an hour behind (docs.stripe.com/api/payment_intents/search), so that it
 //! can find an attempt and never prove that there is none. Its lists are never behind: one that reaches back to before
-//! the attempt was sent, or that is all that was made while it was, is such a proof.
+//! the attempt was sent, or that is all that was made while it was, is such a proof. Where that is more than one inquiry
+//! reads, the next goes on where it stopped, once the gateway's window is over: what was read after that stays true.
+//!
+//! A charge need not wait for that window: where nothing is found its idempotency key is taken ([`fence`]). That Stripe lets a key
+//! be taken which it has kept for a day at least proves that nothing was begun with it, and nothing can be any more; the
+//! newest are read again all the same. Where the key is not free the charge has come: it is looked for around its own time, one
+//! inquiry going on where the one before it has stopped, and begun anew at the end. Where Stripe does not say whose the
+//! key is, the same is done from the newest on, where what took the key would be. That neither finds anything proves nothing before
+//! the window is over; and of a charge that has come nothing is said by clocks that may be minutes apart: then all is read from the
+//! newest on back to a day before it was sent.
 
 use super::answers::{captured, charged, forgotten, read, refunded, stored, voided};
-use super::objects::{List, Listed, Named, PaymentIntent, Refund, SetupIntent};
-use super::{ATTEMPT_KEY, segment};
+use super::objects::{Failed, List, Listed, Named, PaymentIntent, Refund, SetupIntent};
+use super::{ATTEMPT_KEY, fence, segment, token_parts};
 use crate::answer::Answer;
 use crate::form::escape;
 use crate::http::{ANSWER_BYTES_MAX, Sent};
-use crate::plan::{Plan, Planned};
-use crate::request::{Asked, Kind, Operation};
+use crate::plan::{Fence, Plan, Planned, READ_UP_TO};
+use crate::request::{Asked, Kind, Operation, SentBetween};
 use crate::text;
 use wire::AttemptId;
 
 /// Objects a page; a page of them is well below the longest answer that is read.
 const PAGE: usize = 30;
-/// Pages that one inquiry reads before it asks the search.
+/// Pages that one inquiry reads after the first.
 const PAGES_MAX: usize = 6;
+/// A key that was first used so long before may have been forgotten: Stripe keeps it for 24 hours at least.
+const KEY_KEPT_MS: i64 = 12 * 60 * 60 * 1000;
 /// How far Stripe's clock and ours may be apart.
 const CLOCKS_APART_MS: i64 = 10 * 60 * 1000;
+/// How far they are apart at the very most. Where Stripe has had the charge, that it is not near its time is more likely
+/// the fault of a clock than that it was never made.
+const CLOCKS_WRONG_MS: i64 = 24 * 60 * 60 * 1000;
+/// How far they are apart as a rule. What is looked for and proves nothing is looked for so near to its time first.
+const CLOCKS_NEAR_MS: i64 = 20 * 1000;
 
 /// What follows an answer.
 pub(super) enum After {
@@ -28,7 +44,7 @@ pub(super) enum After {
     /// Read this next.
     Get(String),
     /// Make sure that it never happens.
-    Cancel(Planned),
+    Post(Planned),
 }
 
 impl From<Option<Answer>> for After {
@@ -38,8 +54,11 @@ impl From<Option<Answer>> for After {
 }
 
 /// The path of the first question.
-pub(super) fn first_path(kind: Kind, attempt: AttemptId, locator: Option<&str>) -> String {
+pub(super) fn first_path(kind: Kind, locator: Option<&str>) -> String {
     let named = |prefix: &str| locator.filter(|name| name.starts_with(prefix)).map(segment);
+    if let Some(name) = locator.and_then(|locator| locator.strip_prefix(READ_UP_TO)) {
+        return page(kind, &format!("&starting_after={}", segment(name)));
+    }
     match kind {
         Kind::Authorize | Kind::ChargeStored => named("pi_").map_or_else(|| page(kind, ""), one_intent),
         Kind::Capture | Kind::Void => one_intent(named("pi_").unwrap_or("-")),
@@ -49,7 +68,10 @@ pub(super) fn first_path(kind: Kind, attempt: AttemptId, locator: Option<&str>) 
             (None, None) => page(kind, ""),
         },
         Kind::Store => named("seti_").map_or_else(|| page(kind, ""), |setup| format!("/v1/setup_intents/{setup}")),
-        Kind::DeleteStored => format!("/v1/payment_methods/{}?for={attempt}", named("pm_").unwrap_or("-")),
+        Kind::DeleteStored => {
+            let method = locator.and_then(token_parts).map(|(_, method)| method);
+            format!("/v1/payment_methods/{}", method.or(named("pm_")).unwrap_or("-"))
+        }
     }
 }
 
@@ -67,14 +89,28 @@ fn page(kind: Kind, only: &str) -> String {
     format!("/v1/{noun}?limit={PAGE}{only}")
 }
 
+/// How far from the times at which an attempt was sent it is looked for: before the first, and after the last if there is an end.
+fn margins_ms(plan: &Plan, operation: Operation) -> (i64, Option<i64>) {
+    match plan.fence() {
+        Fence::TooLate | Fence::Used if !settled(operation) => (CLOCKS_NEAR_MS, Some(CLOCKS_NEAR_MS)),
+        // It has come, whatever our clock said when it was sent.
+        Fence::Used => (CLOCKS_WRONG_MS, None),
+        // What took the key is as new as can be.
+        Fence::Tried if !settled(operation) => (CLOCKS_NEAR_MS, None),
+        _ => (CLOCKS_APART_MS, Some(CLOCKS_APART_MS)),
+    }
+}
+
 /// A page after the first, of what was made while the attempt was sent: on a busy account there is too much that was made
 /// since. The first of them begins with the newest.
-fn older(operation: Operation, name: &str, is_second: bool) -> String {
+fn older(plan: &Plan, operation: Operation, name: &str) -> String {
     let after = format!("&starting_after={name}");
     let Some(sent) = operation.sent else { return page(operation.kind, &after) };
-    let from = sent.first_unix_ms.saturating_sub(CLOCKS_APART_MS).div_euclid(1_000);
-    let to = sent.last_unix_ms.saturating_add(CLOCKS_APART_MS).div_euclid(1_000);
-    let after = if is_second { "" } else { &after };
+    let (before_ms, after_ms) = margins_ms(plan, operation);
+    let from = sent.first_unix_ms.saturating_sub(before_ms).div_euclid(1_000);
+    let Some(after_ms) = after_ms else { return page(operation.kind, &format!("&created[gte]={from}{after}")) };
+    let to = sent.last_unix_ms.saturating_add(after_ms).div_euclid(1_000);
+    let after = if plan.learned() == 0 { "" } else { &after };
     page(operation.kind, &format!("&created[gte]={from}&created[lte]={to}{after}"))
 }
 
@@ -85,29 +121,95 @@ fn search(attempt: AttemptId) -> String {
 
 /// What an answer to a question means, or asks next.
 pub(super) fn after(plan: &mut Plan, operation: Operation, sent: Sent) -> After {
-    let Sent::Response { status: 200, body } = sent else { return None.into() };
-    if body.len() > ANSWER_BYTES_MAX {
-        return None.into();
-    }
+    let was_search = plan.take_searched();
+    let body = match sent {
+        Sent::Response { status: 200, body } if body.len() <= ANSWER_BYTES_MAX => body,
+        Sent::Response { status: 400 | 404, body } => return refused(plan, &body),
+        // A search that is lost or too much (429) is no reason to wait.
+        _ if was_search => {
+            return to_fence(plan, operation).unwrap_or_else(|| stopped(plan, operation));
+        }
+        _ => return stopped(plan, operation),
+    };
     let object = read::<Named>(&body).map(|named| named.object).unwrap_or_default();
     match (object.as_str(), operation.kind) {
         ("payment_intent", Kind::Authorize | Kind::ChargeStored | Kind::Capture | Kind::Void) => {
-            read(&body).map_or_else(|| None.into(), |intent| of_intent(operation, &intent))
+            read(&body).map_or_else(|| None.into(), |intent| of_intent(plan, operation, &intent))
         }
         ("refund", Kind::Refund) => read::<Refund>(&body).and_then(|refund| refunded(operation, &refund)).into(),
         ("setup_intent", Kind::Store) => read::<SetupIntent>(&body).and_then(|setup| stored(operation, &setup)).into(),
         ("payment_method", Kind::DeleteStored) => detached(&body).into(),
-        ("list", _) => read(&body).map_or_else(|| None.into(), |list| of_list(plan, operation, &list)),
-        ("search_result", _) => found(operation, read(&body).as_ref()).map_or_else(|| None.into(), After::Get),
-        _ => None.into(),
+        ("list", _) => match read(&body) {
+            Some(list) => of_list(plan, operation, &list),
+            None => stopped(plan, operation),
+        },
+        ("search_result", _) => match found(operation, read(&body).as_ref()) {
+            Some(path) => After::Get(path),
+            None => to_fence(plan, operation).unwrap_or_else(|| stopped(plan, operation)),
+        },
+        _ => stopped(plan, operation),
     }
+}
+
+/// Nothing is known yet. The next inquiry goes on where this one has stopped, if that can lead to anything.
+fn stopped(plan: &Plan, operation: Operation) -> After {
+    let goes_on = settled(operation) || matches!(plan.fence(), Fence::Tried | Fence::TooLate | Fence::Used);
+    let name = plan.newest().filter(|_| goes_on).map(|name| name.trim_start_matches(READ_UP_TO));
+    After::Done(Answer::Unknown { locator: name.map(|name| format!("{READ_UP_TO}{name}")) })
+}
+
+/// The next inquiry begins anew. A key that was used with other parameters (docs.stripe.com/api/idempotent_requests) was used with
+/// the charge's own, so that Stripe has that.
+fn refused(plan: &mut Plan, body: &[u8]) -> After {
+    let is_taken = read::<Failed>(body).is_some_and(|failed| failed.error.kind == "idempotency_error");
+    if is_taken && plan.fence() == Fence::Tried {
+        plan.fenced(Fence::Used);
+    }
+    None.into()
 }
 
 fn settled(operation: Operation) -> bool {
     operation.asked == Asked::ByInquiry { settled: true }
 }
 
-fn of_intent(operation: Operation, intent: &PaymentIntent) -> After {
+/// Takes the key of a charge that was not found, where that is this inquiry's to do and the window is not over anyway.
+fn to_fence(plan: &mut Plan, operation: Operation) -> Option<After> {
+    let charges = matches!(operation.kind, Kind::Authorize | Kind::ChargeStored);
+    let amount = operation.amount.filter(|_| charges && plan.fence().is_open() && !settled(operation))?;
+    // What is going to take the key is newer than all that was read. Once it was tried it is further down.
+    if plan.fence() == Fence::May {
+        plan.fenced(Fence::Tried);
+    }
+    Some(After::Post(fence(operation.attempt, amount)))
+}
+
+/// The key is taken: what took it is put away, and everything is read again. That it is put away is of no consequence.
+fn fenced(plan: &mut Plan, operation: Operation, (id, created): (&str, Option<i64>)) -> After {
+    let Some(name) = text::name(id) else { return None.into() };
+    if plan.fence() == Fence::Stands {
+        return After::Get(page(operation.kind, ""));
+    }
+    if !plan.fence().is_open() {
+        return None.into();
+    }
+    let taken_ms = created.and_then(|seconds| seconds.checked_mul(1_000));
+    let is_kept = |(taken, sent): (i64, SentBetween)| taken.saturating_sub(sent.first_unix_ms) < KEY_KEPT_MS;
+    if !taken_ms.zip(operation.sent).is_some_and(is_kept) {
+        plan.fenced(Fence::TooLate);
+        return None.into();
+    }
+    plan.fenced(Fence::Stands);
+    After::Post(Planned {
+        path: format!("/v1/payment_intents/{name}/cancel"),
+        form: String::new(),
+        idempotency_key: format!("{}-fence", operation.attempt),
+    })
+}
+
+fn of_intent(plan: &mut Plan, operation: Operation, intent: &PaymentIntent) -> After {
+    if intent.metadata.fences() == Some(operation.attempt) && intent.metadata.attempt().is_none() {
+        return fenced(plan, operation, (&intent.id, intent.created));
+    }
     let abandoned = || settled(operation).then_some(Answer::Abandoned);
     match operation.kind {
         Kind::Authorize | Kind::ChargeStored => match charged(operation, intent) {
@@ -134,7 +236,7 @@ fn unfinished(operation: Operation, intent: &PaymentIntent) -> After {
     };
     match intent.status.as_str() {
         "canceled" if settled(operation) => After::Done(Answer::Abandoned),
-        "requires_confirmation" | "requires_payment_method" if settled(operation) => After::Cancel(Planned {
+        "requires_confirmation" | "requires_payment_method" if settled(operation) => After::Post(Planned {
             path: format!("/v1/payment_intents/{name}/cancel"),
             form: String::new(),
             idempotency_key: format!("{}-abandon", operation.attempt),
@@ -147,25 +249,45 @@ fn of_list(plan: &mut Plan, operation: Operation, list: &List) -> After {
     if let Some(path) = found(operation, Some(list)) {
         return After::Get(path);
     }
+    // The answer that said so was lost, or was a 500 that Stripe repeats for a day.
+    let fences = |listed: &&Listed| listed.metadata.fences() == Some(operation.attempt);
+    if let Some(listed) = list.data.iter().find(fences).filter(|_| plan.fence().is_open()) {
+        return fenced(plan, operation, (&listed.id, listed.created));
+    }
     let oldest = list.data.last();
-    let reaches_back = |oldest: &Listed| {
-        let created_ms = oldest.created.and_then(|seconds| seconds.checked_mul(1_000));
-        created_ms.zip(operation.sent).is_some_and(|(created, sent)| created < sent.first_unix_ms - CLOCKS_APART_MS)
-    };
-    let is_whole = !list.has_more || oldest.is_some_and(reaches_back);
+    let is_whole = !list.has_more || oldest.is_some_and(|oldest| reaches_back(plan, operation, oldest));
     if is_whole {
-        return settled(operation).then_some(Answer::Abandoned).into();
+        plan.begin_anew();
+        return to_fence(plan, operation).unwrap_or_else(|| settled(operation).then_some(Answer::Abandoned).into());
     }
     let next = oldest.and_then(|oldest| text::name(&oldest.id));
-    match next.filter(|_| plan.learned() < PAGES_MAX) {
-        Some(name) => {
-            let path = older(operation, &name, plan.learned() == 0);
-            plan.learn(name);
-            After::Get(path)
-        }
-        None if matches!(operation.kind, Kind::Authorize | Kind::ChargeStored) => After::Get(search(operation.attempt)),
-        None => None.into(),
+    let Some(name) = next else { return stopped(plan, operation) };
+    let is_last = plan.learned() >= PAGES_MAX;
+    let path = older(plan, operation, &name);
+    plan.learn(name);
+    if is_last { out_of_pages(plan, operation) } else { After::Get(path) }
+}
+
+/// This inquiry has read as much as it may, and has not come to the end.
+fn out_of_pages(plan: &mut Plan, operation: Operation) -> After {
+    if plan.fence() == Fence::Stands && settled(operation) {
+        return After::Done(Answer::Abandoned);
     }
+    // Stripe lets itself be searched far less often than read: once a reading, unless that is a proof that takes long. What was sent
+    // before a restart is found so, and needs no reading; what was just made is not.
+    let charges = matches!(operation.kind, Kind::Authorize | Kind::ChargeStored);
+    if charges && plan.fence() != Fence::Tried && (settled(operation) || !plan.is_resumed()) {
+        plan.search();
+        return After::Get(search(operation.attempt));
+    }
+    to_fence(plan, operation).unwrap_or_else(|| stopped(plan, operation))
+}
+
+/// Is this one from before the attempt, so that what follows it is as well?
+fn reaches_back(plan: &Plan, operation: Operation, oldest: &Listed) -> bool {
+    let created_ms = oldest.created.and_then(|seconds| seconds.checked_mul(1_000));
+    let (before_ms, _) = margins_ms(plan, operation);
+    created_ms.zip(operation.sent).is_some_and(|(created, sent)| created < sent.first_unix_ms.saturating_sub(before_ms))
 }
 
 /// The path of the one that has our attempt.
@@ -179,12 +301,13 @@ fn found(operation: Operation, list: Option<&List>) -> Option<String> {
     })
 }
 
-/// A card that belongs to no customer any more cannot be charged.
+/// A card that belongs to no customer any more cannot be charged. Of one that still does nothing was deleted, and that it may
+/// be after all is what was wanted.
 fn detached(body: &[u8]) -> Option<Answer> {
     #[derive(serde::Deserialize)]
     struct Attached {
         customer: Option<String>,
     }
     let is_kept = read::<Attached>(body)?.customer.is_some();
-    if is_kept { None } else { forgotten(&read::<Named>(body)?) }
+    if is_kept { Some(Answer::Abandoned) } else { forgotten(&read::<Named>(body)?) }
 }

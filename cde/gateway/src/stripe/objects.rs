@@ -1,6 +1,6 @@
 //! What Stripe's objects say, as far as we read them (docs.stripe.com/api).
 
-use super::ATTEMPT_KEY;
+use super::{ATTEMPT_KEY, FENCE_KEY};
 use crate::request::Kind;
 use crate::text;
 use crate::webhook::{GatewayEvent, Says};
@@ -23,7 +23,16 @@ pub(super) struct Metadata(BTreeMap<String, serde_json::Value>);
 
 impl Metadata {
     pub(super) fn attempt(&self) -> Option<AttemptId> {
-        self.0.get(ATTEMPT_KEY)?.as_str()?.parse().ok()
+        self.named(ATTEMPT_KEY)
+    }
+
+    /// Of which attempt it keeps the idempotency key taken.
+    pub(super) fn fences(&self) -> Option<AttemptId> {
+        self.named(FENCE_KEY)
+    }
+
+    fn named(&self, key: &str) -> Option<AttemptId> {
+        self.0.get(key)?.as_str()?.parse().ok()
     }
 }
 
@@ -32,6 +41,8 @@ impl Metadata {
 pub(super) struct PaymentIntent {
     pub(super) id: String,
     pub(super) status: String,
+    /// Unix seconds.
+    pub(super) created: Option<i64>,
     amount: i64,
     amount_received: Option<i64>,
     amount_capturable: Option<i64>,
@@ -180,6 +191,8 @@ pub(super) struct PaymentError {
     pub(super) decline_code: Option<String>,
     pub(super) network_decline_code: Option<String>,
     pub(super) advice_code: Option<String>,
+    /// Mastercard's merchant advice code.
+    pub(super) network_advice_code: Option<String>,
     pub(super) payment_intent: Option<Box<ErrorIntent>>,
 }
 

@@ -11,6 +11,7 @@
 mod adyen;
 mod law;
 mod pay_connector;
+mod report;
 mod sandbox;
 mod stripe;
 

@@ -8,6 +8,8 @@ use gateway::{
 };
 use wire::{Address, AttemptId, Check, DeclineClass};
 
+mod older;
+
 pub(crate) fn stripe() -> Stripe {
     Stripe::new("sk_test_x".to_owned(), Some("whsec_test".to_owned()), Mode::Test).ok().unwrap()
 }
@@ -227,6 +229,15 @@ fn declines_are_told_in_our_words() {
     assert_eq!(read(&anothers), Answer::UNKNOWN);
 }
 
+/// Broke: after a change of accounts each kept card was declined as one that no bank knows, and its agreement given up.
+#[test]
+fn a_stored_card_that_the_account_does_not_have_was_declined_by_no_bank() {
+    for status in [400, 404] {
+        let body = r#"{"error":{"type":"invalid_request_error","code":"resource_missing","param":"customer"}}"#;
+        assert_eq!(stripe().parse(direct(Kind::ChargeStored), response(status, body)), Answer::Rejected);
+    }
+}
+
 #[test]
 fn an_answer_about_another_charge_settles_nothing() {
     let read = |body: &str| stripe().parse(direct(Kind::Authorize), response(200, body));
@@ -323,7 +334,8 @@ fn only_a_list_that_reaches_back_proves_that_there_is_no_charge() {
     let sent_s = SENT_MS / 1_000;
     assert!(matches!(hear(LATER_MS, listed(&other, false, sent_s)), Heard::Known(Answer::Abandoned)));
     assert!(matches!(hear(LATER_MS, listed(&other, true, sent_s - 3_600)), Heard::Known(Answer::Abandoned)));
-    assert!(matches!(hear(SENT_MS, listed(&other, false, sent_s)), Heard::Nothing), "it may still appear");
+    let fence = ask(hear(SENT_MS, listed(&other, false, sent_s)));
+    assert_eq!(fence.method, Method::Post, "it may still appear");
     let older = ask(hear(LATER_MS, listed(&other, true, sent_s)));
     let of_then = "/v1/payment_intents?limit=30&created[gte]=1699999340&created[lte]=1700000600";
     assert_eq!(older.path, of_then);
@@ -355,6 +367,187 @@ fn the_search_finds_what_is_far_back_and_proves_nothing() {
     assert_eq!(request.path, format!("/v1/payment_intents/search?limit=2&query={query}"));
     let nothing = r#"{"object":"search_result","has_more":false,"data":[]}"#;
     assert!(matches!(following.hear(&adapter, response(200, nothing)), Heard::Nothing));
+}
+
+#[test]
+fn the_hours_that_mastercard_advises_are_told_and_an_ended_agreement_stays_ended() {
+    let advised = |code: &str, more: &str| {
+        let body =
+            format!(r#"{{"error":{{"type":"card_error","code":"card_declined","decline_code":"{code}"{more}}}}}"#);
+        let mut plan = Plan::default();
+        match done(stripe().step(&mut plan, direct(Kind::Authorize), response(402, &body))) {
+            Answer::Declined { advice, .. } => advice,
+            other => panic!("{other:?}"),
+        }
+    };
+    let later = r#","advice_code":"try_again_later","network_advice_code":"25""#;
+    assert_eq!(advised("insufficient_funds", later), Some(Advice::After { hours: 24 }));
+    assert_eq!(advised("insufficient_funds", r#","network_advice_code":"99""#), Some(Advice::Later));
+    assert_eq!(advised("revocation_of_authorization", later), Some(Advice::EndAgreement));
+}
+
+/// A PaymentIntent that keeps the key of our attempt.
+fn fence(status: &str) -> String {
+    let created = format!(r#","created":{}"#, SENT_MS / 1_000 + 2);
+    intent(status, &created).replace("tonewall_attempt", "tonewall_fence").replace("pi_7", "pi_9")
+}
+
+/// It had to wait for the window of a minute, and longer than its promise.
+#[test]
+fn a_charge_whose_key_is_taken_before_it_comes_is_known_not_to_have_come_at_once() {
+    let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+    let nothing = || response(200, &listed(&[AttemptId::from_random(1)], false, SENT_MS / 1_000));
+    following.ask(SENT_MS, &adapter);
+    let taken = ask(following.hear(&adapter, nothing()));
+    assert_eq!((taken.method, taken.path.as_str()), (Method::Post, "/v1/payment_intents"));
+    assert_eq!(header(&taken, "idempotency-key"), Some(ID), "the key of the charge itself");
+    let form = body(&taken);
+    assert!(form.contains(&format!("metadata[tonewall_fence]={ID}")), "{form}");
+    for word in ["confirm", "payment_method=", "off_session", "tonewall_attempt"] {
+        assert!(!form.contains(word), "it could charge, or be taken for a charge: {form}");
+    }
+    let away = ask(following.hear(&adapter, response(200, &fence("requires_payment_method"))));
+    assert_eq!(away.path, "/v1/payment_intents/pi_9/cancel");
+    let again = ask(following.hear(&adapter, response(200, &fence("canceled"))));
+    assert_eq!(again.path, "/v1/payment_intents?limit=30", "what was read before is read again");
+    assert!(matches!(following.hear(&adapter, nothing()), Heard::Known(Answer::Abandoned)));
+}
+
+/// Each read as many pages as a busy account makes in twenty minutes, so that after an outage it took minutes.
+#[test]
+fn on_a_busy_account_a_key_that_was_free_is_proof_enough_after_the_newest_were_read() {
+    let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+    let page = || response(200, &listed(&[AttemptId::from_random(1)], true, SENT_MS / 1_000));
+    let nothing = r#"{"object":"search_result","has_more":false,"data":[]}"#;
+    let (mut asked, mut request) = (1, following.ask(SENT_MS, &adapter).unwrap());
+    let known = loop {
+        let answer = match (request.method, request.path.as_str()) {
+            (Method::Post, "/v1/payment_intents") => response(200, &fence("requires_payment_method")),
+            (Method::Post, _) => response(200, &fence("canceled")),
+            (_, path) if path.contains("search") => response(200, nothing),
+            _ => page(),
+        };
+        request = match following.hear(&adapter, answer) {
+            Heard::Ask(request) => request,
+            Heard::Known(answer) => break answer,
+            Heard::Nothing => panic!("nothing"),
+        };
+        asked += 1;
+    };
+    assert_eq!((known, asked), (Answer::Abandoned, 17));
+}
+
+#[test]
+fn after_its_key_was_taken_a_charge_of_before_is_still_found() {
+    let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+    following.ask(SENT_MS, &adapter);
+    ask(following.hear(&adapter, response(200, &listed(&[], false, 0))));
+    ask(following.hear(&adapter, response(200, &fence("requires_payment_method"))));
+    // The answer about putting it away is lost: the next inquiry goes on from there.
+    assert!(matches!(following.hear(&adapter, Sent::Broken), Heard::Nothing));
+    assert_eq!(following.pause_ms(), 500);
+    following.ask(SENT_MS, &adapter);
+    let found = ask(following.hear(&adapter, response(200, &listed(&[attempt()], false, 0))));
+    assert_eq!(found.path, "/v1/payment_intents/pi_0?expand[0]=latest_charge");
+    let known = following.hear(&adapter, response(200, &intent("succeeded", CHARGED)));
+    assert!(matches!(known, Heard::Known(Answer::Approved(_))));
+}
+
+/// Stripe repeats a 500 for a day, whatever it has done.
+#[test]
+fn that_a_key_is_taken_is_seen_in_the_list_where_the_answer_does_not_say_so() {
+    let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+    following.ask(SENT_MS, &adapter);
+    ask(following.hear(&adapter, response(200, &listed(&[], false, 0))));
+    assert!(matches!(following.hear(&adapter, response(500, "{}")), Heard::Nothing));
+    following.ask(SENT_MS, &adapter);
+    let page = listed(&[attempt()], false, SENT_MS / 1_000 + 2).replace("tonewall_attempt", "tonewall_fence");
+    let away = ask(following.hear(&adapter, response(200, &page)));
+    assert_eq!(away.path, "/v1/payment_intents/pi_0/cancel");
+    ask(following.hear(&adapter, response(200, &fence("canceled"))));
+    assert!(matches!(following.hear(&adapter, response(200, &page)), Heard::Known(Answer::Abandoned)));
+}
+
+#[test]
+fn a_key_that_is_not_free_proves_nothing_and_another_account_takes_none() {
+    let (adapter, nothing) = (stripe(), listed(&[], false, 0));
+    let refused = |code: &str| format!(r#"{{"error":{{"type":"idempotency_error","code":"{code}"}}}}"#);
+    let answers = [
+        response(400, &refused("idempotency_error")),
+        response(409, &refused("idempotency_key_in_use")),
+        response(429, &refused("rate_limit")),
+        response(500, "{}"),
+        // Stripe may have forgotten what was done with it.
+        response(200, &fence("requires_payment_method").replace("1700000002", "1700043200")),
+        // Of somebody else, or of the charge itself that is not done.
+        response(200, &fence("requires_payment_method").replace(ID, &AttemptId::from_random(2).to_string())),
+        response(200, &intent("requires_confirmation", "")),
+        Sent::Broken,
+        Sent::NotSent,
+    ];
+    for answer in answers {
+        let mut following = following(Kind::Authorize, None);
+        following.ask(SENT_MS, &adapter);
+        ask(following.hear(&adapter, response(200, &nothing)));
+        assert!(matches!(following.hear(&adapter, answer), Heard::Nothing));
+        following.ask(SENT_MS + 59_999, &adapter);
+        assert!(
+            !matches!(following.hear(&adapter, response(200, &nothing)), Heard::Known(_)),
+            "the window is not over"
+        );
+    }
+    let mut elsewhere = following(Kind::Authorize, None);
+    elsewhere.can_prove(false);
+    for now_ms in [SENT_MS, LATER_MS] {
+        elsewhere.ask(now_ms, &adapter);
+        assert!(matches!(elsewhere.hear(&adapter, response(200, &nothing)), Heard::Nothing));
+    }
+    let mut refund = following(Kind::Refund, None);
+    refund.ask(SENT_MS, &adapter);
+    assert!(matches!(refund.hear(&adapter, response(200, &nothing)), Heard::Nothing), "of charges alone");
+}
+
+#[test]
+fn a_card_that_is_to_be_forgotten_is_asked_for_by_its_token() {
+    let (adapter, mut following) = (stripe(), following(Kind::DeleteStored, Some("cus_1.pm_2")));
+    let method = |customer: &str| format!(r#"{{"id":"pm_2","object":"payment_method","customer":{customer}}}"#);
+    let asked = following.ask(SENT_MS, &adapter).unwrap();
+    assert_eq!((asked.method, asked.path.as_str()), (Method::Get, "/v1/payment_methods/pm_2"));
+    let still = following.hear(&adapter, response(200, &method("\"cus_1\"")));
+    assert!(matches!(still, Heard::Known(Answer::Abandoned)), "it is to be asked for anew");
+    following.ask(SENT_MS, &adapter);
+    assert!(matches!(following.hear(&adapter, response(200, &method("null"))), Heard::Known(Answer::Approved(_))));
+}
+
+/// Whatever else an account does, what was never made is known to be so.
+#[test]
+fn an_inquiry_goes_on_where_the_one_before_it_has_stopped() {
+    let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+    let others: Vec<AttemptId> = (1_001..2_000).map(AttemptId::from_random).collect();
+    let (mut next, mut asked, mut first_of_round) = (0, 0, Vec::new());
+    let nothing = r#"{"object":"search_result","has_more":false,"data":[]}"#.to_owned();
+    let is_known = 'rounds: loop {
+        let mut request = following.ask(LATER_MS, &adapter).unwrap();
+        first_of_round.push(request.path.clone());
+        loop {
+            asked += 1;
+            assert!(asked < 100, "it never ends");
+            let body = if request.path.contains("search") {
+                nothing.clone()
+            } else {
+                next += 30;
+                listed(&others[next - 30..next], next < 600, SENT_MS / 1_000).replace("pi_29", &format!("pi_{next}"))
+            };
+            match following.hear(&adapter, response(200, &body)) {
+                Heard::Ask(further) => request = further,
+                Heard::Nothing => break,
+                Heard::Known(answer) => break 'rounds answer,
+            }
+        }
+        assert_eq!(following.pause_ms(), 500, "there is more to be read");
+    };
+    assert_eq!((is_known, next), (Answer::Abandoned, 600), "every page was read once");
+    assert!(first_of_round[1].ends_with("&starting_after=pi_210"), "{first_of_round:?}");
 }
 
 #[test]

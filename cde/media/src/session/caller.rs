@@ -97,7 +97,7 @@ impl Session {
         let down = Duration::from_millis(u64::from(duration_ms.unwrap_or_default())).min(INFO_DURATION_MAX);
         self.disturb(now + down);
         self.inband.paired(&known);
-        if self.pairing.info(now, known) {
+        if self.pairing.info(now, known) && !self.tones_alone {
             self.press(now, Key::from_char(key));
         }
     }
@@ -116,7 +116,7 @@ impl Session {
     fn event_key(&mut self, now: Instant, code: u8) {
         let Some(key) = Key::from_event(code) else { return };
         self.inband.paired(&key);
-        if self.pairing.event(now, key) {
+        if self.pairing.event(now, key) && !self.tones_alone {
             self.press(now, Key::from_event(code));
         }
     }
@@ -152,10 +152,13 @@ impl Session {
         let sends_events = negotiated && (self.habits.events || !self.habits.infos);
         let hidden = match arrived.order {
             Order::Late => false,
-            Order::Anew => sends_events,
+            // Of a stream that was not heard from its beginning on nobody knows what is missing.
+            Order::Anew => sends_events || arrived.is_successor,
             Order::Next { lost } => sends_events && self.hides_key(u32::from(lost), arrived, sighting, was_down),
         };
-        if self.mask.is_some() && (hidden || sighting == Some(Sighting::Missed)) {
+        // What is missing of events that count for nothing is no loss. What was keyed between two streams is one, however it was keyed.
+        let counts = !self.tones_alone || arrived.is_successor;
+        if self.mask.is_some() && counts && (hidden || sighting == Some(Sighting::Missed)) {
             self.disturb(now);
             self.event(Event::KeyLost);
         }
@@ -247,6 +250,10 @@ impl Session {
     fn pass(&mut self, now: Instant, from: &Remote, arrived: &Arrived<'_>, mut sound: Option<&mut Samples>) {
         if self.mask.is_some() && masking_enabled() {
             return;
+        }
+        if arrived.is_successor {
+            // The barrier knows nothing of this stream, whose first packets may be of the masked time.
+            self.barrier = self.barrier.map(|_| Barrier::Unheard);
         }
         if !arrived.in_other_clock {
             self.barrier = self.barrier.map(|barrier| barrier.heard(&arrived.header));

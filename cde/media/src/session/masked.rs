@@ -16,7 +16,7 @@ impl Session {
     pub(super) fn secure(&mut self, now: Instant, policy: Policy) {
         match &mut self.mask {
             Some(mask) => {
-                if mask.secure_again(policy) {
+                if mask.secure_again(now, policy) {
                     self.event(Event::Masking { policy });
                 }
             }
@@ -27,7 +27,7 @@ impl Session {
                     // What it held back is gone, so nothing goes on from it either.
                     self.last_heard = 0;
                 }
-                self.mask = Some(Box::new(Mask::new(now, policy, self.hold, self.last_heard, self.witnessed, ear)));
+                self.mask = Some(Box::new(Mask::new(now, policy, self.hold, self.last_heard, ear)));
                 self.inband.start_anew();
                 self.open_line.start_anew();
                 self.agent_keys.iter_mut().for_each(|keys| keys.start_anew());
@@ -38,8 +38,8 @@ impl Session {
     }
 
     /// How a masked line is masked from here on.
-    pub(super) fn ask_for(&mut self, policy: Policy) {
-        if self.mask.as_mut().is_some_and(|mask| mask.ask_for(policy)) {
+    pub(super) fn ask_for(&mut self, now: Instant, policy: Policy) {
+        if self.mask.as_mut().is_some_and(|mask| mask.ask_for(now, policy)) {
             self.event(Event::Masking { policy });
         }
     }
@@ -61,10 +61,10 @@ impl Session {
     }
 
     /// Asks for an open line. The unmasking rule decides when.
-    pub(super) fn release(&mut self) {
+    pub(super) fn release(&mut self, now: Instant) {
         match &mut self.mask {
             Some(mask) => {
-                mask.releasing = true;
+                mask.release(now);
                 self.event(Event::Releasing);
             }
             None => self.event(Event::Opened),
@@ -166,26 +166,25 @@ impl Session {
         {
             self.send_frame(at, &remote, frame);
         }
-        let witnessed = self.witnessed();
         // What the witness has not heard proves nothing, until the line is secured again.
         match self.mask.as_deref_mut().filter(|mask| !mask.unheard).map_or(Proof::None, |mask| mask.prove()) {
             Proof::Secured => self.event(Event::Secured),
-            Proof::HalfSecond => self.event(Event::Proof { witnessed }),
+            Proof::HalfSecond => self.event(Event::Proof { witnessed: self.witnessed }),
             Proof::None => {}
         }
     }
 
     fn send_frame(&mut self, at: Instant, remote: &Remote, frame: [i16; FRAME_SAMPLES]) {
         let Some(mask) = &mut self.mask else { return };
-        let before = mask.witnessed.frames;
-        let Some(coded) = mask.code(&mut self.to_agent.coding, frame) else {
+        let before = self.witnessed.frames;
+        let Some(coded) = mask.code(&mut self.to_agent.coding, frame, &mut self.witnessed) else {
             mask.unheard = true;
             return;
         };
         if coded.leaks {
             self.outputs.event(Event::LeakSuspected);
         }
-        mask.unheard |= mask.witnessed.frames == before;
+        mask.unheard |= self.witnessed.frames == before;
         let first = std::mem::take(&mut mask.first);
         let length = u32::try_from(FRAME_SAMPLES).unwrap_or_default();
         let header = self.to_agent.generate(at, length, remote.payload_type, first);
@@ -214,8 +213,15 @@ impl Session {
         }
     }
 
+    /// A caller behind a NAT may have another port by now, which is not believed while the line is masked: they are not heard,
+    /// but neither have they gone, so the line does not open under their keys.
+    pub(super) fn may_key_elsewhere(&mut self, now: Instant) {
+        if let Some(mask) = &mut self.mask {
+            mask.quiet.heard_elsewhere(now);
+        }
+    }
+
     fn open(&mut self, now: Instant) {
-        self.witnessed = self.witnessed();
         self.mask = None;
         self.event(Event::Proof { witnessed: self.witnessed });
         (self.fade_in, self.was_masked) = (true, true);

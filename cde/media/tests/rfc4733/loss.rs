@@ -105,11 +105,12 @@ fn an_end_that_comes_after_it_was_given_up_is_no_second_key() {
 /// The time from the last packet of a key to the opening of a line that is being released.
 fn opens_after(packets: impl Fn(&[Vec<u8>]) -> Vec<Vec<u8>>) -> u64 {
     let mut line = Line::secured();
+    line.call.command(Command::Release);
+    line.silence(300);
     let all = line.key(b'4');
     let came = packets(&all);
     line.give(&came);
     let last = line.call.elapsed() - 20;
-    line.call.command(Command::Release);
     line.silence(4000);
     line.call.times("Opened")[0] - last
 }

@@ -44,7 +44,8 @@ fn a_stream_that_the_call_moved_to_another_address_may_have_another_ssrc() {
     line.call.caller.address = "192.0.2.3:4002".parse().unwrap();
     line.call.caller.ssrc = 77;
     line.call.caller.timestamp = 5;
-    let moved = Remote { address: line.call.caller.address, ..remote(Side::Caller) };
+    let address = line.call.caller.address;
+    let moved = Remote { address, rtcp: address, ..remote(Side::Caller) };
     line.call.command(Command::Connect { side: Side::Caller, remote: moved });
     line.press("2");
     assert_eq!(line.keys(), "12");

@@ -125,7 +125,7 @@ fn an_agents_tone_of_another_masked_time_is_no_echo() {
     call.command(Command::Release);
     call.caller_is_silent(ms(2800));
     both_say(&mut call, &key(b'5', -8.0), &[]);
-    call.caller_is_silent(ms(200));
+    call.caller_is_silent(ms(300));
     assert_eq!(call.times("Opened").len(), 1);
     call.command(Command::Secure { policy: Policy::Strict });
     both_say(&mut call, &[], &key(b'5', -12.0));

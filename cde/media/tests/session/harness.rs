@@ -57,6 +57,8 @@ impl Got {
 /// The peer of a leg: its own stream, and what it got.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    /// Where it takes RTCP, if not there.
+    pub(crate) rtcp: Option<SocketAddr>,
     pub(crate) ssrc: u32,
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
@@ -91,6 +93,7 @@ impl Peer {
         let ssrc = if side == Side::Caller { 0xca11 } else { 0xa9e7 };
         Self {
             address: remote(side).address,
+            rtcp: None,
             ssrc,
             sequence: 0xfff0,
             timestamp: 0xffff_f000,
@@ -258,6 +261,12 @@ impl Call {
         self.connect_protected(side, suite, number);
     }
 
+    /// The caller's peer sends another stream under the key of this number, which the leg has.
+    pub(crate) fn protect_another_stream(&mut self, suite: Suite, number: u8) {
+        let sender = Sender::new(master(suite, number)).unwrap();
+        self.caller.srtp = self.caller.srtp.take().map(|(_, receiver)| (sender, receiver));
+    }
+
     /// The same, and the peer goes on as it was.
     pub(crate) fn connect_protected(&mut self, side: Side, suite: Suite, number: u8) {
         let keys = Box::new(Keys { inbound: master(suite, number), outbound: master(suite, number + 1) });
@@ -369,8 +378,8 @@ impl Call {
                     peer.got.push(Got { at, header: read.header, payload: read.payload.to_vec() });
                 }
                 Output::Control { side, to, packet, .. } => {
-                    assert_eq!(to, remote(side).rtcp);
                     let peer = if side == Side::Caller { &mut self.caller } else { &mut self.agent };
+                    assert_eq!(to, peer.rtcp.unwrap_or(peer.address));
                     let (packets, bytes) = (peer.got.len(), peer.received_report(packet.as_bytes()));
                     peer.reports.push(Told { at, packets, bytes });
                 }

@@ -200,3 +200,29 @@ fn a_lost_packet_in_a_tone_makes_it_no_other_and_no_second_key() {
     call.caller_is_silent(ms(300));
     assert_eq!(call.keys(), "4");
 }
+
+#[test]
+fn where_tones_alone_count_a_press_that_is_also_signaled_is_none() {
+    let pressed = |alone: bool| {
+        let mut call = Call::new();
+        if alone {
+            call.command(Command::TonesAlone);
+        }
+        call.command(Command::Secure { policy: Policy::Strict });
+        call.caller_is_silent(ms(100));
+        // The phone's own keys, as events and by INFO, and one that the phone lets be heard too.
+        call.caller_keys("45");
+        call.info(b'6');
+        call.caller_is_silent(ms(500));
+        let sound = |key: u8| tone(key, Shape { duration_ms: 100, ..Shape::default() }).unwrap();
+        call.info(b'7');
+        call.caller_says(&sound(b'7'));
+        call.caller_is_silent(ms(1500));
+        // And one that is only heard: somebody else's.
+        call.caller_says(&sound(b'8'));
+        call.caller_is_silent(ms(1500));
+        call.keys()
+    };
+    assert_eq!(pressed(true), "8");
+    assert_eq!(pressed(false), "45678", "the control");
+}

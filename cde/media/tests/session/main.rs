@@ -13,6 +13,7 @@
 mod agentkeys;
 #[cfg(not(feature = "masking-off-control"))]
 mod agenttones;
+mod alone;
 #[cfg(feature = "masking-off-control")]
 mod control;
 mod fork;
@@ -27,6 +28,8 @@ mod mask;
 #[cfg(all(target_os = "linux", not(feature = "masking-off-control")))]
 mod memory;
 #[cfg(not(feature = "masking-off-control"))]
+mod nat;
+#[cfg(not(feature = "masking-off-control"))]
 mod natural;
 #[cfg(not(feature = "masking-off-control"))]
 mod noninterference;
@@ -37,5 +40,7 @@ mod opus;
 mod reports;
 #[cfg(not(feature = "masking-off-control"))]
 mod srtp;
+#[cfg(not(feature = "masking-off-control"))]
+mod successor;
 #[cfg(not(feature = "masking-off-control"))]
 mod unmasking;

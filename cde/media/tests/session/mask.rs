@@ -113,31 +113,67 @@ fn hold_and_a_new_peer_stay_masked() {
     assert!(call.agent.got.len() > held && call.agent.got.iter().all(|got| got.payload == [0xff; 160]));
 }
 
-#[test]
-fn the_recording_is_made_after_the_mask() {
-    let mut call = Call::new();
-    call.command(Command::Secure { policy: Policy::Strict });
-    for key in b"4111" {
-        call.caller_says(&tone(*key, Shape::default()).unwrap());
-        call.caller_is_silent(ms(80));
-    }
-    call.caller_is_silent(ms(1000));
-    let heard: Vec<i16> = call.frames.iter().flat_map(|frame| frame.heard).collect();
-    assert_eq!(decode(&heard), "");
-    let beeps = heard.chunks_exact(2000).filter(|slot| slot[80..].iter().any(|sample| sample.abs() > 1000)).count();
-    assert_eq!(beeps, 4, "a beep for each key, and nothing else");
+/// Steps of the grid in which there is a sound as loud as that.
+fn sounding(heard: &[i16], loud: i16) -> Vec<usize> {
+    let steps = heard.chunks_exact(2000).enumerate();
+    steps.filter(|(_, step)| step[80..].iter().any(|sample| sample.abs() > loud)).map(|(at, _)| at).collect()
 }
 
 #[test]
-fn each_key_beeps_and_the_witness_is_content() {
+fn the_recording_is_made_after_the_mask() {
+    for (policy, beeps) in [(Policy::Natural, 4), (Policy::Strict, 0)] {
+        let mut call = Call::new();
+        call.command(Command::Secure { policy });
+        for key in b"4111" {
+            call.caller_says(&tone(*key, Shape::default()).unwrap());
+            call.caller_is_silent(ms(80));
+        }
+        call.caller_is_silent(ms(1000));
+        let heard: Vec<i16> = call.frames.iter().flat_map(|frame| frame.heard).collect();
+        assert_eq!((decode(&heard).as_str(), call.keys().as_str()), ("", "4111"));
+        assert_eq!(sounding(&heard, 1000).len(), beeps, "a beep for each key, and nothing else: {policy:?}");
+    }
+}
+
+#[test]
+fn each_key_beeps_in_the_natural_mask_and_the_witness_is_content() {
     let mut call = Call::new();
-    call.command(Command::Secure { policy: Policy::Strict });
+    call.command(Command::Secure { policy: Policy::Natural });
     call.caller_keys("4111111111111111");
     call.caller_is_silent(ms(2000));
     let heard = call.agent_heard();
     assert_eq!(decode(&heard), "");
     assert!(call.times("LeakSuspected").is_empty());
     // Each beep starts at a multiple of 250 ms since the mask began.
-    let beeps = heard.chunks_exact(2000).filter(|slot| slot[80..].iter().any(|sample| sample.abs() > 1000)).count();
-    assert_eq!(beeps, 16);
+    assert_eq!(sounding(&heard, 1000).len(), 16);
+}
+
+#[test]
+fn in_the_strict_mask_there_is_a_pulse_each_second_whatever_is_keyed() {
+    let play = |keys: &str| {
+        let mut call = Call::new();
+        call.command(Command::Secure { policy: Policy::Strict });
+        call.caller_keys(keys);
+        call.caller_is_silent(ms(9000 - call.elapsed()));
+        assert_eq!(call.keys(), keys);
+        assert!(call.times("LeakSuspected").is_empty());
+        call.agent_heard()
+    };
+    let heard = play("4111111111111111");
+    assert_eq!((sounding(&heard, 500), sounding(&heard, 730)), ((4..36).step_by(4).collect(), Vec::new()));
+    assert!(heard == play(""), "the agent hears that the line is secured, and nothing of keys");
+}
+
+/// The last key of a field is what brings strict: the agent hears it, and none of those that follow.
+#[test]
+fn a_beep_that_waits_sounds_when_strict_comes_and_no_other() {
+    let mut call = Call::new();
+    call.command(Command::Secure { policy: Policy::Natural });
+    call.caller_is_silent(ms(300));
+    call.info(b'7');
+    call.command(Command::Mask { policy: Policy::Strict });
+    call.info(b'1');
+    call.caller_is_silent(ms(1800));
+    let heard = call.agent_heard();
+    assert_eq!((sounding(&heard, 1000), sounding(&heard, 500)), (vec![2], vec![2, 4]));
 }

@@ -1,5 +1,6 @@
 //! Two calls that differ in their digits only are the same call to the agent: the same packets at the same times, RTCP
-//! among them, the same recording, as many events of each kind.
+//! among them, the same recording, as many events of each kind. Whether a tone that was damaged on its way can still be
+//! proved hangs on its frequencies, so of those the payment may have a key more or less; the agent's leg has not.
 //!
 //! A seed makes a card, another one with the same pattern of equal digits (pairing goes by key), and everything else.
 
@@ -7,8 +8,9 @@ use crate::harness::{Call, Dice, Got, MU, Told, ms, remote_of};
 use media::dtmf::{Shape, tone};
 use media::{Codec, Command, Hold, Policy, Remote, Side, tone::decode};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-/// Ten thousand calls and their doubles for each mask: strict has five ways, natural three.
+/// Ten thousand calls and their doubles for each mask: strict has six ways, natural three.
 const STRICT_SEEDS: u64 = 2_000;
 const NATURAL_SEEDS: u64 = 3_334;
 const WIDE_SEEDS: u64 = 300;
@@ -52,7 +54,16 @@ struct Seen {
     events: BTreeMap<String, usize>,
 }
 
+/// What only the payment is told: a key, and that one was not understood.
+const OF_THE_PAYMENT: [&str; 2] = ["key", "!"];
+
 impl Seen {
+    /// The agent's leg alone.
+    fn without_keys(mut self) -> Self {
+        self.events.retain(|name, _| !OF_THE_PAYMENT.contains(&name.as_str()));
+        self
+    }
+
     fn keys(&self) -> usize {
         self.events.get("key").copied().unwrap_or_default()
     }
@@ -67,12 +78,19 @@ fn play(digits: &str, way: Way, seed: u64) -> Seen {
     if let Some(policy) = way.mask {
         call.command(Command::Secure { policy });
     }
-    let mut script = Script { way, at: 0, said: 1600, inputs: Vec::new() };
+    let mut script = Script { way, at: 0, last: 0, said: 1600, inputs: Vec::new() };
     for key in digits.bytes() {
+        script.last = script.at;
         script.press(&mut call, key, &mut dice);
     }
     if way.faults && seed % 2 == 1 {
         script.disturb(&mut dice);
+    }
+    let relaxes = seed % 8 == 4 && way.mask == Some(Policy::Strict);
+    if relaxes {
+        // Within the last key, or soon after it, as a payment does.
+        let command = Command::Mask { policy: Policy::Natural };
+        script.inputs.push((script.last + dice.roll(200), Input::Command(command)));
     }
     let (end, mut inputs) = (script.at, script.inputs);
     inputs.sort_by_key(|(at, _)| *at);
@@ -85,12 +103,22 @@ fn play(digits: &str, way: Way, seed: u64) -> Seen {
             Input::Command(command) => call.command(command),
         }
     }
-    call.wait(ms((start + end + 300).saturating_sub(call.elapsed())));
-    if seed.is_multiple_of(8) && way.mask.is_some() {
-        call.command(Command::Release);
-        call.caller_is_silent(ms(4000));
-        assert_eq!(call.times("Opened").len(), 1);
-        assert!(!call.agent.reports.is_empty(), "a call of this length has RTCP");
+    call.wait(ms((start + end + 100 + dice.roll(300)).saturating_sub(call.elapsed())));
+    match seed % 8 {
+        0 if way.mask.is_some() => {
+            call.command(Command::Release);
+            call.caller_is_silent(ms(4000));
+            assert_eq!(call.times("Opened").len(), 1);
+            assert!(!call.agent.reports.is_empty(), "a call of this length has RTCP");
+        }
+        4 if relaxes => {
+            // Only the natural mask lets it pass, and where it was wary it does not. A phone that codes with a memory codes
+            // a voice by all that it has coded, and nothing behind it can take that out.
+            let remembers = !matches!(way.codecs[0], Codec::G711(_));
+            call.caller_says(&if remembers { vec![0; 8 * 6000] } else { voice(0, 8 * 6000) });
+            assert_eq!(call.times("Natural").len(), 1);
+        }
+        _ => {}
     }
     seen(call)
 }
@@ -115,6 +143,8 @@ fn voice(from: usize, samples: usize) -> Vec<i16> {
 struct Script {
     way: Way,
     at: u64,
+    /// When the newest key began.
+    last: u64,
     said: usize,
     inputs: Vec<(u64, Input)>,
 }
@@ -134,8 +164,10 @@ impl Script {
         let pause = 160 * (3 + dice.roll(12) as usize);
         let sound = if self.way.sound {
             let shape = Shape { duration_ms: pressed as u16, ..Shape::default() };
-            let mut sound = tone(key, shape).unwrap();
-            sound.resize(sound.len() + pause, 0);
+            // It begins and ends anywhere in a packet.
+            let mut sound = vec![0; dice.roll(160) as usize];
+            sound.extend(tone(key, shape).unwrap());
+            sound.resize((sound.len() + pause).next_multiple_of(160), 0);
             sound
         } else {
             voice(self.said, pause)
@@ -197,18 +229,27 @@ fn cards(seed: u64) -> (String, String) {
 
 /// Plays every seed's two cards; returns the seeds in which the agent can tell them apart.
 fn told_apart(way: Way, seeds: u64) -> Vec<u64> {
+    told_apart_among(way, 0..seeds)
+}
+
+fn told_apart_among(way: Way, seeds: Range<u64>) -> Vec<u64> {
+    let damaged = way.sound && way.faults && !way.events && !way.info;
     let (mut pressed, mut counted, mut apart) = (0, 0, Vec::new());
-    for seed in 0..seeds {
+    for seed in seeds {
         let (one, two) = cards(seed);
         let (a, b) = (play(&one, way, seed), play(&two, way, seed));
         assert!(way.mask.is_none() || !a.events.contains_key("LeakSuspected"), "seed {seed}");
         (pressed, counted) = (pressed + one.len(), counted + a.keys());
-        if a != b {
+        let apart_here = if damaged { a.without_keys() != b.without_keys() } else { a != b };
+        if apart_here {
             apart.push(seed);
         }
     }
     // Nothing would be told apart either if nothing was keyed.
-    assert!(way.mask.is_none() || counted * 10 > pressed * 8, "{counted} of {pressed} keys came");
+    assert!(
+        way.mask.is_none() || counted * 10 > pressed * if damaged { 7 } else { 8 },
+        "{counted} of {pressed} keys came"
+    );
     apart
 }
 
@@ -240,19 +281,13 @@ fn strict_hides_which_key_a_tone_is() {
 }
 
 /// Of a tone with a hole in it, or one that a hold has cut, it hangs on its frequencies whether it can still be proved,
-/// and when. So now and then a beep is there in one call and not in the other. That is all there is.
+/// and when: what the payment is told may differ, and nothing that the agent gets. `DAMAGED_SEEDS=100000` for a long run.
 #[test]
-fn a_damaged_tone_tells_at_most_whether_it_was_understood() {
-    let way = Way::new(Policy::Strict, "s");
-    let seeds = told_apart(way, STRICT_SEEDS);
-    assert!(seeds.len() < 10, "{seeds:?}");
-    for seed in seeds {
-        let (one, two) = cards(seed);
-        let (a, b) = (play(&one, way, seed), play(&two, way, seed));
-        let frame = |seen: &Seen| seen.packets.iter().map(|got| (got.at, got.header)).collect::<Vec<_>>();
-        assert!(frame(&a) == frame(&b), "seed {seed}");
-        assert!(a.keys().abs_diff(b.keys()) <= 1, "seed {seed}");
-    }
+fn strict_hides_which_key_a_damaged_tone_is_and_whether_it_was_understood() {
+    let seeds = std::env::var("DAMAGED_SEEDS").map_or(STRICT_SEEDS, |seeds| seeds.parse().unwrap());
+    let half = |seeds: Range<u64>| move || told_apart_among(Way::new(Policy::Strict, "s"), seeds);
+    let halves = [0..seeds / 2, seeds / 2..seeds].map(|seeds| std::thread::spawn(half(seeds)));
+    assert_eq!(halves.map(|half| half.join().unwrap()), [[0; 0]; 2], "seeds");
 }
 
 /// The codecs of which at least one is G.722: caller's, agent's.
@@ -261,7 +296,7 @@ const WIDE: [[Codec; 2]; 3] = [[Codec::G722, Codec::G722], [Codec::G722, MU], [M
 #[test]
 fn strict_hides_as_much_in_g722() {
     for codecs in WIDE {
-        for way in [Way::new(Policy::Strict, "eis"), Way { faults: false, ..Way::new(Policy::Strict, "s") }] {
+        for way in [Way::new(Policy::Strict, "eis"), Way::new(Policy::Strict, "s")] {
             assert_eq!(told_apart(Way { codecs, ..way }, WIDE_SEEDS), [0; 0], "seeds, {codecs:?}");
         }
     }
@@ -282,7 +317,7 @@ const OPUS: [[Codec; 2]; 4] =
 #[test]
 fn strict_hides_as_much_in_opus() {
     for codecs in OPUS {
-        for way in [Way::new(Policy::Strict, "eis"), Way { faults: false, ..Way::new(Policy::Strict, "s") }] {
+        for way in [Way::new(Policy::Strict, "eis"), Way::new(Policy::Strict, "s")] {
             assert_eq!(told_apart(Way { codecs, ..way }, OPUS_SEEDS), [0; 0], "seeds, {codecs:?}");
         }
     }

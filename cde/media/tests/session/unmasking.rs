@@ -2,6 +2,7 @@
 
 use crate::harness::{Call, EVENTS, hum, ms, remote};
 use media::dtmf::{Shape, tone};
+use media::g711::{self, Law};
 use media::{Command, Policy, Remote, Side, tone::decode};
 
 fn secured() -> Call {
@@ -11,14 +12,16 @@ fn secured() -> Call {
     call
 }
 
-/// Packets with sound that the agent got since the line was secured, but for beeps.
+/// Packets with sound that the agent got since the line was secured, but for pulses.
 fn leaked(call: &Call) -> usize {
     let since = call.times("Opened").first().copied().unwrap_or(u64::MAX);
-    let loud = |payload: &[u8]| payload.iter().any(|code| *code != 0xff);
+    // A pulse is 705 loud.
+    let least = |at: u64| if at > since { 0 } else { 730 };
+    let loud = |at: u64, payload: &[u8]| payload.iter().any(|code| g711::decode(Law::Mu, *code).abs() > least(at));
     let counts = |at: u64| at >= since || (call.keys().is_empty() && at >= 100);
     // What was heard before the mask fades for 5 ms into its first packet.
     let fade = |at: u64| if call.times("Secured").contains(&at) { 40 } else { 0 };
-    call.agent.got.iter().filter(|got| counts(got.at) && loud(&got.payload[fade(got.at)..])).count()
+    call.agent.got.iter().filter(|got| counts(got.at) && loud(got.at, &got.payload[fade(got.at)..])).count()
 }
 
 #[test]
@@ -35,11 +38,46 @@ fn release_opens_only_after_three_quiet_seconds() {
 
 #[test]
 fn a_line_that_has_been_quiet_opens_with_the_next_packet() {
-    let mut call = secured();
+    let mut call = Call::new();
+    call.command(Command::Secure { policy: Policy::Natural });
     call.caller_is_silent(ms(3100));
     call.command(Command::Release);
     call.caller_is_silent(ms(40));
     assert_eq!(call.times("Opened").len(), 1);
+}
+
+/// How long ago the last key was, or whether it was understood, is not to be told by when the line opens.
+#[test]
+fn a_strict_line_counts_three_seconds_from_its_release_whatever_was_keyed_before() {
+    let opened = |keys: &str| {
+        let mut call = secured();
+        call.caller_keys(keys);
+        call.caller_is_silent(ms(6000 - call.elapsed()));
+        call.command(Command::Release);
+        call.caller_is_silent(ms(3400));
+        call.times("Opened")
+    };
+    let with_keys = opened("5550001");
+    assert_eq!(with_keys, opened(""));
+    assert!(matches!(with_keys[..], [9000..=9300]), "{with_keys:?}");
+}
+
+/// The same for natural's return, which is asked for within the last key: so a second more is counted.
+#[test]
+fn natural_returns_four_seconds_after_it_was_asked_for_whatever_was_keyed_by_then() {
+    let relaxed = |tail: u64| {
+        let mut call = secured();
+        call.caller_is_silent(ms(1000));
+        let at = call.elapsed();
+        call.command(Command::Mask { policy: Policy::Natural });
+        call.caller_says(&tone(b'5', Shape { duration_ms: tail as u16, ..Shape::default() }).unwrap());
+        call.caller_is_silent(ms(4400 - tail));
+        (at, call.times("Natural"))
+    };
+    let (at, times) = relaxed(40);
+    assert_eq!(times, relaxed(700).1);
+    assert!(times.len() == 1 && (at + 4000..=at + 4300).contains(&times[0]), "{times:?}");
+    assert!(relaxed(1400).1.is_empty(), "a key that is held on puts it off");
 }
 
 #[test]
@@ -97,7 +135,7 @@ fn a_stall_of_the_callers_stream_is_not_quiet() {
     assert!(call.times("Opened").is_empty());
     call.caller_is_silent(ms(900));
     assert!(call.times("Opened").is_empty());
-    call.caller_is_silent(ms(200));
+    call.caller_is_silent(ms(400));
     assert_eq!(call.times("Opened").len(), 1);
 }
 
@@ -106,9 +144,9 @@ fn a_caller_who_is_gone_lets_the_line_open_in_the_end() {
     let mut call = secured();
     call.caller_is_silent(ms(1000));
     call.command(Command::Release);
-    call.wait(ms(11_900));
+    call.wait(ms(12_900));
     assert!(call.times("Opened").is_empty());
-    call.wait(ms(200));
+    call.wait(ms(400));
     assert_eq!(call.times("Opened").len(), 1);
 }
 
@@ -193,7 +231,8 @@ fn what_a_dead_network_held_back_does_not_pass_when_it_comes_at_last() {
 fn a_stream_first_heard_after_the_opening_waits_out_the_time_it_may_be_late() {
     let mut call = secured();
     call.caller.address = "192.0.2.77:4000".parse().unwrap();
-    let moved = Remote { address: call.caller.address, ..remote(Side::Caller) };
+    let address = call.caller.address;
+    let moved = Remote { address, rtcp: address, ..remote(Side::Caller) };
     call.command(Command::Connect { side: Side::Caller, remote: moved });
     call.command(Command::Release);
     call.wait(ms(14_000));

@@ -74,7 +74,8 @@ impl Charger {
 
     fn prepare(&self, wanted: &FollowUp, account: &Account) -> Result<(NewAttempt, Built), Refusal> {
         let terminal = self.terminals.get(&account.gateway).ok_or(Refusal::Unsupported)?;
-        let caps = terminal.adapter.caps();
+        let adapter = terminal.adapter().ok_or(Refusal::Unsupported)?;
+        let caps = adapter.caps();
         let amount = wanted.amount_of(account);
         let last = wanted.is_last(account, amount, caps);
         let (attempt, merchant, of) = (wanted.attempt, &account.merchant, account.original());
@@ -89,6 +90,7 @@ impl Charger {
         }
         let built = self.built(&account.gateway, terminal, &request, [])?;
         let row = NewAttempt {
+            credential: built.parcel.credential(),
             attempt,
             kind: wanted.kind,
             payment: wanted.payment,
@@ -105,12 +107,15 @@ impl Charger {
             card: None,
             digest: built.digest.clone(),
             locator: Some(account.gateway_ref.clone()).filter(|name| !name.is_empty()),
+            keep: None,
+            token: None,
+            reference: None,
         };
         Ok((row, built))
     }
 }
 
-fn refusal(error: &JournalError) -> Refusal {
+pub(super) fn refusal(error: &JournalError) -> Refusal {
     match error {
         JournalError::Refused(reason) => *reason,
         _ => Refusal::JournalFault,

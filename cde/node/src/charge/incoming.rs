@@ -1,9 +1,9 @@
 //! What comes in over HTTP: charges of pay connectors, and webhooks.
 
-use super::{Charger, Parcel, UnderWay};
+use super::{Charger, Parcel, UnderWay, alarm_row};
 use crate::clock;
 use crate::inbound::{Caller, NotTaken, Works};
-use crate::journal::{JournalError, NewAttempt, Noted, OpenAttempt};
+use crate::journal::{JournalError, NewAttempt, Noted};
 use card::YearMonth;
 use gateway::pay_connector::incoming::Incoming;
 use gateway::{Answer, GatewayEvent, Headers, Kind, Operation, Says, WebhookError};
@@ -37,7 +37,8 @@ impl Works for Charger {
 
     async fn webhook(&self, gateway: &str, headers: &Headers<'_>, body: &[u8]) -> Result<(), NotTaken> {
         let terminal = self.terminals.get(gateway).ok_or(WebhookError::None)?;
-        for event in terminal.adapter.verify_webhook(headers, body, clock::unix_ms())? {
+        let adapter = terminal.adapter().ok_or(WebhookError::None)?;
+        for event in adapter.verify_webhook(headers, body, clock::unix_ms())? {
             self.told(gateway, event).await.map_err(NotTaken::Later)?;
         }
         Ok(())
@@ -59,6 +60,7 @@ impl Charger {
             merchant: merchant.clone(),
             fields: Vec::new(),
             store: Store::None,
+            purpose: None,
             capture: CaptureTime::Now,
             avs: address,
             partial: false,
@@ -67,6 +69,7 @@ impl Charger {
         let built = self.build(attempt, &merchant, &sending).map_err(JournalError::Refused)?;
         let extension = format!("connector-{}", caller.name);
         let row = NewAttempt {
+            credential: built.parcel.credential(),
             attempt,
             kind: built.operation.kind,
             payment: order.payment,
@@ -83,6 +86,9 @@ impl Charger {
             card: Some(card.view()),
             digest: built.digest,
             locator: None,
+            keep: None,
+            token: None,
+            reference: None,
         };
         let under_way = UnderWay::of(&row, built.operation);
         self.journal.begin(row).await?;
@@ -115,13 +121,13 @@ impl Charger {
     }
 
     /// What a gateway says of its own accord is either acted on or brought before people. An error when the journal cannot
-    /// be read: then the gateway must say it again.
-    pub(super) async fn told(&self, gateway: &str, event: GatewayEvent) -> Result<(), JournalError> {
+    /// be read, or the attempt's own answer is still awaited: then the gateway must say it again.
+    pub(super) async fn told(&self, sender: &str, event: GatewayEvent) -> Result<(), JournalError> {
         if matches!(event.says, Says::Changed | Says::Other) {
-            tracing::info!(%gateway, event = %event.id, says = ?event.says, "a webhook");
+            tracing::info!(gateway = sender, event = %event.id, says = ?event.says, "a webhook");
             return Ok(());
         }
-        let noted = self.journal.about(gateway, event.attempt, event.locator.as_deref()).await?;
+        let noted = self.journal.about(sender, event.attempt, event.locator.as_deref()).await?;
         let is_about = |noted: &Noted| {
             let kind = noted.attempt.operation.kind;
             match event.says {
@@ -132,28 +138,37 @@ impl Charger {
         let mut noted: Vec<Noted> = noted.into_iter().filter(is_about).collect();
         // The one that waits for its outcome, where a name is of several.
         noted.sort_by_key(|noted| !noted.is_open);
-        let Some(Noted { attempt, is_open, is_approved }) = noted.into_iter().next() else {
-            tracing::warn!(%gateway, event = %event.id, "a webhook is about nothing that we sent");
+        let Some(Noted { attempt, is_open, is_awaited, is_approved }) = noted.into_iter().next() else {
+            tracing::warn!(gateway = sender, event = %event.id, "a webhook is about nothing that we sent");
             return Ok(());
         };
-        let is_here = attempt.gateway == gateway;
-        let OpenAttempt { operation, payment, call, extension, gateway, merchant, .. } = attempt;
-        let attempt = UnderWay { operation, payment, call, extension, gateway, merchant };
-        match event.says {
-            Says::Ended { answer, .. } if is_open && is_here => self.ended_by_webhook(&attempt, &answer).await,
-            Says::Ended { answer, .. } if contradicts(&answer, is_here, is_approved) => {
-                self.alarm(&attempt, MoneyAlarm::EndedOtherwise);
+        let is_here = attempt.gateway == sender;
+        let attempt = UnderWay::from(attempt);
+        let alarm = match event.says {
+            // The answer has the token, the agreement and the checks that the rules need; a webhook mostly has none of them.
+            // Told again later it is taken, if that answer was lost.
+            Says::Ended { .. } if is_awaited && is_here => {
+                tracing::info!(gateway = sender, event = %event.id, "a webhook comes before the answer: it is to be sent again");
+                return Err(JournalError::AnswerAwaited);
             }
-            Says::Undone { .. } => self.alarm(&attempt, MoneyAlarm::Undone),
-            Says::Disputed => self.alarm(&attempt, MoneyAlarm::Disputed),
-            Says::Ended { .. } | Says::Changed | Says::Other => {}
-        }
+            Says::Ended { answer, .. } if is_open && is_here => {
+                self.ended_by_webhook(&attempt, &answer).await;
+                return Ok(());
+            }
+            Says::Ended { answer, .. } if contradicts(&answer, is_here, is_approved) => MoneyAlarm::EndedOtherwise,
+            Says::Undone { .. } => MoneyAlarm::Undone,
+            Says::Disputed => MoneyAlarm::Disputed,
+            Says::Ended { .. } | Says::Changed | Says::Other => return Ok(()),
+        };
+        // Gateways repeat themselves; people are told once.
+        self.journal.audit_once(sender, &event.id, alarm_row(&attempt, alarm)).await?;
         Ok(())
     }
 
     /// An outcome is taken only for an attempt that has none, of its kind, at this gateway, and of what was asked.
     async fn ended_by_webhook(&self, attempt: &UnderWay, answer: &Answer) {
         if answer.is_final() && agrees(attempt.operation, answer) {
+            tracing::info!(attempt = %attempt.operation.attempt, gateway = %attempt.gateway, "a webhook says how it ended");
             self.end(attempt, answer).await;
         }
     }

@@ -1,5 +1,7 @@
 //! What is to be sent for one attempt, and where it may go instead.
 
+use super::keep::CardCopy;
+use crate::terminal::Login;
 use gateway::routing::FAILOVER_MS_MAX;
 use gateway::{Answer, HttpRequest, Plan};
 use std::collections::VecDeque;
@@ -12,6 +14,8 @@ pub(super) const SPARES_MAX: usize = 3;
 /// An operation's requests at one gateway, not sent yet. They hold the card in wiped memory.
 pub(crate) struct Leg {
     pub(super) gateway: String,
+    /// What it was built with, and is sent and asked for by.
+    pub(super) login: Login,
     pub(super) request: HttpRequest,
     pub(super) plan: Plan,
 }
@@ -19,20 +23,32 @@ pub(crate) struct Leg {
 /// An operation's requests at the gateway that it goes to first, and at those that stand in for it: all are built while
 /// the card is there.
 pub(crate) struct Parcel {
-    pub(super) first: Leg,
+    /// None where only the vault is to have the card.
+    pub(super) first: Option<Leg>,
     spares: VecDeque<Leg>,
     until: Instant,
+    copy: Option<CardCopy>,
 }
 
 impl Parcel {
-    pub(super) fn new(first: Leg, spares: impl IntoIterator<Item = Leg>) -> Self {
+    pub(super) fn new(first: Option<Leg>, spares: impl IntoIterator<Item = Leg>) -> Self {
         let spares = spares.into_iter().take(SPARES_MAX).collect();
-        Self { first, spares, until: Instant::now() + Duration::from_millis(FAILOVER_MS_MAX) }
+        Self { first, spares, until: Instant::now() + Duration::from_millis(FAILOVER_MS_MAX), copy: None }
     }
 
-    /// Its first requests, and what is left.
-    pub(super) fn open(self) -> (Leg, Rest) {
-        (self.first, Rest { spares: self.spares, until: self.until })
+    /// With what the vault may have after an approval.
+    pub(super) fn with_copy(self, copy: Option<CardCopy>) -> Self {
+        Self { copy, ..self }
+    }
+
+    /// By which credential it goes to the first gateway.
+    pub(crate) fn credential(&self) -> Option<String> {
+        self.first.as_ref().map(|leg| leg.login.credential.clone())
+    }
+
+    /// Its first requests, what is left, and what the vault may have.
+    pub(super) fn open(self) -> (Option<Leg>, Rest, Option<CardCopy>) {
+        (self.first, Rest { spares: self.spares, until: self.until }, self.copy)
     }
 }
 
@@ -61,13 +77,15 @@ mod tests {
         let merchant = "m".parse().unwrap();
         let attempt = wire::AttemptId::from_random(1);
         let asked = Request::Inquire { kind: Kind::Authorize, attempt, merchant: &merchant, locator: None };
-        let request = Sandbox::new(String::new()).build(&asked);
-        Leg { gateway: name.to_owned(), request, plan: Plan::default() }
+        let adapter = Sandbox::new(String::new());
+        let request = adapter.build(&asked);
+        let login = Login { adapter: std::sync::Arc::new(adapter), credential: name.to_owned() };
+        Leg { gateway: name.to_owned(), login, request, plan: Plan::default() }
     }
 
     fn rest() -> Rest {
-        let (first, rest) = Parcel::new(leg("a"), [leg("b"), leg("c")]).open();
-        assert_eq!(first.gateway, "a");
+        let (first, rest, _) = Parcel::new(Some(leg("a")), [leg("b"), leg("c")]).open();
+        assert_eq!(first.unwrap().gateway, "a");
         rest
     }
 

@@ -1,10 +1,13 @@
-//! What people say of an attempt whose gateway cannot be asked: two of them, and only where it is so.
+//! What people say of an attempt whose gateway cannot be asked, or not by the credential that sent it, and of a card that its
+//! gateway does not delete: two of them, and only where it is so.
 
 use super::{Charger, FollowUp, UnderWay};
 use crate::clock;
 use crate::journal::{Ending, Noted, OpenAttempt};
+use gateway::Approval;
+use std::sync::PoisonError;
 use std::time::Duration;
-use wire::{Action, AttemptId, Command, Found, MoneyAlarm, Origin, Outcome, PaymentId, Refusal};
+use wire::{Action, AttemptId, ByHand, Command, Found, MoneyAlarm, Origin, Outcome, PaymentId, Refusal};
 
 /// How long a gateway that has an attempt may take to tell by webhook how it ended. At Adyen "received" is the only answer
 /// to a capture, a cancellation or a refund, and its webhook mostly comes within minutes.
@@ -18,13 +21,18 @@ impl Charger {
         if let Some(wanted) = FollowUp::wanted(command) {
             return self.follow_up(&wanted).await;
         }
-        let Action::Settle { payment, attempt, found, proposed_by } = command.action else {
-            return Err(Refusal::WrongState);
+        let (payment, attempt, found, proposed_by) = match &command.action {
+            Action::Settle { payment, attempt, found, proposed_by } => (*payment, *attempt, *found, *proposed_by),
+            Action::ChargeStored(charge) => return self.charge_stored(command, charge).await,
+            Action::DeleteStored { merchant, token } => return self.forget(command, merchant, token).await,
+            Action::DeletedByHand { merchant, token, proposed_by } => {
+                let by_hand = two_people(&command.origin, *proposed_by)?;
+                return self.deleted_by_hand(merchant, token, by_hand).await;
+            }
+            _ => return Err(Refusal::WrongState),
         };
-        match command.origin {
-            Origin::User { id } if id != proposed_by => self.settle_by_people(payment, attempt, found).await,
-            _ => Err(Refusal::TwoPeople),
-        }
+        two_people(&command.origin, proposed_by)?;
+        self.settle_by_people(payment, attempt, found).await
     }
 
     /// Of an attempt whose gateway cannot be asked: its webhook settles it, else two people.
@@ -47,36 +55,77 @@ impl Charger {
         Outcome::Unknown
     }
 
+    /// An office that has nothing of a payment cannot note that it waits for people. When it was told all attempts again it is told
+    /// that again as well, of those that still do.
+    pub(crate) async fn tell_of_people_again(self) {
+        let mut restores = self.journal.restores();
+        while restores.changed().await.is_ok() {
+            let told = self.people.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            for (attempt, row) in told {
+                match self.journal.find(attempt).await {
+                    Ok(Some(noted)) if !noted.is_open => {
+                        self.people.lock().unwrap_or_else(PoisonError::into_inner).remove(&attempt);
+                    }
+                    // Said once too often it changes nothing; a loss is counted and said by the journal.
+                    Ok(_) | Err(_) => {
+                        let _ = self.journal.audit(row);
+                    }
+                }
+            }
+        }
+    }
+
     /// Has the gateway got it, and has it still time to tell by webhook how it ended?
     fn may_still_tell(&self, open: &OpenAttempt) -> bool {
-        let has_webhooks = self.terminals.get(&open.gateway).is_some_and(|terminal| terminal.has_webhooks);
+        let has_webhooks = self.terminals.get(&open.gateway).is_some_and(crate::terminal::Terminal::has_webhooks);
         has_webhooks && open.is_named && clock::unix_ms().saturating_sub(open.sent_unix_ms) < WORD_MS_MAX
+    }
+
+    /// Can the gateway be asked, by the credential that sent it?
+    fn can_be_asked(&self, open: &OpenAttempt) -> bool {
+        let Some(terminal) = self.terminals.get(&open.gateway) else { return false };
+        let is_same = !terminal.is_other(open.credential.as_deref());
+        let possible = |inquiry: gateway::Inquiry| inquiry.possible(open.locator.as_deref());
+        is_same && terminal.adapter().is_some_and(|adapter| possible(adapter.caps().inquiry))
     }
 
     async fn settle_by_people(&self, payment: PaymentId, attempt: AttemptId, found: Found) -> Result<(), Refusal> {
         let found_row = self.journal.find(attempt).await.map_err(|_| Refusal::JournalFault)?;
         let is_meant = |noted: &Noted| noted.is_open && noted.attempt.payment == payment;
-        let open = found_row.filter(is_meant).ok_or(Refusal::UnknownPayment)?.attempt;
-        let terminal = self.terminals.get(&open.gateway);
-        if terminal.is_some_and(|terminal| terminal.adapter.caps().inquiry.possible(open.locator.as_deref())) {
-            return Err(Refusal::GatewayIsAsked);
-        }
-        if self.may_still_tell(&open) {
+        let noted = found_row.filter(is_meant).ok_or(Refusal::UnknownPayment)?;
+        let (open, is_awaited) = (noted.attempt, noted.is_awaited);
+        if is_awaited || self.can_be_asked(&open) || self.may_still_tell(&open) {
             return Err(Refusal::GatewayIsAsked);
         }
         let amount = open.operation.amount.ok_or(Refusal::WrongState)?;
         let outcome = match found {
             Found::Done => Outcome::Approved {
                 auth_code: String::new(),
-                gateway_ref: open.locator.unwrap_or_default(),
+                gateway_ref: open.locator.clone().unwrap_or_default(),
                 amount,
                 checks: wire::Checks::default(),
             },
             Found::NotDone => Outcome::Abandoned,
         };
-        self.journal.end(attempt, Ending::of(outcome.clone())).await.map_err(|_| Refusal::JournalFault)?;
-        let OpenAttempt { operation, call, extension, gateway, merchant, .. } = open;
-        self.tell(&UnderWay { operation, payment, call, extension, gateway, merchant }, outcome).await;
+        // The card went long ago, but for one that a vault had before this process.
+        let under_way = UnderWay::from(open);
+        let is_to_keep = found == Found::Done && under_way.keep.is_some();
+        let kept = if is_to_keep { Some(self.keep(&under_way, &Approval::default(), None).await) } else { None };
+        let keeping = kept.as_ref().map(super::keep::told);
+        if !matches!(kept, Some(Ok(_))) {
+            self.leave_no_card(&under_way).await;
+        }
+        let ending = Ending { kept, ..Ending::of(outcome.clone()) };
+        self.journal.end(attempt, ending).await.map_err(|_| Refusal::JournalFault)?;
+        self.tell(&under_way, outcome, keeping).await;
         Ok(())
+    }
+}
+
+/// Who says it, and who confirms it: nobody does both.
+fn two_people(origin: &Origin, said_by: i64) -> Result<ByHand, Refusal> {
+    match *origin {
+        Origin::User { id } if id != said_by => Ok(ByHand { said_by, confirmed_by: id }),
+        _ => Err(Refusal::TwoPeople),
     }
 }

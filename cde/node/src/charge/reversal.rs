@@ -28,7 +28,7 @@ impl Charger {
         tokio::spawn(async move {
             charger.reverse(wanted).await;
             if let Some((attempt, outcome)) = then {
-                charger.tell(&attempt, outcome).await;
+                charger.tell(&attempt, outcome, None).await;
             }
         });
     }
@@ -98,7 +98,16 @@ impl Charger {
         let Ok(Some(account)) = self.journal.account(wanted.payment).await else { return };
         let operation = gateway::Operation::direct(Kind::Void, wanted.attempt, Some(account.approved));
         let Account { call, extension, gateway, merchant, .. } = account;
-        let attempt = UnderWay { operation, payment: wanted.payment, call, extension, gateway, merchant };
+        let attempt = UnderWay {
+            operation,
+            payment: wanted.payment,
+            call,
+            extension,
+            gateway,
+            merchant,
+            keep: None,
+            credential: None,
+        };
         self.alarm(&attempt, MoneyAlarm::NotReversed);
     }
 }

@@ -1,3 +1,7 @@
+mod credentials;
+mod keeping;
+mod reports;
+
 use super::*;
 use crate::inbound::{Caller, Works};
 use crate::samples::{Folder, cryptography};
@@ -54,7 +58,9 @@ async fn charger(folder: &Folder, url: &str, of_merchant: &str) -> Charger {
     let (ended, mut told) = mpsc::channel(8);
     tokio::spawn(async move { while told.recv().await.is_some() {} });
     let key = hmac::Key::new(hmac::HMAC_SHA256, b"test");
-    Charger::new((&config, &folder.0), journal, key, LiveCalls::default(), ended).unwrap()
+    let safe = Safe::new(&folder.0, None, key.clone());
+    let custody = (None, safe, &BTreeMap::new());
+    Charger::new((&config, &folder.0), custody, journal, key, LiveCalls::default(), ended).unwrap()
 }
 
 async fn charge(charger: &Charger) -> Outcome {
@@ -97,7 +103,7 @@ async fn after_a_restart_a_gateway_has_its_whole_window_before_it_proves_that_th
     let begun = tokio::spawn(async move { charge(&carrying).await });
     let attempt = loop {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        if let Some(open) = first.journal.open_attempts().await.unwrap().first() {
+        if let Some(open) = first.journal.open_attempts((0, i64::MAX)).await.unwrap().0.first() {
             break open.operation.attempt;
         }
     };
@@ -109,7 +115,7 @@ async fn after_a_restart_a_gateway_has_its_whole_window_before_it_proves_that_th
     sqlx::query("UPDATE attempt SET sent_unix_ms = sent_unix_ms - 3600000").execute(&mut stranger).await.unwrap();
     stranger.close().await.unwrap();
     let second = charger(&folder, &bank(no_such_charge).await, "").await;
-    second.clone().settle_left_over().await;
+    second.clone().settle_left_over(i64::MAX).await;
     // It is asked after half a second, and a second after that.
     tokio::time::sleep(Duration::from_millis(1_800)).await;
     assert_eq!(second.journal.standing(attempt).await.unwrap(), Some(Outcome::Unknown));
@@ -134,6 +140,10 @@ fn row(number: u128, locator: Option<&str>) -> NewAttempt {
         card: None,
         digest: String::new(),
         locator: locator.map(str::to_owned),
+        keep: None,
+        token: None,
+        credential: None,
+        reference: None,
     }
 }
 
@@ -180,7 +190,7 @@ async fn what_a_gateway_says_against_what_is_written_is_brought_before_people() 
     let charger = charger(&folder, "http://127.0.0.1:9", "").await;
     let attempt = abandoned(&charger).await;
     let stranger = Some(AttemptId::from_random(2));
-    for (gateway, event) in [
+    let told = [
         ("g", event(None, approved())),
         ("elsewhere", event(Some(attempt), approved())),
         ("g", event(Some(attempt), Says::Disputed)),
@@ -188,8 +198,13 @@ async fn what_a_gateway_says_against_what_is_written_is_brought_before_people() 
         ("g", event(Some(attempt), Says::Changed)),
         ("g", event(None, Says::Undone { kind: Kind::Refund })),
         ("elsewhere", event(stranger, Says::Disputed)),
-    ] {
-        charger.told(gateway, event).await.unwrap();
+    ];
+    // Each comes three times, also from another run of this process; people are told once.
+    for _ in 0..3 {
+        for (number, (gateway, event)) in told.iter().enumerate() {
+            let event = GatewayEvent { id: format!("evt_{number}"), ..event.clone() };
+            charger.told(gateway, event).await.unwrap();
+        }
     }
     charger.journal.close().await;
     let expected = [MoneyAlarm::EndedOtherwise, MoneyAlarm::EndedOtherwise, MoneyAlarm::Disputed, MoneyAlarm::Undone];
@@ -221,6 +236,21 @@ fn settle(attempt: AttemptId) -> wire::Command {
     }
 }
 
+/// An office with a new database comes to the door, and no record is there any more; what it is told by then is taken.
+async fn office_forgets(journal: &Journal, file: &Path) {
+    let newest = *journal.newest().borrow();
+    journal.acknowledge(newest).await;
+    let mut stranger = sqlx::sqlite::SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    sqlx::query("DELETE FROM record").execute(&mut stranger).await.unwrap();
+    stranger.close().await.unwrap();
+    journal.office_has(0).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let records = journal.after(newest).await.unwrap();
+    let is_restored = |record: &wire::Record| matches!(record.body, wire::RecordBody::OfficeRestored(_));
+    let place = records.iter().position(is_restored).unwrap();
+    assert!(matches!(records[place + 1].body, wire::RecordBody::Audit(_)), "after the attempts: {records:?}");
+}
+
 #[tokio::test]
 async fn people_are_asked_of_what_a_gateway_has_only_when_its_webhook_has_not_come_for_hours() {
     cryptography();
@@ -234,14 +264,19 @@ async fn people_are_asked_of_what_a_gateway_has_only_when_its_webhook_has_not_co
     let file = folder.0.join("journal.db");
     let (journal, (ended, _told)) = (Journal::open(&file).await.unwrap(), mpsc::channel(8));
     let key = hmac::Key::new(hmac::HMAC_SHA256, b"test");
-    let charger = Charger::new((&config, &folder.0), journal, key, LiveCalls::default(), ended).unwrap();
+    let custody = (None, Safe::new(&folder.0, None, key.clone()), &BTreeMap::new());
+    let charger = Charger::new((&config, &folder.0), custody, journal, key, LiveCalls::default(), ended).unwrap();
     let (received, lost) = (row(1, Some("psp")), row(2, None));
     let ids = [received.attempt, lost.attempt];
     charger.journal.begin(received).await.unwrap();
     charger.journal.begin(lost).await.unwrap();
-    charger.clone().settle_left_over().await;
+    tokio::spawn(charger.clone().tell_of_people_again());
+    charger.clone().settle_left_over(i64::MAX).await;
     tokio::time::sleep(Duration::from_millis(1_200)).await;
-    assert_eq!(alarms(&charger.journal).await, [(PaymentId(ids[1].0), MoneyAlarm::NeedsPeople)]);
+    let alarm = (PaymentId(ids[1].0), MoneyAlarm::NeedsPeople);
+    assert_eq!(alarms(&charger.journal).await, [alarm]);
+    office_forgets(&charger.journal, &file).await;
+    assert_eq!(alarms(&charger.journal).await, [alarm], "said again where the office has just learned of the payment");
     assert_eq!(charger.command(&settle(ids[0])).await, Err(Refusal::GatewayIsAsked));
     assert_eq!(charger.command(&settle(ids[1])).await, Ok(()));
     let mut stranger = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).connect().await.unwrap();

@@ -2,9 +2,10 @@
 
 use gateway::routing::Rule;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use wire::{Brand, Currency};
+use wire::{Brand, CredentialSlot, CredentialSource, Currency, MerchantId};
 
 /// `[[gateway]]`
 #[derive(Clone, Debug, Deserialize)]
@@ -33,6 +34,9 @@ pub struct Gateway {
     /// The environment variable that holds that secret.
     #[serde(default)]
     pub webhook_key_env: Option<String>,
+    /// Its credentials are given in the office, sealed to this cde's key, and stand in no file or variable.
+    #[serde(default)]
+    pub key_from_office: bool,
     /// Adyen's name of the merchant.
     #[serde(default)]
     pub merchant_account: Option<String>,
@@ -45,6 +49,19 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// Where `cde.toml` says that a credential comes from.
+    pub(crate) fn source(&self, slot: CredentialSlot) -> CredentialSource {
+        let (file, variable) = match slot {
+            CredentialSlot::Key => (&self.key_file, &self.key_env),
+            CredentialSlot::WebhookKey => (&self.webhook_key_file, &self.webhook_key_env),
+        };
+        match (file, variable) {
+            (Some(_), _) => CredentialSource::File,
+            (None, Some(_)) => CredentialSource::Environment,
+            (None, None) => CredentialSource::None,
+        }
+    }
+
     /// Where it is.
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref().or_else(|| (self.adapter == AdapterKind::Stripe).then_some("https://api.stripe.com"))
@@ -144,6 +161,51 @@ pub struct Merchant {
     /// What becomes of one whose address or security code do not match.
     #[serde(default)]
     pub checks: gateway::CheckRules,
+    /// The vault's tenant, whose keys its cards are sealed by.
+    #[serde(default = "main_tenant")]
+    pub tenant: vault::Tenant,
+    /// Who keeps a card that is to be charged again.
+    #[serde(default)]
+    pub keep_cards: KeepCards,
+    /// How long the vault keeps one; without it until it is forgotten, or purged for not having been used.
+    #[serde(default)]
+    pub keep_days: Option<u32>,
+}
+
+fn main_tenant() -> vault::Tenant {
+    vault::Tenant::main()
+}
+
+impl super::Config {
+    /// The merchants whose gateway verifies a card that is only to be kept.
+    pub(crate) fn code_to_keep(&self) -> BTreeSet<MerchantId> {
+        let verifies = self.merchant.iter().filter(|merchant| self.verifies_what_it_keeps(merchant));
+        verifies.filter_map(|merchant| merchant.id.parse().ok()).collect()
+    }
+
+    /// Does a gateway verify a card that this merchant only wants to keep? Then a security code is of use.
+    fn verifies_what_it_keeps(&self, merchant: &Merchant) -> bool {
+        let has_tokens = |choice: &Choice| {
+            self.gateway.iter().any(|known| known.name == choice.name && known.adapter != AdapterKind::PayConnector)
+        };
+        merchant.keep_cards != KeepCards::Vault && merchant.gateway.iter().any(has_tokens)
+    }
+}
+
+/// `keep_cards` of a `[[merchant]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepCards {
+    /// The gateway where it gives a token of its own, else the vault.
+    #[default]
+    #[serde(rename = "gateway-or-vault")]
+    Either,
+    /// The gateway only.
+    Gateway,
+    /// The vault only.
+    Vault,
+    /// Each of them that can.
+    Both,
 }
 
 /// `late_approval` of a `[[merchant]]`.

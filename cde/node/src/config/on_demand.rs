@@ -1,5 +1,6 @@
 //! `on_demand` of a `[[trunk]]`.
 
+use super::hook::{self, RecorderHook};
 use call::config as calls;
 use serde::Deserialize;
 
@@ -24,6 +25,18 @@ pub struct OnDemand {
     /// It transfers attended calls by INVITE with Replaces: agents may call the code first.
     #[serde(default)]
     pub attended: bool,
+    /// Its agents may add us to conferences, in which they hear every key: the weakest way.
+    #[serde(default)]
+    pub conference: bool,
+    /// Security codes may be keyed there too.
+    #[serde(default)]
+    pub conference_code: bool,
+    /// Whether recorders elsewhere, such as its own, must pause while the line is not open. The office asks them.
+    #[serde(default)]
+    pub recorder_hook: RecorderHook,
+    /// The header of its INVITEs in which the customer's own name of the call stands, for those recorders.
+    #[serde(default)]
+    pub recorder_call_id: Option<String>,
 }
 
 fn yes() -> bool {
@@ -43,6 +56,12 @@ impl OnDemand {
                  where an x is any digit"
             ));
         }
+        if self.conference_code && !self.conference {
+            return Some("on_demand: conference_code = true means nothing without conference = true".to_owned());
+        }
+        if let Some((_, message)) = hook::problem(self.recorder_hook, self.recorder_call_id.as_ref()) {
+            return Some(format!("on_demand: {message}"));
+        }
         let number = self.number.as_ref().filter(|number| !is_dialed(number))?;
         Some(format!(
             "on_demand: number = \"{number}\": expected what a telephone can dial: 1 to 20 of 0 to 9, * and #"
@@ -56,6 +75,8 @@ impl OnDemand {
             keys_cross_pbx: self.keys_cross_pbx,
             internal_callers: self.internal_callers,
             attended: self.attended,
+            conference: self.conference.then_some(calls::Conferences { code: self.conference_code }),
+            hook: hook::call(self.recorder_hook, self.recorder_call_id.as_ref()),
         }
     }
 }
@@ -86,6 +107,9 @@ mod tests {
         }
         let problem = parse("{ extensions = [\"10xx\"], number = \"seven\" }").unwrap_err();
         assert!(problem.contains("line 4") && problem.contains("dial"), "{problem}");
+        assert!(on_demand.call().conference.is_none(), "nobody hears keys in a conference unless the file says so");
+        let problem = parse("{ extensions = [\"10xx\"], conference_code = true }").unwrap_err();
+        assert!(problem.contains("line 4") && problem.contains("conference = true"), "{problem}");
         assert!(parse("{ extensions = [\"10xx\"], pin = 1 }").unwrap_err().contains("pin"));
     }
 }

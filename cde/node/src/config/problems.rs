@@ -5,7 +5,7 @@ mod signaling;
 
 pub(super) use signaling::is_domain;
 
-use super::{Config, Route, on_demand};
+use super::{Bounce, Config, Route, hook, on_demand};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,7 @@ impl Config {
             .or_else(|| first("route", &self.route, |route| self.route_problem(route)))
             .or_else(|| first("phone", &self.phone, |phone| self.phone_problem(phone)))
             .or_else(|| first("gateway", &self.gateway, gateways::gateway))
+            .or_else(|| first("gateway", &self.gateway, |gateway| self.office_key_problem(gateway)))
             .or_else(|| first("merchant", &self.merchant, |merchant| self.merchant_problem(merchant)))
             .or_else(|| {
                 self.vault.as_ref().and_then(super::Vault::problem).map(|(key, message)| Problem {
@@ -107,6 +108,9 @@ impl Config {
         if route.recorder_required && route.recorder.is_none() {
             return Some(("recorder_required", "[[route]] recorder_required needs a recorder".to_owned()));
         }
+        if let Some((key, message)) = hook::problem(route.recorder_hook, route.recorder_call_id.as_ref()) {
+            return Some((key, format!("[[route]] {message}")));
+        }
         if let Some((key, message)) = rewrite_problem(route) {
             return Some((key, message.to_owned()));
         }
@@ -117,8 +121,53 @@ impl Config {
             );
             return Some(("feature_code", message));
         }
+        if let Some(message) = route.bounce.as_ref().and_then(|bounce| self.bounce_problem(route, bounce)) {
+            return Some(("bounce", message));
+        }
         let extension = route.extension.as_ref().filter(|extension| extension.parse::<wire::Extension>().is_err())?;
         Some(("extension", format!("[[route]] extension = \"{extension}\": expected letters, digits and ._-+*#")))
+    }
+
+    fn bounce_problem(&self, route: &Route, bounce: &Bounce) -> Option<String> {
+        if route.extension.is_none() {
+            return Some("[[route]] with bounce needs an extension: where its callers go back to".to_owned());
+        }
+        if route.outbound {
+            return Some("[[route]] with bounce is not outbound: who calls is the one who pays".to_owned());
+        }
+        if !self.merchant.iter().any(|merchant| merchant.id == bounce.merchant.as_str()) {
+            return Some(format!("bounce names merchant \"{}\", but no [[merchant]] has this name", bounce.merchant));
+        }
+        let is_of = |trunk: &&super::Trunk| trunk.name == route.from;
+        if self.trunk.iter().find(is_of).is_some_and(|trunk| trunk.transport.is_web()) {
+            let message =
+                "[[route]] with bounce: a web page is no contact centre, and nobody's word for what is to be paid";
+            return Some(message.to_owned());
+        }
+        bounce.problem().or_else(|| self.loop_problem(route, bounce))
+    }
+
+    /// Who has the caller back may send that INVITE on as it is: where that came to such a route again, it would be a new order.
+    fn loop_problem(&self, route: &Route, bounce: &Bounce) -> Option<String> {
+        let from_there: Vec<&Route> = self.route.iter().filter(|other| other.from == route.to).collect();
+        let is_taken = |number: &str, prefix: &str| {
+            // The longest prefix decides.
+            let mut others = from_there.iter().filter(|other| other.bounce.is_none());
+            others.any(|other| other.prefix.len() > prefix.len() && number.starts_with(&other.prefix))
+        };
+        let comes_again = |number: &str| {
+            from_there
+                .iter()
+                .filter(|other| other.bounce.is_some())
+                .any(|other| super::bounce::may_begin(number, &other.prefix) && !is_taken(number, &other.prefix))
+        };
+        let mut numbers = route.extension.iter().chain(&bounce.returns);
+        let number = numbers.find(|number| comes_again(number))?;
+        Some(format!(
+            "bounce: \"{number}\" at trunk \"{}\" is a number where callers pay alone again: give the route a prefix that no extension \
+             to go back to begins with",
+            route.to
+        ))
     }
 }
 
@@ -362,6 +411,7 @@ mod tests {
         says(&good.replace(SIP, "[sip]\n"), 4, "no [sip] listen_ws");
         says(&good.replace("\"ws\"\n", "\"ws\"\nsrtp = \"off\"\naddress = \"192.0.2.1\"\n"), 7, "means nothing here");
         says(&good.replace("\"ws\"\n", "\"ws\"\ndigest = \"legacy\"\n"), 6, "digest means nothing here");
+        says(&good.replace("\"ws\"\n", "\"ws\"\nnat = \"learn\"\n"), 6, "nat means nothing here");
         says(&good.replace("trunk = \"desks\"", "trunk = \"pbx\""), 8, "no [[trunk]] has this name");
         says(&format!("{good}{TRUNK}").replace("trunk = \"desks\"", "trunk = \"a\""), 8, "is none of web pages");
         says(&good.replace("password = \"p\"\n", ""), 7, "needs password");

@@ -140,6 +140,9 @@ pub struct Trunk {
     /// The number that a test call of it goes to, such as the provider's echo test.
     #[serde(default)]
     pub test_number: Option<String>,
+    /// Whether it is where its SDP and its Contact say.
+    #[serde(default)]
+    pub nat: Nat,
     /// It is told where we are (REGISTER).
     #[serde(default)]
     pub register: bool,
@@ -224,6 +227,26 @@ impl Srtp {
             Self::Off => call::Srtp::Off,
             Self::Preferred => call::Srtp::Preferred,
             Self::Required => call::Srtp::Required,
+        }
+    }
+}
+
+/// `nat` of a `[[trunk]]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Nat {
+    /// It is.
+    #[default]
+    Off,
+    /// It is behind a NAT, and its sound comes from the address that its SIP has.
+    Learn,
+}
+
+impl Nat {
+    pub(crate) fn call(self) -> call::Nat {
+        match self {
+            Self::Off => call::Nat::Off,
+            Self::Learn => call::Nat::Learn,
         }
     }
 }

@@ -59,7 +59,7 @@ async fn a_card_is_there_after_a_restart_and_nobody_else_may_look() {
     let cards = custody.open().await.unwrap();
     cards.found(&tenant).await.unwrap();
     let token = stored(&cards, &tenant, "378282246310005").await;
-    close(&cards).await;
+    close(Some(&cards)).await;
     let cards = custody.open().await.unwrap();
     assert_eq!(opened(&cards, &tenant, &token).await, "378282246310005");
     assert!(!custody.init().unwrap(), "what is there is not made again");

@@ -11,6 +11,8 @@ struct Office {
     heard: u64,
     events: broadcast::Sender<Event>,
     close: watch::Sender<bool>,
+    /// The switchboard was told that codes are over.
+    codes_over: watch::Receiver<bool>,
 }
 
 impl Office {
@@ -22,17 +24,23 @@ impl Office {
         let (cde, office) = UnixStream::pair().unwrap();
         let door = Door { journal: journal.clone(), asks, office_uid: 0, warnings: Vec::new() };
         tokio::spawn(async move { door.converse(cde, closes).await });
-        let live = events.clone();
+        let (live, (end_codes, codes_over)) = (events.clone(), watch::channel(false));
         tokio::spawn(async move {
-            while let Some(Ask::Snapshot(answer)) = asked.recv().await {
-                let (calls, events) = (calls.clone(), live.subscribe());
-                let _ = answer.send(Snapshot { calls, trunks: Vec::new(), events });
+            while let Some(ask) = asked.recv().await {
+                match ask {
+                    Ask::Snapshot(answer) => {
+                        let (calls, events) = (calls.clone(), live.subscribe());
+                        let _ = answer.send(Snapshot { calls, trunks: Vec::new(), events });
+                    }
+                    Ask::EndCodes => drop(end_codes.send_replace(true)),
+                    Ask::Command(_) => break,
+                }
             }
         });
         let (reading, mut writing) = office.into_split();
         let hello = FromOffice::Hello { journal: known, acknowledged };
         writing.write_all(&wire::encode(1, &hello).unwrap()).await.unwrap();
-        Self { journal, lines: BufReader::new(reading), writing, heard: 0, events, close }
+        Self { journal, lines: BufReader::new(reading), writing, heard: 0, events, close, codes_over }
     }
 
     /// The next line that is no ping; none at the end.
@@ -74,6 +82,7 @@ fn call(number: u128, payment: bool) -> CallSnapshot {
         pan_length_expected: None,
         outcome: None,
         attempts: 0,
+        kept: None,
     };
     CallSnapshot {
         call: CallId(Uuid::from_u128(number)),
@@ -88,6 +97,7 @@ fn call(number: u128, payment: bool) -> CallSnapshot {
         line_since_unix_ms: 0,
         masking: wire::Masking::Natural,
         payment: payment.then(progress),
+        hook: None,
     }
 }
 
@@ -121,6 +131,7 @@ async fn a_journal_that_was_put_back_takes_a_new_id_and_every_record_comes() {
     let (id, _) = office.greeting().await;
     assert_ne!(id, before);
     assert_eq!(id, journal.id());
+    assert!(*office.codes_over.borrow(), "before the office may order any");
     assert!(matches!(office.next().await, Some(FromCde::Record(record)) if record.number == 1));
     journal.close().await;
     assert_eq!(self::journal(&folder).await.id(), id, "the new id is kept");
@@ -135,6 +146,40 @@ async fn a_journal_that_the_office_knows_keeps_its_id() {
     let mut office = Office::new(journal.clone(), Vec::new(), Some(journal.id()), 1).await;
     assert_eq!(office.greeting().await.0, journal.id());
     assert!(matches!(office.next().await, Some(FromCde::Record(record)) if record.number == 2));
+}
+
+#[tokio::test]
+async fn an_office_that_was_restored_has_all_of_it_before_it_is_told_to_have_caught_up() {
+    let folder = Folder::new();
+    let journal = journal(&folder).await;
+    for _ in 0..4 {
+        assert!(journal.audit(audit()));
+    }
+    journal.newest().wait_for(|newest| *newest == 4).await.unwrap();
+    journal.acknowledge(4).await;
+    // The same office, and one that has lost its database altogether.
+    for (known, has) in [(Some(journal.id()), 2), (None, 0)] {
+        let newest = *journal.newest().borrow();
+        let mut office = Office::new(journal.clone(), Vec::new(), known, has).await;
+        assert_eq!(office.greeting().await.0, journal.id());
+        for number in has + 1..=newest {
+            assert!(matches!(office.next().await, Some(FromCde::Record(record)) if record.number == number));
+        }
+        let told = office.next().await;
+        let wire::RecordBody::OfficeRestored(told) = (match told {
+            Some(FromCde::Record(record)) => record.body,
+            other => panic!("{other:?}"),
+        }) else {
+            panic!("it is not told what it has forgotten");
+        };
+        assert_eq!((told.stored, told.acknowledged, told.gone), (has, newest, 0));
+        assert_eq!(office.next().await, Some(FromCde::CaughtUp));
+        office.writing.write_all(&wire::encode(2, &FromOffice::Ack { number: newest + 1 }).unwrap()).await.unwrap();
+        // It is stored when the writer, which does one thing after the other, has answered.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        journal.office_has(newest + 1).await.unwrap();
+        drop(office);
+    }
 }
 
 #[tokio::test]

@@ -1,17 +1,18 @@
 //! Attempts as they are written and read.
 
-use super::{JournalError, insert_record};
+use super::cards::{self, Keep, Kept};
+use super::{JournalError, insert_record, orders};
 use crate::clock;
 use gateway::{Answer, Kind, Operation, Original};
 use payment::{Balance, Standing};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, SqliteConnection};
 use wire::{
-    AttemptId, CallId, CardView, Currency, DeclineClass, Extension, MerchantId, Money, Origin, Outcome, PaymentId,
-    RecordBody,
+    Advice, AttemptId, AttemptSent, CallId, CaptureTime, CardView, Currency, DeclineClass, Extension, MerchantId,
+    Money, NotKept, Origin, Outcome, PaymentId, RecordBody, Reference, Token,
 };
 
-/// Rows that are read at once when the process starts.
+/// Rows that are read at once.
 const ROWS_MAX: i64 = 1_000;
 
 /// An attempt about to be sent.
@@ -49,6 +50,33 @@ pub struct NewAttempt {
     pub digest: String,
     /// The gateway's name for what it is about, by which it can be asked for where no answer comes.
     pub locator: Option<String>,
+    /// Of a card that is to be kept: the token that it will have.
+    pub keep: Option<Keep>,
+    /// Of a charge or a deletion of a kept card: which.
+    pub token: Option<Token>,
+    /// By which credential of the gateway it is sent: a digest that tells two apart.
+    pub credential: Option<String>,
+    /// Of a bounced call: what the contact centre calls what is paid.
+    pub reference: Option<Reference>,
+}
+
+impl NewAttempt {
+    /// As the office is told it, which may have nothing of the payment.
+    pub(super) fn told(&self) -> RecordBody {
+        let takes_money = matches!(self.kind, Kind::Authorize | Kind::ChargeStored);
+        RecordBody::AttemptSent(AttemptSent {
+            attempt: self.attempt,
+            kind: self.kind,
+            payment: self.payment,
+            call: self.call,
+            extension: self.extension.clone(),
+            origin: self.origin.clone(),
+            merchant: self.merchant.clone(),
+            amount: self.amount,
+            capture: takes_money.then_some(if self.later { CaptureTime::Later } else { CaptureTime::Now }),
+            card: self.card,
+        })
+    }
 }
 
 /// How an attempt ended, and what must not be forgotten of it.
@@ -64,6 +92,10 @@ pub struct Ending {
     pub token: Option<String>,
     /// An approval that is to be given back.
     pub reversal: Option<Reversal>,
+    /// What became of the card that was to be kept.
+    pub kept: Option<Result<Kept, NotKept>>,
+    /// What the network advised with a decline.
+    pub advice: Option<Advice>,
 }
 
 /// Why an approval is to be given back.
@@ -121,6 +153,12 @@ pub struct OpenAttempt {
     pub sent_unix_ms: i64,
     /// Has the gateway a name of its own for it, and not only for what it follows? Then it has got it.
     pub is_named: bool,
+    /// Of a card that is to be kept: the token that it will have.
+    pub keep: Option<Keep>,
+    /// Of a charge or a deletion of a kept card: which.
+    pub token: Option<Token>,
+    /// By which credential of the gateway it was sent; none where a version before did not note it.
+    pub credential: Option<String>,
 }
 
 /// An attempt, and how its row stands.
@@ -130,6 +168,8 @@ pub struct Noted {
     pub attempt: OpenAttempt,
     /// Must its outcome still be learned?
     pub is_open: bool,
+    /// Does the task that sends it still await the gateway's first answer?
+    pub is_awaited: bool,
     /// Is it approved, given back or not?
     pub is_approved: bool,
 }
@@ -181,7 +221,8 @@ pub struct Wanted {
 impl Ending {
     /// An outcome that nothing else is known of.
     pub fn of(outcome: Outcome) -> Self {
-        Self { outcome, locator: None, network_transaction_id: None, token: None, reversal: None }
+        let (locator, network_transaction_id, token) = (None, None, None);
+        Self { outcome, locator, network_transaction_id, token, reversal: None, kept: None, advice: None }
     }
 
     /// What an answer says. Where no money moves there is none in an approval either.
@@ -194,6 +235,8 @@ impl Ending {
             network_transaction_id: approval.and_then(|approval| approval.network_transaction_id.clone()),
             token: approval.and_then(|approval| approval.token.clone()),
             reversal,
+            kept: None,
+            advice: if let Answer::Declined { advice, .. } = answer { *advice } else { None },
         }
     }
 }
@@ -207,11 +250,13 @@ pub(super) async fn begin(
     attempt: &NewAttempt,
 ) -> Result<(), JournalError> {
     check(connection, attempt).await?;
+    orders::check(connection, attempt).await?;
     let now = clock::unix_ms();
     let inserted = sqlx::query(
         "INSERT INTO attempt (id, payment, call, merchant, gateway, amount_minor, currency, digest, sent_unix_ms, \
-         deadline_unix_ms, state, kind, follows, later, is_last, extension, locator) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent', ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+         deadline_unix_ms, state, kind, follows, later, is_last, extension, locator, keep_token, keep_card, of_token, \
+         credential, reference, card) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )
     .bind(attempt.attempt.to_string())
     .bind(attempt.payment.to_string())
@@ -229,23 +274,18 @@ pub(super) async fn begin(
     .bind(attempt.last)
     .bind(attempt.extension.as_str())
     .bind(&attempt.locator)
+    .bind(attempt.keep.as_ref().map(|keep| keep.token.as_str()))
+    .bind(attempt.keep.as_ref().map(|keep| serde_json::to_string(&keep.card)).transpose()?)
+    .bind(attempt.token.as_ref().map(Token::as_str))
+    .bind(&attempt.credential)
+    .bind(attempt.reference.as_ref().map(Reference::as_str))
+    .bind(attempt.card.map(|card| serde_json::to_string(&card)).transpose()?)
     .execute(&mut *connection)
     .await?;
     if inserted.rows_affected() == 0 {
         return Err(JournalError::SecondAttempt);
     }
-    let body = RecordBody::AttemptSent {
-        attempt: attempt.attempt,
-        kind: attempt.kind,
-        payment: attempt.payment,
-        call: attempt.call,
-        extension: attempt.extension.clone(),
-        origin: attempt.origin.clone(),
-        merchant: attempt.merchant.clone(),
-        amount: attempt.amount,
-        card: attempt.card,
-    };
-    insert_record(connection, number, body).await
+    insert_record(connection, number, attempt.told()).await
 }
 
 /// In the transaction that writes it, what follows an authorization must be allowed by what has become of its money.
@@ -290,13 +330,56 @@ pub(super) async fn end(
     .await?;
     let Some(row) = updated else { return Ok(0) };
     let payment = parsed(&row, 0)?;
+    let mut records = told_before(connection, number, (attempt, payment), &ending).await?;
+    if approved.is_some() {
+        records += cards::deleted(connection, number + records, attempt).await?;
+    }
     let goes_back = ending.reversal.and_then(Reversal::instead).is_some();
     let outcome = if goes_back { Outcome::Unknown } else { ending.outcome.clone() };
-    insert_record(connection, number, RecordBody::AttemptEnded { attempt, payment, outcome }).await?;
-    let Some(followed) = row.get::<Option<String>, _>(2).filter(|_| approved.is_some()) else { return Ok(1) };
-    let Some((attempt, outcome)) = given_back(connection, row.get(1), &followed).await? else { return Ok(1) };
-    insert_record(connection, number + 1, RecordBody::AttemptEnded { attempt, payment, outcome }).await?;
-    Ok(2)
+    tell(connection, number + records, (attempt, payment), outcome).await?;
+    records += 1;
+    let Some(followed) = row.get::<Option<String>, _>(2).filter(|_| approved.is_some()) else { return Ok(records) };
+    let Some((attempt, outcome)) = given_back(connection, row.get(1), &followed).await? else { return Ok(records) };
+    tell(connection, number + records, (attempt, payment), outcome).await?;
+    Ok(records + 1)
+}
+
+/// Tells the office how an attempt has ended, and notes what it was told.
+async fn tell(
+    connection: &mut SqliteConnection,
+    number: u64,
+    (attempt, payment): (AttemptId, PaymentId),
+    outcome: Outcome,
+) -> Result<(), JournalError> {
+    let told = sqlx::query("UPDATE attempt SET told = ? WHERE id = ?").bind(serde_json::to_string(&outcome)?);
+    told.bind(attempt.to_string()).execute(&mut *connection).await?;
+    insert_record(connection, number, RecordBody::AttemptEnded { attempt, payment, outcome }).await
+}
+
+/// What the office is to know when it learns of the end.
+async fn told_before(
+    connection: &mut SqliteConnection,
+    number: u64,
+    (attempt, payment): (AttemptId, PaymentId),
+    ending: &Ending,
+) -> Result<u64, JournalError> {
+    if let Some(network) = &ending.network_transaction_id {
+        // The first charge of a card that was kept without one: the agreement's later ones name it.
+        let noted = sqlx::query(
+            "UPDATE kept_card SET network_transaction_id = ?1 WHERE network_transaction_id IS NULL \
+             AND token = (SELECT of_token FROM attempt WHERE id = ?2)",
+        );
+        noted.bind(network).bind(attempt.to_string()).execute(&mut *connection).await?;
+    }
+    let mut records = 0;
+    if let Some(advice) = ending.advice {
+        insert_record(connection, number, RecordBody::Advised { attempt, payment, advice }).await?;
+        records += 1;
+    }
+    if let Some(kept) = &ending.kept {
+        records += cards::end(connection, number + records, (attempt, payment), kept).await?;
+    }
+    Ok(records)
 }
 
 /// A void gives an approval back; so does, where it was to be given back, a refund of all that was taken. Returns what is
@@ -327,7 +410,8 @@ macro_rules! select {
         concat!(
             "SELECT id, kind, amount_minor, currency, payment, call, extension, gateway, merchant, locator, \
              sent_unix_ms, locator IS NOT NULL AND locator IS NOT (SELECT gateway_ref FROM attempt AS followed \
-             WHERE followed.id = attempt.follows), state FROM attempt ",
+             WHERE followed.id = attempt.follows), state, keep_token, keep_card, rowid, credential, of_token \
+             FROM attempt ",
             $rest
         )
     };
@@ -354,19 +438,43 @@ pub(super) async fn find(pool: &SqlitePool, attempt: AttemptId) -> Result<Option
     row.as_ref().map(noted).transpose()
 }
 
+/// The deletion of a kept card whose end is not known.
+pub(super) async fn open_deletion(pool: &SqlitePool, token: &Token) -> Result<Option<OpenAttempt>, JournalError> {
+    let query = sqlx::query(select!(
+        "WHERE of_token = ? AND kind = 'delete_stored' AND state IN ('sent', 'unknown') ORDER BY rowid LIMIT 1"
+    ));
+    query.bind(token.as_str()).fetch_optional(pool).await?.as_ref().map(open_attempt).transpose()
+}
+
+pub(super) async fn deletions(pool: &SqlitePool, token: &Token) -> Result<Deletions, JournalError> {
+    let query = "SELECT count(*), min(sent_unix_ms), max(sent_unix_ms) FROM attempt WHERE of_token = ? AND kind = 'delete_stored'";
+    let (count, first, last): (i64, _, _) = sqlx::query_as(query).bind(token.as_str()).fetch_one(pool).await?;
+    Ok((usize::try_from(count).unwrap_or(usize::MAX), (first, last)))
+}
+
+/// How many attempts to delete a kept card there were, and when the oldest and the newest of them were sent, Unix milliseconds.
+pub(crate) type Deletions = (usize, (Option<i64>, Option<i64>));
+
 fn noted(row: &SqliteRow) -> Result<Noted, JournalError> {
     let state = row.get::<&str, _>(12);
     let (is_open, is_approved) = (matches!(state, "sent" | "unknown"), state == "approved");
-    Ok(Noted { attempt: open_attempt(row)?, is_open, is_approved })
+    Ok(Noted { attempt: open_attempt(row)?, is_open, is_awaited: state == "sent", is_approved })
 }
 
-pub(super) async fn open(pool: &SqlitePool) -> Result<Vec<OpenAttempt>, JournalError> {
-    let rows = sqlx::query(select!("WHERE state IN ('sent', 'unknown') ORDER BY sent_unix_ms LIMIT ?"))
-        .bind(ROWS_MAX)
-        .fetch_all(pool)
-        .await?;
+pub(super) async fn open(
+    pool: &SqlitePool,
+    (after, newest): (i64, i64),
+) -> Result<(Vec<OpenAttempt>, Option<i64>), JournalError> {
+    let rows =
+        sqlx::query(select!("WHERE state IN ('sent', 'unknown') AND rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"))
+            .bind(after)
+            .bind(newest)
+            .bind(ROWS_MAX)
+            .fetch_all(pool)
+            .await?;
+    let next = rows.last().map(|row| row.get(15));
     let told = |error: &JournalError| tracing::error!(%error, "an open attempt cannot be followed");
-    Ok(rows.iter().filter_map(|row| open_attempt(row).inspect_err(told).ok()).collect())
+    Ok((rows.iter().filter_map(|row| open_attempt(row).inspect_err(told).ok()).collect(), next))
 }
 
 /// How an attempt stands, as far as a row tells: of a decline it does not tell why, and an approval that is given back, or
@@ -410,18 +518,35 @@ fn open_attempt(row: &SqliteRow) -> Result<OpenAttempt, JournalError> {
         locator: row.get(9),
         sent_unix_ms: row.get(10),
         is_named: row.get(11),
+        keep: keep(row)?,
+        token: row.get::<Option<&str>, _>(17).map(str::parse).transpose().map_err(|_| unreadable("token"))?,
+        credential: row.get(16),
     })
 }
 
-pub(super) async fn wanted(pool: &SqlitePool) -> Result<Vec<Wanted>, JournalError> {
+fn keep(row: &SqliteRow) -> Result<Option<Keep>, JournalError> {
+    let (token, card) = (row.get::<Option<&str>, _>(13), row.get::<Option<&str>, _>(14));
+    let Some((token, card)) = token.zip(card) else { return Ok(None) };
+    let token = token.parse().map_err(|_| unreadable("token"))?;
+    Ok(Some(Keep { token, card: serde_json::from_str(card)? }))
+}
+
+pub(super) async fn wanted(
+    pool: &SqlitePool,
+    (after, newest): (i64, i64),
+) -> Result<(Vec<Wanted>, Option<i64>), JournalError> {
     let rows = sqlx::query(
-        "SELECT payment, id FROM attempt WHERE reversal IS NOT NULL AND given_back = 0 AND state = 'approved' \
-         ORDER BY sent_unix_ms LIMIT ?",
+        "SELECT payment, id, rowid FROM attempt WHERE reversal IS NOT NULL AND given_back = 0 AND state = 'approved' \
+         AND rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?",
     )
+    .bind(after)
+    .bind(newest)
     .bind(ROWS_MAX)
     .fetch_all(pool)
     .await?;
-    rows.iter().map(|row| Ok(Wanted { payment: parsed(row, 0)?, attempt: parsed(row, 1)? })).collect()
+    let next = rows.last().map(|row| row.get(2));
+    let wanted = rows.iter().map(|row| Ok(Wanted { payment: parsed(row, 0)?, attempt: parsed(row, 1)? }));
+    Ok((wanted.collect::<Result<_, JournalError>>()?, next))
 }
 
 /// The authorization that counts is the one that was not given back, else the newest.
@@ -479,12 +604,12 @@ async fn note_what_followed(connection: &mut SqliteConnection, account: &mut Acc
     Ok(())
 }
 
-fn reversal(row: &SqliteRow, column: usize) -> Option<Reversal> {
+pub(super) fn reversal(row: &SqliteRow, column: usize) -> Option<Reversal> {
     let why = row.get::<Option<&str>, _>(column)?;
     Reversal::ALL.into_iter().find(|reversal| reversal.as_str() == why)
 }
 
-fn parsed<T: std::str::FromStr>(row: &SqliteRow, column: usize) -> Result<T, JournalError> {
+pub(super) fn parsed<T: std::str::FromStr>(row: &SqliteRow, column: usize) -> Result<T, JournalError> {
     row.get::<&str, _>(column).parse().map_err(|_| unreadable("value"))
 }
 

@@ -5,7 +5,18 @@ use sqlx::{Connection, Row, SqliteConnection};
 use wire::JournalId;
 
 /// The steps, in order. One that has been released is never changed.
-const STEPS: &[&str] = &[include_str!("first.sql"), include_str!("second.sql"), include_str!("third.sql")];
+const STEPS: &[&str] = &[
+    include_str!("first.sql"),
+    include_str!("second.sql"),
+    include_str!("third.sql"),
+    include_str!("fourth.sql"),
+    include_str!("heard.sql"),
+    include_str!("credential.sql"),
+    include_str!("forgetting.sql"),
+    include_str!("orders.sql"),
+    include_str!("codes.sql"),
+    include_str!("restored.sql"),
+];
 
 /// Creates what is missing; returns whose journal it is and the number of its newest record.
 pub(super) async fn prepare(connection: &mut SqliteConnection) -> Result<(JournalId, u64), JournalError> {

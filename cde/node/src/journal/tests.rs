@@ -1,4 +1,5 @@
 mod follow_ups;
+mod restored;
 
 use super::*;
 use crate::samples::{Folder, audit};
@@ -24,6 +25,10 @@ fn attempt(number: u128, payment: u128) -> NewAttempt {
         card: Some(CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None }),
         digest: "d".to_owned(),
         locator: None,
+        keep: None,
+        token: None,
+        credential: None,
+        reference: None,
     }
 }
 
@@ -65,7 +70,7 @@ async fn only_unknown_is_ever_replaced() {
     assert!(!journal.end(id, Ending::of(Outcome::Unknown)).await.unwrap());
     assert!(journal.end(id, Ending::of(approved())).await.unwrap());
     assert!(!journal.end(id, Ending::of(Outcome::Rejected)).await.unwrap());
-    assert!(journal.open_attempts().await.unwrap().is_empty());
+    assert!(journal.open_attempts((0, i64::MAX)).await.unwrap().0.is_empty());
 }
 
 #[tokio::test]
@@ -82,11 +87,11 @@ async fn records_wait_until_acknowledged_also_over_a_restart() {
     assert_eq!(second.id(), id);
     let records = second.after(0).await.unwrap();
     assert_eq!(records.iter().map(|record| record.number).collect::<Vec<_>>(), [1, 2, 3]);
-    assert!(matches!(records[0].body, RecordBody::AttemptSent { .. }));
+    assert!(matches!(records[0].body, RecordBody::AttemptSent(_)));
     assert!(matches!(records[2].body, RecordBody::AttemptEnded { .. }));
     second.acknowledge(3).await;
     second.begin(attempt(2, 2)).await.unwrap();
-    let records = second.after(0).await.unwrap();
+    let records = second.after(3).await.unwrap();
     assert_eq!(records.iter().map(|record| record.number).collect::<Vec<_>>(), [4], "numbers go on without a gap");
 }
 
@@ -96,7 +101,7 @@ async fn an_attempt_that_was_sent_before_a_crash_is_found_again() {
     let first = journal(&folder).await;
     first.begin(attempt(1, 1)).await.unwrap();
     drop(first);
-    let open = journal(&folder).await.open_attempts().await.unwrap();
+    let open = journal(&folder).await.open_attempts((0, i64::MAX)).await.unwrap().0;
     assert_eq!(open.len(), 1);
     assert_eq!(open[0].gateway, "sandbox");
 }
@@ -155,7 +160,10 @@ async fn a_disk_that_refuses_loses_no_audit_row_and_sends_no_attempt_later() {
     tokio::time::timeout(Duration::from_secs(10), written).await.expect("the row is tried again").unwrap();
     let records = journal.after(0).await.unwrap();
     assert!(matches!(records[..], [Record { number: 1, body: RecordBody::Audit(_), .. }]), "{records:?}");
-    assert!(journal.open_attempts().await.unwrap().is_empty(), "what was refused is not sent when the disk is back");
+    assert!(
+        journal.open_attempts((0, i64::MAX)).await.unwrap().0.is_empty(),
+        "what was refused is not sent when the disk is back"
+    );
 }
 
 #[tokio::test]
@@ -195,7 +203,7 @@ async fn an_attempt_is_found_by_its_name_in_any_state() {
     let located = NewAttempt { locator: Some("psp".to_owned()), ..attempt(1_002, 1_002) };
     let id = located.attempt;
     journal.begin(located).await.unwrap();
-    assert!(!journal.open_attempts().await.unwrap().iter().any(|open| open.operation.attempt == id));
+    assert!(!journal.open_attempts((0, i64::MAX)).await.unwrap().0.iter().any(|open| open.operation.attempt == id));
     assert!(journal.find(id).await.unwrap().unwrap().is_open);
     let by = async |gateway, attempt, locator| {
         let found = journal.about(gateway, attempt, locator).await.unwrap();
@@ -207,4 +215,48 @@ async fn an_attempt_is_found_by_its_name_in_any_state() {
     journal.end(id, Ending::of(approved())).await.unwrap();
     let noted = journal.find(id).await.unwrap().unwrap();
     assert!(noted.is_approved && !noted.is_open);
+}
+
+#[tokio::test]
+async fn an_order_is_known_over_a_restart_for_its_time_and_for_as_long_as_nobody_knows_its_outcome() {
+    let folder = Folder::new();
+    let order = |number| NewAttempt { reference: "INV-77".parse().ok(), ..attempt(number, number) };
+    let first = journal(&folder).await;
+    first.begin(order(1)).await.unwrap();
+    first.close().await;
+    drop(first);
+    let second = journal(&folder).await;
+    let taken = second.taken_orders().await.unwrap();
+    assert_eq!((taken.len(), taken[0].payment, taken[0].reference.as_str()), (1, order(1).payment, "INV-77"));
+    let age = async || {
+        sqlx::query("UPDATE attempt SET sent_unix_ms = sent_unix_ms - 43200000").execute(&second.pool).await.unwrap();
+    };
+    age().await;
+    assert!(matches!(second.begin(order(2)).await, Err(JournalError::SameOrder)), "nobody knows");
+    second.end(order(1).attempt, Ending::of(approved())).await.unwrap();
+    assert!(second.taken_orders().await.unwrap().is_empty(), "it was paid half a day ago");
+    second.begin(order(2)).await.unwrap();
+    second.end(order(2).attempt, Ending::of(approved())).await.unwrap();
+    assert!(matches!(second.begin(order(3)).await, Err(JournalError::SameOrder)));
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_keeps_no_switchboard_from_starting() {
+    let folder = Folder::new();
+    let journal = journal(&folder).await;
+    let until_unix_ms = clock::unix_ms() + 60_000;
+    for number in 1..=2_u8 {
+        let reference: wire::Reference = format!("INV-{number}").parse().unwrap();
+        let new = NewAttempt { reference: Some(reference.clone()), ..attempt(number.into(), number.into()) };
+        let (payment, merchant, amount) = (new.payment, new.merchant.clone(), new.amount);
+        journal.begin(new).await.unwrap();
+        let order = wire::BouncedOrder { payment, merchant, amount, reference, back: None, valid_s: 60 };
+        let marks = call::Marks { code: [number; 32], digits: [number + 100; 32] };
+        journal.keep_order(KeptOrder { order, owner: None, marks, until_unix_ms, replaces: None }).await.unwrap();
+    }
+    sqlx::query("UPDATE attempt SET merchant = '' WHERE rowid = 1").execute(&journal.pool).await.unwrap();
+    sqlx::query("UPDATE order_code SET valid_s = -1 WHERE rowid = 1").execute(&journal.pool).await.unwrap();
+    let taken: Vec<_> = journal.taken_orders().await.unwrap().into_iter().map(|order| order.payment).collect();
+    let kept: Vec<_> = journal.kept_orders().await.unwrap().into_iter().map(|(kept, _)| kept.order.payment).collect();
+    assert_eq!((&taken, &kept), (&vec![attempt(2, 2).payment], &taken));
 }

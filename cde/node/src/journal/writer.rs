@@ -1,7 +1,8 @@
 //! The journal's one writer: everything that waits goes into one transaction, and is answered after its commit.
 
 use super::attempts::{begin, end};
-use super::{JournalError, Write, insert_record};
+use super::{JournalError, Write, cards, codes, insert_record, restored};
+use crate::clock;
 use sqlx::{Connection, Row, SqliteConnection};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -9,8 +10,13 @@ use wire::{AttemptId, AuditEvent, JournalId, RecordBody};
 
 /// Writes that share a commit.
 const GROUP_MAX: usize = 256;
+/// Audit rows, for which nobody waits, are given so long to become more: a commit for each would cost more than the calls that they tell of.
+const AUDITS_GATHER: Duration = Duration::from_millis(20);
 /// Between two tries to write audit rows that the disk did not take.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How long an event that brought something up is known again. Adyen tries for thirty days
+/// (docs.adyen.com/development-resources/webhooks/troubleshoot).
+const HEARD_MS: i64 = 60 * 24 * 60 * 60 * 1000;
 /// Tries of the last group while the process is ending.
 const LAST_TRIES_MAX: u32 = 3;
 
@@ -22,20 +28,25 @@ pub(super) struct Writer {
     queue: mpsc::Receiver<Write>,
     audits: mpsc::Receiver<AuditEvent>,
     newest: watch::Sender<u64>,
+    /// How often every attempt was told again to an office that was restored.
+    restores: watch::Sender<u64>,
     /// Audit rows that were taken and are not on disk: nobody else has them.
     rows: Vec<AuditEvent>,
     closers: Vec<oneshot::Sender<()>>,
     failures_in_a_row: u32,
+    /// Acknowledged records are kept for so long.
+    kept_ms: i64,
 }
 
 impl Writer {
     pub(super) fn new(
         connection: SqliteConnection,
-        queue: mpsc::Receiver<Write>,
-        audits: mpsc::Receiver<AuditEvent>,
-        newest: watch::Sender<u64>,
+        (queue, audits): (mpsc::Receiver<Write>, mpsc::Receiver<AuditEvent>),
+        (newest, restores): (watch::Sender<u64>, watch::Sender<u64>),
+        kept_ms: i64,
     ) -> Self {
-        Self { connection, queue, audits, newest, rows: Vec::new(), closers: Vec::new(), failures_in_a_row: 0 }
+        let (rows, closers) = (Vec::new(), Vec::new());
+        Self { connection, queue, audits, newest, restores, rows, closers, failures_in_a_row: 0, kept_ms }
     }
 
     /// Runs until the journal is closed or every handle of it is gone.
@@ -74,6 +85,13 @@ impl Writer {
             tokio::select! {
                 Some(write) = self.queue.recv() => self.take(group, write),
                 () = tokio::time::sleep(RETRY_PAUSE) => {}
+            }
+        }
+        if group.is_empty() && self.closers.is_empty() {
+            tokio::select! {
+                biased;
+                Some(write) = self.queue.recv() => self.take(group, write),
+                () = tokio::time::sleep(AUDITS_GATHER) => {}
             }
         }
         while group.len() < GROUP_MAX {
@@ -123,13 +141,14 @@ impl Writer {
         if self.failures_in_a_row == 0 {
             return Ok(known);
         }
-        let query = sqlx::query("SELECT COALESCE(MAX(number), 0) FROM record");
+        let query = sqlx::query("SELECT MAX(acknowledged, (SELECT COALESCE(MAX(number), 0) FROM record)) FROM journal");
         let found: i64 = query.fetch_one(&mut self.connection).await?.get(0);
-        Ok(known.max(u64::try_from(found).unwrap_or(0)))
+        Ok(u64::try_from(found).unwrap_or(known))
     }
 
     async fn commit(&mut self, group: Vec<Write>, answers: &mut Vec<Answer>) -> Result<u64, JournalError> {
-        let mut number = self.newest().await?;
+        let newest = self.newest().await?;
+        let mut number = newest;
         let mut transaction = self.connection.begin().await?;
         for row in &self.rows {
             number += 1;
@@ -147,14 +166,42 @@ impl Writer {
                     number += ended.as_ref().copied().unwrap_or(0);
                     hold_back(answers, done, ended.map(|records| records > 0))?;
                 }
-                Write::MoveTo { attempt, gateway, done } => {
-                    let moved = move_to(&mut transaction, attempt, &gateway).await;
+                Write::MoveTo { attempt, gateway, credential, done } => {
+                    let moved = move_to(&mut transaction, attempt, (&gateway, credential)).await;
                     hold_back(answers, done, moved)?;
                 }
-                Write::Acknowledge(upto) => acknowledge(&mut transaction, upto).await?,
+                Write::BeginForgetting(token, merchant, done) => {
+                    let begun = cards::begin_forgetting(&mut transaction, number + 1, token, merchant).await;
+                    number += u64::from(matches!(begun, Ok(true)));
+                    hold_back(answers, done, begun)?;
+                }
+                Write::Forget(token, merchant, by_hand, done) => {
+                    let forgotten = cards::forget(&mut transaction, number + 1, (token, merchant), by_hand).await;
+                    number += u64::from(matches!(forgotten, Ok(true)));
+                    hold_back(answers, done, forgotten)?;
+                }
+                Write::Heard { gateway, event, row, done } => {
+                    let fresh = heard(&mut transaction, number + 1, (&gateway, &event), *row).await;
+                    number += u64::from(matches!(fresh, Ok(true)));
+                    hold_back(answers, done, fresh)?;
+                }
+                Write::KeepOrder(order, done) => hold_back(answers, done, codes::keep(&mut transaction, &order).await)?,
+                Write::UseCode(payment, done) => {
+                    hold_back(answers, done, codes::use_up(&mut transaction, payment).await)?;
+                }
+                Write::Acknowledge(upto) => acknowledge(&mut transaction, (upto, newest), self.kept_ms).await?,
+                Write::TellAgain(stored, done) => {
+                    let told = restored::tell(&mut transaction, number + 1, stored).await;
+                    number += told.as_ref().map_or(0, |told| told.records);
+                    if told.as_ref().is_ok_and(|told| told.is_all) {
+                        answers.push(count(self.restores.clone()));
+                    }
+                    hold_back(answers, done, told.map(|told| told.is_more))?;
+                }
                 Write::Rename(id, done) => {
                     let renamed = rename(&mut transaction, id).await;
-                    hold_back(answers, done, renamed)?;
+                    number = renamed.as_ref().map_or(number, |taken_off| number.saturating_sub(*taken_off));
+                    hold_back(answers, done, renamed.map(drop))?;
                 }
                 Write::Close(done) => self.closers.push(done),
             }
@@ -162,6 +209,20 @@ impl Writer {
         transaction.commit().await?;
         Ok(number)
     }
+}
+
+/// Believed, what was never written would count records that are still to come as stored. It is compared here, where every record that
+/// anybody may have read is known: readers see a commit before its number is published.
+async fn acknowledge(
+    transaction: &mut SqliteConnection,
+    (upto, newest): (u64, u64),
+    kept_ms: i64,
+) -> Result<(), JournalError> {
+    if upto > newest {
+        tracing::error!(upto, newest, "the office acknowledged a record that was never written: ignored");
+        return Ok(());
+    }
+    restored::acknowledge(transaction, upto, clock::unix_ms().saturating_sub(kept_ms)).await
 }
 
 /// Holds the answer back until the commit; if that fails, so has this. When the disk refused, the transaction may be
@@ -194,20 +255,51 @@ fn answer<T: Send + 'static>(
     })
 }
 
-async fn acknowledge(connection: &mut SqliteConnection, upto: u64) -> Result<(), JournalError> {
-    let upto = i64::try_from(upto).unwrap_or(i64::MAX);
-    sqlx::query("UPDATE journal SET acknowledged = MAX(acknowledged, ?)").bind(upto).execute(&mut *connection).await?;
-    sqlx::query("DELETE FROM record WHERE number <= ?").bind(upto).execute(&mut *connection).await?;
-    Ok(())
+/// Counts what is committed.
+fn count(counter: watch::Sender<u64>) -> Answer {
+    Box::new(move |committed| counter.send_modify(|count| *count = count.saturating_add(u64::from(committed))))
 }
 
-async fn move_to(connection: &mut SqliteConnection, attempt: AttemptId, gateway: &str) -> Result<bool, JournalError> {
-    let moved = sqlx::query("UPDATE attempt SET gateway = ? WHERE id = ? AND state = 'sent'");
-    let moved = moved.bind(gateway).bind(attempt.to_string()).execute(connection).await?;
+async fn move_to(
+    connection: &mut SqliteConnection,
+    attempt: AttemptId,
+    (gateway, credential): (&str, Option<String>),
+) -> Result<bool, JournalError> {
+    let moved = sqlx::query("UPDATE attempt SET gateway = ?, credential = ? WHERE id = ? AND state = 'sent'");
+    let moved = moved.bind(gateway).bind(credential).bind(attempt.to_string()).execute(connection).await?;
     Ok(moved.rows_affected() > 0)
 }
 
-async fn rename(connection: &mut SqliteConnection, id: JournalId) -> Result<(), JournalError> {
-    sqlx::query("UPDATE journal SET id = ?").bind(id.to_string()).execute(connection).await?;
-    Ok(())
+/// False when the event was heard before.
+async fn heard(
+    connection: &mut SqliteConnection,
+    number: u64,
+    (gateway, event): (&str, &str),
+    row: AuditEvent,
+) -> Result<bool, JournalError> {
+    let now = clock::unix_ms();
+    let old = sqlx::query("DELETE FROM heard WHERE at_unix_ms < ?").bind(now.saturating_sub(HEARD_MS));
+    old.execute(&mut *connection).await?;
+    let query = sqlx::query("INSERT INTO heard (gateway, event, at_unix_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+    let inserted = query.bind(gateway).bind(event).bind(now).execute(&mut *connection).await?;
+    if inserted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    insert_record(connection, number, RecordBody::Audit(row)).await?;
+    Ok(true)
+}
+
+/// The records that wait are numbered anew, from 1: whoever has nothing of a journal and is sent a later record knows that some
+/// are missing. Returns what was taken off their numbers. No code is good any more.
+async fn rename(connection: &mut SqliteConnection, id: JournalId) -> Result<u64, JournalError> {
+    let found: i64 = sqlx::query("SELECT acknowledged FROM journal").fetch_one(&mut *connection).await?.get(0);
+    sqlx::query("DELETE FROM record WHERE number <= ?").bind(found).execute(&mut *connection).await?;
+    let renumber = "UPDATE record SET number = number - ?1, body = json_set(body, '$.number', number - ?1)";
+    sqlx::query(renumber).bind(found).execute(&mut *connection).await?;
+    codes::end_all(connection).await?;
+    sqlx::query("UPDATE journal SET id = ?, acknowledged = 0, restored = NULL, tell_after = NULL")
+        .bind(id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(u64::try_from(found).unwrap_or(0))
 }

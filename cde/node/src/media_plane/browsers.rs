@@ -16,6 +16,8 @@ pub(super) struct Browsers {
 
 struct Browser {
     generation: u64,
+    /// Which of the call's handshakes with it.
+    handshake: u32,
     /// The call has taken the leg's peer away: no news connects it until the next word of the call.
     is_muted: bool,
 }
@@ -50,14 +52,18 @@ impl Browsers {
         self.at(side).as_ref().is_some_and(|browser| browser.generation == generation && !browser.is_muted)
     }
 
-    /// The number of the leg's browser, and whether it has only come now.
-    pub(super) fn number(&mut self, side: Side, last: &mut u64) -> (u64, bool) {
-        let is_new = self.at(side).is_none();
+    /// The number of the leg's browser, and whether it has only come now. One that was elsewhere meanwhile has come now.
+    pub(super) fn number(&mut self, side: Side, handshake: u32, last: &mut u64) -> (u64, bool) {
+        let at = self.at(side);
+        let is_new = at.as_ref().is_none_or(|browser| browser.handshake != handshake);
+        if is_new {
+            *at = None;
+        }
         let fresh = || {
             *last += 1;
-            Browser { generation: *last, is_muted: false }
+            Browser { generation: *last, handshake, is_muted: false }
         };
-        let browser = self.at(side).get_or_insert_with(fresh);
+        let browser = at.get_or_insert_with(fresh);
         browser.is_muted = false;
         (browser.generation, is_new)
     }
@@ -74,7 +80,8 @@ pub(super) struct Way {
 impl Way {
     /// False if it cannot be asked.
     pub(super) fn negotiate(&self, call: CallId, side: Side, generation: u64, remote: Remote, terms: WebTerms) -> bool {
-        let leg = Leg { call, side, generation, worker: self.worker, remote, terms: of(terms) };
+        let (ours, terms) = (terms.ours, of(terms));
+        let leg = Leg { call, side, generation, worker: self.worker, remote, ours, terms };
         self.asks.as_ref().is_some_and(|asks| asks.send(Ask::Negotiate(Box::new(leg))))
     }
 
@@ -94,7 +101,7 @@ impl Way {
 }
 
 fn of(terms: WebTerms) -> Terms {
-    let WebTerms { ufrag, password, peer_ufrag, hash, fingerprint: bytes, is_client } = terms;
+    let WebTerms { ufrag, password, peer_ufrag, hash, fingerprint: bytes, is_client, ours: _, handshake: _ } = terms;
     let hash = match hash {
         sip::offer_answer::Hash::Sha256 => Hash::Sha256,
         sip::offer_answer::Hash::Sha384 => Hash::Sha384,

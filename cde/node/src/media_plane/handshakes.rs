@@ -19,7 +19,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 use udp::Waker;
-use webrtc::{Association, Certificate, Output, Suite, Terms};
+use webrtc::{Association, Certificates, Output, Suite, Terms};
 use wire::CallId;
 
 /// What the call says that may wait for this thread, and as many packets.
@@ -51,6 +51,8 @@ pub(super) struct Leg {
     pub(super) worker: usize,
     /// What was agreed on, but for the address.
     pub(super) remote: Remote,
+    /// The certificate that is shown.
+    pub(super) ours: [u8; 32],
     pub(super) terms: Terms,
 }
 
@@ -94,21 +96,21 @@ impl Inbox {
 /// Starts it when the media threads are there. It ends with the handle that they have in common.
 pub(super) struct Handshakes {
     inbox: Inbox,
-    certificate: Certificate,
+    certificates: Certificates,
 }
 
 impl Handshakes {
-    pub(super) fn new(certificate: Certificate) -> (Asks, Self) {
+    pub(super) fn new(certificates: Certificates) -> (Asks, Self) {
         let ((said, hears), (packets, takes)) = (sync_channel(ASKS_MAX), sync_channel(ASKS_MAX));
         let (waker, woken) = sync_channel(1);
         let inbox = Inbox { said: hears, packets: takes, woken };
-        (Asks { said, packets, waker }, Self { inbox, certificate })
+        (Asks { said, packets, waker }, Self { inbox, certificates })
     }
 
     pub(super) fn start(self, workers: Vec<(SyncSender<Order>, Waker)>, alive: &Arc<()>) -> io::Result<()> {
-        let Self { inbox, certificate } = self;
+        let Self { inbox, certificates } = self;
         let alive = Arc::downgrade(alive);
-        let desk = Desk { certificate, workers, entries: BTreeMap::new(), timers: BTreeSet::new() };
+        let desk = Desk { certificates, workers, entries: BTreeMap::new(), timers: BTreeSet::new() };
         thread::Builder::new().name("handshakes".to_owned()).spawn(move || run(desk, &inbox, &alive)).map(drop)
     }
 }
@@ -130,7 +132,7 @@ enum News {
 }
 
 struct Desk {
-    certificate: Certificate,
+    certificates: Certificates,
     workers: Vec<(SyncSender<Order>, Waker)>,
     entries: BTreeMap<Key, Entry>,
     timers: BTreeSet<(Instant, Key)>,
@@ -165,7 +167,10 @@ impl Desk {
     fn negotiate(&mut self, now: Instant, leg: Box<Leg>) {
         let key = (leg.call, leg.side);
         // One that has failed while nobody wanted to hear of it begins anew, too.
-        let is_other = |entry: &Entry| entry.leg.generation != leg.generation || entry.association.is_over();
+        let is_other = |entry: &Entry| {
+            let is_same = (entry.leg.generation, entry.leg.ours) == (leg.generation, leg.ours);
+            !is_same || entry.association.is_over()
+        };
         if self.entries.get(&key).is_some_and(is_other) {
             self.forget(key);
         }
@@ -174,8 +179,8 @@ impl Desk {
             entry.leg = leg;
             // What is said now may be another direction or codec.
             entry.untold = entry.association.address().map(|_| News::Established);
-        } else if self.entries.len() < LEGS_MAX {
-            let association = Association::new(now, self.certificate.clone(), leg.terms.clone());
+        } else if let Some(certificate) = self.certificates.with(&leg.ours).filter(|_| self.entries.len() < LEGS_MAX) {
+            let association = Association::new(now, certificate.clone(), leg.terms.clone());
             self.entries.insert(key, Entry { association, leg, untold: None, timer: None });
         } else {
             tracing::error!("media: too many legs of browsers at once; one is refused");

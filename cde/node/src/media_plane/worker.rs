@@ -42,6 +42,8 @@ struct State {
     recorder: Recorder,
     hold: media::Hold,
     way: Way,
+    /// What sessions put out, one after the other.
+    room: media::Room,
 }
 
 struct Entry {
@@ -107,6 +109,7 @@ impl Worker {
             recorder,
             hold,
             way: Way { asks: None, worker: 0, last: 0 },
+            room: media::Room::default(),
         };
         Self { sockets, orders, state }
     }
@@ -176,8 +179,7 @@ impl Worker {
             MediaOrder::Command(command) => {
                 self.state.note_browsers(call, &command);
                 if let Some((pair, remote)) = self.state.connects(call, &command) {
-                    self.sockets.connect(pair.rtp, remote.address);
-                    self.sockets.connect(pair.rtcp, remote.rtcp);
+                    self.admit(pair, &remote);
                 }
                 self.state.handle_command(&mut self.sockets, now, call, command);
             }
@@ -189,11 +191,22 @@ impl Worker {
         }
     }
 
+    /// Who may send to a leg's ports: its peer, or of one behind a NAT its host, since it may yet be found at another port.
+    fn admit(&mut self, Pair { rtp, rtcp }: Pair, remote: &media::Remote) {
+        match remote.learns_from {
+            Some(host) => [rtp, rtcp].into_iter().for_each(|port| self.sockets.confine(port, host)),
+            None => {
+                self.sockets.connect(rtp, remote.address);
+                self.sockets.connect(rtcp, remote.rtcp);
+            }
+        }
+    }
+
     /// Nobody is heard on the leg, and nothing said, until its browser is found and known.
     fn negotiate(&mut self, now: Instant, call: CallId, side: Side, remote: media::Remote, terms: call::WebTerms) {
         let Some(place) = self.state.places.get(&call).copied() else { return };
         let Some(Some(entry)) = self.state.calls.get_mut(place) else { return };
-        let (generation, is_new) = entry.browsers.number(side, &mut self.state.way.last);
+        let (generation, is_new) = entry.browsers.number(side, terms.handshake, &mut self.state.way.last);
         if is_new {
             let pair = entry.ports.of(side);
             self.sockets.release(pair.rtp);
@@ -408,6 +421,7 @@ impl State {
 
     fn with(&mut self, sockets: &mut Sockets, place: usize, act: impl FnOnce(&mut Session)) {
         let Some(entry) = self.calls.get_mut(place).and_then(Option::as_mut) else { return };
+        entry.session.lend(&mut self.room);
         act(&mut entry.session);
         let before = self.backlog.len();
         while let Some(output) = entry.session.poll_output() {
@@ -435,6 +449,7 @@ impl State {
                 media::Output::Recorded(frame) => self.recorder.frame(entry.call, frame),
             }
         }
+        entry.session.lend(&mut self.room);
         let timer = entry.session.poll_timeout();
         // A timer that moves away, as it does with each packet of a masked line, is left where it is: it is looked at then.
         if let Some(at) = timer.filter(|at| entry.timer.is_none_or(|set| *at < set)) {

@@ -21,6 +21,9 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// what stands between us forgets connections that are silent (RFC 7118 §6).
 const WEB_PING: Duration = Duration::from_secs(25);
 const WEB_IDLE: Duration = Duration::from_secs(80);
+/// After this long without a message a page is closed whose telephone has not signed in, whatever signs of life there are: it holds one of
+/// the few places of strangers.
+const WEB_STRANGER: Duration = WEB_FIRST_MESSAGE;
 /// A message that has begun ends within this time.
 const MESSAGE: Duration = Duration::from_secs(10);
 /// A peer takes what is written within this time.
@@ -67,20 +70,20 @@ pub(super) async fn open(hub: Hub, peer: Peer, pass: Pass, queue: Queue) {
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     {
-        Ok(stream) => opened(stream, &hub, peer, queue).await,
+        Ok(stream) => opened(stream, &hub, peer, &pass, queue).await,
         Err(error) => refused(&hub, peer, &error).await,
     }
     drop(pass);
 }
 
-async fn opened(stream: TcpStream, hub: &Hub, peer: Peer, queue: Queue) {
+async fn opened(stream: TcpStream, hub: &Hub, peer: Peer, pass: &Pass, queue: Queue) {
     // Without it only a little time is lost.
     let _ = stream.set_nodelay(true);
     if peer.transport != Transport::Tls {
-        return converse(stream, hub, peer, queue, IDLE).await;
+        return converse(stream, hub, peer, pass, queue, IDLE).await;
     }
     match hub.tls().connect(stream, peer.address).await {
-        Ok(stream) => converse(stream, hub, peer, queue, IDLE).await,
+        Ok(stream) => converse(stream, hub, peer, pass, queue, IDLE).await,
         Err(error) => refused(hub, peer, &error).await,
     }
 }
@@ -93,20 +96,23 @@ async fn refused(hub: &Hub, peer: Peer, error: &io::Error) {
 }
 
 /// Reads and writes until either side ends it, and reports that.
-pub(super) async fn converse(stream: impl Stream, hub: &Hub, peer: Peer, queue: Queue, first: Duration) {
+pub(super) async fn converse(
+    stream: impl Stream,
+    hub: &Hub,
+    peer: Peer,
+    pass: &Pass,
+    mut queue: Queue,
+    first: Duration,
+) {
     let coding = match peer.transport {
         Transport::Ws | Transport::Wss => Coding::Web,
         Transport::Udp | Transport::Tcp | Transport::Tls => Coding::Stream,
     };
-    converse_as(coding, stream, hub, peer, queue, first).await;
-}
-
-async fn converse_as(coding: Coding, stream: impl Stream, hub: &Hub, peer: Peer, mut queue: Queue, first: Duration) {
     let (reading, writing) = tokio::io::split(stream);
     let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
     let mut writer = Writer { writing, coding };
     let ended = tokio::select! {
-        ended = read(reading, hub, peer, coding, &answers, first) => ended,
+        ended = read(reading, hub, peer, Patience::new(coding, pass, first), &answers) => ended,
         () = writer.write(&mut queue.messages, &mut answered) => Ended::Closed,
     };
     match ended {
@@ -123,19 +129,41 @@ async fn converse_as(coding: Coding, stream: impl Stream, hub: &Hub, peer: Peer,
     let _ = hub.heard.send(Heard::Closed(peer)).await;
 }
 
+/// Until when the next word is waited for.
+struct Patience<'a> {
+    coding: Coding,
+    pass: &'a Pass,
+    /// Without another whole message: a stranger's signs of life count for nothing.
+    until: Instant,
+    has_spoken: bool,
+}
+
+impl<'a> Patience<'a> {
+    fn new(coding: Coding, pass: &'a Pass, first: Duration) -> Self {
+        Self { coding, pass, until: Instant::now() + first, has_spoken: false }
+    }
+
+    fn heard_message(&mut self) {
+        let is_web = self.coding == Coding::Web;
+        (self.has_spoken, self.until) = (true, Instant::now() + if is_web { WEB_STRANGER } else { IDLE });
+    }
+
+    /// After anything that came.
+    fn until(&self) -> Instant {
+        let idle = if self.coding == Coding::Web { WEB_IDLE } else { IDLE };
+        if self.has_spoken && self.pass.is_known() { Instant::now() + idle } else { self.until }
+    }
+}
+
 async fn read(
     mut reading: impl AsyncRead + Unpin,
     hub: &Hub,
     peer: Peer,
-    coding: Coding,
+    mut patience: Patience<'_>,
     answers: &mpsc::Sender<Vec<u8>>,
-    first: Duration,
 ) -> Ended {
-    let (mut cutter, mut buffer) = (Cutter::new(coding), [0; READ_BYTES_MAX]);
-    let idle = if coding == Coding::Web { WEB_IDLE } else { IDLE };
-    let first = Instant::now() + first;
-    let mut deadline = first;
-    let mut has_spoken = false;
+    let (mut cutter, mut buffer) = (Cutter::new(patience.coding), [0; READ_BYTES_MAX]);
+    let mut deadline = patience.until;
     loop {
         let Ok(Ok(length @ 1..)) = timeout_at(deadline, reading.read(&mut buffer)).await else { return Ended::Closed };
         let was_partial = cutter.is_partial();
@@ -156,7 +184,8 @@ async fn read(
                 Cut::Ended(word) => return Ended::With(word),
             };
             // A sign of life between its pieces gives a message no more time.
-            (is_new, has_spoken) = (true, true);
+            is_new = true;
+            patience.heard_message();
             let is_broken = matches!(heard, Heard::Broken(..));
             if hub.heard.send(heard).await.is_err() {
                 return Ended::Closed;
@@ -165,12 +194,10 @@ async fn read(
                 return Ended::Broken;
             }
         }
-        deadline = match (cutter.is_partial(), has_spoken) {
-            (true, true) if is_new => Instant::now() + MESSAGE,
-            (true, false) if is_new => first.min(Instant::now() + MESSAGE),
-            (true, _) => deadline,
-            (false, true) => Instant::now() + idle,
-            (false, false) => first,
+        deadline = match cutter.is_partial() {
+            true if is_new => patience.until().min(Instant::now() + MESSAGE),
+            true => deadline,
+            false => patience.until(),
         };
     }
 }

@@ -63,7 +63,10 @@ fn key(source: IpAddr, is_friend: bool) -> (IpAddr, bool) {
 pub(crate) struct Pass {
     gate: Arc<Gate>,
     source: IpAddr,
+    /// Among whom it is counted.
     is_friend: AtomicBool,
+    /// Its phone has signed in, whether or not there was room among the friends.
+    has_signed_in: AtomicBool,
 }
 
 impl Gate {
@@ -87,13 +90,20 @@ impl Gate {
             return None;
         }
         inside.add(source, is_friend);
-        Some(Pass { gate: Arc::clone(self), source, is_friend: AtomicBool::new(is_friend) })
+        let (is_friend, has_signed_in) = (AtomicBool::new(is_friend), AtomicBool::new(false));
+        Some(Pass { gate: Arc::clone(self), source, is_friend, has_signed_in })
     }
 }
 
 impl Pass {
-    /// Its phone has signed in: it leaves the strangers their place. Without room among the friends it stays one of them.
+    /// Is it a trunk's, or one whose phone has signed in? By whom it is counted with says nothing of that.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_friend.load(Ordering::Relaxed) || self.has_signed_in.load(Ordering::Relaxed)
+    }
+
+    /// Its phone has signed in: it leaves the strangers their place. Without room among the friends it is counted as one of them still.
     pub(super) fn befriend(&self) {
+        self.has_signed_in.store(true, Ordering::Relaxed);
         let mut inside = self.gate.inside.lock().unwrap_or_else(PoisonError::into_inner);
         if inside.of(self.source, true) < OF_FRIEND_MAX && !self.is_friend.swap(true, Ordering::Relaxed) {
             inside.remove(self.source, false);
@@ -166,6 +176,7 @@ mod tests {
         }
         assert_eq!(phones.len(), OF_FRIEND_MAX + OF_STRANGER_MAX, "as many as a trunk, and those that are signing in");
         assert_eq!(gate.inside.lock().unwrap().strangers, OF_STRANGER_MAX);
+        assert!(phones.iter().all(Pass::is_known), "and none of them is cut off as a stranger");
         drop(phones);
         let inside = gate.inside.lock().unwrap();
         assert!(inside.by_source.is_empty() && inside.all == 0 && inside.strangers == 0);

@@ -55,7 +55,7 @@ async fn announced(stream: impl connection::Stream, peer: Peer, hub: &Hub, pass:
         Transport::Udp | Transport::Tcp | Transport::Tls => connection::FIRST_MESSAGE,
     };
     if hub.heard.send(Heard::Opened(peer, sender, Arc::clone(&pass))).await.is_ok() {
-        connection::converse(stream, hub, peer, queue, first).await;
+        connection::converse(stream, hub, peer, &pass, queue, first).await;
     }
     drop(pass);
     Ok(())

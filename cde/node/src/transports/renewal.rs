@@ -1,5 +1,6 @@
 //! Certificates that are renewed while we run.
 
+use super::found::Found;
 use super::tls::Tls;
 use crate::config::Config;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,11 @@ pub(super) const EVERY: Duration = Duration::from_secs(60);
 
 /// Reads all files again when one has changed; what does not fit together stays out, and is tried again. Connections that
 /// stand are not touched.
-pub(super) async fn keep(config: Config, folder: PathBuf, tls: watch::Sender<Arc<Tls>>, every: Duration) {
+pub(super) async fn keep(
+    (config, folder, places): (Config, PathBuf, Arc<Found>),
+    tls: watch::Sender<Arc<Tls>>,
+    every: Duration,
+) {
     let files: Vec<PathBuf> = config.tls_files().map(|file| folder.join(file)).collect();
     let mut read = stamps(&files).await;
     while !files.is_empty() && !tls.is_closed() {
@@ -21,7 +26,7 @@ pub(super) async fn keep(config: Config, folder: PathBuf, tls: watch::Sender<Arc
         if found == read {
             continue;
         }
-        match Tls::load(&config, &folder) {
+        match Tls::load(&config, &folder, &places) {
             Ok(renewed) => {
                 tracing::info!("the certificates of SIP have changed and are used from now on");
                 tls.send_replace(Arc::new(renewed));

@@ -9,6 +9,7 @@ struct Far {
     theirs: DuplexStream,
     heard: mpsc::Receiver<Heard>,
     queue: Option<mpsc::Sender<Vec<u8>>>,
+    pass: Arc<Pass>,
     began: Instant,
 }
 
@@ -18,16 +19,23 @@ fn conversation(room: usize) -> Far {
 }
 
 fn conversation_over(transport: Transport, room: usize) -> Far {
+    conversation_through(&Arc::new(Gate::new(std::collections::BTreeSet::new())), transport, room)
+}
+
+fn conversation_through(gate: &Arc<Gate>, transport: Transport, room: usize) -> Far {
+    let gate = Arc::clone(gate);
     let (theirs, ours) = tokio::io::duplex(room);
     let (sender, heard) = mpsc::channel(HEARD_MAX);
-    let tls = Tls::load(&Config::default(), Path::new("")).unwrap();
-    let gate = Arc::new(Gate::new(std::collections::BTreeSet::new()));
-    let hub =
-        Hub { heard: sender, gate, last_id: Arc::default(), tls: watch::channel(Arc::new(tls)).1, origins: [].into() };
+    let tls = Tls::load(&Config::default(), Path::new(""), &Arc::default()).unwrap();
+    let tls = watch::channel(Arc::new(tls)).1;
+    let pass = Arc::new(gate.enter([127, 0, 0, 1].into()).unwrap());
+    let (last_id, found, origins, tasks) = (Arc::default(), Arc::default(), [].into(), Handle::current());
+    let hub = Hub { heard: sender, gate, last_id, tls, found, origins, tasks };
     let peer = Peer { connection: Some(ConnectionId(1)), ..Peer::new(transport, ([127, 0, 0, 1], 9).into()) };
     let (queue, messages) = Queue::new();
-    tokio::spawn(async move { connection::converse(ours, &hub, peer, messages, connection::FIRST_MESSAGE).await });
-    Far { theirs, heard, queue: Some(queue), began: Instant::now() }
+    let of = Arc::clone(&pass);
+    tokio::spawn(async move { connection::converse(ours, &hub, peer, &of, messages, connection::FIRST_MESSAGE).await });
+    Far { theirs, heard, queue: Some(queue), pass, began: Instant::now() }
 }
 
 impl Far {
@@ -94,6 +102,88 @@ async fn signs_of_life_give_no_more_time() {
     assert!(halves.seconds() <= 36, "{}", halves.seconds());
 }
 
+/// A frame of a WebSocket as a page sends it, short, with a mask that changes nothing.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match u8::try_from(payload.len()).ok().filter(|length| *length < 126) {
+        Some(length) => frame.push(0x80 | length),
+        None => frame.extend([&[0xfe][..], &u16::try_from(payload.len()).unwrap().to_be_bytes()].concat()),
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+impl Far {
+    /// Gives a sign of life every so often until it is cut off, or for an hour and a half.
+    async fn pings(&mut self, ping: &[u8]) {
+        let Self { theirs, .. } = self;
+        let (mut reading, mut writing) = tokio::io::split(theirs);
+        let read = async { while matches!(reading.read(&mut [0; 64]).await, Ok(1..)) {} };
+        let write = async {
+            for _ in 0..5400 / 20 {
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                if writing.write_all(ping).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! { () = read => {}, () = write => {} }
+    }
+}
+
+/// What broke: who had said one whole message, whatever it was, kept one of the strangers' places for as long as it liked.
+#[tokio::test(start_paused = true)]
+async fn a_stranger_keeps_a_connection_by_messages_and_not_by_signs_of_life() {
+    let (ping, options) = (frame(0x89, b""), frame(0x81, OPTIONS.as_bytes()));
+    let mut page = conversation_over(Transport::Ws, 1000);
+    page.theirs.write_all(&options).await.unwrap();
+    assert_eq!(page.next().await, "message");
+    page.pings(&ping).await;
+    assert_eq!((page.next().await, page.seconds()), ("closed", 120));
+    let mut speaking = conversation_over(Transport::Ws, 1000);
+    for _ in 0..3 {
+        speaking.theirs.write_all(&options).await.unwrap();
+        assert_eq!(speaking.next().await, "message");
+        tokio::time::sleep(Duration::from_secs(100)).await;
+    }
+    assert_eq!((speaking.next().await, speaking.seconds()), ("closed", 320));
+    let mut stream = conversation(1000);
+    stream.theirs.write_all(OPTIONS.as_bytes()).await.unwrap();
+    assert_eq!(stream.next().await, "message");
+    stream.pings(b"\r\n\r\n").await;
+    assert_eq!((stream.next().await, stream.seconds()), ("closed", 3600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phone_that_has_signed_in_keeps_its_connection_by_signs_of_life() {
+    let mut phone = conversation_over(Transport::Ws, 1000);
+    phone.theirs.write_all(&frame(0x81, OPTIONS.as_bytes())).await.unwrap();
+    assert_eq!(phone.next().await, "message");
+    phone.pass.befriend();
+    phone.pings(&frame(0x89, b"")).await;
+    assert!(phone.seconds() >= 5400, "{}", phone.seconds());
+    assert_eq!((phone.next().await, phone.seconds()), ("closed", 5400 + 80));
+}
+
+/// What broke: behind an address that had all its friends, a phone that had signed in was cut off as a stranger, in the middle of a call too.
+#[tokio::test(start_paused = true)]
+async fn a_phone_that_has_signed_in_without_room_among_the_friends_keeps_its_connection_too() {
+    let gate = Arc::new(Gate::new(std::collections::BTreeSet::new()));
+    let mut friends = Vec::new();
+    for _ in 0..128 {
+        let pass = gate.enter([127, 0, 0, 1].into()).unwrap();
+        pass.befriend();
+        friends.push(pass);
+    }
+    let mut phone = conversation_through(&gate, Transport::Ws, 1000);
+    phone.theirs.write_all(&frame(0x81, OPTIONS.as_bytes())).await.unwrap();
+    assert_eq!(phone.next().await, "message");
+    phone.pass.befriend();
+    phone.pings(&frame(0x89, b"")).await;
+    assert_eq!((phone.next().await, phone.seconds()), ("closed", 5400 + 80));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_has_spoken_may_be_silent_for_the_length_of_a_call() {
     let mut peer = conversation(1000);
@@ -134,8 +224,9 @@ async fn a_renewed_certificate_is_used_and_a_broken_one_is_not() {
     issue(vec!["old.example".to_owned()]);
     let text = "[sip]\nlisten_tls = \"127.0.0.1:0\"\ncertificate = \"sip.pem\"\nprivate_key = \"sip.key\"\n";
     let config = Config::parse(text, Path::new("cde.toml")).unwrap();
-    let (sender, mut tls) = watch::channel(Arc::new(Tls::load(&config, &folder.0).unwrap()));
-    let keeper = tokio::spawn(renewal::keep(config, folder.0.clone(), sender, Duration::from_millis(5)));
+    let found = Arc::default();
+    let (sender, mut tls) = watch::channel(Arc::new(Tls::load(&config, &folder.0, &found).unwrap()));
+    let keeper = tokio::spawn(renewal::keep((config, folder.0.clone(), found), sender, Duration::from_millis(5)));
     tokio::time::sleep(Duration::from_millis(50)).await;
     std::fs::write(folder.0.join("sip.pem"), "half a file").unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -162,4 +253,98 @@ async fn the_end_of_a_connection_is_told_once_and_only_if_something_was_sent_ove
     transports.opened(peer(3), full, None);
     let failed = (0..10_000).find_map(|_| transports.send(peer(3), OPTIONS.into()).err());
     assert_eq!(failed, Some(peer(3)), "a full queue closes the connection");
+}
+
+/// A name server can lead us anywhere: what it says of a name proves nothing, so the certificate must be for the name that the file
+/// has (RFC 5922 §4), not for the host that its service is said to be at.
+#[tokio::test]
+async fn a_trunk_with_a_name_is_called_over_tls_where_it_is_found_and_only_with_the_certificate_of_its_name() {
+    let folder = crate::samples::Folder::new();
+    let issue = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        rcgen::generate_simple_self_signed(names).unwrap()
+    };
+    let (own, other) = (issue(&["pbx.example.com"]), issue(&["edge1.example.net", "127.0.0.1"]));
+    std::fs::write(folder.0.join("ca.pem"), own.cert.pem() + &other.cert.pem()).unwrap();
+    std::fs::write(folder.0.join("sip.pem"), own.cert.pem()).unwrap();
+    std::fs::write(folder.0.join("sip.key"), own.signing_key.serialize_pem()).unwrap();
+    let text = "[sip]\nlisten_tls = \"127.0.0.1:0\"\ncertificate = \"sip.pem\"\nprivate_key = \"sip.key\"\n\
+                [[trunk]]\nname = \"pbx\"\nhost = \"pbx.example.com\"\ntransport = \"tls\"\nca = \"ca.pem\"\n";
+    let config = Config::parse(text, &folder.0.join("cde.toml")).unwrap();
+    let mut transports = Transports::bind(&config, &folder.0).await.unwrap();
+    let far = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = far.local_addr().unwrap();
+    let to = Peer::new(Transport::Tls, at);
+    assert!(transports.send(to, OPTIONS.into()).is_err(), "nobody knows yet that it is there");
+    let target = call::Target { ip: at.ip(), port: Some(at.port()), priority: 0, weight: 0 };
+    transports.know(&crate::resolver::Found { trunk: 0, targets: vec![target] });
+    for (identity, is_taken) in [(&other, false), (&own, true)] {
+        assert!(transports.send(to, OPTIONS.into()).is_ok());
+        let (stream, _) = far.accept().await.unwrap();
+        let key = identity.signing_key.serialize_pem();
+        let taken = acceptor(identity.cert.der(), &key).accept(stream).await;
+        match taken {
+            Ok(mut stream) if is_taken => {
+                let mut heard = vec![0; OPTIONS.len()];
+                stream.read_exact(&mut heard).await.unwrap();
+                assert_eq!(heard, OPTIONS.as_bytes());
+            }
+            _ => {
+                assert!(!is_taken);
+                let closed = transports.heard.recv().await;
+                let Some(Heard::Closed(peer)) = closed else { panic!("its certificate was taken") };
+                transports.finish(peer);
+            }
+        }
+    }
+}
+
+fn acceptor(certificate: &rustls::pki_types::CertificateDer<'static>, key: &str) -> tokio_rustls::TlsAcceptor {
+    use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let config = builder.with_no_client_auth().with_single_cert(vec![certificate.clone()], key).unwrap();
+    tokio_rustls::TlsAcceptor::from(Arc::new(config))
+}
+
+/// And who connects from where it was found must be it.
+#[tokio::test]
+async fn who_connects_from_where_a_named_trunk_was_found_must_show_the_certificate_of_its_name() {
+    use rustls::pki_types::{PrivateKeyDer, ServerName, pem::PemObject};
+    let folder = crate::samples::Folder::new();
+    let issue = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let (ours, own, other) = (issue("127.0.0.1"), issue("pbx.example.com"), issue("edge1.example.net"));
+    std::fs::write(folder.0.join("ca.pem"), own.cert.pem() + &other.cert.pem()).unwrap();
+    std::fs::write(folder.0.join("sip.pem"), ours.cert.pem()).unwrap();
+    std::fs::write(folder.0.join("sip.key"), ours.signing_key.serialize_pem()).unwrap();
+    let text = "[sip]\nlisten_tls = \"127.0.0.1:0\"\ncertificate = \"sip.pem\"\nprivate_key = \"sip.key\"\nclient_ca = \"ca.pem\"\n\
+                [[trunk]]\nname = \"pbx\"\nhost = \"pbx.example.com\"\ntransport = \"tls\"\nca = \"ca.pem\"\n";
+    let config = Config::parse(text, &folder.0.join("cde.toml")).unwrap();
+    let mut transports = Transports::bind(&config, &folder.0).await.unwrap();
+    let at = transports.locals().iter().find(|local| local.transport == Transport::Tls).unwrap().address;
+    let connector = |identity: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ours.cert.der().clone()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(identity.signing_key.serialize_pem().as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.unwrap().with_root_certificates(roots);
+        let config = builder.with_client_auth_cert(vec![identity.cert.der().clone()], key).unwrap();
+        tokio_rustls::TlsConnector::from(Arc::new(config))
+    };
+    let target = call::Target { ip: at.ip(), port: Some(5061), priority: 0, weight: 0 };
+    for (identity, is_known, is_taken) in [(&own, false, false), (&other, true, false), (&own, true, true)] {
+        if is_known {
+            transports.know(&crate::resolver::Found { trunk: 0, targets: vec![target] });
+        }
+        let stream = tokio::net::TcpStream::connect(at).await.unwrap();
+        // In TLS 1.3 a client learns only afterwards that its certificate was refused.
+        let mut stream = connector(identity).connect(ServerName::IpAddress(at.ip().into()), stream).await.unwrap();
+        let heard = tokio::time::timeout(Duration::from_millis(500), transports.heard.recv()).await;
+        assert_eq!(matches!(heard, Ok(Some(Heard::Opened(..)))), is_taken);
+        if !is_taken {
+            assert!(matches!(stream.read(&mut [0; 1]).await, Err(_) | Ok(0)), "it is closed");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Certificates: ours, and those we believe.
 
-use crate::config::{Config, Place, Trunk};
+use super::found::Found;
+use crate::config::{Config, Trunk};
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -33,12 +34,15 @@ pub struct TlsError {
     message: String,
 }
 
-/// One place of a trunk that is called over TLS.
+/// A trunk that is called over TLS.
 struct TlsTrunk {
-    ip: IpAddr,
-    port: u16,
-    /// What its certificate must be for: its name, or its address.
-    name: ServerName<'static>,
+    /// Its place in the list.
+    number: usize,
+    /// Where the file says that it is; nowhere, if it has a name.
+    places: Vec<SocketAddr>,
+    /// What its certificate must be for, if not for the address that is called: the name that the file has. What the name server
+    /// says of that name proves nothing (RFC 5922 §4).
+    name: Option<ServerName<'static>>,
     connector: TlsConnector,
 }
 
@@ -48,6 +52,7 @@ pub(super) struct Tls {
     /// The same for web pages, which have no certificates to show.
     web: Option<TlsAcceptor>,
     trunks: Vec<TlsTrunk>,
+    found: Arc<Found>,
     /// Whoever connects must show a certificate, and it must be its trunk's.
     asks_for_certificates: bool,
 }
@@ -57,15 +62,13 @@ type Identity = Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>;
 
 impl Tls {
     /// Reads all files that the configuration names; relative paths start at `folder`.
-    pub(super) fn load(config: &Config, folder: &Path) -> Result<Self, TlsError> {
+    pub(super) fn load(config: &Config, folder: &Path, found: &Arc<Found>) -> Result<Self, TlsError> {
         let identity = identity(config, folder)?;
         let client_ca = config.sip.client_ca.as_ref().map(|path| folder.join(path));
         let asks_for_certificates = client_ca.is_some();
-        let tls = config.trunk.iter().filter(|trunk| trunk.transport.sip() == Transport::Tls);
-        let mut trunks = Vec::new();
-        for trunk in tls {
-            trunks.extend(TlsTrunk::load(trunk, folder, &identity)?);
-        }
+        let tls = config.trunk.iter().enumerate().filter(|(_, trunk)| trunk.transport.sip() == Transport::Tls);
+        let trunks =
+            tls.map(|(number, trunk)| TlsTrunk::load((number, trunk), folder, &identity)).collect::<Result<_, _>>()?;
         let accept = |listen: &[SocketAddr], client_ca: Option<&Path>| match &identity {
             Some((chain, key)) if !listen.is_empty() => {
                 acceptor(config, folder, client_ca, chain.clone(), key.clone_key()).map(Some)
@@ -74,7 +77,7 @@ impl Tls {
         };
         let acceptor = accept(&config.sip.listen_tls, client_ca.as_deref())?;
         let web = accept(&config.sip.listen_wss, None)?;
-        Ok(Self { acceptor, web, trunks, asks_for_certificates })
+        Ok(Self { acceptor, web, trunks, found: Arc::clone(found), asks_for_certificates })
     }
 
     /// Whether there is a trunk that is called there.
@@ -84,8 +87,12 @@ impl Tls {
 
     /// The trunk of an address; where several share one, the port tells them apart.
     fn trunk(&self, address: SocketAddr) -> Option<&TlsTrunk> {
-        let of_ip = || self.trunks.iter().filter(|trunk| trunk.ip == address.ip());
-        of_ip().find(|trunk| trunk.port == address.port()).or_else(|| of_ip().next())
+        let exactly = self.trunks.iter().find(|trunk| trunk.is_at(&self.found, |place| *place == address));
+        exactly.or_else(|| self.trunks_of(address.ip()).next())
+    }
+
+    fn trunks_of(&self, ip: IpAddr) -> impl Iterator<Item = &TlsTrunk> {
+        self.trunks.iter().filter(move |trunk| trunk.is_at(&self.found, |place| place.ip() == ip))
     }
 
     pub(super) async fn accept(&self, stream: TcpStream, ip: IpAddr) -> io::Result<server::TlsStream<TcpStream>> {
@@ -108,8 +115,7 @@ impl Tls {
         let Some(parsed) = certificate.and_then(|certificate| ParsedCertificate::try_from(certificate).ok()) else {
             return false;
         };
-        let mut of_ip = self.trunks.iter().filter(|trunk| trunk.ip == ip);
-        of_ip.any(|trunk| verify_server_name(&parsed, &trunk.name).is_ok())
+        self.trunks_of(ip).any(|trunk| verify_server_name(&parsed, &trunk.name_at(ip)).is_ok())
     }
 
     pub(super) async fn connect(
@@ -118,13 +124,12 @@ impl Tls {
         address: SocketAddr,
     ) -> io::Result<client::TlsStream<TcpStream>> {
         let trunk = self.trunk(address).ok_or(io::ErrorKind::NotFound)?;
-        timeout(HANDSHAKE, trunk.connector.connect(trunk.name.clone(), stream)).await?
+        timeout(HANDSHAKE, trunk.connector.connect(trunk.name_at(address.ip()), stream)).await?
     }
 }
 
 impl TlsTrunk {
-    /// One for each of a trunk's places.
-    fn load(trunk: &Trunk, folder: &Path, identity: &Identity) -> Result<Vec<Self>, TlsError> {
+    fn load((number, trunk): (usize, &Trunk), folder: &Path, identity: &Identity) -> Result<Self, TlsError> {
         let key = "[[trunk]] ca";
         let path = trunk.ca.as_ref().map(|ca| folder.join(ca)).unwrap_or_default();
         let wrong = |error: &dyn std::fmt::Display| TlsError { key, path: path.clone(), message: error.to_string() };
@@ -140,16 +145,26 @@ impl TlsTrunk {
             }
             None => builder.with_no_client_auth(),
         };
-        let name = trunk.tls_name.clone().and_then(|name| ServerName::try_from(name).ok());
-        let connector = TlsConnector::from(Arc::new(config));
-        let at = |place: &Place| Self {
-            ip: place.ip,
-            port: place.port.unwrap_or(Transport::Tls.default_port()),
+        let name = trunk.tls_name.clone().or_else(|| trunk.host.as_ref().map(|host| host.name.clone()));
+        let places = trunk.address.iter();
+        Ok(Self {
+            number,
+            places: places
+                .map(|place| SocketAddr::new(place.ip, place.port.unwrap_or(Transport::Tls.default_port())))
+                .collect(),
             // A name that is none was refused with the configuration.
-            name: name.clone().unwrap_or_else(|| ServerName::IpAddress(place.ip.into())),
-            connector: connector.clone(),
-        };
-        Ok(trunk.address.iter().map(at).collect())
+            name: name.and_then(|name| ServerName::try_from(name).ok()),
+            connector: TlsConnector::from(Arc::new(config)),
+        })
+    }
+
+    fn is_at(&self, found: &Found, is: impl Fn(&SocketAddr) -> bool) -> bool {
+        self.places.iter().any(&is) || found.is_at(self.number, is)
+    }
+
+    /// What its certificate must be for.
+    fn name_at(&self, ip: IpAddr) -> ServerName<'static> {
+        self.name.clone().unwrap_or_else(|| ServerName::IpAddress(ip.into()))
     }
 }
 

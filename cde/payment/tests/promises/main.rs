@@ -48,6 +48,7 @@ pub fn order(fields: &[Field]) -> PaymentOrder {
         merchant: "shop".parse().unwrap(),
         fields: fields.to_vec(),
         store: Store::None,
+        purpose: None,
         capture: wire::CaptureTime::Now,
         avs: None,
         partial: false,

@@ -1,5 +1,9 @@
-use crate::{ALL, Desk, MASTERCARD, approved, attempt, declined};
-use wire::{DeclineClass, Field, FieldStatus, Outcome, PaymentState, Refusal, RejectReason};
+use crate::{ALL, Desk, MASTERCARD, TODAY, approved, attempt, declined, order, start};
+use payment::{Payment, Rules};
+use wire::{
+    Currency, DeclineClass, Field, FieldStatus, Money, Outcome, PaymentOrder, PaymentState, Refusal, RejectReason,
+    Store,
+};
 
 #[test]
 fn nothing_is_sent_before_the_agent_says_so() {
@@ -261,4 +265,30 @@ fn how_long_a_security_code_lived_is_told_when_it_is_gone() {
     hung_up.payment.handle_hang_up(hung_up.now);
     hung_up.drain();
     assert_eq!(hung_up.codes_lived_ms, [50], "half a code too");
+}
+
+#[test]
+fn what_became_of_the_card_is_shown_with_the_outcome_and_belongs_to_its_attempt() {
+    let mut desk = Desk::in_flight();
+    desk.payment.handle_kept(desk.now, attempt(9), wire::Keeping::Kept);
+    desk.payment.handle_outcome(desk.now, attempt(1), approved());
+    assert_eq!(desk.payment.progress().kept, None, "of another attempt");
+    let mut desk = Desk::in_flight();
+    desk.payment.handle_kept(desk.now, attempt(1), wire::Keeping::NotKept);
+    assert_eq!(desk.payment.progress().state, PaymentState::Authorizing);
+    desk.payment.handle_outcome(desk.now, attempt(1), approved());
+    let progress = desk.payment.progress();
+    assert_eq!((progress.state, progress.kept), (PaymentState::Approved, Some(wire::Keeping::NotKept)));
+}
+
+#[test]
+fn a_card_is_only_kept_for_nothing_and_nothing_else_is_free() {
+    let of = |store, minor| {
+        let amount = Money { minor, currency: Currency::GBP };
+        let order = PaymentOrder { store, amount, ..order(ALL) };
+        Payment::new(start(), order, Rules::default(), TODAY).err()
+    };
+    assert_eq!(of(Store::Only, 0), None);
+    assert_eq!(of(Store::Only, 1), Some(Refusal::BadAmount));
+    assert_eq!([of(Store::None, 0), of(Store::Token, 0)], [Some(Refusal::BadAmount); 2]);
 }

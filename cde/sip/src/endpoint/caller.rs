@@ -261,9 +261,10 @@ impl Endpoint {
 /// Adds the application's headers, except those the endpoint writes and those that are no header.
 pub(super) fn add_headers(writer: &mut Writer, headers: &[(String, Vec<u8>)]) {
     for (label, value) in headers {
-        // Retry-After is the one own header that a refusal may bring.
         let name = message::name_of(label);
-        if is_token_text(label) && (!name.is_own() || name == Name::RetryAfter) {
+        // The own headers that may be brought: by a refusal, and by an INVITE that is to replace or to do nothing (RFC 3891).
+        let is_brought = name == Name::RetryAfter || name == Name::Require && value == b"replaces";
+        if is_token_text(label) && (!name.is_own() || is_brought) {
             writer.header(label, value);
         }
     }

@@ -65,6 +65,13 @@ impl Via {
         Peer { address: SocketAddr::new(from.address.ip(), port), ..from }
     }
 
+    /// As if it asked by `rport` to be answered where it came from: its own port means nothing.
+    pub(crate) fn ask_for_source(&mut self) {
+        if self.params.find("rport").is_none() {
+            self.params.push("rport", None);
+        }
+    }
+
     /// The value with `received` and `rport` filled in as `from` says.
     pub(crate) fn stamped(&self, from: SocketAddr) -> Vec<u8> {
         let asked = self.params.find("rport").is_some();

@@ -19,12 +19,30 @@ pub enum Srtp {
     Preferred,
     /// It is, or there is no call: we offer `RTP/SAVP`.
     Required,
-    /// It is, or there is no call: by keys that are agreed on where the sound goes, as browsers do. Our certificate has this
-    /// fingerprint (SHA-256).
-    Web([u8; 32]),
+    /// It is, or there is no call: by keys that are agreed on where the sound goes, as browsers do.
+    Web(Certificates),
+}
+
+/// Fingerprints (SHA-256) of our certificates. There are two: a browser agrees on new keys within a dialog only if it is told another one
+/// (RFC 8842 section 5.1 has `tls-id` too, which browsers do not read).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Certificates {
+    /// The one that is shown.
+    pub ours: [u8; 32],
+    /// The other one.
+    pub other: [u8; 32],
 }
 
 impl Srtp {
+    /// The same for a leg that begins anew within its dialog, with sound from elsewhere.
+    #[must_use]
+    pub fn anew(self) -> Self {
+        match self {
+            Self::Web(Certificates { ours, other }) => Self::Web(Certificates { ours: other, other: ours }),
+            srtp => srtp,
+        }
+    }
+
     /// How we offer it.
     #[must_use]
     pub fn profile(self) -> Profile {

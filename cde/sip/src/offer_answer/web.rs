@@ -88,13 +88,14 @@ impl Media {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Srtp;
+    use super::super::{Certificates, Srtp};
     use super::*;
 
     const RELAY: &str = "192.0.2.9:10000";
     const CODECS: [Codec; 3] = [Codec::Pcmu, Codec::Pcma, Codec::G722];
     const ORIGIN: Origin = Origin { session_id: 1, version: 1 };
     const OURS: [u8; 32] = [0xab; 32];
+    const WEB: Certificates = Certificates { ours: OURS, other: [0xba; 32] };
 
     /// As Chromium offers one audio stream, with candidates that name no address (mDNS).
     const CHROMIUM: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=extmap-allow-mixed\r\n\
@@ -123,7 +124,7 @@ mod tests {
     #[test]
     fn what_chromium_offers_is_understood_and_a_null_address_is_no_hold() {
         let offer = offer(CHROMIUM);
-        let agreed = offer.agree_under(Srtp::Web(OURS), &[Codec::Pcmu, Codec::Pcma]).unwrap();
+        let agreed = offer.agree_under(Srtp::Web(WEB), &[Codec::Pcmu, Codec::Pcma]).unwrap();
         assert_eq!((agreed.codec, agreed.payload_type, agreed.telephone_event), (Codec::Pcmu, 0, Some(126)));
         assert_eq!((agreed.direction, agreed.remote, agreed.rtcp_mux), (Direction::SendRecv, None, true));
         let theirs = offer.web(&agreed).unwrap();
@@ -135,7 +136,7 @@ mod tests {
     fn the_answer_has_all_that_a_browser_wants_and_refuses_every_other_stream_by_its_name() {
         let video = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=sendrecv\r\n";
         let offer = offer(&format!("{CHROMIUM}{video}").replace("BUNDLE 0", "BUNDLE 0 1"));
-        let agreed = offer.agree_under(Srtp::Web(OURS), &CODECS).unwrap();
+        let agreed = offer.agree_under(Srtp::Web(WEB), &CODECS).unwrap();
         let answer =
             offer.answer_web(ORIGIN, &agreed, RELAY.parse().unwrap(), Direction::SendRecv, &ours(Setup::Passive));
         let fingerprint = format!("a=fingerprint:sha-256 AB{}", ":AB".repeat(31));
@@ -180,7 +181,7 @@ mod tests {
         };
         let agreed = |text: &str| {
             let answer = Answer::parse(&Body::from(text.as_bytes())).unwrap();
-            let agreed = answer.agreed_under(Srtp::Web(OURS), &local, Profile::TlsSavpf, &[])?;
+            let agreed = answer.agreed_under(Srtp::Web(WEB), &local, Profile::TlsSavpf, &[])?;
             assert!(answer.web(&agreed).is_some());
             Ok((agreed.codec, agreed.telephone_event))
         };
@@ -193,11 +194,11 @@ mod tests {
     #[test]
     fn what_cannot_be_found_or_known_is_refused() {
         let agrees = |text: &str, srtp| offer(text).agree_under(srtp, &CODECS).map(|agreed| agreed.codec);
-        assert_eq!(agrees(CHROMIUM, Srtp::Web(OURS)), Ok(Codec::G722));
+        assert_eq!(agrees(CHROMIUM, Srtp::Web(WEB)), Ok(Codec::G722));
         let without = |line: &str, with: &str| {
             let changed = CHROMIUM.replace(line, with);
             assert_ne!(changed, CHROMIUM, "{line}");
-            agrees(&changed, Srtp::Web(OURS))
+            agrees(&changed, Srtp::Web(WEB))
         };
         for (line, with) in [
             ("a=ice-ufrag:4ZcD\r\n", ""),
@@ -216,7 +217,7 @@ mod tests {
             assert!(agrees(CHROMIUM, plain).is_err(), "a trunk that is no page's");
         }
         let plain = CHROMIUM.replace("UDP/TLS/RTP/SAVPF", "RTP/AVP");
-        assert_eq!(agrees(&plain, Srtp::Web(OURS)), Err(Refusal::NoAudio), "and a page's takes nothing else");
+        assert_eq!(agrees(&plain, Srtp::Web(WEB)), Err(Refusal::NoAudio), "and a page's takes nothing else");
     }
 
     #[test]
@@ -227,6 +228,6 @@ mod tests {
         let (up, down): (Vec<&str>, Vec<&str>) = stream.split_inclusive("\r\n").partition(is_moved);
         let text = format!("{head}{}m=audio{}", up.concat(), down.concat());
         assert_eq!(up.len(), 4);
-        assert!(offer(&text).agree_under(Srtp::Web(OURS), &CODECS).is_ok());
+        assert!(offer(&text).agree_under(Srtp::Web(WEB), &CODECS).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 //! our receiving sockets gets it, or whether it is dropped.
 //!
 //! In words: what is not IPv4 UDP for a port of our range that is open is not our business; what does not come from the
-//! port's peer, if it has one, is dropped; the rest goes to the socket of the port's thread.
+//! port's peer, or its host where that is all that is known, is dropped; the rest goes to the socket of the port's thread.
 
 /// One instruction (`struct bpf_insn` of linux/bpf.h).
 #[repr(C)]
@@ -85,6 +85,7 @@ pub(super) fn assemble(inputs: &Inputs) -> Vec<Instruction> {
     code.load(WORD, 3, 6, REMOTE_IP4);
     code.jump(JUMP_NOT_EQUAL, 3, 4, 0, Label::Drop);
     code.load(WORD, 4, 7, ENTRY_REMOTE_PORT);
+    code.jump(JUMP_EQUAL_IMMEDIATE, 4, 0, 0, Label::Assign);
     code.load(HALF, 3, 6, REMOTE_PORT);
     code.jump(JUMP_NOT_EQUAL, 3, 4, 0, Label::Drop);
     code.mark(Label::Assign);

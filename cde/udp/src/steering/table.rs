@@ -13,6 +13,7 @@ struct Entry {
     thread: AtomicU32,
     /// Its only peer, as it stands in a packet; zero: everybody.
     remote_ip4: AtomicU32,
+    /// Zero: all ports of that host.
     remote_port: AtomicU32,
     unused: AtomicU32,
 }

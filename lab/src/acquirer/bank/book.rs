@@ -42,6 +42,18 @@ impl Noun {
         }
     }
 
+    /// What a webhook says of it.
+    pub(super) fn ended(self) -> &'static str {
+        match self {
+            Self::Charge => "charge.ended",
+            Self::Capture => "capture.ended",
+            Self::Void => "void.ended",
+            Self::Refund => "refund.ended",
+            Self::Token => "token.ended",
+            Self::Deletion => "deletion.ended",
+        }
+    }
+
     fn word(self) -> (&'static str, &'static str) {
         Self::ALL.into_iter().find(|(noun, ..)| *noun == self).map_or(("", ""), |(_, plural, id)| (plural, id))
     }
@@ -121,6 +133,17 @@ impl Book {
 
     pub(super) fn is_declined(&self, index: usize) -> bool {
         self.entries.get(index).is_some_and(|entry| entry.declined.is_some())
+    }
+
+    /// The response code of a decline.
+    pub(super) fn declined(&self, index: usize) -> Option<&str> {
+        self.entries.get(index)?.declined.as_deref()
+    }
+
+    /// What has become of a charge's money.
+    pub(super) fn money(&self, index: usize) -> MoneyOf {
+        let nothing = Money { minor: 0, currency: wire::Currency::GBP };
+        self.money_of(index, self.entries.get(index).and_then(|entry| entry.amount).unwrap_or(nothing))
     }
 
     /// What would be executed. An error is the code of a refusal: nothing is.
@@ -215,9 +238,21 @@ impl Book {
     }
 
     fn judge_store(&mut self, now: Instant, order: &Order<'_>) -> Result<Entry, &'static str> {
-        let card = order.card.ok_or("invalid_request")?;
-        let token = self.keep(card.number, card.expiry())?;
-        Ok(Entry { token: Some(token), ..entry(now, Noun::Token, order, None) })
+        let card = order.card.as_ref().ok_or("invalid_request")?;
+        let (number, expiry, cvv) = (card.number, card.expiry(), card.cvv);
+        // A card is verified with its bank by a payment of nothing.
+        let evidence = Evidence { number, expiry, cvv, amount_minor: 0, flagged: order.moto(), partial: false };
+        let verified = entry(now, Noun::Token, order, None);
+        if let Verdict::Declined { code } = judge(&evidence, self.today).map_err(|_| "not_a_test_card")? {
+            return Ok(Entry { declined: Some(code), ..verified });
+        }
+        let charge = Charge {
+            last4: number.get(number.len().saturating_sub(4)..).unwrap_or_default().to_owned(),
+            later: false,
+            checks: verdict::checks(order.avs.as_ref(), cvv),
+            reason: order.agreement.as_ref().map(|agreement| agreement.reason.to_owned()),
+        };
+        Ok(Entry { token: Some(self.keep(number, expiry)?), charge: Some(charge), ..verified })
     }
 
     fn judge_deletion(&self, now: Instant, order: &Order<'_>) -> Result<Entry, &'static str> {
@@ -315,6 +350,27 @@ impl Book {
         json!({"charges": rows(true), "operations": rows(false)})
     }
 
+    /// Money that was taken or given back and stands so, in order.
+    pub(super) fn movements(&self) -> impl Iterator<Item = Movement<'_>> {
+        self.entries.iter().enumerate().filter_map(|(index, entry)| self.movement(index, entry))
+    }
+
+    fn movement<'a>(&self, index: usize, entry: &'a Entry) -> Option<Movement<'a>> {
+        let money = entry.amount.filter(|_| entry.declined.is_none())?;
+        let is_settled = |charge: &Charge| !charge.later && !self.money_of(index, money).voided;
+        let kind = match (entry.noun, &entry.charge) {
+            (Noun::Charge, Some(charge)) if is_settled(charge) => "charge",
+            (Noun::Capture, _) => "capture",
+            (Noun::Refund, _) => "refund",
+            _ => return None,
+        };
+        let id = |index: usize| {
+            let noun = self.entries.get(index).map_or(Noun::Charge, |entry| entry.noun);
+            format!("{}_{index:06}", noun.word().1)
+        };
+        Some(Movement { id: id(index), kind, reference: &entry.reference, of: entry.of.map(id), money, at: entry.at })
+    }
+
     /// `at` is in milliseconds since the bank opened.
     fn row(&self, index: usize, entry: &Entry) -> Value {
         let at = entry.at.saturating_duration_since(self.opened).as_millis();
@@ -346,13 +402,25 @@ impl Book {
     }
 }
 
-struct MoneyOf {
+/// Money that was taken or given back.
+pub(super) struct Movement<'a> {
+    pub(super) id: String,
+    pub(super) kind: &'static str,
+    /// The merchant's name of it.
+    pub(super) reference: &'a str,
+    /// The charge that it follows.
+    pub(super) of: Option<String>,
+    pub(super) money: Money,
+    pub(super) at: Instant,
+}
+
+pub(super) struct MoneyOf {
     later: bool,
     /// May more be captured?
-    open: bool,
-    captured: i64,
-    refunded: i64,
-    voided: bool,
+    pub(super) open: bool,
+    pub(super) captured: i64,
+    pub(super) refunded: i64,
+    pub(super) voided: bool,
 }
 
 fn entry(now: Instant, noun: Noun, order: &Order<'_>, amount: Option<Money>) -> Entry {

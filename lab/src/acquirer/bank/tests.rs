@@ -194,3 +194,41 @@ fn repeating_under_one_key_charges_exactly_once() {
         assert_eq!(client.ledger().len(), 20, "seed {seed}");
     }
 }
+
+/// One event for each thing that was executed, however often it was asked for, and none for what was not.
+#[test]
+fn what_was_executed_is_said_once_an_event() {
+    let mut client = Client::new("");
+    let endpoint = r#"{"url":"http://127.0.0.1:9/webhooks/bank","secret":"whsec_test"}"#;
+    assert_eq!(client.send("POST", "/v1/webhooks", &[], endpoint).0, 200);
+    assert_eq!(code(&client.send("POST", "/v1/webhooks", &[], "{}")), (400, "invalid_request"));
+    client.charge("k1", &body(VISA, 4200, "r1"));
+    client.charge("k1", &body(VISA, 4200, "r1"));
+    client.charge("k2", &body("4000000000009995", 100, "r2"));
+    client.charge("k3", &body(VISA, 0, "r3"));
+    let faults = r#"{"next":["drop_before","drop_after"],"webhooks":{"duplicate":1000}}"#;
+    client.send("POST", "/v1/faults", &[], faults);
+    client.charge("k4", &body(VISA, 4200, "r4"));
+    client.charge("k5", &body(VISA, 4300, "r5"));
+    let notices = client.bank.notices();
+    let said = |notice: &Notice| -> (String, String, Value) {
+        let event: Value = serde_json::from_slice(&notice.body).unwrap();
+        let text = |name: &str| event[name].as_str().unwrap().to_owned();
+        (text("id"), text("type"), event["object"].clone())
+    };
+    let answers = ["r1", "r2", "r5"].map(|reference| client.find(reference).1);
+    let expected = [("evt_000001", 0), ("evt_000002", 1), ("evt_000003", 2)]
+        .map(|(id, answer)| (id.to_owned(), "charge.ended".to_owned(), answers[answer].clone()));
+    assert_eq!(notices.iter().map(said).collect::<Vec<_>>(), expected);
+    let times: Vec<usize> = notices.iter().map(|notice| notice.delays_ms.len()).collect();
+    assert!(times[..2] == [1, 1] && times[2] > 1, "{times:?}");
+    assert!(client.bank.notices().is_empty());
+}
+
+#[test]
+fn a_bank_without_idempotency_executes_whatever_it_is_sent() {
+    let mut client = Client::new(r#"{"idempotency":false}"#);
+    client.charge("k1", &body(VISA, 4200, "r1"));
+    client.charge("k1", &body(VISA, 4200, "r1"));
+    assert_eq!(client.ledger().len(), 2);
+}

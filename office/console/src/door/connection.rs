@@ -6,7 +6,7 @@ use crate::{
     app::App,
     clock::now_ms,
     hub::Hub,
-    store::{StoreError, records::GROUP_MAX},
+    store::{StoreError, journal::GROUP_MAX},
     view::PaymentRow,
 };
 use std::{os::unix::fs::MetadataExt, sync::Arc, sync::atomic::Ordering, time::Duration};
@@ -15,7 +15,7 @@ use tokio::{
     sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at},
 };
-use wire::{CallSnapshot, Command, Event, FromCde, FromOffice, JournalId, Record};
+use wire::{CallSnapshot, Command, Event, FromCde, FromOffice, JournalId, Record, RecordBody};
 
 /// The shortest and longest wait before connecting again.
 const BACK_OFF_MIN: Duration = Duration::from_millis(50);
@@ -49,12 +49,17 @@ pub(crate) async fn keep(app: Arc<App>, mut commands: mpsc::Receiver<Command>, m
             _ = stop.wait_for(|stop| *stop) => return,
             ended = connection(&app, &mut commands) => ended,
         };
+        let is_stopped = matches!(ended, Err(Ended::Store(StoreError::Gap { .. })));
         if app.hub(|hub| {
             let was_up = hub.door_is_up();
             hub.door_down();
             was_up
         }) {
             wait = BACK_OFF_MIN;
+        }
+        if is_stopped {
+            // People decide.
+            wait = BACK_OFF_MAX;
         }
         let trouble = ended.err().map_or_else(String::new, |error| error.to_string());
         if app.door.down(trouble.clone()) {
@@ -100,6 +105,11 @@ fn check_peer(app: &App, socket: &UnixStream) -> Result<(), Ended> {
 async fn greeted(app: &App, journal: JournalId, calls: Vec<CallSnapshot>) -> Result<(), Ended> {
     app.counters.connections.fetch_add(1, Ordering::Relaxed);
     app.store.journal(journal).await?;
+    if let Some(missing) = app.store.missing_next(journal).await? {
+        return Err(
+            StoreError::Gap { stored: missing.first.saturating_sub(1), got: missing.last.saturating_add(1) }.into()
+        );
+    }
     let ids: Vec<_> = calls.iter().map(|call| call.call).collect();
     let payments = app.store.payments_of_calls(&ids).await?;
     app.hub(|hub| hub.hello(now_ms(), calls, payments));
@@ -179,6 +189,7 @@ async fn said(app: &App, line: FromCde) -> Result<(), Ended> {
             app.hub(|hub| hub.know(now_ms(), payments));
             show(app, app.store.caught_up(now_ms(), &alive).await?);
             app.hub(Hub::caught_up);
+            app.all_told.send_replace(true);
         }
     }
     Ok(())
@@ -191,6 +202,9 @@ async fn recorded(app: &App, records: &[Record], writer: &mut Writer) -> Result<
     // Those that were stored before come first.
     let fresh = usize::try_from(stored.fresh).unwrap_or(usize::MAX);
     records.iter().rev().take(fresh).for_each(|record| app.counters.witness(record));
+    if records.iter().any(|record| matches!(record.body, RecordBody::OfficeRestored(_))) {
+        hold_recurring(app).await?;
+    }
     for payment in stored.payments {
         show(app, app.store.payment(payment).await?);
     }
@@ -198,6 +212,16 @@ async fn recorded(app: &App, records: &[Record], writer: &mut Writer) -> Result<
         writer.say(&FromOffice::Ack { number }).await?;
     }
     stored.trouble.map_or(Ok(()), |trouble| Err(trouble.into()))
+}
+
+/// What a restored database says of recurring payments is told to the schedulers of this process, which wait for the end of the
+/// records.
+async fn hold_recurring(app: &App) -> Result<(), Ended> {
+    let stored = app.store.clock_watch().await?;
+    if stored.held.is_some() {
+        app.clock(|watch| watch.held = stored.held);
+    }
+    Ok(())
 }
 
 fn show(app: &App, changed: impl IntoIterator<Item = PaymentRow>) {

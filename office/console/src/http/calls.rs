@@ -62,6 +62,33 @@ pub(crate) async fn release(
     line(app, who, &call, posted, Action::Release).await
 }
 
+/// Have the recorders elsewhere asked again to pause, after one of them has not. The answer comes when they are being asked; what
+/// becomes of it is shown with the call.
+#[utoipa::path(post, path = "/api/v1/calls/{call}/recorders/pause", tag = "calls",
+    params(("call" = String, Path, description = "UUID"), ("Idempotency-Key" = Option<String>, Header)), responses(
+    (status = 200, body = CallView, description = "They are being asked, or have paused already"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such call of yours"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "Refused; see `code`: `wrong_state` where the line is open, or no recorder is to pause"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`door_down`")))]
+pub(crate) async fn pause_recorders(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Path(call): Path<String>,
+    posted: Posted,
+) -> Result<Reply, Problem> {
+    let call = own(&app, &who, &call)?.call;
+    let (work, name) = (app.clone(), who.clone());
+    once(app, &who, posted, async move |seed| {
+        let (app, who) = (work, name);
+        let (what, action) = ("pause_recorders", Action::PauseRecorders);
+        ask(&app, &who, Asked { seed, call, payment: None, what, action }).await?;
+        let gone = Problem::new(StatusCode::CONFLICT, "unknown_call", "The call has ended.");
+        let view = app.hub(|hub| hub.call_of(call, who.extension())).ok_or(gone)?;
+        Reply::new(StatusCode::OK, &view)
+    })
+    .await
+}
+
 async fn line(app: Arc<App>, who: Principal, call: &str, posted: Posted, action: Action) -> Result<Reply, Problem> {
     let call = own(&app, &who, call)?.call;
     let (work, name) = (app.clone(), who.clone());

@@ -42,11 +42,20 @@ impl IntoResponse for Reply {
     }
 }
 
+/// What a request does once.
+#[derive(Clone, Copy)]
+pub(crate) struct Deed {
+    /// From which ids are made: the same ones whenever the request is made again.
+    pub(crate) seed: Uuid,
+    /// It came with a key that is not known here. It comes for the first time, or a restore from a backup has forgotten it.
+    pub(crate) is_new_key: bool,
+}
+
 /// Does the work once for its idempotency key. The work goes on when the client has gone away: what was begun is
 /// finished, and its answer is kept for the next time.
-pub(crate) async fn once<W, F>(app: Arc<App>, who: &Principal, posted: Posted, work: W) -> Result<Reply, Problem>
+pub(crate) async fn once_of<W, F>(app: Arc<App>, who: &Principal, posted: Posted, work: W) -> Result<Reply, Problem>
 where
-    W: FnOnce(Uuid) -> F + Send + 'static,
+    W: FnOnce(Deed) -> F + Send + 'static,
     F: Future<Output = Result<Reply, Problem>> + Send + 'static,
 {
     let user = who.user.id;
@@ -54,13 +63,22 @@ where
     task.await.map_err(|_| Problem::INTERNAL)?
 }
 
+/// The same, for work that needs to know no more than the seed.
+pub(crate) async fn once<W, F>(app: Arc<App>, who: &Principal, posted: Posted, work: W) -> Result<Reply, Problem>
+where
+    W: FnOnce(Uuid) -> F + Send + 'static,
+    F: Future<Output = Result<Reply, Problem>> + Send + 'static,
+{
+    once_of(app, who, posted, move |deed: Deed| work(deed.seed)).await
+}
+
 async fn claimed<W, F>(app: &App, user: i64, posted: Posted, work: W) -> Result<Reply, Problem>
 where
-    W: FnOnce(Uuid) -> F,
+    W: FnOnce(Deed) -> F,
     F: Future<Output = Result<Reply, Problem>>,
 {
     let fresh = Uuid::now_v7();
-    let Some(key) = &posted.key else { return work(fresh).await };
+    let Some(key) = &posted.key else { return work(Deed { seed: fresh, is_new_key: false }).await };
     let body_hash = sha256(&posted.body);
     let key = Key { user, path: &posted.path, key, body_hash: &body_hash };
     // Held until the end, whichever that is, and even when the work panics.
@@ -79,19 +97,22 @@ where
             return Err(Problem::unprocessable("idempotency_mismatch", detail));
         }
     };
-    let result = work(seed).await;
+    let result = work(Deed { seed, is_new_key: seed == fresh }).await;
     match &result {
         Ok(reply) => app.store.claim_done(key, reply.status.as_u16(), &reply.body).await?,
         Err(problem) if may_be_done(problem) => {}
         // That it was not sent this time says nothing of the time before, whose answer nobody has.
-        Err(problem) if seed != fresh && was_not_sent(problem) => return Err(Problem::NOT_KNOWN_YET),
+        Err(problem) if seed != fresh && says_nothing_of_before(problem) => return Err(Problem::NOT_KNOWN_YET),
         Err(_) => app.store.claim_void(key).await?,
     }
     result
 }
 
-fn was_not_sent(problem: &Problem) -> bool {
+/// Of this try nothing was done; that an earlier try with the same seed was not done either, it does not say: it was not
+/// sent, or the cde could not look into its journal, or has that try in its hands.
+pub(super) fn says_nothing_of_before(problem: &Problem) -> bool {
     problem.status == StatusCode::SERVICE_UNAVAILABLE
+        || matches!(&*problem.code, "busy" | "journal_fault" | "outcome_pending" | "already_approved")
 }
 
 /// Then the key stays without an answer, and whoever comes again does the same with the same seed.
@@ -140,6 +161,7 @@ pub(crate) async fn ask_for(
     let entry = Entry {
         at_ms: now_ms(),
         who: who.user.email.clone(),
+        api_key: who.api_key(),
         what: asked.what,
         result: outcome.as_ref().err().map_or_else(|| "done".to_owned(), |problem| problem.code.clone().into_owned()),
         origin: who.address.0.clone(),
@@ -170,7 +192,6 @@ mod tests {
         door::Door,
         store::tests::{Folder, store},
     };
-    use sqlx::{Connection, SqliteConnection};
     use tokio::sync::watch;
 
     async fn app() -> (Arc<App>, Folder) {
@@ -181,14 +202,9 @@ mod tests {
 
     /// Serves a request with the one key, and says with which seed.
     async fn serve(app: &Arc<App>) -> Result<Uuid, Problem> {
-        let reply = claimed(app, 1, Posted::sample("k"), async |seed| Reply::new(StatusCode::OK, &seed)).await?;
+        let reply =
+            claimed(app, 1, Posted::sample("k"), async |deed: Deed| Reply::new(StatusCode::OK, &deed.seed)).await?;
         serde_json::from_str(&reply.body).map_err(|_| Problem::INTERNAL)
-    }
-
-    async fn sql(folder: &Folder, text: &'static str) {
-        let url = format!("sqlite://{}", folder.0.join("office.db").display());
-        let mut connection = SqliteConnection::connect(&url).await.unwrap();
-        sqlx::raw_sql(text).execute(&mut connection).await.unwrap();
     }
 
     #[tokio::test]
@@ -210,8 +226,8 @@ mod tests {
     async fn a_key_whose_first_try_may_have_been_done_is_not_free_when_the_second_is_not_sent() {
         let (app, _folder) = app().await;
         let (seen, see) = std::sync::mpsc::channel();
-        let first = async move |seed| {
-            seen.send(seed).unwrap();
+        let first = async move |deed: Deed| {
+            seen.send(deed.seed).unwrap();
             Err(Problem::NOT_KNOWN_YET)
         };
         assert_eq!(claimed(&app, 1, Posted::sample("k"), first).await.err().unwrap().code, "door_timeout");
@@ -224,8 +240,8 @@ mod tests {
     async fn a_key_that_was_never_sent_is_free_again() {
         let (app, _folder) = app().await;
         let (seen, see) = std::sync::mpsc::channel();
-        let work = async move |seed| {
-            seen.send(seed).unwrap();
+        let work = async move |deed: Deed| {
+            seen.send(deed.seed).unwrap();
             Err(Problem::DOOR_DOWN)
         };
         assert_eq!(claimed(&app, 1, Posted::sample("k"), work).await.err().unwrap().code, "door_down");
@@ -235,15 +251,15 @@ mod tests {
     #[tokio::test]
     async fn a_key_whose_answer_could_not_be_kept_is_done_again_with_its_seed() {
         let (app, folder) = app().await;
-        sql(&folder, "CREATE TRIGGER full BEFORE UPDATE ON idempotency BEGIN SELECT RAISE(ABORT, 'full'); END").await;
+        folder.fill().await;
         let (seen, see) = std::sync::mpsc::channel();
-        let work = async move |seed| {
-            seen.send(seed).unwrap();
-            Reply::new(StatusCode::OK, &seed)
+        let work = async move |deed: Deed| {
+            seen.send(deed.seed).unwrap();
+            Reply::new(StatusCode::OK, &deed.seed)
         };
         assert_eq!(claimed(&app, 1, Posted::sample("k"), work).await.err().unwrap().code, "internal");
         assert_eq!(serve(&app).await.unwrap_err().code, "internal", "and not busy");
-        sql(&folder, "DROP TRIGGER full").await;
+        folder.free().await;
         assert_eq!(serve(&app).await.unwrap(), see.recv().unwrap());
     }
 }

@@ -20,15 +20,16 @@ use futures_util::stream;
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Instant, Interval, MissedTickBehavior, interval},
 };
 
 /// Where the events are.
 pub(super) const PATH: &str = "/api/v1/events";
 /// How often a stream says that it is alive.
 const TICK_EVERY: Duration = Duration::from_secs(1);
-/// How often a stream asks whether its session is still alive.
-const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// How often a stream asks whether its session or key is still good: the command line, which may revoke a key, is another
+/// process and can wake nobody here.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// Live events of the user's extension: `snapshot`, `call`, `call_ended`, `proof`, `payment`, `door`. With
 /// `Last-Event-ID` the missed ones are sent again; if they are not kept any more, a `snapshot` comes instead. A `tick`
@@ -50,7 +51,7 @@ pub(crate) async fn stream(
         newest: app.watch(),
         stop: app.stop.clone(),
         sign_outs: app.sign_outs.subscribe(),
-        check: every(CHECK_EVERY),
+        checked: Instant::now(),
         tick: every(TICK_EVERY),
         who,
         app,
@@ -86,7 +87,7 @@ struct Watching {
     newest: watch::Receiver<u64>,
     stop: watch::Receiver<bool>,
     sign_outs: watch::Receiver<u64>,
-    check: Interval,
+    checked: Instant,
     tick: Interval,
     who: Principal,
     app: Arc<App>,
@@ -100,6 +101,9 @@ impl Watching {
             if *self.stop.borrow() {
                 return None;
             }
+            if !self.still_theirs().await {
+                return None;
+            }
             if let Some(event) = self.queue.pop_front() {
                 return Some(event);
             }
@@ -110,11 +114,22 @@ impl Watching {
             tokio::select! {
                 changed = self.newest.changed() => changed.ok()?,
                 _ = self.stop.changed() => {}
-                _ = self.sign_outs.changed() => if !self.who.still(&self.app).await { return None },
+                _ = self.sign_outs.changed() => self.sign_outs.mark_changed(),
                 _ = self.tick.tick() => return Some(tick()),
-                _ = self.check.tick() => if !self.who.still(&self.app).await { return None },
             }
         }
+    }
+
+    /// Is whoever watches still let in? Asked before an event goes out, and not only while there is none: a busy stream
+    /// never waits.
+    async fn still_theirs(&mut self) -> bool {
+        let told = self.sign_outs.has_changed().unwrap_or(false);
+        if !told && self.checked.elapsed() < CHECK_EVERY {
+            return true;
+        }
+        self.sign_outs.mark_unchanged();
+        self.checked = Instant::now();
+        self.who.still(&self.app).await
     }
 
     /// Takes what is new from the hub; says whether there was anything.

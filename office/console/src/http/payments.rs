@@ -6,7 +6,7 @@ pub(super) mod parts;
 
 use super::{
     calls,
-    command::{Asked, Reply, ask, once},
+    command::{Asked, Reply, ask, once, says_nothing_of_before},
     principal::Principal,
     problem::{Problem, ProblemBody},
     request::Posted,
@@ -16,7 +16,9 @@ use crate::{
     clock::now_ms,
     rights::Right,
     store::{
+        alarms::AlarmView,
         audit::AuditView,
+        finance::CardDeletion,
         payments::{AttemptView, NewPayment},
     },
     view::{PaymentRow, PaymentView},
@@ -44,7 +46,7 @@ const PAGE_MAX: i64 = 200;
     (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`no_right`"),
     (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such call of yours"),
     (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "Refused; see `code`"),
-    (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`looks_like_card` and others"),
+    (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`looks_like_card`, `bad_terms` and others"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`door_down`")))]
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
@@ -59,11 +61,11 @@ pub(crate) async fn start(
 }
 
 async fn started(app: &App, who: &Principal, call: wire::CallId, order: Order, seed: Uuid) -> Result<Reply, Problem> {
-    let order = store(app, who, call, order, seed).await?;
+    let (order, is_new) = store(app, who, call, order, seed).await?;
     let id = order.payment;
     let asked = Asked { seed, call, payment: Some(id), what: "payment", action: Action::StartPayment(order) };
     if let Err(problem) = ask(app, who, asked).await {
-        refused(app, id, &problem).await?;
+        refused(app, id, is_new, &problem).await?;
         return Err(problem);
     }
     app.until(|hub| hub.payment_is_live(id)).await;
@@ -71,14 +73,14 @@ async fn started(app: &App, who: &Principal, call: wire::CallId, order: Order, s
 }
 
 /// Whether its user may order it is asked here, where every way to a payment passes. The row is stored before the cde is
-/// asked, so that its records find it whatever happens next.
+/// asked, so that its records find it whatever happens next. With the order comes whether this request is the first to store it.
 pub(super) async fn store(
     app: &App,
     who: &Principal,
     call: wire::CallId,
     order: Order,
     seed: Uuid,
-) -> Result<wire::PaymentOrder, Problem> {
+) -> Result<(wire::PaymentOrder, bool), Problem> {
     order.rights().into_iter().try_for_each(|right| who.must_have(right))?;
     let extension = who.extension().ok_or(Problem::NOT_FOUND)?;
     let merchant: &MerchantId = &app.config.merchant;
@@ -88,6 +90,7 @@ pub(super) async fn store(
         (order.account.as_deref(), order.invoice.as_deref(), order.reference.as_deref());
     let (capture, part_of, due) = (order.capture, order.part_of, order.due.map(|due| due.minor));
     let surcharge = order.surcharge.map_or(0, |surcharge| surcharge.minor);
+    let offer = order.repeat.as_ref().map(|repeat| repeat.offer(app, who, seed)).transpose()?;
     let new = NewPayment {
         id,
         call,
@@ -102,18 +105,22 @@ pub(super) async fn store(
         due,
         part_of,
         duplicate_of: None,
+        offer: offer.as_ref(),
     };
     let new = NewPayment { duplicate_of: parts::duplicate_of(app, &new).await?, ..new };
-    app.store.payment_insert(now_ms(), &new).await?;
-    parts::check_stored(app, &new).await?;
+    let is_new = app.store.payment_insert(now_ms(), &new).await?;
+    if is_new {
+        parts::check_stored(app, &new).await?;
+    }
     let row = app.store.payment(id).await?.ok_or(Problem::INTERNAL)?;
     app.hub(|hub| hub.payment(now_ms(), row));
-    Ok(order.for_cde(id, merchant.clone()))
+    Ok((order.for_cde(id, merchant.clone()), is_new))
 }
 
 /// The cde does not take it. After a timeout nobody knows, so the row stays; the records, or the end of the call, will tell.
-pub(super) async fn refused(app: &App, id: PaymentId, problem: &Problem) -> Result<(), Problem> {
-    if problem.code != "door_timeout" {
+/// It stays, too, where an earlier request has stored it and this refusal says nothing of what became of that one.
+pub(super) async fn refused(app: &App, id: PaymentId, is_new: bool, problem: &Problem) -> Result<(), Problem> {
+    if problem.code != "door_timeout" && (is_new || !says_nothing_of_before(problem)) {
         app.store.payment_refused(id).await?;
         app.hub(|hub| hub.forget_payment(id));
     }
@@ -240,6 +247,9 @@ pub(crate) struct PageQuery {
     limit: Option<i64>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// True: everybody's, for who looks after the money (`finance`).
+    #[serde(default)]
+    all: bool,
 }
 
 /// One page of payments, newest first.
@@ -250,26 +260,37 @@ pub(crate) struct PaymentPage {
     next_cursor: Option<String>,
 }
 
-/// The payments of the user's extension, newest first.
+/// The payments of the user's extension, newest first; with `all`, everybody's.
 #[utoipa::path(get, path = "/api/v1/payments", params(PageQuery), tag = "payments", responses(
     (status = 200, body = PaymentPage),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "`bad_query`")))]
+    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "`bad_query`"),
+    (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`no_right` to `all`")))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     who: Principal,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<PaymentPage>, Problem> {
-    let bad = || Problem::new(StatusCode::BAD_REQUEST, "bad_query", "Expected: limit (1 to 200) and cursor.");
+    let bad = || {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "bad_query",
+            "Expected: limit (1 to 200), cursor and all (true or false).",
+        )
+    };
     let Query(query) = query.map_err(|_| bad())?;
     let limit = query.limit.unwrap_or(PAGE_DEFAULT);
     let before = query.cursor.map(|text| text.parse::<PaymentId>()).transpose().map_err(|_| bad())?;
     if !(1..=PAGE_MAX).contains(&limit) {
         return Err(bad());
     }
-    let Some(extension) = who.extension() else {
-        return Ok(Json(PaymentPage { payments: Vec::new(), next_cursor: None }));
+    let mut rows = match who.extension() {
+        _ if query.all => {
+            who.must_have(Right::Finance)?;
+            app.store.payments_page_of_all(before, limit + 1).await?
+        }
+        Some(extension) => app.store.payments_page(extension, before, limit + 1).await?,
+        None => Vec::new(),
     };
-    let mut rows = app.store.payments_page(extension, before, limit + 1).await?;
     let wanted = usize::try_from(limit).map_err(|_| bad())?;
     let more = rows.len() > wanted;
     rows.truncate(wanted);
@@ -287,6 +308,10 @@ pub(crate) struct PaymentDetail {
     attempts: Vec<AttemptView>,
     /// The payments that pay one sum together, and what of it remains; null of a payment that stands alone.
     sum: Option<parts::SumView>,
+    /// What people must look at, or have; the oldest first.
+    alarms: Vec<AlarmView>,
+    /// How the card goes that was kept with it; null where none was, or it may still be charged.
+    card_deletion: Option<CardDeletion>,
     /// The call is over, and nothing more can come of the payment.
     settled: bool,
 }
@@ -305,10 +330,12 @@ pub(crate) async fn one(
     let told = app.hub(|hub| hub.is_told(&row));
     // Read after that, or a record that came in between would be missed.
     let row = app.store.payment(row.id).await?.ok_or(Problem::NOT_FOUND)?;
-    let audit = app.store.audit_of_payment(&row.id.to_string()).await?;
     let attempts = app.store.attempts(row.id).await?;
-    let sum = parts::sum_of(&app, &row).await?;
-    let detail = PaymentDetail { audit, attempts, sum, settled: told && is_an_end(row.state) };
+    let (sum, alarms) = (parts::sum_of(&app, &row).await?, app.store.alarms(row.id).await?);
+    let (card_deletion, settled) = (app.store.card_deletion(row.id).await?, told && is_an_end(row.state));
+    // Last: who did what is there of all that is shown.
+    let audit = app.store.audit_of_payment(&row.id.to_string()).await?;
+    let detail = PaymentDetail { audit, attempts, sum, alarms, card_deletion, settled };
     let view = app.hub(|hub| hub.show(&row));
     let (mut all, detail) = (json!(view), json!(detail));
     if let (Value::Object(all), Value::Object(detail)) = (&mut all, detail) {
@@ -330,11 +357,55 @@ async fn own(app: &App, who: &Principal, id: &str) -> Result<PaymentRow, Problem
     if is_own(who, &row) || who.user.rights.has(Right::Finance) { Ok(row) } else { Err(Problem::NOT_FOUND) }
 }
 
-fn is_own(who: &Principal, row: &PaymentRow) -> bool {
-    who.extension().is_some_and(|mine| mine.as_str() == row.extension)
+pub(super) fn is_mine(who: &Principal, extension: &str) -> bool {
+    who.extension().is_some_and(|mine| mine.as_str() == extension)
 }
 
-async fn show(app: &App, id: PaymentId) -> Result<PaymentView, Problem> {
+fn is_own(who: &Principal, row: &PaymentRow) -> bool {
+    is_mine(who, &row.extension)
+}
+
+pub(super) async fn show(app: &App, id: PaymentId) -> Result<PaymentView, Problem> {
     let row = app.store.payment(id).await?.ok_or(Problem::INTERNAL)?;
     Ok(app.hub(|hub| hub.show(&row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, door::Door, store::tests::store as new_store};
+    use tokio::sync::watch;
+
+    /// The first request timed out and the cde has it in its hands; the second one, with the same key, was not sent.
+    #[tokio::test]
+    async fn a_row_that_an_earlier_request_stored_stays_when_the_second_is_not_sent() {
+        let (store, _folder) = new_store().await;
+        let (_stop, stopping) = watch::channel(false);
+        let app = App::new(Config::default(), store, Door::new().0, stopping).unwrap();
+        let id = PaymentId(Uuid::now_v7());
+        let new = NewPayment {
+            id,
+            call: wire::CallId(id.0),
+            extension: &"1001".parse().unwrap(),
+            merchant: &"main".parse().unwrap(),
+            amount: wire::Money { minor: 4200, currency: wire::Currency::GBP },
+            account: None,
+            invoice: None,
+            reference: None,
+            capture: wire::CaptureTime::Now,
+            surcharge: 0,
+            due: None,
+            part_of: None,
+            duplicate_of: None,
+            offer: None,
+        };
+        assert!(app.store.payment_insert(1, &new).await.unwrap());
+        refused(&app, id, true, &Problem::NOT_KNOWN_YET).await.unwrap();
+        let is_new = app.store.payment_insert(2, &new).await.unwrap();
+        refused(&app, id, is_new, &Problem::DOOR_DOWN).await.unwrap();
+        refused(&app, id, is_new, &Problem::refused(wire::Refusal::JournalFault)).await.unwrap();
+        assert!(app.store.payment(id).await.unwrap().is_some());
+        refused(&app, id, true, &Problem::DOOR_DOWN).await.unwrap();
+        assert!(app.store.payment(id).await.unwrap().is_none(), "nobody has ever been asked for it");
+    }
 }

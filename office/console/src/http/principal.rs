@@ -6,7 +6,10 @@ use crate::{
     app::App,
     clock::now_ms,
     rights::Right,
-    store::users::{Role, User},
+    store::{
+        api_keys::Shown,
+        users::{Role, User},
+    },
 };
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
@@ -30,7 +33,8 @@ pub(crate) struct Principal {
 #[derive(Clone)]
 pub(crate) enum Via {
     Session(String),
-    Key(String),
+    /// The key, and its name.
+    Key(String, String),
 }
 
 /// The network address of the client, for the audit trail.
@@ -41,6 +45,14 @@ impl Principal {
     /// Whose calls and payments they see.
     pub(crate) fn extension(&self) -> Option<&Extension> {
         self.user.extension.as_ref()
+    }
+
+    /// The name of the API key that was shown, for the audit trail.
+    pub(crate) fn api_key(&self) -> Option<String> {
+        match &self.via {
+            Via::Session(_) => None,
+            Via::Key(_, name) => Some(name.clone()),
+        }
     }
 
     /// What concerns the installation and not one desk is for admins.
@@ -64,7 +76,10 @@ impl Principal {
     pub(crate) async fn still(&self, app: &App) -> bool {
         let user = match &self.via {
             Via::Session(token) => app.store.session_user(now_ms(), token, false).await,
-            Via::Key(key) => app.store.user_by_api_key(key).await,
+            Via::Key(key, _) => app.store.api_key_shown(now_ms(), key, false).await.map(|shown| match shown {
+                Shown::Good(user, _) => Some(user),
+                Shown::Revoked(_) | Shown::Unknown => None,
+            }),
         };
         matches!(user, Ok(Some(user)) if user == self.user)
     }
@@ -76,8 +91,14 @@ impl FromRequestParts<Arc<App>> for Principal {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let address = Address::from_request_parts(parts, app).await?;
         if let Some(key) = bearer(&parts.headers) {
-            let user = app.store.user_by_api_key(key).await?.ok_or(Problem::NOT_SIGNED_IN)?;
-            return Ok(Self { user, via: Via::Key(key.to_owned()), address });
+            return match app.store.api_key_shown(now_ms(), key, true).await? {
+                Shown::Good(user, name) => Ok(Self { user, via: Via::Key(key.to_owned(), name), address }),
+                Shown::Unknown => Err(Problem::NOT_SIGNED_IN),
+                Shown::Revoked(name) => {
+                    tracing::warn!(key = %name, from = %address.0, "a revoked API key was shown");
+                    Err(Problem::KEY_REVOKED)
+                }
+            };
         }
         let token = cookie(&parts.headers).ok_or(Problem::NOT_SIGNED_IN)?;
         if parts.method != Method::GET && parts.method != Method::HEAD {

@@ -45,6 +45,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_slow", "The request took too long.");
     pub(crate) const NOT_SIGNED_IN: Self =
         Self::new(StatusCode::UNAUTHORIZED, "not_signed_in", "Sign in, or send an API key.");
+    pub(crate) const KEY_REVOKED: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "key_revoked",
+        "This API key was revoked. An admin makes another: tonewall user key.",
+    );
     pub(crate) const LOOKS_LIKE_CARD: Self = Self::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "looks_like_card",
@@ -113,9 +118,36 @@ fn refusal_text(reason: Refusal) -> &'static str {
         Refusal::Unsupported => "The gateway of this payment cannot do that.",
         Refusal::TwoPeople => "It takes two people: somebody else must confirm it.",
         Refusal::GatewayIsAsked => "The gateway is being asked and will say. Nobody needs to settle this.",
+        Refusal::UnknownToken => "This merchant has no such card: it was forgotten, or never kept.",
+        Refusal::NotForgetting => {
+            "The card is not being forgotten: forget it first, and delete it at its gateway then."
+        }
+        Refusal::VaultFault => "The vault did not open the card. Nothing was sent.",
+        Refusal::UnknownGateway => "The card side has no gateway of this name.",
+        Refusal::NotSealed => "It was not sealed to this card side's key for this gateway and slot: seal it again.",
+        Refusal::BadCredential => "The gateway's adapter does not take this credential; see the card side's log.",
+        Refusal::NoReport => {
+            "The gateway did not say what moved, or its key may not read the balance; see the card side's log. Nothing was taken in."
+        }
         Refusal::UnknownTrunk => "The card side has no trunk of this name.",
         Refusal::NoTestNumber => "The trunk has no test_number in cde.toml. Only that number is called.",
         Refusal::Busy => "Too many things at once. Try again.",
+        Refusal::NoConferences => {
+            "Payments in conferences are not switched on: `on_demand.conference` of a trunk in cde.toml."
+        }
+        Refusal::InConference => "In a conference nothing can be masked: the agent can hear the keys.",
+        Refusal::NotBounced => {
+            "No route of the card side takes this: its merchant, currency, amount or way back (`bounce` of a [[route]] in cde.toml)."
+        }
+        Refusal::SameOrder => {
+            "The same order (merchant, reference, amount) is being paid, was, or may have been. Look it up; another order has another reference."
+        }
+        Refusal::OrderedByAnother => {
+            "Somebody else's order of this merchant and reference waits for its caller. Use a reference of your own, let them order it anew, or wait until it is paid or its time is over."
+        }
+        Refusal::TooManyOrders => {
+            "1024 orders of yours wait for their callers. Order when the caller is about to be sent, with a shorter `valid_s`, or wait until some are over."
+        }
         Refusal::NotOnDemand => {
             "The card side takes no transfers of this extension: `on_demand` of a trunk in cde.toml."
         }

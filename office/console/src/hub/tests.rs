@@ -21,6 +21,7 @@ fn call(n: u128, extension: u16) -> CallSnapshot {
         line_since_unix_ms: 0,
         masking: wire::Masking::Natural,
         payment: None,
+        hook: None,
     }
 }
 

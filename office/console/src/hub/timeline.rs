@@ -1,7 +1,9 @@
 //! A call's story, told from the differences between its snapshots.
 
 use crate::{clock::rfc3339, view::TimelineRow};
-use wire::{CallSnapshot, CallState, Field, FieldStatus, LineState, Outcome, PaymentState, Progress};
+use wire::{
+    CallSnapshot, CallState, Field, FieldStatus, HookSnapshot, HookState, LineState, Outcome, PaymentState, Progress,
+};
 
 /// The most lines of one call's story; when it is full the first line stays and the second is dropped.
 pub(crate) const TIMELINE_MAX: usize = 200;
@@ -26,6 +28,9 @@ pub(super) fn note(story: &mut Vec<TimelineRow>, now_ms: i64, before: Option<&Ca
     if before.map_or(LineState::Open, |call| call.line) != after.line {
         add(after.line_since_unix_ms, line_key(after.line), None);
     }
+    if let Some((key, detail)) = recorders_line(before.and_then(|call| call.hook.as_ref()), after.hook.as_ref()) {
+        add(now_ms, key, detail);
+    }
     let Some(payment) = &after.payment else { return };
     let old = before.and_then(|call| call.payment.as_ref()).filter(|old| old.payment == payment.payment);
     if old.is_none() {
@@ -47,7 +52,27 @@ fn call_key(before: Option<CallState>, after: CallState) -> Option<&'static str>
         (Some(CallState::Held), CallState::Talking) => Some("call_resumed"),
         (_, CallState::Talking) => Some("agent_answered"),
         (_, CallState::Held) => Some("call_held"),
-        (_, CallState::Ringing | CallState::Awaited) => None,
+        (_, CallState::Ringing | CallState::Awaited | CallState::SelfService) => None,
+    }
+}
+
+/// What has become of the recorders elsewhere.
+fn recorders_line(
+    before: Option<&HookSnapshot>,
+    after: Option<&HookSnapshot>,
+) -> Option<(&'static str, Option<String>)> {
+    let after = after?;
+    let (was, was_round) = before.map_or((HookState::NotAsked, 0), |hook| (hook.state, hook.round));
+    if (was, was_round) == (after.state, after.round) {
+        return None;
+    }
+    let word = after.trouble.and_then(|trouble| serde_json::to_value(trouble).ok());
+    let why = word.as_ref().and_then(serde_json::Value::as_str).map(str::to_owned);
+    match after.state {
+        HookState::NotAsked => Some(("recorders_may_record", None)).filter(|_| was != HookState::NotAsked),
+        HookState::Asked => Some(("recorders_asked", None)),
+        HookState::Paused => Some(("recorders_paused", None)),
+        HookState::NotPaused => Some(("recorders_not_paused", why)),
     }
 }
 
@@ -58,6 +83,7 @@ fn line_key(line: LineState) -> &'static str {
         LineState::Secured => "line_secured",
         LineState::Releasing => "line_releasing",
         LineState::Fault => "line_fault",
+        LineState::Conference => "line_conference",
     }
 }
 

@@ -1,27 +1,17 @@
-//! The rows of agreements, of payments that are due, and of tries.
+//! Agreements, payments that are due, and tries of them: what they are, and what follows from how a try ends.
 
-use super::{ChargeOrder, brand_of, money_of};
-use crate::store::{Store, StoreError, payments};
-use jiff::civil::Time;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, civil::Date};
-use recurring::agreement::moment;
-use recurring::{Agreement, Fate, Issued, Reason, State, StoredCredential, Use};
-use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use super::ChargeOrder;
+use super::messages::Kind;
+use crate::secret::sha256;
+use jiff::civil::{Date, Time};
+use recurring::{Agreement, Reason};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use wire::{AttemptId, Brand, CardView, MerchantId, Money, Token};
-
-/// Agreements whose payments are handed out in one transaction.
-const HAND_OUT_MAX: i64 = 50;
-/// As far back as any network counts.
-const HISTORY_MS: i64 = 30 * 24 * 60 * 60 * 1000;
-/// The most attempts that are counted: more than any network allows.
-const HISTORY_MAX: i64 = 1000;
+use wire::{Brand, CardView, Extension, MerchantId, Money, NetworkId, PaymentId, Token};
 
 /// Names an agreement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct AgreementId(pub Uuid);
 
 /// An agreement to be stored.
@@ -43,8 +33,18 @@ pub struct NewAgreement {
     pub time: Time,
     /// Why the card is stored.
     pub reason: Reason,
-    /// The network's id of the first payment.
-    pub network_id: Option<String>,
+    /// The network's id of the first payment, where the card side has none noted with the card.
+    pub network_id: Option<NetworkId>,
+    /// The payment that it began with.
+    pub payment: Option<PaymentId>,
+    /// Whose desk shows it.
+    pub extension: Extension,
+    /// Where the customer is told of it: an e-mail address or a telephone number.
+    pub contact: Option<String>,
+    /// Days before a payment on which the customer is reminded; 0: never.
+    pub remind_days: u8,
+    /// Who has made it.
+    pub made_by: Option<String>,
     /// What was agreed on.
     pub agreement: Agreement,
 }
@@ -78,6 +78,14 @@ pub struct Due {
     pub state: DueState,
     /// How often it was tried.
     pub tries: u32,
+    /// The payment that its tries are attempts of.
+    pub payment: Option<String>,
+    /// Unix milliseconds: when it is tried next, or asked after.
+    pub ready_at: i64,
+    /// Unix milliseconds: since when it is to be taken; of one that was declined and is tried again, that time.
+    pub due_at: i64,
+    /// Why it is not taken, in a stable word.
+    pub trouble: Option<String>,
 }
 
 /// An agreement with what has become of its payments.
@@ -90,358 +98,123 @@ pub struct Standing {
 }
 
 /// A payment that this scheduler holds for a while.
-pub(super) struct Job {
-    pub(super) order: ChargeOrder,
-    pub(super) brand: Brand,
-    agreement: String,
-    number: i64,
-    fence: i64,
+pub(crate) struct Job {
+    pub(crate) order: ChargeOrder,
+    pub(crate) brand: Brand,
+    /// Its try was never asked for before.
+    pub(crate) is_fresh: bool,
+    /// How often it was proved, one time after the other, that nothing was done.
+    pub(crate) refused: u32,
+    /// Unix milliseconds: no try is begun after this; none: at any time.
+    pub(crate) late_at: Option<i64>,
+    /// The day on which it was due.
+    pub(crate) day: Date,
+    pub(crate) agreement: AgreementId,
+    pub(crate) number: i64,
+    /// The lease: each has another one, and an older one writes nothing.
+    pub(crate) fence: i64,
 }
 
 /// What becomes of it.
-pub(super) enum End {
+pub(crate) enum End {
     Paid,
-    /// Another try, under another id.
+    /// Declined: another try, under another id, and not so much later.
     Again {
         ready_at: i64,
-        outcome: &'static str,
+        late_at: i64,
     },
+    /// Proved not to have been done: another try, under another id.
+    NotDone {
+        ready_at: i64,
+    },
+    /// The same, and a further try would be too late.
+    Missed,
     /// The same try is asked after.
     Ask {
         ready_at: i64,
     },
     Failed {
         cancel: bool,
+        trouble: &'static str,
     },
 }
 
-/// The rows.
-pub struct Jobs<'a>(&'a Store);
-
-impl<'a> Jobs<'a> {
-    pub(super) fn new(store: &'a Store) -> Self {
-        Self(store)
+impl Job {
+    /// One that was asked for before may never have come to the card side: it begins there only while it still might.
+    pub(crate) fn is_in_time(&self, now_ms: i64) -> bool {
+        self.late_at.is_none_or(|late_at| late_at >= now_ms)
     }
+}
 
-    /// Stores an agreement.
-    pub async fn add(&self, now_ms: i64, new: &NewAgreement) -> Result<(), StoreError> {
-        let next_at = next_at(&new.agreement, new.time, &zone(&new.zone)?);
-        sqlx::query(
-            "INSERT INTO agreement (id, merchant, token, brand, last4, account, zone, time, reason, network_id, body, next_at, \
-             created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(new.id.0.to_string())
-        .bind(new.merchant.as_str())
-        .bind(new.token.as_str())
-        .bind(payments::word(&new.card.brand)?)
-        .bind(new.card.last4.to_string())
-        .bind(&new.account)
-        .bind(&new.zone)
-        .bind(new.time.to_string())
-        .bind(payments::word(&new.reason)?)
-        .bind(&new.network_id)
-        .bind(text(&new.agreement)?)
-        .bind(next_at)
-        .bind(now_ms)
-        .bind(now_ms)
-        .execute(self.0.writer())
-        .await?;
-        Ok(())
-    }
+/// What a try leaves of its payment when it has ended in some way.
+pub(crate) struct Left {
+    pub(crate) state: DueState,
+    /// Unix milliseconds.
+    pub(crate) ready_at: i64,
+    /// Of the try, in a stable word; none: it is not known.
+    pub(crate) outcome: Option<&'static str>,
+    pub(crate) trouble: Option<&'static str>,
+}
 
-    /// An agreement and its payments; none: there is no such agreement.
-    pub async fn standing(&self, id: AgreementId) -> Result<Option<Standing>, StoreError> {
-        let id = id.0.to_string();
-        let found: Option<String> = sqlx::query_scalar("SELECT body FROM agreement WHERE id = ?")
-            .bind(&id)
-            .fetch_optional(self.0.writer())
-            .await?;
-        let Some(body) = found else { return Ok(None) };
-        let rows = sqlx::query(
-            "SELECT number, day, minor, currency, state, tries FROM due_payment WHERE agreement = ? ORDER BY number",
-        );
-        let rows = rows.bind(&id).fetch_all(self.0.writer()).await?;
-        let due = rows.iter().map(due_of).collect::<Result<_, _>>()?;
-        Ok(Some(Standing { agreement: payments::json(&body, "agreement")?, due }))
-    }
+/// When a further try is due, and until when; and how often nothing was done.
+pub(crate) struct Plan {
+    /// Unix milliseconds: since when, and until when; none: as before.
+    pub(crate) times: Option<(i64, i64)>,
+    pub(crate) refused: u32,
+}
 
-    /// Changes an agreement; none: there is no such agreement. A refused change changes nothing.
-    pub async fn change<E>(
-        &self,
-        now_ms: i64,
-        id: AgreementId,
-        change: impl FnOnce(&mut Agreement) -> Result<(), E>,
-    ) -> Result<Option<Result<(), E>>, StoreError> {
-        let mut tx = self.0.begin().await?;
-        let row = sqlx::query("SELECT id, zone, time, body FROM agreement WHERE id = ?").bind(id.0.to_string());
-        let Some(row) = row.fetch_optional(&mut *tx).await? else { return Ok(None) };
-        let mut agreement: Agreement = payments::json(row.try_get("body")?, "agreement")?;
-        if let Err(refused) = change(&mut agreement) {
-            return Ok(Some(Err(refused)));
-        }
-        put(&mut tx, now_ms, &row, &agreement).await?;
-        tx.commit().await?;
-        Ok(Some(Ok(())))
-    }
-
-    /// Makes rows of the payments that are due, and moves their agreements on, in one transaction. Returns how many.
-    pub(super) async fn hand_out(&self, now_ms: i64) -> Result<usize, StoreError> {
-        let mut tx = self.0.begin().await?;
-        let rows =
-            sqlx::query("SELECT id, zone, time, body FROM agreement WHERE next_at <= ? ORDER BY next_at LIMIT ?");
-        let rows = rows.bind(now_ms).bind(HAND_OUT_MAX).fetch_all(&mut *tx).await?;
-        let mut count = 0;
-        for row in &rows {
-            let mut agreement: Agreement = payments::json(row.try_get("body")?, "agreement")?;
-            for payment in agreement.issue(today(now_ms, row)?) {
-                insert_due(&mut tx, now_ms, row.try_get("id")?, &payment).await?;
-                count += 1;
-            }
-            put(&mut tx, now_ms, row, &agreement).await?;
-        }
-        tx.commit().await?;
-        Ok(count)
-    }
-
-    /// Takes a payment for a while: one that nobody holds. The id of its try is in the database when this returns.
-    pub(super) async fn lease(&self, now_ms: i64, lease_ms: i64) -> Result<Option<Job>, StoreError> {
-        let mut tx = self.0.begin().await?;
-        let row = sqlx::query(
-            "SELECT d.agreement, d.number, d.minor, d.currency, d.state, d.attempt, d.tries, d.fence, a.merchant, a.token, a.brand, \
-             a.reason, a.network_id FROM due_payment d JOIN agreement a ON a.id = d.agreement \
-             WHERE (d.state = 'sent' OR (d.state = 'waiting' AND json_extract(a.body, '$.state') = 'active')) \
-             AND d.ready_at <= ?1 AND d.lease_until <= ?1 ORDER BY d.ready_at LIMIT 1",
-        );
-        let Some(row) = row.bind(now_ms).fetch_optional(&mut *tx).await? else { return Ok(None) };
-        let fresh = AttemptId(Uuid::now_v7());
-        let under_way: Option<String> = row.try_get("attempt")?;
-        let is_fresh = row.try_get::<&str, _>("state")? == "waiting";
-        let attempt = match under_way.filter(|_| !is_fresh) {
-            Some(text) => text.parse().map_err(|_| StoreError::Damaged("attempt"))?,
-            None => fresh,
+impl End {
+    /// What is left of it at this moment.
+    pub(crate) fn left(&self, now_ms: i64) -> Left {
+        let (state, ready_at, outcome, trouble) = match self {
+            Self::Paid => (DueState::Paid, now_ms, Some("approved"), None),
+            Self::Again { ready_at, .. } => (DueState::Waiting, *ready_at, Some("declined"), Some("declined")),
+            Self::NotDone { ready_at } => (DueState::Waiting, *ready_at, Some("not_done"), Some("not_done")),
+            Self::Missed => (DueState::Failed, now_ms, Some("not_done"), Some("not_done")),
+            Self::Ask { ready_at } => (DueState::Sent, *ready_at, None, Some("unknown")),
+            Self::Failed { trouble, .. } => (DueState::Failed, now_ms, Some("declined"), Some(*trouble)),
         };
-        let job = job_of(&row, attempt)?;
-        take(&mut tx, &job, now_ms.saturating_add(lease_ms), is_fresh).await?;
-        if is_fresh {
-            insert_attempt(&mut tx, now_ms, &job, row.try_get::<i64, _>("tries")? + 1).await?;
+        Left { state, ready_at, outcome, trouble }
+    }
+
+    /// Could it be taken by a further try? Of an agreement that was canceled meanwhile that is agreed on by nobody.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Again { .. } | Self::NotDone { .. } | Self::Missed)
+    }
+
+    /// None: nothing is planned.
+    pub(crate) fn plan(&self, job: &Job) -> Option<Plan> {
+        match self {
+            Self::Again { ready_at, late_at } => Some(Plan { times: Some((*ready_at, *late_at)), refused: 0 }),
+            Self::NotDone { .. } => Some(Plan { times: None, refused: job.refused.saturating_add(1) }),
+            _ => None,
         }
-        tx.commit().await?;
-        Ok(Some(job))
     }
 
-    /// Writes how a try ended. Who has lost the lease writes nothing: whoever has it asks for the same attempt.
-    pub(super) async fn settle(&self, now_ms: i64, job: &Job, end: End) -> Result<(), StoreError> {
-        let (state, ready_at, outcome) = match end {
-            End::Paid => ("paid", now_ms, Some("approved")),
-            End::Again { ready_at, outcome } => ("waiting", ready_at, Some(outcome)),
-            End::Ask { ready_at } => ("sent", ready_at, None),
-            End::Failed { .. } => ("failed", now_ms, Some("declined")),
-        };
-        let mut tx = self.0.begin().await?;
-        let done = sqlx::query(
-            "UPDATE due_payment SET state = ?, ready_at = ?, lease_until = 0 WHERE agreement = ? AND number = ? AND fence = ? \
-             AND state = 'sent'",
-        )
-        .bind(state)
-        .bind(ready_at)
-        .bind(&job.agreement)
-        .bind(job.number)
-        .bind(job.fence)
-        .execute(&mut *tx)
-        .await?;
-        if done.rows_affected() == 0 {
-            return Ok(());
+    /// Has the payer revoked the whole agreement?
+    pub(crate) fn cancels(&self) -> bool {
+        matches!(self, Self::Failed { cancel: true, .. })
+    }
+
+    /// What the customer is told of it.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Paid => Some(Kind::Receipt),
+            Self::Failed { .. } => Some(Kind::Failed),
+            Self::Missed => Some(Kind::Missed),
+            Self::Again { .. } | Self::NotDone { .. } | Self::Ask { .. } => None,
         }
-        let ended = sqlx::query("UPDATE due_attempt SET outcome = ? WHERE id = ?").bind(outcome);
-        ended.bind(job.order.attempt.to_string()).execute(&mut *tx).await?;
-        if matches!(end, End::Failed { cancel: true }) {
-            cancel(&mut tx, now_ms, &job.agreement).await?;
-        }
-        Ok(tx.commit().await?)
-    }
-
-    /// When this card was charged this amount for this merchant, as far back as networks count, and how often this payment
-    /// was declined before.
-    pub(super) async fn history(&self, now_ms: i64, job: &Job) -> Result<(Vec<Timestamp>, usize), StoreError> {
-        let times: Vec<i64> = sqlx::query_scalar(
-            "SELECT t.sent_at FROM due_attempt t JOIN due_payment d ON d.agreement = t.agreement AND d.number = t.number \
-             JOIN agreement a ON a.id = d.agreement WHERE a.token = ? AND a.merchant = ? AND d.minor = ? AND d.currency = ? \
-             AND t.sent_at > ? ORDER BY t.sent_at DESC LIMIT ?",
-        )
-        .bind(job.order.token.as_str())
-        .bind(job.order.merchant.as_str())
-        .bind(job.order.amount.minor)
-        .bind(job.order.amount.currency.code())
-        .bind(now_ms.saturating_sub(HISTORY_MS))
-        .bind(HISTORY_MAX)
-        .fetch_all(self.0.writer())
-        .await?;
-        let declines: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM due_attempt WHERE agreement = ? AND number = ? AND outcome = 'declined'",
-        )
-        .bind(&job.agreement)
-        .bind(job.number)
-        .fetch_one(self.0.writer())
-        .await?;
-        let times = times.into_iter().filter_map(|time| Timestamp::from_millisecond(time).ok()).collect();
-        Ok((times, usize::try_from(declines).unwrap_or(usize::MAX)))
     }
 }
 
-async fn put(
-    connection: &mut SqliteConnection,
-    now_ms: i64,
-    row: &SqliteRow,
-    agreement: &Agreement,
-) -> Result<(), StoreError> {
-    sqlx::query("UPDATE agreement SET body = ?, next_at = ?, updated_at = ? WHERE id = ?")
-        .bind(text(agreement)?)
-        .bind(next_at(agreement, time_of(row)?, &zone(row.try_get("zone")?)?))
-        .bind(now_ms)
-        .bind(row.try_get::<&str, _>("id")?)
-        .execute(&mut *connection)
-        .await?;
-    if agreement.state() == State::Canceled {
-        // A further try of one that was declined would be a payment that nobody has agreed to any more.
-        let waiting = sqlx::query("UPDATE due_payment SET state = 'skipped' WHERE agreement = ? AND state = 'waiting'");
-        waiting.bind(row.try_get::<&str, _>("id")?).execute(connection).await?;
+impl AgreementId {
+    /// The id of a payment that is due, from its agreement and number alone: an office whose database was restored from an older
+    /// copy asks for the same payment, of which the cde lets only one attempt take money. It begins as the agreement's id does,
+    /// which tells its time; the rest is a hash, in the form of a UUID of version 8 (RFC 9562, section 5.8).
+    pub(crate) fn payment(self, number: i64) -> PaymentId {
+        let hash = sha256(format!("tonewall due payment {} {number}", self.0).as_bytes());
+        let mut bytes = self.0.into_bytes();
+        bytes.iter_mut().skip(6).zip(&hash).for_each(|(byte, hashed)| *byte = *hashed);
+        PaymentId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
-    Ok(())
-}
-
-async fn insert_due(
-    connection: &mut SqliteConnection,
-    now_ms: i64,
-    id: &str,
-    payment: &Issued,
-) -> Result<(), StoreError> {
-    let state = if payment.fate == Fate::Take { "waiting" } else { "skipped" };
-    sqlx::query(
-        "INSERT INTO due_payment (agreement, number, day, minor, currency, state, ready_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(id)
-    .bind(payment.number)
-    .bind(payment.due.to_string())
-    .bind(payment.amount.minor)
-    .bind(payment.amount.currency.code())
-    .bind(state)
-    .bind(now_ms)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn take(connection: &mut SqliteConnection, job: &Job, until_ms: i64, is_fresh: bool) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE due_payment SET state = 'sent', attempt = ?, tries = tries + ?, lease_until = ?, fence = ? \
-         WHERE agreement = ? AND number = ?",
-    )
-    .bind(job.order.attempt.to_string())
-    .bind(i64::from(is_fresh))
-    .bind(until_ms)
-    .bind(job.fence)
-    .bind(&job.agreement)
-    .bind(job.number)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn insert_attempt(
-    connection: &mut SqliteConnection,
-    now_ms: i64,
-    job: &Job,
-    r#try: i64,
-) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO due_attempt (id, agreement, number, try, sent_at) VALUES (?, ?, ?, ?, ?)")
-        .bind(job.order.attempt.to_string())
-        .bind(&job.agreement)
-        .bind(job.number)
-        .bind(r#try)
-        .bind(now_ms)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// The payer has revoked it at their bank.
-async fn cancel(connection: &mut SqliteConnection, now_ms: i64, id: &str) -> Result<(), StoreError> {
-    let row = sqlx::query("SELECT id, zone, time, body FROM agreement WHERE id = ?").bind(id);
-    let row = row.fetch_one(&mut *connection).await?;
-    let mut agreement: Agreement = payments::json(row.try_get("body")?, "agreement")?;
-    // An error means that it has ended already.
-    let _ = agreement.cancel();
-    put(connection, now_ms, &row, &agreement).await
-}
-
-fn job_of(row: &SqliteRow, attempt: AttemptId) -> Result<Job, StoreError> {
-    let reason = serde_json::Value::String(row.try_get("reason")?);
-    let reason: Reason = serde_json::from_value(reason).map_err(|_| StoreError::Damaged("reason"))?;
-    let merchant: &str = row.try_get("merchant")?;
-    let token: &str = row.try_get("token")?;
-    Ok(Job {
-        order: ChargeOrder {
-            attempt,
-            merchant: merchant.parse().map_err(|_| StoreError::Damaged("merchant"))?,
-            token: token.parse().map_err(|_| StoreError::Damaged("token"))?,
-            amount: money_of(row.try_get("minor")?, row.try_get("currency")?)?,
-            credential: StoredCredential {
-                reason,
-                usage: Use::Subsequent { network_transaction_id: row.try_get("network_id")? },
-            },
-        },
-        brand: brand_of(row.try_get("brand")?)?,
-        agreement: row.try_get("agreement")?,
-        number: row.try_get("number")?,
-        fence: row.try_get::<i64, _>("fence")? + 1,
-    })
-}
-
-fn due_of(row: &SqliteRow) -> Result<Due, StoreError> {
-    let state = match row.try_get("state")? {
-        "waiting" => DueState::Waiting,
-        "sent" => DueState::Sent,
-        "paid" => DueState::Paid,
-        "failed" => DueState::Failed,
-        "skipped" => DueState::Skipped,
-        _ => return Err(StoreError::Damaged("state")),
-    };
-    let number = |column| -> Result<u32, StoreError> {
-        u32::try_from(row.try_get::<i64, _>(column)?).map_err(|_| StoreError::Damaged("number"))
-    };
-    let day: &str = row.try_get("day")?;
-    Ok(Due {
-        number: number("number")?,
-        day: day.parse().map_err(|_| StoreError::Damaged("day"))?,
-        amount: money_of(row.try_get("minor")?, row.try_get("currency")?)?,
-        state,
-        tries: number("tries")?,
-    })
-}
-
-fn text(agreement: &Agreement) -> Result<String, StoreError> {
-    serde_json::to_string(agreement).map_err(|_| StoreError::Damaged("agreement"))
-}
-
-fn zone(name: &str) -> Result<TimeZone, StoreError> {
-    TimeZone::get(name).map_err(|_| StoreError::Damaged("time zone"))
-}
-
-fn time_of(row: &SqliteRow) -> Result<Time, StoreError> {
-    row.try_get::<&str, _>("time")?.parse().map_err(|_| StoreError::Damaged("time"))
-}
-
-/// When the next payment is to be handed out.
-fn next_at(agreement: &Agreement, time: Time, zone: &TimeZone) -> Option<i64> {
-    let next = agreement.next().filter(|_| agreement.state() == State::Active)?;
-    moment(next.due, time, zone).map(Timestamp::as_millisecond)
-}
-
-/// The day up to which payments are due: there, and only from the time of day on at which they are taken.
-fn today(now_ms: i64, row: &SqliteRow) -> Result<Date, StoreError> {
-    let now = Timestamp::from_millisecond(now_ms).map_err(|_| StoreError::Damaged("time"))?;
-    let zone = zone(row.try_get("zone")?)?;
-    let day = now.to_zoned(zone.clone()).date();
-    let is_time = moment(day, time_of(row)?, &zone).is_some_and(|moment| moment <= now);
-    if is_time { Ok(day) } else { day.yesterday().map_err(|_| StoreError::Damaged("time")) }
 }

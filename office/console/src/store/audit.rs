@@ -1,19 +1,20 @@
 //! The audit trail: who, what, when, with what result, from where, about what. Rows are only ever added.
 
-use super::{Store, StoreError};
-use crate::clock::rfc3339;
+use super::StoreError;
+use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::SqliteConnection;
 use utoipa::ToSchema;
 
 /// The most rows shown with one payment.
-const SHOWN_MAX: i64 = 500;
+pub(crate) const SHOWN_MAX: i64 = 500;
 
 /// One row to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry<'a> {
     pub(crate) at_ms: i64,
     pub(crate) who: String,
+    /// The name of the API key that was shown for them.
+    pub(crate) api_key: Option<String>,
     pub(crate) what: &'a str,
     pub(crate) result: String,
     /// The network address, or the part of the system.
@@ -29,6 +30,7 @@ impl<'a> Entry<'a> {
         Self {
             at_ms,
             who: "system".to_owned(),
+            api_key: None,
             what,
             result: result.to_owned(),
             origin: "office".to_owned(),
@@ -45,45 +47,22 @@ pub(crate) struct AuditView {
     /// RFC 3339.
     pub(crate) at: String,
     pub(crate) who: String,
+    /// The name of the API key that was shown for them; null where they were signed in themselves.
+    pub(crate) api_key: Option<String>,
     pub(crate) what: String,
     pub(crate) result: String,
     pub(crate) origin: String,
 }
 
-impl Store {
+/// The audit trail.
+#[async_trait]
+pub(crate) trait Audit: Send + Sync {
     /// Adds a row.
-    pub(crate) async fn audit(&self, entry: &Entry<'_>) -> Result<(), StoreError> {
-        let mut connection = self.writer.acquire().await?;
-        insert(&mut connection, entry).await
-    }
+    async fn audit(&self, entry: &Entry<'_>) -> Result<(), StoreError>;
 
-    /// The rows about a payment, oldest first.
-    pub(crate) async fn audit_of_payment(&self, payment: &str) -> Result<Vec<AuditView>, StoreError> {
-        let rows: Vec<(i64, String, String, String, String)> =
-            sqlx::query_as("SELECT at, who, what, result, origin FROM audit WHERE payment = ? ORDER BY at, id LIMIT ?")
-                .bind(payment)
-                .bind(SHOWN_MAX)
-                .fetch_all(&self.reader)
-                .await?;
-        let view = |(at, who, what, result, origin)| AuditView { at: rfc3339(at), who, what, result, origin };
-        Ok(rows.into_iter().map(view).collect())
-    }
-}
+    /// The rows about an object, oldest first, at most [`SHOWN_MAX`].
+    async fn audit_of_object(&self, object: &str) -> Result<Vec<AuditView>, StoreError>;
 
-/// Adds a row within a transaction.
-pub(super) async fn insert(connection: &mut SqliteConnection, entry: &Entry<'_>) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO audit (at, who, what, result, origin, object, extension, payment) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(entry.at_ms)
-    .bind(&entry.who)
-    .bind(entry.what)
-    .bind(&entry.result)
-    .bind(&entry.origin)
-    .bind(&entry.object)
-    .bind(entry.extension)
-    .bind(&entry.payment)
-    .execute(connection)
-    .await?;
-    Ok(())
+    /// The rows about a payment, oldest first, at most [`SHOWN_MAX`].
+    async fn audit_of_payment(&self, payment: &str) -> Result<Vec<AuditView>, StoreError>;
 }

@@ -1,58 +1,107 @@
-//! What waits for people: approvals to look at, and attempts that two people must settle.
+//! What waits for people: approvals to look at, attempts that two people must settle, and cards that two people say they have
+//! deleted at a gateway that does not.
 
-use super::{Store, StoreError, audit, payments};
+use super::{StoreError, audit::Entry};
 use crate::view::PaymentRow;
-use wire::{AttemptId, PaymentId};
+use async_trait::async_trait;
+use serde::Serialize;
+use utoipa::ToSchema;
+use wire::{AttemptId, Found, MerchantId, PaymentId, Token};
 
 /// The most payments shown at once.
-const WAITING_MAX: i64 = 200;
+pub(crate) const WAITING_MAX: i64 = 200;
 
-impl Store {
-    /// Payments that wait for people, oldest first.
-    pub(crate) async fn waiting_for_people(&self) -> Result<Vec<PaymentRow>, StoreError> {
-        payments::waiting(&self.reader, WAITING_MAX).await
-    }
+/// How a kept card goes that is to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DeletionState {
+    /// It is charged no more; its gateway has not said yet that it has deleted it.
+    Asked,
+    /// It is gone, as whoever had it says: the gateway, the vault, or both.
+    Deleted,
+    /// Two people say that they have deleted it at the gateway; the gateway has not said so.
+    ByHand,
+}
+
+/// What is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct CardDeletion {
+    /// The card. It charges nothing.
+    pub(crate) token: String,
+    pub(crate) state: DeletionState,
+    /// RFC 3339: since when it stands so.
+    pub(crate) since: String,
+    /// Who says that it was deleted by hand; null where nobody does. It counts when another one confirms it.
+    pub(crate) said_by: Option<String>,
+    /// RFC 3339.
+    pub(crate) said_at: Option<String>,
+    /// Where and how, in their words.
+    pub(crate) reason: Option<String>,
+    /// Who has confirmed it.
+    pub(crate) confirmed_by: Option<String>,
+}
+
+/// What somebody has found out of a card that its gateway does not delete.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SaidOfDeletion<'a> {
+    pub(crate) token: &'a Token,
+    /// Is it deleted there? If it is not, nobody's word of before counts any more.
+    pub(crate) found: Found,
+    /// Where and how; the first of two must say.
+    pub(crate) reason: Option<&'a str>,
+    /// Who says it.
+    pub(crate) user: i64,
+}
+
+/// What becomes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DeletionSaid {
+    /// No such card.
+    NoCard,
+    /// It is not being forgotten: it can be charged.
+    NotForgetting,
+    /// It is gone already.
+    Gone,
+    /// Nobody has said so before, and the reason is missing.
+    NoReason,
+    /// It is written down. Another one must say the same.
+    Noted,
+    /// Somebody else has said it before: the card side is to be told, for this merchant.
+    Second(i64, MerchantId),
+}
+
+/// What waits for people.
+#[async_trait]
+pub(crate) trait Finance: Send + Sync {
+    /// Payments that wait for people, oldest first, at most [`WAITING_MAX`].
+    async fn waiting_for_people(&self) -> Result<Vec<PaymentRow>, StoreError>;
 
     /// Somebody has looked at an approval and keeps it. One that is not kept is rejected when its money is back: see
-    /// [`Store::records`].
-    pub(crate) async fn review_accepted(&self, payment: PaymentId, entry: &audit::Entry<'_>) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        sqlx::query("UPDATE payment SET review = 'accepted' WHERE id = ? AND review = 'wanted'")
-            .bind(payment.to_string())
-            .execute(&mut *tx)
-            .await?;
-        audit::insert(&mut tx, entry).await?;
-        Ok(tx.commit().await?)
-    }
+    /// [`super::journal::Journal::records`].
+    async fn review_accepted(&self, payment: PaymentId, entry: &Entry<'_>) -> Result<(), StoreError>;
 
     /// Somebody has found out what became of an attempt. Returns who had found the same before, if that was somebody
     /// else: then it stands. A finding that differs takes the place of the one before, and waits for its own second.
-    pub(crate) async fn finding(
+    async fn finding(
         &self,
         now_ms: i64,
         attempt: AttemptId,
         found: &str,
         user: i64,
-        entry: &audit::Entry<'_>,
-    ) -> Result<Option<i64>, StoreError> {
-        let mut tx = self.begin().await?;
-        let id = attempt.to_string();
-        let before: Option<(String, i64)> = sqlx::query_as("SELECT found, user_id FROM finding WHERE attempt = ?")
-            .bind(&id)
-            .fetch_optional(&mut *tx)
-            .await?;
-        let first = before.filter(|(before, by)| before == found && *by != user).map(|(_, by)| by);
-        if first.is_none() {
-            sqlx::query("INSERT OR REPLACE INTO finding (attempt, found, user_id, at) VALUES (?, ?, ?, ?)")
-                .bind(&id)
-                .bind(found)
-                .bind(user)
-                .bind(now_ms)
-                .execute(&mut *tx)
-                .await?;
-        }
-        audit::insert(&mut tx, entry).await?;
-        tx.commit().await?;
-        Ok(first)
-    }
+        entry: &Entry<'_>,
+    ) -> Result<Option<i64>, StoreError>;
+
+    /// Somebody has looked for a card at a gateway that does not delete it.
+    async fn deletion_said(
+        &self,
+        now_ms: i64,
+        said: SaidOfDeletion<'_>,
+        entry: &Entry<'_>,
+    ) -> Result<DeletionSaid, StoreError>;
+
+    /// How the card that was kept with a payment goes; none where there is none, or it may still be charged.
+    async fn card_deletion(&self, payment: PaymentId) -> Result<Option<CardDeletion>, StoreError>;
+
+    /// The payment by which a card was kept.
+    async fn payment_of_card(&self, token: &Token) -> Result<Option<PaymentId>, StoreError>;
 }

@@ -28,12 +28,20 @@ macro_rules! words {
 
 words! {
     /// Where a call stands.
-    CallState: "awaited" "ringing" "talking" "held";
-    /// How a call came: by a route between two trunks, or transferred to a code, or after a PIN.
-    WayIn: "inline" "code" "pin";
-    /// Where a line stands.
-    LineState: "open" "securing" "secured" "releasing" "fault";
-    Masking: "natural" "strict";
+    CallState: "awaited" "self_service" "ringing" "talking" "held";
+    /// How a call came: by a route between two trunks, or transferred to a code, or after a PIN, or sent to pay
+    /// alone, or as a conference, in which the agent can hear the keys.
+    WayIn: "inline" "code" "pin" "bounced" "conference";
+    /// Where a line stands. `conference`: keys are taken and nothing is masked, so that the agent can hear the keys.
+    LineState: "open" "securing" "secured" "releasing" "fault" "conference";
+    /// `none`: in a conference nothing is.
+    Masking: "natural" "strict" "none";
+    /// How much hangs on recorders elsewhere.
+    HookRule: "best_effort" "required";
+    /// Where recorders elsewhere stand.
+    HookState: "not_asked" "asked" "paused" "not_paused";
+    /// Why a recorder elsewhere has not paused.
+    HookTrouble: "no_recorder" "unreachable" "timed_out" "refused" "no_call_name" "misconfigured" "office_silent";
     /// What became of a test call.
     TestResult: "good" "no_sound" "failed";
     /// A way in which keys travel.
@@ -45,6 +53,10 @@ words! {
     /// Where a payment stands.
     PaymentState: "waiting" "capturing" "ready" "authorizing" "approved" "declined" "not_sent" "unknown" "cancelled"
         "voided" "refunded";
+    /// What a card is kept for.
+    Purpose: "recurring" "installment" "unscheduled";
+    /// What became of a card that was to be kept.
+    Keeping: "kept" "not_kept";
     /// What an attempt does.
     AttemptKind: "authorize" "capture" "void" "refund" "store" "charge_stored" "delete_stored";
     /// What people have found out of an attempt.
@@ -155,6 +167,8 @@ pub(crate) struct ProgressSchema {
     pan_length_expected: Option<u8>,
     outcome: Option<Outcome>,
     attempts: u8,
+    #[schema(value_type = Option<Keeping>)]
+    kept: Option<String>,
 }
 
 #[cfg(test)]
@@ -169,10 +183,23 @@ mod tests {
     #[test]
     fn the_words_are_those_of_the_wire() {
         use wire::{CallState as C, Field as F, FieldStatus as T, LineState as L, PaymentState as P};
-        listed::<CallState, _>(&[C::Awaited, C::Ringing, C::Talking, C::Held]);
-        listed::<WayIn, _>(&[wire::WayIn::Inline, wire::WayIn::Code, wire::WayIn::Pin]);
-        listed::<Masking, _>(&[wire::Masking::Natural, wire::Masking::Strict]);
-        listed::<LineState, _>(&[L::Open, L::Securing, L::Secured, L::Releasing, L::Fault]);
+        listed::<CallState, _>(&[C::Awaited, C::SelfService, C::Ringing, C::Talking, C::Held]);
+        use wire::WayIn as W;
+        listed::<WayIn, _>(&[W::Inline, W::Code, W::Pin, W::Bounced, W::Conference]);
+        listed::<Masking, _>(&[wire::Masking::Natural, wire::Masking::Strict, wire::Masking::None]);
+        listed::<LineState, _>(&[L::Open, L::Securing, L::Secured, L::Releasing, L::Fault, L::Conference]);
+        use wire::{HookRule as H, HookState as I, HookTrouble as J};
+        listed::<HookRule, _>(&[H::BestEffort, H::Required]);
+        listed::<HookState, _>(&[I::NotAsked, I::Asked, I::Paused, I::NotPaused]);
+        listed::<HookTrouble, _>(&[
+            J::NoRecorder,
+            J::Unreachable,
+            J::TimedOut,
+            J::Refused,
+            J::NoCallName,
+            J::Misconfigured,
+            J::OfficeSilent,
+        ]);
         listed::<PlaceState, _>(&[wire::PlaceState::Unknown, wire::PlaceState::Up, wire::PlaceState::Down]);
         use wire::TestResult as Q;
         use wire::{KeyTransport as K, RegistrationState as R};
@@ -194,6 +221,8 @@ mod tests {
             P::Voided,
             P::Refunded,
         ]);
+        listed::<Purpose, _>(&[wire::Reason::Recurring, wire::Reason::Installment, wire::Reason::Unscheduled]);
+        listed::<Keeping, _>(&[wire::Keeping::Kept, wire::Keeping::NotKept]);
         listed::<AttemptKind, _>(&wire::AttemptKind::ALL);
         use wire::Check as V;
         listed::<Check, _>(&[V::Match, V::NoMatch, V::NotChecked, V::Unavailable]);

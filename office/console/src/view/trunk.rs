@@ -17,6 +17,8 @@ pub(crate) struct TrunkView {
     state: &'static str,
     /// Legs of calls that go to it or come from it.
     legs: u32,
+    /// Its agents may take payments in conferences, in which they can hear the keys.
+    conferences: bool,
     places: Vec<PlaceView>,
 }
 
@@ -61,6 +63,7 @@ impl TrunkView {
             transport: trunk.transport.clone(),
             state: state_of(&trunk.places),
             legs: trunk.legs,
+            conferences: trunk.conferences,
             places: trunk.places.iter().map(PlaceView::new).collect(),
         }
     }

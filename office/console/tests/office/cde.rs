@@ -16,7 +16,8 @@ use wire::{
     CallSnapshot, Command, CommandResult, Event, FromCde, FromOffice, JournalId, Record, RecordBody, decode, encode,
 };
 
-const WAIT: Duration = Duration::from_secs(5);
+/// Far more than any answer takes, also on a machine that has much else to do.
+const WAIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Cde {
     listener: UnixListener,
@@ -37,9 +38,18 @@ impl Cde {
         Self { listener: crate::listen(path).unwrap(), journal: JournalId(Uuid::from_u128(0xA)) }
     }
 
-    /// Waits for the office and greets it.
+    /// Waits for the office and greets it. A connection that it has let go of by then is passed over: who drops a link before the
+    /// office is stopped, or is slow to come here, leaves one in the queue.
     pub(crate) async fn accept(&self, calls: Vec<CallSnapshot>) -> Link {
-        let (socket, _) = timeout(WAIT, self.listener.accept()).await.unwrap().unwrap();
+        loop {
+            if let Some(link) = self.greet(calls.clone()).await {
+                return link;
+            }
+        }
+    }
+
+    async fn greet(&self, calls: Vec<CallSnapshot>) -> Option<Link> {
+        let (socket, _) = timeout(WAIT, self.listener.accept()).await.expect("the office does not come").unwrap();
         let (reader, writer) = socket.into_split();
         let writer = Arc::new(Mutex::new((writer, 0)));
         let pinging = writer.clone();
@@ -50,8 +60,11 @@ impl Cde {
             pings: tokio::spawn(std::future::pending::<()>()).abort_handle(),
             greeting: (None, 0),
         };
-        link.say(FromCde::Hello { journal: self.journal, calls, warnings: vec!["one user".into()] }).await;
-        let FromOffice::Hello { journal, acknowledged } = link.hear().await else { panic!("no greeting") };
+        let hello = FromCde::Hello { journal: self.journal, calls, warnings: vec!["one user".into()] };
+        if !write(&link.writer, &hello).await {
+            return None;
+        }
+        let FromOffice::Hello { journal, acknowledged } = link.heard().await? else { panic!("no greeting") };
         link.greeting = (journal, acknowledged);
         let pings = tokio::spawn(async move {
             loop {
@@ -62,7 +75,7 @@ impl Cde {
             }
         });
         link.pings = pings.abort_handle();
-        link
+        Some(link)
     }
 }
 
@@ -128,9 +141,14 @@ impl Link {
     }
 
     async fn hear(&mut self) -> FromOffice {
-        let line = timeout(WAIT, self.reader.next_line()).await.expect("the office is silent").unwrap();
+        self.heard().await.expect("the office has hung up")
+    }
+
+    /// None when the office has hung up.
+    async fn heard(&mut self) -> Option<FromOffice> {
+        let line = timeout(WAIT, self.reader.next_line()).await.expect("the office is silent").ok().flatten()?;
         self.heard += 1;
-        decode(self.heard, line.expect("the office has hung up").as_bytes()).unwrap()
+        Some(decode(self.heard, line.as_bytes()).unwrap())
     }
 }
 

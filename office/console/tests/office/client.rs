@@ -74,7 +74,8 @@ impl Client {
         let mut socket = self.open(method, path, body).await;
         let mut bytes = Vec::new();
         timeout(WAIT, socket.read_to_end(&mut bytes)).await.expect("an answer in time").unwrap();
-        let text = String::from_utf8(bytes).unwrap();
+        // A file may be no text.
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").expect("an HTTP answer");
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head: head.to_owned(), text: body.to_owned() }
@@ -82,7 +83,7 @@ impl Client {
 
     /// Until the office is connected to the cde.
     pub(crate) async fn until_ready(&self) {
-        for _ in 0..200 {
+        for _ in 0..1_000 {
             if self.get("/readyz").await.status == 200 {
                 return;
             }
@@ -93,7 +94,7 @@ impl Client {
 
     /// Until a path's JSON is as wanted.
     pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..200 {
+        for _ in 0..1_000 {
             let answer = self.get(path).await;
             if answer.status == 200 && wanted(&answer.json()) {
                 return answer.json();

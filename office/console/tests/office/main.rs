@@ -9,15 +9,21 @@
     reason = "test code"
 )]
 
+mod agreements;
+mod bounced_orders;
 mod cde;
 mod client;
 mod desk;
 mod door;
 mod figures;
 mod follow_ups;
+mod kept;
 mod ladder;
 mod money;
 mod problems;
+mod reconciliations;
+mod recorders;
+mod recurring;
 mod sign_in;
 mod transfers;
 mod trunks;
@@ -25,6 +31,7 @@ mod trunks;
 use cde::{Cde, Link};
 use client::Client;
 use console::{Config, NewUser, Rights, Role, Server};
+use sqlx::{Connection, SqliteConnection};
 use std::path::{Path, PathBuf};
 use tokio::{sync::oneshot, task::JoinHandle};
 use uuid::Uuid;
@@ -88,6 +95,14 @@ impl World {
         self.client.with_cookie(&answer)
     }
 
+    /// Who did this deed, by which API key, to what: of each row of the audit trail.
+    pub(crate) async fn audit(&self, what: &str) -> Vec<(String, Option<String>, String)> {
+        let url = format!("sqlite://{}", self.config.database.display());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let sql = "SELECT who, api_key, object FROM audit WHERE what = ? ORDER BY id";
+        sqlx::query_as(sql).bind(what).fetch_all(&mut connection).await.unwrap()
+    }
+
     /// Amy's desk, and a cde with one call of hers.
     pub(crate) async fn with_call(&mut self) -> (Client, Link) {
         let link = self.cde.accept(vec![call(1, "1001")]).await;
@@ -129,6 +144,7 @@ pub(crate) fn call(n: u128, extension: &str) -> CallSnapshot {
         line_since_unix_ms: 1_000,
         masking: wire::Masking::Natural,
         payment: None,
+        hook: None,
     }
 }
 
@@ -147,6 +163,7 @@ pub(crate) fn taking(payment: &wire::PaymentOrder, state: PaymentState, attempts
         pan_length_expected: None,
         outcome: None,
         attempts,
+        kept: None,
     };
     CallSnapshot { payment: Some(progress), line: LineState::Secured, ..call(1, "1001") }
 }

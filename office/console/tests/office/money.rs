@@ -21,7 +21,7 @@ pub(crate) async fn start(desk: &Client, link: &mut Link) -> PaymentOrder {
 }
 
 fn sent(order: &PaymentOrder, attempt: u128) -> RecordBody {
-    RecordBody::AttemptSent {
+    RecordBody::AttemptSent(wire::AttemptSent {
         attempt: AttemptId(Uuid::from_u128(attempt)),
         kind: wire::AttemptKind::Authorize,
         payment: order.payment,
@@ -30,8 +30,9 @@ fn sent(order: &PaymentOrder, attempt: u128) -> RecordBody {
         origin: wire::Origin::System,
         merchant: order.merchant.clone(),
         amount: order.amount,
+        capture: Some(order.capture),
         card: Some(CardView { brand: Brand::Visa, last4: Last4::new(*b"4242").unwrap(), expiry: None }),
-    }
+    })
 }
 
 fn approved(order: &PaymentOrder, attempt: u128) -> RecordBody {
@@ -103,6 +104,47 @@ async fn no_outcome_is_lost_or_doubled_over_reconnects_and_restarts() {
     assert!(link.is_ended().await, "a gap ends the connection");
     let link = world.cde.accept(vec![]).await;
     assert_eq!(link.greeting.1, 2, "and nothing of it was stored");
+}
+
+/// Broke: an office that was restored from an older backup stopped at the gap, and nobody could let it go on.
+#[tokio::test]
+async fn missing_records_stop_the_office_until_somebody_who_may_has_accepted_it() {
+    let mut world = World::new().await;
+    let (desk, mut link) = world.with_call().await;
+    let order = start(&desk, &mut link).await;
+    link.record(1, sent(&order, 1)).await;
+    link.acknowledged(1).await;
+    link.record(4, approved(&order, 1)).await;
+    assert!(link.is_ended().await);
+    let mut link = world.cde.accept(vec![]).await;
+    assert!(link.is_ended().await, "it is not even listened to");
+    let ready = desk.get("/readyz").await;
+    let said = ready.json()["warnings"].to_string();
+    assert!(ready.status == 503 && said.contains("records are missing here"), "{said}");
+    assert!(said.contains("`tonewall restored`"), "with the way out: {said}");
+    assert_eq!(desk.get("/api/v1/restores").await.problem(), (403, "no_right".into()));
+    assert_eq!(console::missing_unaccepted(world.config()).await.unwrap().len(), 1);
+    let by = async |reason| console::accept_missing(world.config(), 1, "amy@example.com", reason).await;
+    assert!(matches!(by("lost with the disk").await, Err(console::AcceptError::NoRight(_))));
+    crate::follow_ups::allow(&world, "amy", "charge,finance").await;
+    let listed = desk.get("/api/v1/restores").await.json();
+    let missing = &listed["missing"][0];
+    assert_eq!((&missing["first"], &missing["last"], &missing["count"]), (&2.into(), &3.into(), &2.into()));
+    assert!(missing["accepted"].is_null() && missing["after"].is_string() && missing["before"].is_string());
+    let path = format!("/api/v1/restores/missing/{}/accept", missing["id"]);
+    let accept = async |reason: &str| desk.post(&path, &serde_json::json!({"reason": reason}).to_string()).await;
+    assert_eq!(accept("gone").await.problem(), (422, "bad_reason".into()));
+    assert_eq!(accept("lost 4242424242424242 too").await.problem(), (422, "looks_like_card".into()));
+    let accepted = accept("the disk is lost, told finance").await.json();
+    assert_eq!((&accepted["accepted"]["who"], &accepted["count"]), (&"amy@example.com".into(), &2.into()));
+    assert_eq!(world.audit("records_missing_accepted").await.len(), 1);
+    let mut link = world.cde.accept(vec![]).await;
+    assert_eq!(link.greeting.1, 1);
+    link.record(4, approved(&order, 1)).await;
+    link.acknowledged(4).await;
+    assert_eq!(desk.get(&format!("/api/v1/payments/{}", order.payment)).await.json()["state"], "approved");
+    desk.until_ready().await;
+    assert!(console::missing_unaccepted(world.config()).await.unwrap().is_empty());
 }
 
 #[tokio::test]

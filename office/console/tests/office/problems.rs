@@ -112,6 +112,8 @@ async fn no_endpoint_takes_or_gives_a_card_number_or_a_code() {
         "/api/v1/payments/{id}/refund",
         "/api/v1/payments/{id}/review",
         "/api/v1/payments/{id}/attempts/{attempt}/settle",
+        "/api/v1/cards/{token}/forget",
+        "/api/v1/cards/{token}/deleted",
         "/api/v1/finance",
         "/api/v1/surcharge",
     ] {

@@ -73,3 +73,41 @@ async fn another_site_cannot_use_the_cookie_and_a_key_needs_no_header() {
     let wrong = world.client.with("Authorization", "Bearer twk_0000");
     assert_eq!(wrong.get("/api/v1/calls").await.problem(), (401, "not_signed_in".into()));
 }
+
+#[tokio::test]
+async fn the_audit_trail_names_the_key_and_a_revoked_key_is_refused_at_once_also_where_it_watches() {
+    let world = World::new().await;
+    crate::trunks::admin(&world).await;
+    let key = async |email: &str, name| {
+        let key = console::api_key_add(world.config(), email, name).await.unwrap();
+        world.client.with("Authorization", &format!("Bearer {key}"))
+    };
+    let (crm, other) = (key("amy@example.com", "crm").await, key("amy@example.com", "desk tool").await);
+    let admin = key("ida@example.com", "ops").await;
+    assert_eq!(crm.get("/api/v1/api-keys").await.problem(), (403, "for_admins".into()));
+
+    let mut events = crm.events().await;
+    assert_eq!(events.next().await.unwrap().name, "snapshot");
+    let listed = admin.get("/api/v1/api-keys").await;
+    assert!(!listed.text.contains("twk_"), "no key is listed");
+    let listed = listed.json()["api_keys"].clone();
+    let named = |name| listed.as_array().unwrap().iter().find(|key| key["name"] == name).unwrap().clone();
+    assert_eq!((&named("crm")["user"], &named("crm")["revoked_at"]), (&json!("amy@example.com"), &json!(null)));
+    assert!(named("crm")["last_used_at"].is_string() && named("desk tool")["last_used_at"].is_null());
+
+    let path = format!("/api/v1/api-keys/{}", named("crm")["id"]);
+    assert_eq!(admin.send("DELETE", &path, None).await.status, 204);
+    assert!(events.next().await.is_none(), "the stream ends with its key");
+    assert_eq!(crm.get("/api/v1/session").await.problem(), (401, "key_revoked".into()));
+    assert_eq!(admin.send("DELETE", &path, None).await.problem(), (404, "not_found".into()));
+    assert_eq!(other.get("/api/v1/session").await.status, 200, "and no other key of theirs");
+
+    let mut events = other.events().await;
+    assert_eq!(events.next().await.unwrap().name, "snapshot");
+    console::api_key_revoke(world.config(), "desk tool", None).await.unwrap();
+    let at_once = tokio::time::timeout(std::time::Duration::from_secs(3), events.next()).await;
+    assert!(at_once.unwrap().is_none(), "revoked by another process");
+    let rows = world.audit("api_key_revoke").await;
+    assert_eq!(rows[0], ("ida@example.com".into(), Some("ops".into()), "crm of amy@example.com".into()));
+    assert_eq!(rows[1], ("system".into(), None, "desk tool of amy@example.com".into()));
+}

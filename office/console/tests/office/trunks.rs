@@ -34,7 +34,8 @@ fn place(last: u8, state: PlaceState, registration: Option<RegistrationSnapshot>
 
 fn trunk(registration: Option<RegistrationSnapshot>) -> FromCde {
     let places = vec![place(1, PlaceState::Up, registration), place(2, PlaceState::Down, None)];
-    let trunk = TrunkSnapshot { name: "carrier".to_owned(), transport: "udp".to_owned(), legs: 7, places };
+    let (name, transport) = ("carrier".to_owned(), "udp".to_owned());
+    let trunk = TrunkSnapshot { name, transport, legs: 7, conferences: false, places };
     FromCde::Event(Event::Trunk { trunk })
 }
 

@@ -5,7 +5,7 @@ import { Keys } from "../state/keys.ts";
 import { problemWords, surelyNotDone } from "../view/problems.ts";
 import type { CallView, Field, PaymentView } from "../wire.ts";
 
-export type Busy = "secure" | "release" | "start" | "take" | "cancel" | "field";
+export type Busy = "secure" | "release" | "recorders" | "start" | "take" | "cancel" | "field";
 
 type Deed<T> = {
   busy: Busy;
@@ -56,6 +56,12 @@ export function useDeeds(dispatch: Dispatch<Action>, onSignedOut: () => void) {
       apply: applyCall,
     });
 
+  const pauseRecorders = (call: CallView) => {
+    const name = `recorders ${call.call} ${call.recorders?.round}`;
+    const send = (key: string) => api.pauseRecorders(call.call, key);
+    return perform({ busy: "recorders", name, send, apply: applyCall });
+  };
+
   const start = (call: CallView, before: PaymentView | null, order: api.Order) =>
     perform({
       busy: "start",
@@ -82,7 +88,7 @@ export function useDeeds(dispatch: Dispatch<Action>, onSignedOut: () => void) {
       once: true,
     });
 
-  return { busy, error, forget: () => setError(null), setLine, start, setField, decide };
+  return { busy, error, forget: () => setError(null), setLine, pauseRecorders, start, setField, decide };
 }
 
 export type Deeds = ReturnType<typeof useDeeds>;

@@ -3,9 +3,11 @@ import { ACCEPT_ID, boxId } from "../parts/OrderForm.tsx";
 import type { Order } from "../state/api.ts";
 import * as drafts from "../view/draft.ts";
 import { currencyCodes } from "../view/money.ts";
+import { mayUse } from "../view/places.ts";
 import { isAccepted, owed, withSurcharge } from "../view/surcharge.ts";
-import type { Money, PaymentView } from "../wire.ts";
+import type { Money, PaymentView, Session } from "../wire.ts";
 import { useQuote } from "./useQuote.ts";
+import { useRepeat } from "./useRepeat.ts";
 
 type Kept = { call: string | null; draft: drafts.Draft; errors: Errors; accepted: Money | null };
 type Errors = drafts.Errors;
@@ -18,16 +20,18 @@ const empty = (call: string | null, currency: string): Kept => ({
 });
 
 /** What is typed for the call on the screen. Another call begins with empty boxes and the console's `currency`. */
-export function useOrder(call: string | null, currency: string) {
+export function useOrder(call: string | null, { currency, user }: Session) {
   const [kept, setKept] = useState<Kept>(empty(call, currency));
   const { draft, errors, accepted } = kept.call === call ? kept : empty(call, currency);
 
   const change = (next: drafts.Draft) =>
     setKept({ call, draft: next, errors: unchanged(draft, next, errors), accepted });
 
-  const minor = drafts.toMinor(draft.amount, draft.currency);
+  const minor = draft.keep === "only" ? null : drafts.toMinor(draft.amount, draft.currency);
   const amount = typeof minor === "number" ? { minor, currency: draft.currency } : null;
   const quote = owed(useQuote(amount), amount);
+
+  const repeat = useRepeat(call, amount, draft.currency);
 
   /** Puts errors beside their boxes; a box that holds something like a card number is emptied. */
   const show = (found: Errors) =>
@@ -39,7 +43,7 @@ export function useOrder(call: string | null, currency: string) {
     if ("order" in checked) {
       const order = withSurcharge(checked.order, quote, accepted);
       if (order === null) document.getElementById(ACCEPT_ID)?.focus();
-      return order;
+      return order === null || draft.keep === "only" ? order : repeat.fit(order);
     }
     show(checked.errors);
     const first = (["amount", "account", "reference"] as const).find((field) => checked.errors[field]);
@@ -53,39 +57,46 @@ export function useOrder(call: string | null, currency: string) {
     if (draft[field] !== "" && error !== undefined) show({ ...errors, [field]: error });
   };
 
-  const fillFrom = (payment: PaymentView) =>
-    setKept({
-      call,
-      draft: {
-        amount: "",
-        currency: payment.amount.currency,
-        account: payment.account ?? "",
-        reference: payment.reference ?? "",
-      },
-      errors: {},
-      accepted: null,
-    });
+  const fillFrom = (payment: PaymentView) => {
+    repeat.clear();
+    setKept({ ...empty(call, payment.amount.currency), draft: likeThat(payment) });
+  };
 
   const accept = (accepts: boolean) =>
     setKept({ call, draft, errors, accepted: accepts && quote !== null ? quote.total : null });
 
   return {
     draft,
+    mayKeep: mayUse(user, "store"),
     currencies: currencyCodes(currency, draft.currency),
     errors,
     touched: !drafts.untouched(draft),
     /** With the surcharge: what the caller is told and pays. */
-    amount: quote?.total ?? amount,
+    amount: draft.keep === "only" ? { minor: 0, currency: draft.currency } : (quote?.total ?? amount),
     quote,
     accepted: quote !== null && isAccepted(quote, accepted),
     accept,
+    /** Null where the agent may not keep cards. */
+    repeat: mayUse(user, "store") && draft.keep !== "only" ? repeat.form : null,
     change,
     check,
     leave,
     fillFrom,
-    clear: () => setKept(empty(call, draft.currency)),
+    clear: () => {
+      repeat.clear();
+      setKept(empty(call, draft.currency));
+    },
   };
 }
+
+/** What was being paid, without its amount. */
+const likeThat = ({ amount, account, reference }: PaymentView): drafts.Draft => ({
+  amount: "",
+  currency: amount.currency,
+  account: account ?? "",
+  reference: reference ?? "",
+  keep: "none",
+});
 
 export type OrderDraft = ReturnType<typeof useOrder>;
 

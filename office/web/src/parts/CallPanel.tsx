@@ -4,12 +4,13 @@ import { type Acts, onOffer } from "../state/acts.ts";
 import { type DeskState, presentCalls } from "../state/desk.ts";
 import type { Panel } from "../view/deeds.ts";
 import type { LineView } from "../view/line.ts";
+import { recorderNote } from "../view/recorders.ts";
 import { script } from "../view/script.ts";
 import type { CallView, PaymentView } from "../wire.ts";
 import { Button } from "./Button.tsx";
 import { FieldCard } from "./FieldCard.tsx";
 import { Icon } from "./Icon.tsx";
-import { Banner, LineBand } from "./LineBand.tsx";
+import { Banner, LineBand, RecorderBanner } from "./LineBand.tsx";
 import { CanceledNote, OrderForm } from "./OrderForm.tsx";
 import { Outcome } from "./Outcome.tsx";
 import { Say } from "./Say.tsx";
@@ -38,6 +39,7 @@ export function CallPanel(props: Props) {
     panel === "outcome" || line.look === "stale"
       ? null
       : script(call, panel === "order" ? null : payment, amount);
+  const note = recorderNote(call);
   const lineBusy = deeds.busy.has("secure") || deeds.busy.has("release") || deeds.busy.has("start");
   return (
     <>
@@ -49,6 +51,13 @@ export function CallPanel(props: Props) {
         busy={lineBusy}
         onDeed={(deed) => void acts[deed]()}
       />
+      {note && line.look !== "stale" && (
+        <RecorderBanner
+          note={note}
+          busy={deeds.busy.has("recorders")}
+          onAgain={() => void acts.pauseRecorders()}
+        />
+      )}
       {line.banner && <Banner banner={line.banner} onRetry={props.onReconnect} />}
       {deeds.error && <ErrorNote words={deeds.error} onAway={deeds.forget} />}
       {words && <Say words={words} />}
@@ -73,7 +82,9 @@ function PanelCard({ call, line, payment, panel, done, order, deeds, acts, onPut
             errors={order.errors}
             quote={order.quote}
             accepted={order.accepted}
-            secured={call.line === "secured"}
+            repeat={order.repeat}
+            line={call.line}
+            mayKeep={order.mayKeep}
             busy={deeds.busy.has("start")}
             onChange={order.change}
             onAccept={order.accept}

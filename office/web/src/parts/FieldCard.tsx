@@ -1,7 +1,7 @@
 import { PANEL_HEADING } from "../hooks/useFocusRescue.ts";
 import { mayCancel, takeReason } from "../view/deeds.ts";
 import { type FieldRow, fieldRows } from "../view/fields.ts";
-import { write } from "../view/money.ts";
+import { keepsOnly, write } from "../view/money.ts";
 import type { CallView, Field, PaymentView } from "../wire.ts";
 import { Button } from "./Button.tsx";
 import { Icon } from "./Icon.tsx";
@@ -25,7 +25,7 @@ export function FieldCard(props: Props) {
     <section className="card pay" aria-label="Payment">
       <header>
         <h2 className="amount" id={PANEL_HEADING} tabIndex={-1}>
-          {write(payment.amount)} <small>{payment.reference}</small>
+          {keepsOnly(payment) ? "A card to keep" : write(payment.amount)} <small>{payment.reference}</small>
         </h2>
         {payment.account && <span className="chip">{payment.account}</span>}
       </header>
@@ -143,7 +143,7 @@ function Foot({ call, payment, stale, busy, onTake, onCancel }: Props) {
       <div className="foot">
         <span className="spin" aria-hidden="true" />
         <div className="grow">
-          <b>Asking the bank for {write(payment.amount)}</b>
+          <b>{keepsOnly(payment) ? "Keeping the card" : `Asking the bank for ${write(payment.amount)}`}</b>
           <div className="sm mut">Usually a few seconds. Stay on the line.</div>
         </div>
       </div>
@@ -164,7 +164,9 @@ function Foot({ call, payment, stale, busy, onTake, onCancel }: Props) {
     reason ??
     (stale
       ? "Wait until the line can be seen again."
-      : "Say the amount first. Charged once, even if you press twice.");
+      : keepsOnly(payment)
+        ? "Nothing is taken."
+        : "Say the amount first. Charged once, even if you press twice.");
   const off = reason !== null || stale;
   return (
     <div className="foot">
@@ -176,7 +178,7 @@ function Foot({ call, payment, stale, busy, onTake, onCancel }: Props) {
         describedBy="take-hint"
         onPress={onTake}
       >
-        Take {write(payment.amount)}
+        {keepsOnly(payment) ? "Keep this card" : `Take ${write(payment.amount)}`}
       </Button>
       <span className="sm mut grow" id="take-hint">
         {hint}

@@ -1,5 +1,6 @@
 export type IconName =
   | "lock"
+  | "key"
   | "unlock"
   | "check"
   | "x"

@@ -38,7 +38,11 @@ export function IdlePanel({ state, link, last, onReconnect, onSignedOut }: Props
           <span>The desk fills in by itself when a call reaches you.</span>
         </div>
       </div>
-      <Transfer awaited={awaitedCall(state)} onSignedOut={onSignedOut} />
+      <Transfer
+        awaited={awaitedCall(state)}
+        live={state.link.status === "live" && state.door === "up"}
+        onSignedOut={onSignedOut}
+      />
       <Recent key={last} live={state.link.status === "live"} heard={state.payments} />
     </>
   );

@@ -1,4 +1,5 @@
 import type { LineDeed, LineLook, LineView } from "../view/line.ts";
+import type { RecorderNote } from "../view/recorders.ts";
 import { Button } from "./Button.tsx";
 import { Icon } from "./Icon.tsx";
 
@@ -6,9 +7,12 @@ const LOOKS: Record<LineLook, { className: string; icon: string }> = {
   open: { className: "", icon: "unlock" },
   securing: { className: "", icon: "" },
   secured: { className: "is-secure on-solid", icon: "lock" },
+  pausing: { className: "is-releasing", icon: "" },
+  unpaused: { className: "is-releasing", icon: "alert" },
   releasing: { className: "is-releasing", icon: "lock" },
   stale: { className: "is-stale", icon: "alert" },
   fault: { className: "is-fault on-solid", icon: "alert" },
+  conference: { className: "is-heard", icon: "alert" },
 };
 
 const KEYS: Record<LineDeed, string> = { secure: "Alt S", release: "Alt L" };
@@ -79,7 +83,32 @@ function Hears({ words, provedAt }: { words: NonNullable<LineView["hears"]>; pro
             {words.proof}
           </dd>
         </div>
+        {words.recorder && (
+          <div>
+            <dt>Your recorder</dt>
+            <dd>{words.recorder}</dd>
+          </div>
+        )}
       </dl>
+    </div>
+  );
+}
+
+type RecorderProps = { note: RecorderNote; busy: boolean; onAgain: () => void };
+
+/** A recorder that is no part of this has not paused, or not yet. */
+export function RecorderBanner({ note, busy, onAgain }: RecorderProps) {
+  return (
+    <div className={note.tone === "warn" ? "note warn" : "note"} data-recorder={note.tone}>
+      <Icon name={note.tone === "warn" ? "alert" : "clock"} />
+      <div className="grow">
+        <b>{note.title}</b> {note.rest}
+      </div>
+      {note.again && (
+        <Button look="s" busy={busy} onPress={onAgain}>
+          Ask it again
+        </Button>
+      )}
     </div>
   );
 }

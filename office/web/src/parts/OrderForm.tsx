@@ -1,10 +1,11 @@
-import { type FormEvent, type ReactNode, useId } from "react";
+import { type ComponentProps, type FormEvent, type ReactNode, useId } from "react";
 import { PANEL_HEADING } from "../hooks/useFocusRescue.ts";
-import type { Draft, DraftField } from "../view/draft.ts";
+import type { Draft, DraftField, Keep } from "../view/draft.ts";
 import { surchargeWords } from "../view/surcharge.ts";
-import type { Quote } from "../wire.ts";
+import type { LineState, Quote } from "../wire.ts";
 import { Button } from "./Button.tsx";
 import { Icon } from "./Icon.tsx";
+import { RepeatPart } from "./RepeatPart.tsx";
 
 type Props = {
   draft: Draft;
@@ -13,8 +14,12 @@ type Props = {
   /** A surcharge to tell the caller of. */
   quote: Quote | null;
   accepted: boolean;
-  secured: boolean;
+  /** Further payments; null where the agent may not agree on any. */
+  repeat: ComponentProps<typeof RepeatPart> | null;
+  line: LineState;
   busy: boolean;
+  /** May this agent have cards kept? */
+  mayKeep: boolean;
   onChange: (draft: Draft) => void;
   onAccept: (accepts: boolean) => void;
   onLeave: (field: DraftField) => void;
@@ -29,7 +34,7 @@ export const ACCEPT_ID = "order-accepted";
 
 /** What is being paid. There is no box for card details here or anywhere. */
 export function OrderForm(props: Props) {
-  const { draft, errors, secured, busy, onChange, onLeave, onStart } = props;
+  const { draft, errors, line, busy, onChange, onLeave, onStart } = props;
   const submit = (event: FormEvent) => {
     event.preventDefault();
     onStart();
@@ -55,7 +60,7 @@ export function OrderForm(props: Props) {
       <form className="pad stack" onSubmit={submit} noValidate>
         <div className="three">
           <Labeled field="amount" label="Amount" hint="Such as 186.40" error={errors.amount}>
-            <input className="in" {...text("amount", { inputMode: "decimal", placeholder: "0.00" })} />
+            <input className="in" {...text("amount", amountBox(draft.keep === "only"))} />
           </Labeled>
           <Currency
             codes={props.currencies}
@@ -69,29 +74,73 @@ export function OrderForm(props: Props) {
         <Labeled field="reference" label="Reference" optional hint="" error={errors.reference}>
           <input className="in" {...text("reference")} />
         </Labeled>
+        {props.mayKeep && <KeepChoice value={draft.keep} onChange={(keep) => set({ keep })} />}
         {props.quote !== null && (
           <Surcharge quote={props.quote} accepted={props.accepted} onAccept={props.onAccept} />
         )}
+        {props.repeat !== null && <RepeatPart {...props.repeat} />}
         <p className="note">
           <Icon name="info" />
           <span className="sm">Never type card details in any box: there is no box for them.</span>
         </p>
         <div className="row wrap">
-          <button type="submit" className={`btn ${secured ? "pri" : ""}`} aria-disabled={busy || undefined}>
-            Start payment
+          <button
+            type="submit"
+            className={`btn ${line === "secured" || line === "conference" ? "pri" : ""}`}
+            aria-disabled={busy || undefined}
+          >
+            {draft.keep === "only" ? "Start keeping the card" : "Start payment"}
           </button>
           <span className="sm mut">
-            {secured ? (
-              "The line is secured: the caller can key as soon as it is started."
-            ) : (
-              <>
-                Or press <kbd>Alt S</kbd>: it starts the payment and secures the line.
-              </>
-            )}
+            <StartHint line={line} />
           </span>
         </div>
       </form>
     </section>
+  );
+}
+
+function StartHint({ line }: { line: LineState }) {
+  if (line === "secured") return "The line is secured: the caller can key as soon as it is started.";
+  if (line === "conference") return "The caller can key as soon as it is started, and you can hear the keys.";
+  return (
+    <>
+      Or press <kbd>Alt S</kbd>: it starts the payment and secures the line.
+    </>
+  );
+}
+
+/** No amount is asked where nothing is taken. */
+const amountBox = (off: boolean) => ({
+  inputMode: "decimal",
+  placeholder: "0.00",
+  disabled: off,
+  ...(off ? { value: "" } : {}),
+});
+
+type KeepProps = { value: Keep; onChange: (value: Keep) => void };
+
+/** What is to become of the card. It is fixed before the bank is asked. */
+function KeepChoice({ value, onChange }: KeepProps) {
+  const id = useId();
+  return (
+    <div className="fieldset">
+      <label htmlFor={id}>The card</label>
+      <select
+        className="in"
+        id={id}
+        value={value}
+        onChange={(event) => onChange(event.target.value as Keep)}
+        aria-describedby={`${id}-hint`}
+      >
+        <option value="none">is used once</option>
+        <option value="token">is paid with and kept for later payments</option>
+        <option value="only">is only kept: nothing is taken now</option>
+      </select>
+      <span className="xs dim" id={`${id}-hint`}>
+        {value === "none" ? "" : "Ask the caller whether they agree to it, and say what it is kept for."}
+      </span>
+    </div>
   );
 }
 

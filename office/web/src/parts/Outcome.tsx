@@ -37,6 +37,7 @@ export function Outcome({ payment, busy, onOffer }: Props) {
       </div>
       <div className="body">
         {view.facts.length > 0 && <Facts facts={view.facts} />}
+        {payment.state === "approved" && <Agreed payment={payment} />}
         {view.script && <Say words={view.script} bare />}
         <Offers view={view} busy={busy} onOffer={onOffer} />
         {payment.state === "unknown" && (
@@ -53,6 +54,28 @@ export function Outcome({ payment, busy, onOffer }: Props) {
         )}
       </div>
     </section>
+  );
+}
+
+/** What became of the further payments that were agreed on with this one. */
+function Agreed({ payment }: { payment: PaymentView }) {
+  if (payment.agreement_state == null) return null;
+  const stands = payment.agreement_state === "agreed";
+  return (
+    <p className="note" data-agreement={payment.agreement_state}>
+      <Icon name={stands ? "redo" : "alert"} />
+      <span>
+        {stands ? (
+          <>
+            The further payments are set up. <a href="/repeats">See their calendar</a>.
+          </>
+        ) : payment.agreement_state === "offered" ? (
+          "The further payments are being set up."
+        ) : (
+          "This payment was taken, but the card could not be kept: no further payment will be taken."
+        )}
+      </span>
+    </p>
   );
 }
 

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { type Place, placesOf } from "../view/places.ts";
 import type { CallView, User } from "../wire.ts";
 import { Button } from "./Button.tsx";
 import { Icon } from "./Icon.tsx";
@@ -15,8 +16,10 @@ export function Logo() {
   );
 }
 
-/** The frame of every page. Only the desk exists so far, and what does not exist leaves no gap. */
-export function Shell({ children }: { children: ReactNode }) {
+type ShellProps = { user: User; at?: Place; children: ReactNode };
+
+/** The frame of every page. What somebody may not open leaves no gap. */
+export function Shell({ user, at = "/", children }: ShellProps) {
   return (
     <>
       <a className="skip" href="#main">
@@ -28,12 +31,14 @@ export function Shell({ children }: { children: ReactNode }) {
             <Logo />
           </a>
           <ul>
-            <li>
-              <a className="nav" href="/" aria-current="page">
-                <Icon name="phone" />
-                Desk
-              </a>
-            </li>
+            {placesOf(user).map(({ place, icon, words }) => (
+              <li key={place}>
+                <a className="nav" href={place} aria-current={place === at ? "page" : undefined}>
+                  <Icon name={icon} />
+                  {words}
+                </a>
+              </li>
+            ))}
           </ul>
         </nav>
         <div className="desk">{children}</div>
@@ -86,4 +91,21 @@ export function TopBar({ user, chip, call, onHelp, onSignOut }: TopProps) {
 function callWords(call: CallView | null): string {
   if (call === null) return "Ready";
   return call.state === "ringing" ? "Ringing" : "On call";
+}
+
+type PageBarProps = { title: string; user: User; onSignOut: () => void };
+
+/** The head of a page that shows no call. */
+export function PageBar({ title, user, onSignOut }: PageBarProps) {
+  return (
+    <header className="dtop">
+      <h1>{title}</h1>
+      <div className="me">
+        <span className="sm mut hide">{user.name}</span>
+        <Button look="quiet s" onPress={onSignOut}>
+          Sign out
+        </Button>
+      </div>
+    </header>
+  );
 }

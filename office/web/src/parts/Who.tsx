@@ -1,7 +1,20 @@
 import type { CallView } from "../wire.ts";
 import { Icon } from "./Icon.tsx";
 
-const STATES = { awaited: "Awaited", ringing: "Ringing", talking: "On this call", held: "On hold" };
+const STATES = {
+  awaited: "Awaited",
+  self_service: "Paying alone",
+  ringing: "Ringing",
+  talking: "On this call",
+  held: "On hold",
+};
+
+const WAYS = {
+  code: "transferred by you",
+  pin: "transferred by you",
+  bounced: "sent to pay alone",
+  conference: "a conference",
+};
 
 export function Who({ call }: { call: CallView }) {
   const seconds = Math.max(0, Math.floor((Date.now() - call.started_unix_ms) / 1_000));
@@ -14,7 +27,7 @@ export function Who({ call }: { call: CallView }) {
         <span>
           <Icon name="phone" />
           {call.way !== "inline" ? (
-            "transferred by you"
+            WAYS[call.way]
           ) : (
             <>
               called <bdi dir="ltr">{call.called}</bdi>

@@ -26,6 +26,7 @@ function stage({ call = {}, payment = null, panel = "payment", touched = false, 
     line: null,
     deeds: {
       setLine: (_, deed) => note(deed),
+      pauseRecorders: () => note("recorders"),
       start: () => note("start", ok),
       setField: (_, field, deed) => note(`${deed} ${field}`),
       decide: (_, deed) => note(deed),

@@ -12,6 +12,7 @@ import type { Order } from "./api.ts";
 /** The part of `useDeeds` that is used here. */
 export type Doers = {
   setLine: (call: CallView, deed: LineDeed) => Promise<boolean>;
+  pauseRecorders: (call: CallView) => Promise<boolean>;
   start: (call: CallView, before: PaymentView | null, order: Order) => Promise<boolean>;
   setField: (payment: PaymentView, field: Field, deed: "request" | "reset") => Promise<boolean>;
   decide: (payment: PaymentView, deed: "authorize" | "cancel") => Promise<boolean>;
@@ -66,12 +67,16 @@ function lineActs({ call, payment, panel, deeds, order, ask }: Scene) {
     await deeds.setLine(call, "release");
   }
 
+  async function pauseRecorders(): Promise<void> {
+    if (may.mayPauseRecorders(call)) await deeds.pauseRecorders(call);
+  }
+
   async function stop(): Promise<void> {
     if (may.mayCancel(payment)) await deeds.decide(payment, "cancel");
     await release(true);
   }
 
-  return { start, secure, release, stop };
+  return { start, secure, release, pauseRecorders, stop };
 }
 
 function paymentActs({ payment, line, deeds, order, ask: question, putAway }: Scene) {

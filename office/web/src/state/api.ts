@@ -1,6 +1,22 @@
 /** The console's HTTP API, as far as the desk uses it. */
 
-import type { CallView, Field, Money, PaymentView, Problem, Quote, Session, TransferView } from "../wire.ts";
+import type {
+  AgreementDetail,
+  AgreementView,
+  CallView,
+  Field,
+  LinkView,
+  Money,
+  PaymentView,
+  PreviewView,
+  Problem,
+  Quote,
+  RecurringView,
+  Session,
+  Terms,
+  TransferView,
+  TransferWays,
+} from "../wire.ts";
 
 export type Answer<T> =
   | { ok: true; value: T }
@@ -9,12 +25,24 @@ export type Answer<T> =
   | { ok: false; problem: null; retryAfter: null };
 
 /** `surcharge`: what the caller has accepted on top of the amount. */
-export type Order = { amount: Money; account?: string; reference?: string; surcharge?: Money };
+export type Order = {
+  amount: Money;
+  account?: string;
+  reference?: string;
+  surcharge?: Money;
+  repeat?: { terms: Terms; contact?: string };
+  store?: "token" | "only";
+};
 
 /** An answer to securing may take as long as the media plane needs; this is only against waiting forever. */
 const TIMEOUT_MS = 15_000;
 
-async function send<T>(method: string, path: string, body?: unknown, key?: string): Promise<Answer<T>> {
+export async function send<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  key?: string,
+): Promise<Answer<T>> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (method !== "GET") headers["X-Tonewall"] = "1";
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -29,7 +57,7 @@ async function send<T>(method: string, path: string, body?: unknown, key?: strin
   }
 }
 
-async function read<T>(response: Response): Promise<Answer<T>> {
+export async function read<T>(response: Response): Promise<Answer<T>> {
   const text = await response.text();
   if (response.ok) return { ok: true, value: (text === "" ? null : JSON.parse(text)) as T };
   const retryAfter = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
@@ -72,8 +100,12 @@ export async function fateOf(payment: string): Promise<Answer<Fate>> {
 
 export const setLine = (call: string, deed: "secure" | "release", key: string) =>
   send<CallView>("POST", `/calls/${call}/${deed}`, undefined, key);
+export const pauseRecorders = (call: string, key: string) =>
+  send<CallView>("POST", `/calls/${call}/recorders/pause`, undefined, key);
 /** Asked anew each time: its answer is kept nowhere. */
-export const askTransfer = () => send<TransferView>("POST", "/transfers", {});
+export const askTransfer = (conference: boolean) =>
+  send<TransferView>("POST", "/transfers", conference ? { conference } : {});
+export const transferWays = () => send<TransferWays>("GET", "/transfers");
 export const surchargeOn = ({ minor, currency }: Money) =>
   send<Quote>("GET", `/surcharge?${new URLSearchParams({ minor: String(minor), currency })}`);
 export const startPayment = (call: string, order: Order, key: string) =>
@@ -82,3 +114,30 @@ export const setField = (payment: string, field: Field, deed: "request" | "reset
   send<PaymentView>("POST", `/payments/${payment}/fields/${field}/${deed}`, undefined, key);
 export const decide = (payment: string, deed: "authorize" | "cancel", key: string) =>
   send<PaymentView>("POST", `/payments/${payment}/${deed}`, undefined, key);
+
+export const previewTerms = (terms: Terms) => send<PreviewView>("POST", "/agreements/preview", terms);
+export const listAgreements = (account: string, cursor: string | null) =>
+  send<{ agreements: AgreementView[]; next_cursor: string | null }>(
+    "GET",
+    `/agreements?${new URLSearchParams({
+      ...(account === "" ? {} : { account }),
+      ...(cursor === null ? {} : { cursor }),
+    })}`,
+  );
+export const agreementOf = (id: string) => send<AgreementDetail>("GET", `/agreements/${id}`);
+export type AgreementDeed =
+  | "skip"
+  | "pause"
+  | "resume"
+  | "cancel"
+  | "amend"
+  | "move"
+  | "take"
+  | "leave"
+  | "link/take-back";
+export const changeAgreement = (id: string, deed: AgreementDeed, body: unknown, key: string) =>
+  send<AgreementDetail>("POST", `/agreements/${id}/${deed}`, body, key);
+export const makeLink = (id: string, key: string) =>
+  send<LinkView>("POST", `/agreements/${id}/link`, undefined, key);
+export const recurringNow = () => send<RecurringView>("GET", "/recurring");
+export const clockIsRight = (key: string) => send<RecurringView>("POST", "/recurring/clock", undefined, key);

@@ -18,7 +18,7 @@ export type DeskState = {
   payments: Readonly<Record<string, PaymentView>>;
   /** When the newest proof of each call was made, on this machine's clock. */
   proofs: Readonly<Record<string, number>>;
-  /** Since when each call's line has been other than open here; a line without any proof ages from then. */
+  /** Since when each call's line has been, or was becoming, masked here; a line without any proof ages from then. */
   maskedSince: Readonly<Record<string, number>>;
   /** The call that ended last, kept on the screen until the agent has read it. */
   ended: Ended | null;
@@ -117,7 +117,7 @@ function snapshot(state: DeskState, data: Snapshot, now: number): DeskState {
 
 function withCall(state: DeskState, call: CallView, now: number): DeskState {
   const masked = { ...state.maskedSince };
-  if (call.line === "open") delete masked[call.call];
+  if (call.line === "open" || call.line === "conference") delete masked[call.call];
   else masked[call.call] ??= now;
   const ended = state.ended?.call.call === call.call ? null : state.ended;
   // Whom the agent has had transferred is who they speak with next.
@@ -125,7 +125,7 @@ function withCall(state: DeskState, call: CallView, now: number): DeskState {
   const chosen = came ? call.call : state.chosen;
   const next = { ...state, calls: { ...state.calls, [call.call]: call }, maskedSince: masked, ended, chosen };
   const proof =
-    call.proof_at === null || call.line === "open" ? null : toHere(state.clock, Date.parse(call.proof_at));
+    call.proof_at === null || !(call.call in masked) ? null : toHere(state.clock, Date.parse(call.proof_at));
   const dated = proof === null ? next : withProof(next, call.call, proof);
   if (call.payment === null) return dated;
   const known = dated.payments[call.payment.payment];

@@ -34,6 +34,7 @@ export function fromProgress(call: CallView, progress: Progress): PaymentView {
       pan_length_expected: null,
       outcome: null,
       attempts: 0,
+      kept: null,
       created_at: at,
       updated_at: at,
     },
@@ -57,6 +58,7 @@ export function mergeProgress(view: PaymentView, progress: Progress): PaymentVie
     pan_length_expected: progress.pan_length_expected,
     outcome: progress.outcome,
     attempts: progress.attempts,
+    kept: progress.kept ?? view.kept,
   };
 }
 

@@ -3,6 +3,7 @@
 import type { CallView, Field, PaymentView } from "../wire.ts";
 import { FIELD_NAMES, fieldRows } from "./fields.ts";
 import { cardWords, outcomeSpoken } from "./outcome.ts";
+import { holdsPayment, recorderNote } from "./recorders.ts";
 
 export const QUIET_EVERY_MS = 3_000;
 
@@ -32,17 +33,30 @@ function paymentSpoken(before: Moment, after: Moment): string | null {
 
 function lineSpoken(before: Moment, after: Moment): string | null {
   if (after.call === null || before.call?.call !== after.call.call) return null;
-  if (before.call.line === after.call.line) return null;
+  const was = holdsPayment(before.call);
+  if (before.call.line === after.call.line && was === holdsPayment(after.call)) {
+    return was ? recorderSpoken(before.call, after.call) : null;
+  }
   switch (after.call.line) {
     case "secured":
+      if (holdsPayment(after.call)) return recorderSpoken(null, after.call);
       return "Line secured. You hear a short tone in the place of each key. The caller hears you.";
     case "open":
       return "Line open.";
+    case "conference":
+      return "Not masked. This is a conference: you can hear the keys.";
     case "fault":
-      return "Stopped. Masking could not be proved.";
+      return after.call.way === "conference"
+        ? "Stopped. The keys can’t be taken."
+        : "Stopped. Masking could not be proved.";
     default:
       return null;
   }
+}
+
+function recorderSpoken(before: CallView | null, after: CallView): string | null {
+  if (before?.recorders?.state === after.recorders?.state) return null;
+  return recorderNote(after)?.title ?? null;
 }
 
 function quiet(before: Moment, after: Moment): string | null {

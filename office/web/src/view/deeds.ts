@@ -1,6 +1,7 @@
 /** What may be done now. The console and the card side have the last word; this keeps the screen from promising. */
 
 import type { CallView, Field, PaymentView } from "../wire.ts";
+import { holdsPayment } from "./recorders.ts";
 
 export type Panel = "ringing" | "order" | "payment" | "outcome";
 
@@ -13,9 +14,12 @@ export function panelOf(call: CallView, payment: PaymentView | null, done: strin
 }
 
 export const maySecure = (call: CallView): boolean =>
-  call.state !== "ringing" && ["open", "fault", "releasing"].includes(call.line);
+  call.state !== "ringing" && call.way !== "conference" && ["open", "fault", "releasing"].includes(call.line);
 
 export const mayRelease = (call: CallView): boolean => call.line === "secured";
+
+export const mayPauseRecorders = (call: CallView | null): call is CallView =>
+  call !== null && call.line !== "open" && call.recorders?.state === "not_paused";
 
 export const mayAsk = (payment: PaymentView | null, field: Field): payment is PaymentView =>
   payment !== null && askable(payment, field);
@@ -44,8 +48,11 @@ export const mayCancel = (payment: PaymentView | null): payment is PaymentView =
 
 /** Why `Take` is off; null when it is on. */
 export function takeReason(call: CallView, payment: PaymentView): string | null {
-  if (call.line === "fault") return "Secure the line again first.";
+  if (call.line === "fault") {
+    return call.way === "conference" ? "Begin again with a new code." : "Secure the line again first.";
+  }
   if (takeable(payment)) return null;
+  if (holdsPayment(call)) return "The recorder must pause first.";
   if (call.line === "open" && payment.state === "waiting") return "Secure the line first.";
   const count = ["none", "one is", "both are", "all three are"][payment.fields.length] ?? "all are";
   return `Opens when ${count} ticked.`;

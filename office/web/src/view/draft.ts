@@ -4,12 +4,20 @@ import type { Order } from "../state/api.ts";
 import { cardLike } from "./cardlike.ts";
 import { decimalsOf } from "./money.ts";
 
-export type Draft = { amount: string; currency: string; account: string; reference: string };
+/** What becomes of the card: nothing is kept, it is kept after the payment, or it is kept and nothing is taken. */
+export type Keep = "none" | "token" | "only";
+export type Draft = { amount: string; currency: string; account: string; reference: string; keep: Keep };
 export type DraftField = "amount" | "account" | "reference";
 export type Errors = Partial<Record<DraftField, string>>;
 export type Checked = { order: Order } | { errors: Errors };
 
-export const newDraft = (currency: string): Draft => ({ amount: "", currency, account: "", reference: "" });
+export const newDraft = (currency: string): Draft => ({
+  amount: "",
+  currency,
+  account: "",
+  reference: "",
+  keep: "none",
+});
 
 /** As the door's own limit: ten digits of minor units. */
 const MINOR_MAX = 9_999_999_999;
@@ -21,7 +29,7 @@ export const LOOKS_LIKE_CARD =
   "That looks like a card number, so it was cleared. The caller keys the card; never type it.";
 
 export function check(draft: Draft): Checked {
-  const minor = longerThanMoney(draft.amount) ? LOOKS_LIKE_CARD : toMinor(draft.amount, draft.currency);
+  const minor = draft.keep === "only" ? 0 : minorOf(draft);
   const errors: Errors = {};
   if (typeof minor === "string") errors.amount = minor;
   for (const field of ["account", "reference"] as const) {
@@ -34,8 +42,12 @@ export function check(draft: Draft): Checked {
   const reference = draft.reference.trim();
   if (account !== "") order.account = account;
   if (reference !== "") order.reference = reference;
+  if (draft.keep !== "none") order.store = draft.keep;
   return { order };
 }
+
+const minorOf = (draft: Draft): number | string =>
+  longerThanMoney(draft.amount) ? LOOKS_LIKE_CARD : toMinor(draft.amount, draft.currency);
 
 /** No amount has so many digits, and a card number that was mistyped must not stay on the screen either. */
 function longerThanMoney(text: string): boolean {
@@ -72,7 +84,12 @@ function textError(text: string): string | null {
 
 /** Nothing has been typed that would be lost. */
 export function untouched(draft: Draft): boolean {
-  return draft.amount.trim() === "" && draft.account.trim() === "" && draft.reference.trim() === "";
+  return (
+    draft.keep !== "only" &&
+    draft.amount.trim() === "" &&
+    draft.account.trim() === "" &&
+    draft.reference.trim() === ""
+  );
 }
 
 /** Empties each box that was refused for what looks like a card number. */

@@ -3,7 +3,7 @@
 import type { Ended } from "../state/desk.ts";
 import { finished } from "../state/payment.ts";
 import type { CallEnd, PaymentView } from "../wire.ts";
-import { write } from "./money.ts";
+import { keepsOnly, write } from "./money.ts";
 
 const ENDS: Record<CallEnd, string> = {
   caller_hung_up: "The caller hung up.",
@@ -12,6 +12,7 @@ const ENDS: Record<CallEnd, string> = {
   not_answered: "The call was not answered.",
   failed: "The call was cut off.",
   not_transferred: "The caller was not transferred in time.",
+  conference_over: "The payment line has left the conference.",
 };
 
 export type EndedView = { tone: "" | "ok" | "bad" | "warn"; title: string; rest: string };
@@ -22,7 +23,7 @@ export function endedView({ end, sure }: Ended, payment: PaymentView | null): En
 
 function money(payment: PaymentView | null, sure: boolean): Omit<EndedView, "title"> {
   if (payment === null) return sure ? { tone: "", rest: "No payment was started." } : UNSEEN;
-  const amount = write(payment.amount);
+  const amount = keepsOnly(payment) ? "The card to keep" : write(payment.amount);
   if (!sure && !finished(payment.state)) return checking(amount);
   switch (payment.state) {
     case "approved":

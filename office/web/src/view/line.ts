@@ -2,9 +2,19 @@
 
 import { type DeskState, paymentOf } from "../state/desk.ts";
 import { judge, type Proof, type Sight, sight } from "../state/freshness.ts";
-import type { CallView, LineState, Masking, PaymentState } from "../wire.ts";
+import type { CallView, LineState, Masking, PaymentState, Recorders } from "../wire.ts";
+import { holdsPayment } from "./recorders.ts";
 
-export type LineLook = "open" | "securing" | "secured" | "releasing" | "stale" | "fault";
+export type LineLook =
+  | "open"
+  | "securing"
+  | "secured"
+  | "pausing"
+  | "unpaused"
+  | "releasing"
+  | "stale"
+  | "fault"
+  | "conference";
 export type LineDeed = "secure" | "release";
 
 export type LineView = {
@@ -13,7 +23,7 @@ export type LineView = {
   sub: string;
   button: { deed: LineDeed; label: string; seal: boolean } | null;
   /** Who hears what, and since when that is proved; only while that is known. */
-  hears: { you: string; caller: string; proof: string } | null;
+  hears: { you: string; caller: string; proof: string; recorder: string | null } | null;
   /** Nothing was heard for so long that the agent is told in a banner. */
   banner: { title: string; rest: string } | null;
 };
@@ -32,6 +42,7 @@ function seen(state: DeskState, call: CallView, proof: Proof): Band {
     case "open":
       return open(state, call);
     case "securing":
+      if (call.way === "conference") return joining();
       return {
         look: "securing",
         title: "Securing the line…",
@@ -40,15 +51,15 @@ function seen(state: DeskState, call: CallView, proof: Proof): Band {
         hears: null,
       };
     case "secured":
-      return proof.holds
-        ? secured(proof, call.masking)
-        : unproved(proof, "Secured, but not proved at this moment.");
+      return proof.holds ? secured(proof, call) : unproved(proof, "Secured, but not proved at this moment.");
     case "releasing":
       return proof.holds
-        ? releasing(proof, call.masking)
+        ? releasing(proof, call)
         : unproved(proof, "Releasing, but not proved at this moment.");
     case "fault":
-      return fault(paymentOf(state, call)?.state ?? null);
+      return call.way === "conference" ? deaf() : fault(paymentOf(state, call)?.state ?? null);
+    case "conference":
+      return conference();
   }
 }
 
@@ -71,9 +82,15 @@ function open(state: DeskState, call: CallView): Band {
 }
 
 /** What is left of the caller on the agent's side. */
-const YOU_HEAR: Record<Masking, string> = { natural: "The voice, no keys", strict: "Silence and tones" };
+const YOU_HEAR: Record<Masking, string> = {
+  natural: "The voice, no keys",
+  strict: "A soft pulse, no voice",
+  none: "Everything, keys too",
+};
 
-function secured(proof: Proof, masking: Masking): Band {
+function secured(proof: Proof, call: CallView): Band {
+  if (holdsPayment(call)) return held(proof, call);
+  const { masking } = call;
   return {
     look: "secured",
     title: "Line secured",
@@ -82,17 +99,72 @@ function secured(proof: Proof, masking: Masking): Band {
         ? "You hear the caller, and a short tone in the place of each key. The caller hears you."
         : "You can’t hear the caller now, only a short tone for each key. The caller hears you.",
     button: { deed: "release", label: "Release line", seal: false },
-    hears: { you: YOU_HEAR[masking], caller: "You", proof: proofWords(proof) },
+    hears: hears(proof, call),
   };
 }
 
-function releasing(proof: Proof, masking: Masking): Band {
+/** Masked, and proved to be, but what the caller keys is not taken: a recorder elsewhere may have it. */
+function held(proof: Proof, call: CallView): Band {
+  const waits = call.recorders?.state === "asked";
+  return {
+    look: waits ? "pausing" : "unpaused",
+    title: waits ? "Masked. Pausing the recorder…" : "Masked, but the recorder has not paused",
+    sub: "Your side carries no key tones. The caller should not key anything yet.",
+    button: { deed: "release", label: "Release line", seal: false },
+    hears: hears(proof, call),
+  };
+}
+
+function hears(proof: Proof, call: CallView): Band["hears"] {
+  const recorder = call.recorders ? RECORDER[call.recorders.state] : null;
+  return { you: YOU_HEAR[call.masking], caller: "You", proof: proofWords(proof), recorder };
+}
+
+const RECORDER: Record<Recorders["state"], string | null> = {
+  not_asked: null,
+  asked: "Being paused",
+  paused: "Says it has paused",
+  not_paused: "Not paused",
+};
+
+function releasing(proof: Proof, call: CallView): Band {
   return {
     look: "releasing",
     title: "Releasing the line…",
     sub: "The keys are still kept from you. It opens by itself after 3 seconds without a key.",
     button: { deed: "secure", label: "Keep it secured", seal: false },
-    hears: { you: YOU_HEAR[masking], caller: "You", proof: proofWords(proof) },
+    hears: hears(proof, call),
+  };
+}
+
+function joining(): Band {
+  return {
+    look: "securing",
+    title: "Joining the conference…",
+    sub: "The caller should not key anything yet.",
+    button: null,
+    hears: null,
+  };
+}
+
+/** Said all the time: nothing here is kept from anybody. */
+function conference(): Band {
+  return {
+    look: "conference",
+    title: "Not masked: you can hear the keys",
+    sub: "This is a conference. You, your phone and any recording of the call hear each key. Mute your side if your phone can. Don’t write anything down, and press no keys yourself: they would count.",
+    button: null,
+    hears: null,
+  };
+}
+
+function deaf(): Band {
+  return {
+    look: "fault",
+    title: "Stopped: the keys can’t be taken",
+    sub: "Ask the caller not to key anything: you would hear it. What was keyed is erased. Take the payment line out of the conference and begin again.",
+    button: null,
+    hears: null,
   };
 }
 
@@ -112,6 +184,7 @@ const WAS: Record<LineState, string> = {
   secured: "secured",
   releasing: "being released",
   fault: "stopped",
+  conference: "a conference, not masked,",
 };
 
 function unseen(line: LineState, away: number): Band {
@@ -119,7 +192,7 @@ function unseen(line: LineState, away: number): Band {
     look: "stale",
     title: `Can’t see the line: ${WAS[line]} ${seconds(away)} ago`,
     sub:
-      line === "open" || line === "securing"
+      line === "open" || line === "securing" || line === "conference"
         ? "Until this screen is back, don’t ask for a card."
         : "Lines stay secured when this screen drops. Until it is back, don’t ask for anything new.",
     button: null,
@@ -145,7 +218,10 @@ function moneyAfterFault(payment: PaymentState | null): string {
 
 function banner(state: DeskState, line: LineState, proof: Proof, link: Sight): LineView["banner"] {
   if (link.lost) {
-    const rest = line === "open" ? "Reconnecting." : "The caller can carry on keying. Reconnecting.";
+    const rest =
+      line === "open" || line === "conference"
+        ? "Reconnecting."
+        : "The caller can carry on keying. Reconnecting.";
     return { title: `This screen lost its connection ${seconds(link.age)} ago.`, rest };
   }
   if (state.door === "down") {

@@ -70,3 +70,6 @@ export function say(money: Money): string {
   if (whole === 0 && cents !== "") return `${rest} ${cents}`;
   return `${whole} ${name} ${String(rest).padStart(decimals, "0")}`;
 }
+
+/** Is nothing taken, so that the card is only kept? */
+export const keepsOnly = (payment: { amount: Money }): boolean => payment.amount.minor === 0;

@@ -128,3 +128,14 @@ describe("a surcharge", () => {
     expect(problemWords({ ok: false, problem, retryAfter: null })).toContain("Tell the caller");
   });
 });
+
+describe("what becomes of the card", () => {
+  it("is_said_with_the_order_and_a_card_that_is_only_kept_costs_nothing", () => {
+    expect(check({ ...NEW_DRAFT, amount: "5" })).toEqual({
+      order: { amount: { minor: 500, currency: "GBP" } },
+    });
+    expect(check({ ...NEW_DRAFT, amount: "5", keep: "token" })).toMatchObject({ order: { store: "token" } });
+    const only = check({ ...NEW_DRAFT, amount: "nothing", keep: "only" });
+    expect(only).toEqual({ order: { amount: { minor: 0, currency: "GBP" }, store: "only" } });
+  });
+});

@@ -3,7 +3,7 @@
 import type { DeclineClass, PaymentView } from "../wire.ts";
 import { mayAsk } from "./deeds.ts";
 import { brandName } from "./fields.ts";
-import { say, write } from "./money.ts";
+import { keepsOnly, say, write } from "./money.ts";
 
 export type OutcomeOffer = "other_card" | "ask_expiry" | "ask_cvv" | "again" | "smaller" | "another" | "end";
 
@@ -39,10 +39,15 @@ export function cardWords(payment: PaymentView): string | null {
   return last4 === null ? null : `${brandName(brand)} ending ${last4}`;
 }
 
+/** `Visa ending 4242`. */
+export const cardName = (brand: PaymentView["brand"], last4: string): string =>
+  `${brandName(brand)} ending ${last4}`;
+
 const about = (payment: PaymentView, ...more: (string | null)[]): string =>
   [cardWords(payment), ...more, payment.account, payment.reference].filter(Boolean).join(" · ");
 
 function approved(payment: PaymentView): OutcomeView {
+  if (keepsOnly(payment)) return onlyKept(payment);
   const outcome = payment.outcome?.outcome === "approved" ? payment.outcome : null;
   const taken = outcome?.amount ?? payment.amount;
   const part = taken.minor < payment.amount.minor;
@@ -62,6 +67,31 @@ function approved(payment: PaymentView): OutcomeView {
     script: part
       ? `The bank approved ${say(taken)}. How would you like to pay the rest?`
       : `That’s gone through: ${say(taken)}. Thank you.`,
+    offers: ["another"],
+    after: keeping(payment),
+  };
+}
+
+const NOT_KEPT = "The card was NOT kept. The payment stands. To keep it, the caller has to key it again.";
+
+/** What became of a card that was to be kept beside a payment. */
+function keeping(payment: PaymentView): string | null {
+  if (payment.kept === null) return null;
+  return payment.kept === "kept" ? "The card is kept for later payments." : NOT_KEPT;
+}
+
+function onlyKept(payment: PaymentView): OutcomeView {
+  const facts = [
+    { label: "Card", value: maskedCard(payment) },
+    { label: "Expiry", value: expiry(payment) },
+  ].filter((fact) => fact.value !== "");
+  const kept = payment.kept !== "not_kept";
+  return {
+    look: kept ? "ok" : "bad",
+    title: kept ? "The card is kept. Nothing was taken." : "The card was not kept. Nothing was taken.",
+    sub: about(payment),
+    facts,
+    script: kept ? "Your card is on file now, and nothing was taken." : "I could not put your card on file.",
     offers: ["another"],
     after: null,
   };
@@ -203,8 +233,9 @@ function unknown(payment: PaymentView): OutcomeView {
 export function outcomeSpoken(payment: PaymentView): string | null {
   switch (payment.state) {
     case "approved": {
+      if (keepsOnly(payment)) return onlyKept(payment).title;
       const taken = payment.outcome?.outcome === "approved" ? payment.outcome.amount : payment.amount;
-      return `Approved, ${say(taken)}.`;
+      return `Approved, ${say(taken)}.${payment.kept === "not_kept" ? " The card was not kept." : ""}`;
     }
     case "declined":
       return `${declineOf(payment).title}: ${declineOf(payment).money ?? NOTHING_TAKEN}.`;

@@ -34,6 +34,10 @@ const WORDS: Record<string, string> = {
   looks_like_card: "That looks like a card number. The caller keys the card; never type it.",
   idempotency_mismatch: "The screen and the server disagree about this payment. Reload the page, then look.",
   not_found: "That is not here any more.",
+  no_conferences: "Payments in a conference are switched off here. Transfer the caller instead.",
+  other_code:
+    "The payment service made no code for that. Try again; if it stays so, tell your administrator.",
+  in_conference: "In a conference nothing can be masked: you can hear the keys.",
   not_on_demand: "Calls of your extension can’t be transferred to the payment line. Tell your administrator.",
 };
 

@@ -1,8 +1,9 @@
 /** What the agent may say next. While the line is secured the caller hears this; whether the agent hears an answer, the masking says. */
 
 import type { CallView, FieldProgress, Masking, Money, PaymentView } from "../wire.ts";
-import { say } from "./money.ts";
+import { keepsOnly, say } from "./money.ts";
 import { cardWords } from "./outcome.ts";
+import { holdsPayment } from "./recorders.ts";
 
 /** `amount` is what is typed, or ordered, so far. Outcomes bring their own words. */
 export function script(call: CallView, payment: PaymentView | null, amount: Money | null): string | null {
@@ -10,14 +11,25 @@ export function script(call: CallView, payment: PaymentView | null, amount: Mone
     case "open":
       return call.state === "ringing" || amount === null ? null : beforeSecuring(amount, call.masking);
     case "securing":
+      if (call.way === "conference") return "One moment please. Please don’t key anything yet.";
       return "One moment while I secure the line. Please don’t key anything yet.";
     case "fault":
       return "I’ve paused for your security. Please don’t key anything yet.";
     case "releasing":
       return "I’m opening the line again. Please don’t press any keys for a moment.";
     case "secured":
+      if (holdsPayment(call)) return whileHeld(call);
       return payment === null ? null : whileSecured(payment, call.masking);
+    case "conference":
+      if (holdsPayment(call)) return whileHeld(call);
+      return payment === null ? beforeKeys(amount) : whileSecured(payment, "none");
   }
+}
+
+function whileHeld({ recorders }: CallView): string {
+  return recorders?.state === "asked"
+    ? "One moment while our recording is paused. Please don’t key anything yet."
+    : "I’m sorry, something isn’t ready on our side. Please don’t key anything yet.";
 }
 
 function beforeSecuring(amount: Money, masking: Masking): string {
@@ -25,7 +37,20 @@ function beforeSecuring(amount: Money, masking: Masking): string {
     masking === "natural"
       ? "We can keep talking, but I won’t hear"
       : "You’ll hear me, but I won’t hear you or";
+  if (amount.minor === 0) {
+    return `I can put your card on file now; nothing is taken. Is that all right? I’m going to secure the line. ${hear} the keys you press.`;
+  }
   return `I can take ${say(amount)} now, is that all right? I’m going to secure the line. ${hear} the keys you press.`;
+}
+
+/** Nothing is promised that a conference does not keep. */
+function beforeKeys(amount: Money | null): string | null {
+  if (amount === null) return null;
+  const what =
+    amount.minor === 0
+      ? "I can put your card on file now; nothing is taken."
+      : `I can take ${say(amount)} now.`;
+  return `${what} You can key your card on your phone. I may hear the tones of your keys. Is that all right?`;
 }
 
 function whileSecured(payment: PaymentView, masking: Masking): string | null {
@@ -33,6 +58,7 @@ function whileSecured(payment: PaymentView, masking: Masking): string | null {
     case "capturing":
       return whileCapturing(payment, masking);
     case "ready":
+      if (keepsOnly(payment)) return "That’s everything. I’m putting your card on file now.";
       return `That’s everything. I’m taking ${say(payment.amount)} from the ${cardWords(payment) ?? "card"} now.`;
     case "authorizing":
       return "I’m just waiting for the bank to answer.";
@@ -55,11 +81,11 @@ function asking(payment: PaymentView, { field, digits }: FieldProgress, masking:
   }
   switch (field) {
     case "pan":
-      return `Please key your long card number on your phone, then press star. ${masking === "natural" ? "Please don’t read it out." : "You can hear me, but I can’t hear you."}`;
+      return `Please key your long card number on your phone, then press star. ${masking === "strict" ? "You can hear me, but I can’t hear you." : "Please don’t read it out."}`;
     case "expiry":
       return "Now the expiry date: two digits for the month, two for the year.";
     case "cvv":
-      return `Now the ${codePlace(payment)}. I won’t hear you while you key it.`;
+      return `Now the ${codePlace(payment)}. ${masking === "none" ? "Please don’t read it out." : "I won’t hear you while you key it."}`;
   }
 }
 

@@ -1,6 +1,7 @@
 /** The rows of "This call". The console sends words of a fixed list; unknown ones are shown as they are. */
 
 import type { TimelineRow } from "../wire.ts";
+import { recorderWhy } from "./recorders.ts";
 
 export type TimelineLine = {
   key: string;
@@ -27,7 +28,12 @@ const WORDS: Record<string, Words> = {
   line_secured: row("wall", "Line secured", "sec"),
   line_releasing: row("wall", "Releasing the line"),
   line_open: row("unlock", "Line open"),
+  line_conference: row("alert", "In a conference: you can hear the keys", "warn"),
   line_fault: row("alert", "Stopped: masking could not be proved", "bad"),
+  recorders_asked: row("clock", "Your recorder is being paused"),
+  recorders_paused: row("check", "Your recorder says it has paused"),
+  recorders_not_paused: row("alert", "Your recorder has not paused", "warn"),
+  recorders_may_record: row("info", "Your recorder may record again"),
   payment_started: row("card", "Payment started"),
   payment_cancelled: row("x", "Payment canceled"),
   authorizing: row("card", "Sent to the bank"),
@@ -51,6 +57,7 @@ export function timeline(rows: readonly TimelineRow[]): TimelineLine[] {
 
 function words({ text_key, detail }: TimelineRow): Words & { detail: string | null } {
   const known = WORDS[text_key] ?? row("info", sentence(text_key));
+  if (detail && text_key === "recorders_not_paused") return { ...known, detail: recorderWhy(detail) };
   if (!detail || !text_key.startsWith("field_")) return { ...known, detail: detail || null };
   // `Card number: Visa 4242` tells which field it was, then what may be shown of it.
   const [field = "", rest = null] = detail.split(": ");

@@ -3,11 +3,11 @@ import { callView, fields, paymentView, progress } from "../samples.ts";
 import { type DeskState, NEW_DESK } from "../state/desk.ts";
 import type { LineState, PaymentState } from "../wire.ts";
 import { announce, type Moment } from "./announce.ts";
-import { mayCancel, mayTake, panelOf, takeReason } from "./deeds.ts";
+import { mayCancel, mayRelease, maySecure, mayTake, panelOf, takeReason } from "./deeds.ts";
 import { endedView } from "./ended.ts";
 import { fieldRows, fieldToRepeat, keyed } from "./fields.ts";
 import { lineView } from "./line.ts";
-import { outcomeView } from "./outcome.ts";
+import { outcomeSpoken, outcomeView } from "./outcome.ts";
 import { problemWords, signInWords, surelyNotDone } from "./problems.ts";
 import { script } from "./script.ts";
 import { shortcut } from "./shortcuts.ts";
@@ -64,7 +64,7 @@ describe("the line band", () => {
     expect(heard("natural").sub).toContain("You hear the caller");
     expect(heard("natural").hears?.you).toBe("The voice, no keys");
     expect(heard("strict").sub).toContain("You can’t hear the caller now");
-    expect(heard("strict").hears?.you).toBe("Silence and tones");
+    expect(heard("strict").hears?.you).toBe("A soft pulse, no voice");
     expect(JSON.stringify(heard("natural"))).not.toMatch(/witness/i);
   });
 
@@ -80,6 +80,44 @@ describe("the line band", () => {
     expect(view.title).toContain("could not be proved");
     expect(view.sub).toContain("Ask the caller not to key anything");
     expect([view.hears, /muted|silence/i.test(view.sub)]).toEqual([null, false]);
+  });
+
+  it("of_a_conference_never_looks_secured_and_says_that_the_keys_are_heard", () => {
+    const call = callView({ way: "conference", line: "conference", masking: "none" });
+    for (const proof of [null, 0]) {
+      const view = band(desk("conference", proof, { calls: { c1: call } }));
+      expect([view.look, view.title, view.button, view.hears]).toEqual([
+        "conference",
+        "Not masked: you can hear the keys",
+        null,
+        null,
+      ]);
+      expect(view.sub).toMatch(/recording/);
+    }
+    expect([maySecure(call), mayRelease(call)]).toEqual([false, false]);
+    const fault = callView({ way: "conference", line: "fault" });
+    expect([maySecure(fault), band(desk("fault", null, { calls: { c1: fault } })).button]).toEqual([
+      false,
+      null,
+    ]);
+  });
+
+  it("of_a_conference_promises_nothing_to_the_caller", () => {
+    const call = callView({ way: "conference", line: "conference", masking: "none" });
+    const said = [script(call, null, GBP(4200))];
+    for (const live of [0, 1, 2]) {
+      const parts = [0, 1, 2].map((at) => (at === live ? { status: "live" as const } : {}));
+      said.push(script(call, paymentView({ fields: fields(...parts) }), null));
+    }
+    expect(said.every((words) => words !== null)).toBe(true);
+    expect(said.join(" ")).not.toMatch(/won’t hear|can’t hear|secure/i);
+    expect(said[0]).toMatch(/may hear/);
+    const told = (line: LineState) =>
+      announce(
+        { call: callView({ way: "conference", line: "securing" }), payment: null, stale: false, ended: null },
+        { call: callView({ way: "conference", line }), payment: null, stale: false, ended: null },
+      ).loud;
+    expect(told("conference")).toContain("you can hear the keys");
   });
 
   it("tells_that_the_payment_service_is_down", () => {
@@ -292,6 +330,35 @@ describe("words around it", () => {
     expect(rows.map((row) => row.walled)).toEqual([false, true, true, false, false]);
     expect(rows[2]).toMatchObject({ text: "Card number accepted", detail: "Visa 4242" });
     expect(rows[4]?.text).toBe("A new word");
+  });
+});
+
+describe("a card that is to be kept", () => {
+  const outcome = { outcome: "approved", auth_code: "", gateway_ref: "" } as const;
+  const of = (minor: number, kept: "kept" | "not_kept") => {
+    const amount = { minor, currency: "GBP" };
+    return paymentView({ state: "approved", amount, outcome: { ...outcome, amount }, kept });
+  };
+
+  it("is_told_of_and_that_the_payment_stands_where_it_is_not_kept", () => {
+    expect(outcomeView(of(100, "kept"))).toMatchObject({
+      look: "ok",
+      after: "The card is kept for later payments.",
+    });
+    const lost = outcomeView(of(100, "not_kept"));
+    expect(lost?.look).toBe("ok");
+    expect(lost?.after).toContain("NOT kept. The payment stands.");
+    expect(outcomeSpoken(of(100, "not_kept"))).toBe("Approved, 1 pound. The card was not kept.");
+    expect(outcomeView(paymentView({ state: "approved" }))?.after).toBeNull();
+  });
+
+  it("is_never_said_to_have_been_paid_where_it_is_only_kept", () => {
+    expect(outcomeView(of(0, "kept"))).toMatchObject({
+      look: "ok",
+      title: "The card is kept. Nothing was taken.",
+    });
+    expect(outcomeView(of(0, "not_kept"))?.look).toBe("bad");
+    expect(outcomeSpoken(of(0, "kept"))).toBe("The card is kept. Nothing was taken.");
   });
 });
 

@@ -6,7 +6,7 @@ use lab::desk::{Desk, text};
 use lab::line::{Line, random_seed};
 use lab::phone::{Config, Event, Law, Phone, Press, Transport};
 use serde_json::Value;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 const SETUP_MAX: Duration = Duration::from_secs(15);
@@ -25,6 +25,21 @@ impl Lane {
         let caller = phone("+447700900142", free_udp()?, None).await?;
         let agent_rtp = free_udp()?;
         let agent = phone(extension, agent_rtp, Some(Duration::from_millis(100))).await?;
+        Ok(Self { extension: extension.to_owned(), caller, agent, agent_rtp })
+    }
+
+    /// Two phones, each behind a NAT of its own that it does not know of: these are the NATs' addresses.
+    pub async fn behind_nats(extension: &str, caller: Ipv4Addr, agent: Ipv4Addr) -> anyhow::Result<Self> {
+        let hidden = async |user: &str, nat: Ipv4Addr, answers_after| {
+            let any = SocketAddr::from((nat, 0));
+            let believes = Some([10, 99, 0, 5].into());
+            let user = user.to_owned();
+            let config = Config { sip: any, rtp: any, user, answers_after, law: Law::Mu, speaks: false, believes };
+            anyhow::Ok(Line::start(config, random_seed()).await?)
+        };
+        let agent_rtp = SocketAddr::from((agent, 0));
+        let caller = hidden("+447700900142", caller, None).await?;
+        let agent = hidden(extension, agent, Some(Duration::from_millis(100))).await?;
         Ok(Self { extension: extension.to_owned(), caller, agent, agent_rtp })
     }
 
@@ -78,8 +93,8 @@ pub async fn authorize(desk: &Desk, payment: &str) -> anyhow::Result<Value> {
 }
 
 pub async fn phone(user: &str, rtp: SocketAddr, answers_after: Option<Duration>) -> anyhow::Result<Line> {
-    let local = SocketAddr::from(([127, 0, 0, 1], 0));
+    let sip = SocketAddr::from(([127, 0, 0, 1], 0));
     let user = user.to_owned();
-    let config = Config { sip: local, rtp, user, answers_after, law: Law::Mu, speaks: false };
+    let config = Config { sip, rtp, user, answers_after, law: Law::Mu, speaks: false, believes: None };
     Ok(Line::start(config, random_seed()).await?)
 }

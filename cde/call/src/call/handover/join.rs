@@ -1,18 +1,35 @@
 //! The other end of a call of ours takes a side's place (an attended transfer). It stands already, and is only told where its sound comes
 //! from now; until it agrees it is that other call's.
 
+use super::consulted::Named;
+use crate::call::dial::Dial;
+use crate::call::hook::Terms;
 use crate::call::{Call, Context, Phase, other};
+use crate::leg::Leg;
+use media::Side;
 use sip::offer_answer::{Direction, Srtp};
 use sip::{DialogId, Peer, Refer, RequestId};
 use std::time::Duration;
 use wire::{CallEnd, Origin};
 
 /// How often a leg of another call is asked to come over, should it be busy with an offer of its own.
-const ASKED_MAX: u8 = 4;
+pub(super) const ASKED_MAX: u8 = 4;
 /// Before a leg is asked again that could not be asked at all (RFC 3261 §14.1 has as much for glare).
 const ASK_AGAIN: Duration = Duration::from_secs(2);
-/// A leg that another call takes over: its dialog, how its sound is protected, and whose it is.
-pub(crate) type Across = (DialogId, Srtp, Peer);
+/// A leg that another call takes over.
+pub(crate) struct Across {
+    pub(crate) dialog: DialogId,
+    /// How its sound is protected.
+    pub(super) srtp: Srtp,
+    /// Whose it is.
+    pub(super) peer: Peer,
+    /// Who that is, if it is a caller's.
+    pub(super) named: Named,
+    /// What hangs on recorders of theirs.
+    pub(super) hook: Terms,
+    /// How that call has called it, if it is an agent's.
+    agent: Option<Dial>,
+}
 
 impl Call {
     /// Asks the leg to take the place of the side that wants that. False if it could not be asked.
@@ -22,20 +39,17 @@ impl Call {
         asker: DialogId,
         request: RequestId,
         refer: Refer,
-        (joining, srtp, peer): Across,
+        across: Across,
     ) -> bool {
         let Some(side) = self.side_of(asker) else { return false };
-        let joined = self.may_hand_over(side).and_then(|()| {
-            let mut leg = self.leg_like(context, side, srtp, peer)?;
-            let body = leg.offer(context.rng, self.side(other(side)).codec(), Direction::SendRecv);
-            context.endpoint.reinvite(context.now, joining, Some(body)).map_err(|_| 491_u16)?;
-            leg.dialog = Some(joining);
-            Ok(leg)
-        });
-        match joined {
+        match self.may_hand_over(side).and_then(|()| self.ask_over(context, side, &across)) {
             Ok(leg) => {
-                self.begin_handover(context, side, leg, None, request, refer);
-                self.handover.iter_mut().for_each(|handover| handover.borrowed = Some(ASKED_MAX - 1));
+                let Across { agent, hook, .. } = across;
+                let dial = agent.map(|agent| self.dial.toward(context, agent));
+                self.begin_handover(context, side, leg, dial, request, refer);
+                if let Some(handover) = &mut self.handover {
+                    (handover.borrowed, handover.hook) = (Some(ASKED_MAX - 1), Some(hook));
+                }
                 true
             }
             Err(status) => {
@@ -45,8 +59,17 @@ impl Call {
         }
     }
 
-    /// The dialog of the side across and how its sound is protected, for a call that takes it over; none while it is not
-    /// free to go.
+    /// Offers the leg of another call the place of a side of this one. Returns what that side becomes if it agrees.
+    pub(super) fn ask_over(&mut self, context: &mut Context<'_>, side: Side, across: &Across) -> Result<Leg, u16> {
+        // Its browser has keys, with what was there before.
+        let mut leg = self.leg_like(context, side, across.srtp.anew(), across.peer)?;
+        let body = leg.offer(context.rng, self.side(other(side)).codec(), Direction::SendRecv);
+        context.endpoint.reinvite(context.now, across.dialog, Some(body)).map_err(|_| 491_u16)?;
+        leg.dialog = Some(across.dialog);
+        Ok(leg)
+    }
+
+    /// The side across, for a call that takes it over; none while it is not free to go. Whoever calls is no agent of that call.
     pub(crate) fn leg_across(&self, dialog: DialogId) -> Option<Across> {
         let side = self.side_of(dialog)?;
         let is_free = matches!(self.phase, Phase::Talking)
@@ -55,7 +78,15 @@ impl Call {
             && self.lent.is_none()
             && !self.is_capturing();
         let leg = self.side(other(side));
-        leg.dialog.filter(|_| is_free).map(|dialog| (dialog, leg.srtp(), leg.peer))
+        let agent = Some(&self.dial).filter(|_| side == Side::Caller && self.calling == Side::Caller);
+        let dialog = leg.dialog.filter(|_| is_free)?;
+        let (named, hook) = (self.caller_named.clone(), self.hook_terms(other(side)));
+        Some(Across { dialog, srtp: leg.srtp(), peer: leg.peer, named, hook, agent: agent.cloned() })
+    }
+
+    /// The caller's leg, of the call whose agent has this one: what [`Call::leg_across`] says of it.
+    pub(crate) fn caller_across(&self, dialog: DialogId) -> Option<Across> {
+        self.leg_across(dialog).filter(|_| self.side_of(dialog) == Some(Side::Agent))
     }
 
     /// A leg of it is asked to join another call.
@@ -73,12 +104,26 @@ impl Call {
         self.handover_failed(context, 603);
     }
 
-    /// That came to nothing. Where its sound comes from it may have been told already, so it is told again.
-    pub(crate) fn take_back(&mut self, context: &mut Context<'_>, leg: DialogId) {
+    /// That came to nothing. Where its sound comes from it may have been told already, so it is told again; if it has agreed to that,
+    /// with keys that it has not had.
+    pub(crate) fn take_back(&mut self, context: &mut Context<'_>, leg: DialogId, agreed: bool) {
         self.lent = None;
-        if let Some(side) = self.side_of(leg) {
-            self.bring_back(context, side);
+        let Some(side) = self.side_of(leg) else { return };
+        if agreed {
+            self.leg(side).comes_back(context.rng);
+            self.again.starts_anew();
         }
+        // Until it can be asked by us.
+        self.leg(side).is_asked_elsewhere = true;
+        self.bring_back(context, side);
+    }
+
+    /// It has answered what the other call had asked it, which waits for it no more.
+    pub(in crate::call) fn answered_elsewhere(&mut self, context: &mut Context<'_>, side: Side) {
+        self.leg(side).comes_back(context.rng);
+        // While that was open we could ask in vain only.
+        self.again.starts_anew();
+        self.bring_back(context, side);
     }
 
     /// Is it waiting for this leg of another call?

@@ -149,3 +149,47 @@ fn nothing_that_comes_makes_it_panic_or_grow() {
     let shown = redact(long.as_bytes()).text;
     assert!(shown.len() < TEXT_BYTES_MAX + 10 && shown.ends_with("(cut)\n"));
 }
+
+/// What is known to be harmless at a glance is what the closer look would leave as it is.
+#[test]
+fn a_glance_lets_nothing_through_that_a_closer_look_takes_out() {
+    const PIECES: [&str; 20] = [
+        "sip:",
+        "SIPS:",
+        "@",
+        ":",
+        "?",
+        ">",
+        ",",
+        " ",
+        "secure-",
+        "Secure",
+        "-",
+        "4242",
+        "42424242424242",
+        "%34",
+        "a",
+        ".",
+        "ä",
+        "\t",
+        "<",
+        "Replaces=",
+    ];
+    let mut random = 1_u32;
+    let (mut harmless, mut changed) = (0, 0);
+    for _ in 0..200_000 {
+        let mut value = String::new();
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        for _ in 0..random >> 29 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            value.push_str(PIECES[usize::try_from(random >> 8).unwrap() % PIECES.len()]);
+        }
+        let looked_at = without_secrets(&value);
+        changed += u32::from(looked_at != value);
+        if is_harmless(&value) {
+            harmless += 1;
+            assert_eq!(looked_at, value);
+        }
+    }
+    assert!(harmless > 50_000 && changed > 20_000, "{harmless} {changed}");
+}

@@ -87,8 +87,7 @@ impl World {
     /// The agent's side calls a number through us.
     pub(crate) fn agent_calls(&mut self, number: &str) {
         let target = Uri::sip(Some(number), US).unwrap();
-        let origin = self.agent.origin();
-        let body = Some(self.agent.local.offer(origin));
+        let body = Some(self.agent.offer());
         self.agent.last_offer = body.clone();
         let invite = Invite {
             to: NameAddr::new(target.clone()),
@@ -110,6 +109,25 @@ impl World {
         let dialog = self.agent.called.take().unwrap();
         self.agent.endpoint.bye(self.now, dialog);
         self.settle();
+    }
+
+    /// In the call that they have made last, the agent's side asks for a transfer; the start of the answer.
+    pub(crate) fn agent_refers_there(&mut self, target: &str) -> String {
+        let is = |text: &&String| text.starts_with("SIP/2.0 200") && text.contains("CSeq: 1 INVITE");
+        let ok = self.to_agent.iter().rfind(is).unwrap();
+        let value = |name: &str| ok.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+        let (from, to, call_id) = (value("From: "), value("To: "), value("Call-ID: "));
+        self.agent_cseq += 1;
+        let cseq = self.agent_cseq;
+        let text = format!(
+            "REFER sip:{US} SIP/2.0\r\nVia: SIP/2.0/UDP {AGENT};branch=z9hG4bKr{cseq}\r\n{from}\r\n{to}\r\n{call_id}\r\n\
+             CSeq: {cseq} REFER\r\nContact: <sip:{AGENT}>\r\nMax-Forwards: 70\r\nRefer-To: {target}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        self.carry(AGENT, US, text.as_bytes());
+        self.settle();
+        let ours = format!("CSeq: {cseq} REFER");
+        self.to_agent.iter().rfind(|text| text.contains(&ours)).unwrap().get(..11).unwrap().to_owned()
     }
 
     /// The agent's side says that the call that rings there belongs elsewhere.

@@ -17,7 +17,7 @@ pub(crate) struct Peer {
     pub(super) answers: Vec<u16>,
     pub(super) last_offer: Option<Body>,
     pub(crate) answers_calls: bool,
-    /// How it answers the next offers that come to its calls.
+    /// How it answers the next offers that come to its calls; with 200 it takes one.
     pub(crate) refuses: Vec<u16>,
     /// The codecs that it takes.
     pub(super) takes: Vec<Codec>,
@@ -81,8 +81,8 @@ impl Peer {
 
     pub(super) fn offer(&mut self) -> Body {
         let origin = self.origin();
-        if let Srtp::Web(fingerprint) = self.srtp {
-            return full(&self.local.offer_web(origin, &web(fingerprint, Setup::ActPass)));
+        if let Srtp::Web(certificates) = self.srtp {
+            return full(&self.local.offer_web(origin, &web(certificates.ours, Setup::ActPass)));
         }
         self.local.offer_protected(origin, self.srtp.profile(), &self.lines())
     }
@@ -106,8 +106,8 @@ impl Peer {
         let agreed = offer.agree_under(self.srtp, &self.takes).unwrap();
         let origin = self.origin();
         self.heard = Some(String::from_utf8_lossy(body.as_bytes()).into_owned());
-        if let Srtp::Web(fingerprint) = self.srtp {
-            let ours = web(fingerprint, Setup::Active);
+        if let Srtp::Web(certificates) = self.srtp {
+            let ours = web(certificates.ours, Setup::Active);
             return full(&offer.answer_web(origin, &agreed, self.local.address, Direction::SendRecv, &ours));
         }
         self.take(offer.crypto(&agreed));
@@ -156,10 +156,11 @@ impl Peer {
                 self.endpoint.ack(now, *dialog, Some(answer));
             }
             Event::ReinviteAnswered { body, .. } => self.take_answer(body.as_ref()),
-            Event::Reinvite { dialog, .. } if !self.refuses.is_empty() => {
+            Event::Reinvite { dialog, .. } if self.refuses.first().is_some_and(|status| *status != 200) => {
                 self.endpoint.reject(now, *dialog, self.refuses.remove(0), None, Vec::new());
             }
             Event::Reinvite { dialog, body } => {
+                self.refuses.drain(..self.refuses.len().min(1));
                 self.last_offer = body.clone();
                 let answer = self.answer(body.as_ref().unwrap());
                 self.endpoint.accept(now, *dialog, Some(answer));

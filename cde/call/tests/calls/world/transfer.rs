@@ -22,6 +22,8 @@ impl World {
                 keys_cross_pbx: true,
                 internal_callers: false,
                 attended: false,
+                conference: None,
+                hook: None,
             });
             change(config);
         })
@@ -29,10 +31,19 @@ impl World {
 
     /// The agent asks for a code at the desk.
     pub(crate) fn asks_for_code(&mut self, extension: &str, payment: Option<PaymentOrder>) -> CommandResult {
+        self.asks(extension, payment, false)
+    }
+
+    /// And the like, to add us to a conference.
+    pub(crate) fn asks_for_conference(&mut self, extension: &str, payment: Option<PaymentOrder>) -> CommandResult {
+        self.asks(extension, payment, true)
+    }
+
+    fn asks(&mut self, extension: &str, payment: Option<PaymentOrder>, conference: bool) -> CommandResult {
         self.command_number += 1;
         let call = CallId::from_random(self.command_number);
         let id = CommandId::from_random(self.command_number);
-        let action = Action::AwaitTransfer { extension: extension.parse().unwrap(), payment };
+        let action = Action::AwaitTransfer { extension: extension.parse().unwrap(), payment, conference };
         self.send_command(&Command { id, ..order(call, action) });
         self.result(id).expect("an answer at once")
     }
@@ -84,12 +95,30 @@ impl World {
         self.comes(PBX, user, "447700900142", &[]);
     }
 
+    /// The other side offers its leg this direction.
+    pub(crate) fn caller_offers(&mut self, direction: Direction) {
+        self.caller.local.direction = direction;
+        let offer = self.caller.offer();
+        self.caller.last_offer = Some(offer.clone());
+        self.caller.endpoint.reinvite(self.now, self.caller.dialog.unwrap(), Some(offer)).unwrap();
+        self.settle();
+    }
+
     /// The status with which the newest INVITE was refused.
     pub(crate) fn refusal(&self) -> Option<u16> {
         self.caller.events.iter().find_map(|event| match event {
             Event::Failed { status, .. } => Some(*status),
             _ => None,
         })
+    }
+
+    /// The newest attempt is on disk, and this becomes of it.
+    pub(crate) fn journaled_with(&mut self, outcome: wire::Outcome) {
+        let (call, attempt) = (self.call(), *self.attempts.last().expect("an attempt"));
+        self.board.handle_journaled(self.now, call, attempt, Ok(()));
+        self.settle();
+        self.board.handle_outcome(self.now, call, attempt, outcome);
+        self.settle();
     }
 
     /// All that the office was shown, as it would stand in a log.

@@ -34,8 +34,16 @@ fn place(gateway: &Gateway) -> Found {
 
 fn keys(gateway: &Gateway) -> Found {
     let Gateway { name, adapter, key_file, key_env, webhook_key_file, webhook_key_env, merchant_account, .. } = gateway;
-    let takes_webhooks = matches!(adapter, AdapterKind::Stripe | AdapterKind::Adyen);
-    let has_key = key_file.is_some() || key_env.is_some();
+    let is_written = [key_file, webhook_key_file].iter().any(|file| file.is_some())
+        || [key_env, webhook_key_env].iter().any(|variable| variable.is_some());
+    if gateway.key_from_office && is_written {
+        let message = format!(
+            "[[gateway]] {name}: key_from_office and a key of a file or variable: one of the two; nobody should have to guess which is used"
+        );
+        return Some(("key_from_office", message));
+    }
+    let takes_webhooks = *adapter != AdapterKind::PayConnector;
+    let has_key = gateway.key_from_office || key_file.is_some() || key_env.is_some();
     let has_webhook_key = webhook_key_file.is_some() || webhook_key_env.is_some();
     if key_file.is_some() && key_env.is_some() {
         return Some(("key_env", format!("[[gateway]] {name}: key_file and key_env: one of the two holds the key")));
@@ -48,7 +56,7 @@ fn keys(gateway: &Gateway) -> Found {
     if has_webhook_key && !takes_webhooks {
         return Some(("webhook_key_file", format!("[[gateway]] {name}: this adapter sends no webhooks")));
     }
-    if takes_webhooks && !has_key {
+    if matches!(adapter, AdapterKind::Stripe | AdapterKind::Adyen) && !has_key {
         return Some(("key_file", format!("[[gateway]] {name}: it needs its key: set key_file or key_env")));
     }
     match (adapter, merchant_account) {
@@ -80,6 +88,17 @@ fn mode(gateway: &Gateway) -> Found {
 }
 
 impl Config {
+    pub(super) fn office_key_problem(&self, gateway: &Gateway) -> Found {
+        let opens_nothing = gateway.key_from_office && self.vault.is_none();
+        opens_nothing.then(|| {
+            let name = &gateway.name;
+            (
+                "key_from_office",
+                format!("[[gateway]] {name}: key_from_office needs a [vault]: its root opens what the office gives"),
+            )
+        })
+    }
+
     pub(super) fn merchant_problem(&self, merchant: &Merchant) -> Found {
         let Merchant { id, gateway, .. } = merchant;
         if id.parse::<wire::MerchantId>().is_err() {

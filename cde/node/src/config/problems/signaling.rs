@@ -1,7 +1,7 @@
 //! What cannot work of `[sip]` and `[[trunk]]`.
 
 use super::{Problem, first};
-use crate::config::{Config, Digest, OnDemand, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
+use crate::config::{Config, Digest, Nat, OnDemand, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 
@@ -148,7 +148,7 @@ impl Config {
 /// Name and password of a phone that is no phone of a page have other keys.
 fn web_foreign_key(trunk: &Trunk) -> Option<&'static str> {
     let Trunk { address, keepalive_s, username, .. } = trunk;
-    let has: [(&str, bool); 13] = [
+    let has: [(&str, bool); 14] = [
         ("address", !address.is_empty()),
         ("keepalive_s", keepalive_s.is_some()),
         ("srtp", trunk.srtp != Srtp::Off),
@@ -162,6 +162,7 @@ fn web_foreign_key(trunk: &Trunk) -> Option<&'static str> {
         ("digest", trunk.digest != Digest::default()),
         ("domain", trunk.domain.is_some()),
         ("on_demand", trunk.on_demand.is_some()),
+        ("nat", trunk.nat != Nat::Off),
     ];
     has.into_iter().find(|(_, has)| *has).map(|(key, _)| key)
 }
@@ -175,14 +176,10 @@ fn is_plain(c: char) -> bool {
     c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '@' | ':' | '<' | '>')
 }
 
-/// A trunk is at addresses or has a name. The certificates of TLS are bound to places that the file names.
+/// A trunk is at addresses or has a name.
 fn host_problem(trunk: &Trunk) -> Option<(&'static str, &'static str)> {
     match (&trunk.host, trunk.address.is_empty()) {
         (Some(_), false) => Some(("host", "expected address or host, not both")),
-        (Some(_), true) if !matches!(trunk.transport, TrunkTransport::Udp | TrunkTransport::Tcp) => Some((
-            "host",
-            "host is for transport = \"udp\" and \"tcp\"; over TLS write its addresses, and its name as tls_name",
-        )),
         _ => None,
     }
 }

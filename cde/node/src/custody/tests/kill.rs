@@ -2,6 +2,7 @@
 
 use super::{custody, opened, stored};
 use crate::samples::Folder;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -10,6 +11,8 @@ use vault::contract::tenant;
 
 /// Where the process finds its vault.
 const FOLDER: &str = "TONEWALL_TEST_ROTATED_VAULT";
+/// What it says when it begins.
+const ROTATING: &str = "rotating";
 const CARDS: usize = 1200;
 const KILLS: u64 = 25;
 
@@ -19,6 +22,7 @@ async fn rotate_until_killed() {
     let Some(path) = std::env::var_os(FOLDER) else { return };
     let folder = std::mem::ManuallyDrop::new(Folder(PathBuf::from(path)));
     let (cards, tenant) = (custody(&folder).open().await.unwrap(), tenant("main"));
+    println!("{ROTATING}");
     loop {
         cards.rotate_kek(&tenant).await.unwrap();
         while !cards.rotate_kek_step(&tenant).await.unwrap().done {}
@@ -40,13 +44,16 @@ async fn a_rotation_that_is_killed_again_and_again_loses_nothing() {
     let mut cut_off = 0;
     for round in 0..KILLS {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["custody::tests::kill::rotate_until_killed", "--exact"])
+            .args(["custody::tests::kill::rotate_until_killed", "--exact", "--nocapture"])
             .env(FOLDER, &folder.0)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        tokio::time::sleep(Duration::from_millis(500 + round * 41 % 400)).await;
+        // A busy machine may take seconds until it begins.
+        let said = BufReader::new(process.stdout.take().unwrap()).lines();
+        assert!(said.map_while(Result::ok).any(|line| line.contains(ROTATING)), "it ended before it began");
+        tokio::time::sleep(Duration::from_millis(100 + round * 41 % 400)).await;
         assert!(process.try_wait().unwrap().is_none(), "it ended by itself");
         process.kill().unwrap();
         process.wait().unwrap();

@@ -123,15 +123,18 @@ async fn an_approval_that_is_to_go_back_is_remembered_until_it_has() {
     assert!(journal.end(id(1), ending).await.unwrap());
     journal.close().await;
     let journal = Journal::open(&folder.0.join("journal.db")).await.unwrap();
-    assert_eq!(journal.reversals_wanted().await.unwrap(), [Wanted { payment: payment(1), attempt: id(1) }]);
+    assert_eq!(
+        journal.reversals_wanted((0, i64::MAX)).await.unwrap().0,
+        [Wanted { payment: payment(1), attempt: id(1) }]
+    );
     // By a refund of all of it, as by a void.
     journal.begin(follow_up(2, Kind::Refund, 60)).await.unwrap();
     assert!(journal.end(id(2), done(60)).await.unwrap());
-    assert_eq!(journal.reversals_wanted().await.unwrap().len(), 1);
+    assert_eq!(journal.reversals_wanted((0, i64::MAX)).await.unwrap().0.len(), 1);
     assert_eq!(journal.standing(id(1)).await.unwrap(), Some(Outcome::Unknown));
     journal.begin(follow_up(3, Kind::Refund, 40)).await.unwrap();
     assert!(journal.end(id(3), done(40)).await.unwrap());
-    assert!(journal.reversals_wanted().await.unwrap().is_empty());
+    assert!(journal.reversals_wanted((0, i64::MAX)).await.unwrap().0.is_empty());
     let declined = Outcome::Declined { class: wire::DeclineClass::Other, network_code: None };
     assert_eq!(journal.standing(id(1)).await.unwrap(), Some(declined));
 }
@@ -210,7 +213,7 @@ async fn an_older_journal_is_brought_up_to_date_with_what_it_holds() {
     connection.close().await.unwrap();
     let journal = journal(&folder).await;
     assert_eq!(journal.account(payment(1)).await.unwrap().unwrap().balance.refundable(), pounds(100));
-    assert_eq!(journal.open_attempts().await.unwrap().len(), 1);
+    assert_eq!(journal.open_attempts((0, i64::MAX)).await.unwrap().0.len(), 1);
     assert!(matches!(journal.begin(attempt(7, 1)).await, Err(JournalError::SecondAttempt)));
 }
 

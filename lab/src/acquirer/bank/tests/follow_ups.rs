@@ -104,8 +104,11 @@ fn a_refund_can_be_declined_and_then_gives_nothing_back() {
 #[test]
 fn a_card_on_file_is_charged_by_its_token_until_it_is_forgotten() {
     let mut client = Client::new("");
-    let stored =
-        client.order("tokens", "t", &format!(r#","card":{{"number":"{VISA}","exp_month":12,"exp_year":2030}}"#));
+    let stored = client.order(
+        "tokens",
+        "t",
+        &format!(r#","channel":"moto","card":{{"number":"{VISA}","exp_month":12,"exp_year":2030}}"#),
+    );
     assert_eq!((stored.0, &stored.1["token"]), (201, &json!("tok_000000")));
     let charge = r#","amount":100,"currency":"GBP","channel":"moto","token":"tok_000000""#;
     assert_eq!(client.says("charges", "c1", charge), "approved");
@@ -141,4 +144,21 @@ fn what_is_worked_on_is_pending_whatever_it_is() {
     client.now += Duration::from_millis(500);
     assert_eq!(client.send("GET", "/v1/refunds/by-reference/r", &headers, "").1["status"], "approved");
     assert_eq!(code(&client.send("GET", "/v1/voids/by-reference/r", &headers, "")), (404, "no_such_charge"));
+}
+
+#[test]
+fn a_statement_has_what_stands_and_nothing_else() {
+    let mut client = Client::new("");
+    client.charged("c", "");
+    client.charged("v", "");
+    client.charged("l", LATER);
+    assert_eq!(client.says("refunds", "r", &of("ch_000000", 1200)), "approved");
+    assert_eq!(client.says("voids", "x", r#","of":"ch_000001""#), "approved");
+    assert_eq!(client.says("captures", "p", &of("ch_000002", 3000)), "approved");
+    let text = client.bank.statement(client.now, 5_000);
+    let rows: Vec<_> = text.split("\r\n").collect();
+    assert_eq!(rows[1], "ch_000000,charge,c,,42.00,GBP,5000");
+    assert_eq!(rows[2], "rf_000003,refund,r,ch_000000,12.00,GBP,5000");
+    assert_eq!(rows[3], "cp_000005,capture,p,ch_000002,30.00,GBP,5000");
+    assert_eq!(rows[4..], [""], "what was voided is not settled, and a reservation is no movement");
 }

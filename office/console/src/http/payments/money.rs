@@ -5,7 +5,8 @@ use crate::{
     app::App,
     clock::now_ms,
     http::{
-        command::{Asked, Reply, ask, once},
+        command::{Asked, Deed, Reply, ask, once, once_of},
+        forgotten,
         principal::Principal,
         problem::{Problem, ProblemBody},
         request::Posted,
@@ -109,9 +110,12 @@ async fn follow_up(
 ) -> Result<Reply, Problem> {
     let row = own(&app, &who, id).await?;
     let (work, name) = (app.clone(), who.clone());
-    once(app, &who, posted, async move |seed| {
+    once_of(app, &who, posted, async move |Deed { seed, is_new_key }| {
         let (app, id) = (work, row.id);
         let (what, action) = action(id);
+        if is_new_key {
+            forgotten::follow_up(&app, &action).await?;
+        }
         ask(&app, &name, Asked { seed, call: row.call, payment: Some(id), what, action }).await?;
         Reply::new(StatusCode::ACCEPTED, &show(&app, id).await?)
     })
@@ -212,7 +216,7 @@ pub(crate) struct SettleBody {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Finding {
     /// Did a second person confirm it? Then it stands.
-    settled: bool,
+    pub(crate) settled: bool,
 }
 
 /// Say what became of an attempt whose gateway cannot be asked. It counts when a second person says the same.
@@ -255,7 +259,7 @@ pub(crate) async fn settle(
 /// What waits for people.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Waiting {
-    /// Oldest first: approvals to look at, and attempts that two people must settle.
+    /// Oldest first: approvals to look at, attempts that two people must settle, and payments with alarms (`alarms_open`).
     payments: Vec<PaymentView>,
 }
 
@@ -273,6 +277,7 @@ fn audit<'a>(who: &'a Principal, what: &'a str, result: &str, row: &PaymentRow) 
     crate::store::audit::Entry {
         at_ms: now_ms(),
         who: who.user.email.clone(),
+        api_key: who.api_key(),
         what,
         result: result.to_owned(),
         origin: who.address.0.clone(),

@@ -1,12 +1,14 @@
 //! What the desk sends to start a payment, and the rules it must keep.
 
+use crate::http::agreements::terms::{Repeat, RepeatBody};
 use crate::http::problem::Problem;
 use crate::rights::Right;
 use crate::view::schema;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wire::{
-    Address, CaptureTime, Field, MerchantId, Money, PaymentId, PaymentOrder, money::PAYMENT_MINOR_MAX, pan_like,
+    Address, CaptureTime, Field, MerchantId, Money, PaymentId, PaymentOrder, Reason, money::PAYMENT_MINOR_MAX,
+    text_pan_like,
 };
 
 /// The longest account number, invoice or reference.
@@ -30,6 +32,9 @@ pub(crate) struct NewPaymentBody {
     /// What to keep of the card after an approval.
     #[serde(default)]
     store: Keep,
+    /// What the card is kept for, as the networks want it flagged.
+    #[schema(value_type = Option<schema::Purpose>)]
+    purpose: Option<Reason>,
     /// The fields to ask, in this order; without it all three.
     #[schema(value_type = Option<Vec<schema::Field>>)]
     fields: Option<Vec<Field>>,
@@ -47,6 +52,12 @@ pub(crate) struct NewPaymentBody {
     /// The surcharge that the caller has accepted; `GET /api/v1/surcharge` tells it. It comes on top of the amount.
     #[schema(value_type = Option<schema::Money>)]
     surcharge: Option<Money>,
+    /// Further payments from the same card, after this one: an agreement with the customer. It stands when this one is paid.
+    repeat: Option<RepeatBody>,
+    /// Of a charge of a card on file: UUIDs of payments that this one is not, though it looks like them. After a restore from a
+    /// backup the refusal `restored_repeat` names one.
+    #[schema(value_type = Option<Vec<String>>)]
+    besides: Option<Vec<PaymentId>>,
 }
 
 /// What banks compare of an address.
@@ -79,8 +90,10 @@ pub(crate) enum Keep {
     /// Nothing.
     #[default]
     None,
-    /// The card, under a token of the gateway's.
+    /// The card, under a token.
     Token,
+    /// The card, and no money is taken: the amount is zero.
+    Only,
 }
 
 /// A payment whose rules have been checked.
@@ -98,14 +111,17 @@ pub(crate) struct Order {
     pub(super) avs: Option<Address>,
     pub(super) partial: bool,
     pub(super) keep: Keep,
+    pub(super) purpose: Option<Reason>,
+    pub(crate) repeat: Option<Repeat>,
 }
 
 impl Order {
     /// What its user must be allowed.
     pub(crate) fn rights(&self) -> Vec<Right> {
         let take = if self.capture == CaptureTime::Later { Right::Preauthorize } else { Right::Charge };
-        let keep = matches!(self.keep, Keep::Token).then_some(Right::Store);
-        [Some(take), keep].into_iter().flatten().collect()
+        let keep = !matches!(self.keep, Keep::None) || self.repeat.is_some();
+        let takes = !matches!(self.keep, Keep::Only);
+        [takes.then_some(take), keep.then_some(Right::Store)].into_iter().flatten().collect()
     }
 
     /// As the cde is asked for it.
@@ -116,9 +132,12 @@ impl Order {
             merchant,
             fields: self.fields,
             store: match self.keep {
-                Keep::None => wire::Store::None,
-                Keep::Token => wire::Store::Token,
+                Keep::None if self.repeat.is_none() => wire::Store::None,
+                Keep::None | Keep::Token => wire::Store::Token,
+                Keep::Only => wire::Store::Only,
             },
+            // What is agreed on says what the card is kept for.
+            purpose: self.repeat.as_ref().map(|repeat| repeat.terms.reason()).or(self.purpose),
             capture: self.capture,
             avs: self.avs,
             partial: self.partial,
@@ -128,13 +147,34 @@ impl Order {
 
 impl NewPaymentBody {
     pub(crate) const EXPECTED: &'static str = "amount {minor, currency}, and if wanted account, invoice, \
-                                               reference, capture (now, later), store (none, token), fields (pan, \
+                                               reference, capture (now, later), store (none, token, \
+                                               only), purpose (recurring, installment, unscheduled), fields (pan, \
                                                expiry, cvv), avs {house_number, postcode}, partial (true, \
-                                               false), due and surcharge {minor, currency}, part_of (UUID)";
+                                               false), due and surcharge {minor, currency}, part_of (UUID), \
+                                               repeat {terms, contact}";
+
+    /// Checks the rules for a charge of a card on file, which is kept already. With it come the payments that it is not.
+    pub(crate) fn check_charge(self) -> Result<(Order, Vec<PaymentId>), Problem> {
+        if self.repeat.is_some() || self.partial || self.avs.is_some() || self.fields.is_some() {
+            let detail = "A card on file is charged as it is: leave out `repeat`, `partial`, `avs` and `fields`.";
+            return Err(Problem::unprocessable("not_for_kept_card", detail));
+        }
+        let besides = self.besides.unwrap_or_default();
+        Ok((Self { store: Keep::None, besides: None, ..self }.check()?, besides))
+    }
 
     /// Checks the rules.
     pub(crate) fn check(self) -> Result<Order, Problem> {
-        if !self.amount.payable() {
+        if self.besides.is_some() {
+            let detail = "`besides` is said of a charge of a card on file. Leave it out.";
+            return Err(Problem::unprocessable("only_for_kept_card", detail));
+        }
+        let takes_none = matches!(self.store, Keep::Only);
+        if takes_none && (self.amount.minor != 0 || self.surcharge.is_some() || self.due.is_some()) {
+            let detail = "Where a card is only kept, the amount is zero, without surcharge or due.";
+            return Err(Problem::unprocessable("bad_amount", detail));
+        }
+        if !takes_none && !self.amount.payable() {
             return Err(Problem::unprocessable("bad_amount", "The amount must be above zero and not absurdly large."));
         }
         let capture = match self.capture {
@@ -152,7 +192,7 @@ impl NewPaymentBody {
             return Err(Problem::unprocessable("bad_fields", "Ask each field at most once, and always `pan`."));
         }
         let (account, invoice, reference) = (text(self.account)?, text(self.invoice)?, text(self.reference)?);
-        let (amount, partial, keep) = (self.amount, self.partial, self.store);
+        let (amount, partial, keep, purpose) = (self.amount, self.partial, self.store, self.purpose);
         let (due, part_of, surcharge) = (self.due, self.part_of, self.surcharge);
         let sound = |money: Money, least| {
             money.currency == amount.currency && (least..=PAYMENT_MINOR_MAX).contains(&money.minor)
@@ -164,20 +204,35 @@ impl NewPaymentBody {
         if surcharge.is_some_and(|surcharge| !sound(surcharge, 0)) {
             return Err(Problem::unprocessable("bad_surcharge", "The surcharge is in the amount's currency."));
         }
-        Ok(Order { amount, account, invoice, reference, fields, capture, due, part_of, surcharge, avs, partial, keep })
+        let repeat = self.repeat.map(|repeat| repeat.check(amount)).transpose()?;
+        Ok(Order {
+            repeat,
+            amount,
+            account,
+            invoice,
+            reference,
+            fields,
+            capture,
+            due,
+            part_of,
+            surcharge,
+            avs,
+            partial,
+            keep,
+            purpose,
+        })
     }
 }
 
-/// Empty text is no text. Digits of other scripts and separators of any kind could hide a card number.
-fn text(text: Option<String>) -> Result<Option<String>, Problem> {
+/// Empty text is no text. Digits of other scripts are none of an account.
+pub(crate) fn text(text: Option<String>) -> Result<Option<String>, Problem> {
     let Some(text) = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()) else { return Ok(None) };
     let allowed = |c: char| !c.is_control() && (c.is_ascii() || !c.is_numeric());
     if text.chars().count() > TEXT_CHARS_MAX || !text.chars().all(allowed) {
         let detail = "Account, invoice and reference are at most 64 printable characters, with the digits 0 to 9.";
         return Err(Problem::unprocessable("bad_text", detail));
     }
-    let bare: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
-    if pan_like(&text) || pan_like(&bare) { Err(Problem::LOOKS_LIKE_CARD) } else { Ok(Some(text)) }
+    if text_pan_like(&text) { Err(Problem::LOOKS_LIKE_CARD) } else { Ok(Some(text)) }
 }
 
 #[cfg(test)]
@@ -232,6 +287,15 @@ mod tests {
             (r#","surcharge":{"minor":-1,"currency":"GBP"}"#, "bad_surcharge"),
             (r#","part_of":"4242424242424242""#, "json"),
             (r#","avs":false"#, "json"),
+            (
+                r#","repeat":{"terms":{"start":"2027-01-31","unit":"months","every":0,"amount":{"minor":1,"currency":"GBP"}}}"#,
+                "bad_terms",
+            ),
+            (
+                r#","repeat":{"terms":{"start":"2027-01-31","unit":"months","every":1,"amount":{"minor":1,"currency":"EUR"}}}"#,
+                "bad_terms",
+            ),
+            (r#","besides":[]"#, "only_for_kept_card"),
             (r#","pan":"1""#, "json"),
             (&format!(r#","account":"{}""#, "x".repeat(65)), "bad_text"),
         ] {

@@ -62,7 +62,8 @@ fn check_part(order: &Order, sum: &Sum) -> Result<(), Problem> {
     Err(Problem { detail: detail.into(), ..Problem::new(StatusCode::CONFLICT, "above_remaining", "") })
 }
 
-fn surcharged(app: &App, order: &Order) -> Result<Money, Problem> {
+/// The amount with the surcharge on top of it, which the caller has accepted.
+pub(in crate::http) fn surcharged(app: &App, order: &Order) -> Result<Money, Problem> {
     let owed = app.config.surcharge(order.amount.minor);
     let total = Money { minor: order.amount.minor.saturating_add(owed), ..order.amount };
     if order.surcharge.map_or(0, |accepted| accepted.minor) == owed {

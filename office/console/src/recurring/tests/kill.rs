@@ -5,7 +5,8 @@ use super::{DAY_MS, DueState, START_MS, daily, token};
 use crate::clock::now_ms;
 use crate::recurring::{Charge, ChargeOrder, Charged, Scheduler};
 use crate::store::tests::store;
-use recurring::Policy;
+use recurring::{Agreement, Interval, Policy};
+use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,8 +20,11 @@ const WORLD: &str = "TONEWALL_TEST_RECURRING_WORLD";
 const SPEED: i64 = DAY_MS / 500;
 /// Half a second in that time, longer than the bank takes.
 const LEASE_MS: i64 = DAY_MS;
-const AGREEMENTS: i64 = 30;
-const PAYMENTS: u32 = 12;
+const AGREEMENTS: i64 = 96;
+const PAYMENTS: u32 = 2;
+/// Days from one payment to the next: twelve seconds, of which a payment may be six late before it is given up, also on a machine
+/// that has much else to do. Agreements begin on different days of them.
+const EVERY: i64 = 24;
 const KILLS: u64 = 50;
 
 /// What the bank has done with each attempt, and how often it was asked.
@@ -75,7 +79,7 @@ impl Charge for Wire {
         }
         match answer.trim() {
             "approved" => Charged::Approved,
-            "declined" => Charged::Declined { code: Some("51".to_owned()), advice: None },
+            "declined" => Charged::Declined { code: Some("51".to_owned()), said: None },
             _ => Charged::Unknown,
         }
     }
@@ -92,7 +96,8 @@ async fn work_until_killed() {
     let mut parts = world.split('|');
     let mut part = || parts.next().unwrap().to_owned();
     let (database, bank, began) = (part(), part().parse().unwrap(), part().parse::<i64>().unwrap());
-    let scheduler = Scheduler::open(database.as_ref(), Wire(bank), policy(), LEASE_MS).await.unwrap();
+    let mut scheduler = Scheduler::open(database.as_ref(), Wire(bank), policy(), LEASE_MS).await.unwrap();
+    scheduler.pauses.late_days_max = 999;
     loop {
         let now = START_MS + (now_ms() - began) * SPEED;
         if !scheduler.turn(now).await.unwrap() {
@@ -131,7 +136,11 @@ async fn two_schedulers_killed_at_random_attempt_each_payment_once_and_miss_none
     for index in 0..AGREEMENTS {
         // Amounts and cards of their own, so that no network's limit on repetitions holds one up.
         let mut new = daily(PAYMENTS, 1000 + index);
-        new.token = token(u8::try_from(index * 3).unwrap());
+        let mut terms = new.agreement.terms().unwrap().clone();
+        terms.interval = Interval::Days(u16::try_from(EVERY).unwrap());
+        terms.first = terms.first.checked_add(jiff::Span::new().days(index % EVERY)).unwrap();
+        new.agreement = Agreement::new(terms).unwrap();
+        new.token = token(u8::try_from(index % 80 * 3).unwrap());
         watch.jobs().add(START_MS, &new).await.unwrap();
         agreements.push(new.id);
     }
@@ -153,7 +162,8 @@ async fn two_schedulers_killed_at_random_attempt_each_payment_once_and_miss_none
         process.wait().unwrap();
     }
     assert!(done, "payments are left over");
-    check(&watch, &agreements, &bank).await;
+    let rows = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&database)).await.unwrap();
+    check(&watch, &rows, &agreements, &bank).await;
 }
 
 async fn finished(watch: &Scheduler<Wire>, agreements: &[crate::recurring::AgreementId]) -> bool {
@@ -172,11 +182,9 @@ async fn finished(watch: &Scheduler<Wire>, agreements: &[crate::recurring::Agree
     false
 }
 
-async fn check(watch: &Scheduler<Wire>, agreements: &[crate::recurring::AgreementId], bank: &Bank) {
-    let rows: Vec<(String, String, i64, i64)> = sqlx::query_as("SELECT id, agreement, number, try FROM due_attempt")
-        .fetch_all(watch.store.writer())
-        .await
-        .unwrap();
+async fn check(watch: &Scheduler<Wire>, rows: &SqlitePool, agreements: &[crate::recurring::AgreementId], bank: &Bank) {
+    let rows: Vec<(String, String, i64, i64)> =
+        sqlx::query_as("SELECT id, agreement, number, try FROM due_attempt").fetch_all(rows).await.unwrap();
     let done = bank.done.lock().unwrap().clone();
     let mut approvals: BTreeMap<(String, i64), u32> = BTreeMap::new();
     let (mut declines, mut asked_twice) = (0, 0);

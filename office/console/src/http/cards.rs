@@ -1,0 +1,207 @@
+//! Cards on file: charged while the caller is there, forgotten, and said to be deleted by hand where a gateway does not do it. A card is named by its token; what was agreed on with its
+//! holder is charged by the scheduler, not here.
+
+use super::{
+    alarms,
+    command::{Asked, Deed, Reply, ask, once, once_of},
+    forgotten,
+    manual::entry,
+    payments::{self, money::Finding, order::NewPaymentBody},
+    principal::Principal,
+    problem::{Problem, ProblemBody},
+    request::Posted,
+};
+use crate::{
+    app::App,
+    clock::now_ms,
+    rights::Right,
+    store::{
+        audit::Entry,
+        finance::{DeletionSaid, SaidOfDeletion},
+    },
+    view::{PaymentView, schema},
+};
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+use wire::{Action, CallId, Credential, Found, Initiator, PaymentOrder, Reason, Refusal, StoredCharge, Token};
+
+/// A card that is forgotten.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ForgottenBody {
+    /// It charges nothing any more, and is never given out again.
+    #[schema(value_type = String)]
+    token: Token,
+}
+
+/// Take money from a card on file, its holder asking for it. Nobody keys anything: `fields`, `avs`, `partial` and `repeat`
+/// are refused, and `store` says nothing here. The card was kept at the user's own desk, or the user has `finance`.
+/// The answer comes when the attempt is safely written down; its outcome is that of the payment.
+#[utoipa::path(post, path = "/api/v1/cards/{token}/charge", tag = "cards", request_body = NewPaymentBody,
+    params(("token" = String, Path, description = "As a payment's `token`"), ("Idempotency-Key" = String, Header)),
+    responses((status = 202, body = PaymentView),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "`idempotency_key_missing`"),
+    (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`no_right`"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such card of yours"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`unknown_token`, `vault_fault`, `restored_repeat` and others"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`door_down`, `catching_up`")))]
+pub(crate) async fn charge(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Path(token): Path<String>,
+    posted: Posted,
+) -> Result<Reply, Problem> {
+    let token: Token = token.parse().map_err(|_| Problem::NOT_FOUND)?;
+    if posted.key.is_none() {
+        let detail = "Send an `Idempotency-Key` header, a new UUID for each charge, and the same one when you ask again: \
+                      without it a charge that is asked for again is taken twice.";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail));
+    }
+    own(&app, &who, &token).await?;
+    let (order, besides) = posted.json::<NewPaymentBody>(NewPaymentBody::EXPECTED)?.check_charge()?;
+    let extension = who.extension().ok_or(Problem::NOT_FOUND)?.clone();
+    let (work, name) = (app.clone(), who.clone());
+    once_of(app, &who, posted, async move |Deed { seed, is_new_key }| {
+        let app = work;
+        if is_new_key {
+            order.rights().into_iter().try_for_each(|right| name.must_have(right))?;
+            forgotten::charge(&app, payments::parts::surcharged(&app, &order)?, &besides).await?;
+        }
+        let call = CallId(seed);
+        let (order, is_new) = payments::store(&app, &name, call, order, seed).await?;
+        let PaymentOrder { payment, amount, merchant, capture, purpose, .. } = order;
+        let credential = Credential {
+            initiator: Initiator::Customer,
+            reason: purpose.unwrap_or(Reason::Unscheduled),
+            first: false,
+            network_transaction_id: None,
+        };
+        let charge = StoredCharge { payment, extension, merchant, token, amount, capture, credential };
+        let action = Action::ChargeStored(charge);
+        let asked = Asked { seed, call, payment: Some(payment), what: "charge_stored", action };
+        if let Err(problem) = ask(&app, &name, asked).await {
+            payments::refused(&app, payment, is_new, &problem).await?;
+            return Err(problem);
+        }
+        Reply::new(StatusCode::ACCEPTED, &payments::show(&app, payment).await?)
+    })
+    .await
+}
+
+/// Forget a card on file. When the answer comes it can be charged no more, and a vault that had it has shredded it. A gateway
+/// that had it is asked to delete it, again and again until it says that it has: the audit trail has `card_forgetting` until
+/// then, and `card_forgotten` from then on.
+#[utoipa::path(post, path = "/api/v1/cards/{token}/forget", tag = "cards",
+    params(("token" = String, Path, description = "As a payment's `token`"), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 200, body = ForgottenBody),
+    (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`no_right`"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such card of yours"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`unknown_token` and others"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`door_down`")))]
+pub(crate) async fn forget(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Path(token): Path<String>,
+    posted: Posted,
+) -> Result<Reply, Problem> {
+    who.must_have(Right::Store)?;
+    let token: Token = token.parse().map_err(|_| Problem::NOT_FOUND)?;
+    own(&app, &who, &token).await?;
+    let (work, name) = (app.clone(), who.clone());
+    once(app, &who, posted, async move |seed| {
+        let action = Action::DeleteStored { merchant: work.config.merchant.clone(), token: token.clone() };
+        ask(&work, &name, Asked { seed, call: CallId(seed), payment: None, what: "forget_card", action }).await?;
+        Reply::new(StatusCode::OK, &ForgottenBody { token })
+    })
+    .await
+}
+
+/// What somebody has found, at a gateway that does not delete a card.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeletedBody {
+    /// Is it deleted there? `not_done` takes back what one person has said.
+    #[schema(value_type = schema::Found)]
+    found: Found,
+    /// Where and how it was deleted, in words, at most 500 characters; the first of two must say.
+    reason: Option<String>,
+}
+
+/// Say that you have deleted a card by hand, in the gateway's own dashboard: the card is being forgotten, and its gateway refuses to
+/// delete it, cannot, or is not used any more. It counts when a second person says the same; the gateway is not asked any more then.
+/// It is never shown as the gateway's word: `card_deletion` of the payment has both names.
+#[utoipa::path(post, path = "/api/v1/cards/{token}/deleted", tag = "cards", request_body = DeletedBody,
+    params(("token" = String, Path, description = "As `card_deletion` of a payment has it"), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 200, body = Finding, description = "It stands"),
+    (status = 202, body = Finding, description = "Noted; a second person must confirm that it was deleted"),
+    (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`no_right`"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such card"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`not_forgetting`, `gateway_is_asked`, `card_gone_already`, `two_people` and others"),
+    (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`reason_missing`, `looks_like_card`, `bad_field`"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`door_down`")))]
+pub(crate) async fn deleted(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Path(token): Path<String>,
+    posted: Posted,
+) -> Result<Reply, Problem> {
+    who.must_have(Right::Finance)?;
+    let DeletedBody { found, reason } = posted.json("found (done or not_done), reason (text)")?;
+    let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    alarms::check(reason.as_deref())?;
+    let token: Token = token.parse().map_err(|_| Problem::NOT_FOUND)?;
+    let payment = app.store.payment_of_card(&token).await?.ok_or(Problem::NOT_FOUND)?;
+    let (work, name) = (app.clone(), who.clone());
+    once(app, &who, posted, async move |seed| {
+        let (app, user) = (work, name.user.id);
+        let entry = Entry {
+            object: token.to_string(),
+            ..entry(&name, "deleted_by_hand", &word(found, reason.as_deref()), Some(payment))
+        };
+        let said = SaidOfDeletion { token: &token, found, reason: reason.as_deref(), user };
+        match app.store.deletion_said(now_ms(), said, &entry).await? {
+            DeletionSaid::NoCard => Err(Problem::NOT_FOUND),
+            DeletionSaid::NotForgetting => Err(Problem::refused(Refusal::NotForgetting)),
+            DeletionSaid::Gone => {
+                let detail = "The card is gone already: nobody needs to say so.";
+                Err(Problem::new(StatusCode::CONFLICT, "card_gone_already", detail))
+            }
+            DeletionSaid::NoReason => {
+                let detail =
+                    "Say where and how it was deleted (`reason`): another person must find it gone, and confirm it.";
+                Err(Problem::unprocessable("reason_missing", detail))
+            }
+            DeletionSaid::Noted => Reply::new(StatusCode::ACCEPTED, &Finding { settled: false }),
+            DeletionSaid::Second(proposed_by, merchant) => {
+                let action = Action::DeletedByHand { merchant, token, proposed_by };
+                let call = CallId(seed);
+                ask(&app, &name, Asked { seed, call, payment: Some(payment), what: "deleted_by_hand", action }).await?;
+                Reply::new(StatusCode::OK, &Finding { settled: true })
+            }
+        }
+    })
+    .await
+}
+
+/// As the audit trail has it.
+fn word(found: Found, reason: Option<&str>) -> String {
+    match (found, reason) {
+        (Found::NotDone, _) => "not deleted".to_owned(),
+        (Found::Done, None) => "deleted".to_owned(),
+        (Found::Done, Some(reason)) => format!("deleted: {reason}"),
+    }
+}
+
+/// A card is charged and forgotten by the desk that it was kept at, and by who looks after the money.
+async fn own(app: &App, who: &Principal, token: &Token) -> Result<(), Problem> {
+    if who.user.rights.has(Right::Finance) {
+        return Ok(());
+    }
+    let extension = app.store.keeper_of(token).await?;
+    let is_mine = extension.is_some_and(|extension| payments::is_mine(who, &extension));
+    if is_mine { Ok(()) } else { Err(Problem::NOT_FOUND) }
+}
