@@ -3,7 +3,7 @@
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The longest answer that is read; a longer one is no answer (`Sent::Broken`).
-pub const ANSWER_BYTES_MAX: usize = 256 * 1024;
+pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// The methods that gateways use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,7 @@ impl Body {
 }
 
 /// How sending a request ended.
+#[derive(Clone)]
 pub enum Sent {
     /// A whole answer came.
     Response {
@@ -111,6 +112,13 @@ pub enum Sent {
     NotSent,
     /// Anything else: the connection broke, time was up, the answer was cut short or too long.
     Broken,
+}
+
+impl Sent {
+    /// Does the gateway say that it was asked too often? (429, RFC 6585, section 4)
+    pub fn is_too_much(&self) -> bool {
+        matches!(self, Self::Response { status: 429, .. })
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 //! - [`decline`]: the networks' response codes.
 //! - [`rules`]: what a merchant makes of address and code results.
 //! - [`follow`]: how an unknown outcome is asked for until it is known. [`plan`]: operations of several requests.
+//! - [`pace`]: how often a gateway is asked.
 //! - [`report`]: what a gateway can be asked at the end of a day.
 //! - [`routing`]: which gateway a payment goes to.
 //! - `form`, `json`, `number`, `base64`, `hex`, `signature`: how bodies and headers are written and proved. [`key`]: a gateway's keys.
@@ -35,6 +36,7 @@ mod json;
 pub mod key;
 mod number;
 pub mod pay_connector;
+pub mod pace;
 pub mod plan;
 pub mod report;
 pub mod request;
@@ -54,6 +56,7 @@ pub use answer::{Advice, Answer, Approval};
 pub use follow::{Following, Heard};
 pub use http::{ANSWER_BYTES_MAX, Body, HttpRequest, Method, Sent, digest_input};
 pub use key::{KeyError, Mode};
+pub use pace::{Lane, Pace};
 pub use pay_connector::PayConnector;
 pub use plan::{Plan, STEPS_MAX, Step};
 pub use report::{Period, ReadPage};

@@ -5,6 +5,8 @@
 //! - A key stands in memory that is wiped, and is printed nowhere; a message names the file or variable that it is in.
 //! - What one credential has sent is never carried on by another: whoever sends or asks says by which.
 
+mod questions;
+
 use crate::config::{AdapterKind, Config, Gateway};
 use crate::credentials::Secrets;
 use aws_lc_rs::hmac;
@@ -12,7 +14,8 @@ use gateway::{
     Adapter, Adyen, Answer, Following, Heard, HttpRequest, KeyError, Operation, PayConnector, Period, Plan, ReadPage,
     STEPS_MAX,
 };
-use gateway::{Sandbox, Sent, Step, Stripe};
+use gateway::{Lane, Sandbox, Sent, Step, Stripe};
+use questions::Questions;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -23,8 +26,6 @@ use zeroize::Zeroizing;
 /// A gateway with which no connection stands within this, or half of its `timeout_ms_max`, has got nothing: another may be
 /// asked.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// Inquiries that one gateway is asked at a time: after a long outage there may be very many, and each takes a connection.
-const ASKS_MAX: usize = 64;
 /// The longest key.
 const KEY_BYTES_MAX: u64 = 4096;
 
@@ -52,7 +53,7 @@ pub(crate) struct Terminal {
     url: String,
     timeout: Duration,
     client: reqwest::Client,
-    asks: tokio::sync::Semaphore,
+    questions: Questions,
 }
 
 /// An adapter with its key, and what tells this key from another. As long as somebody has it, it can be asked by it.
@@ -107,7 +108,7 @@ impl Terminal {
             url: configured.url().unwrap_or_default().trim_end_matches('/').to_owned(),
             timeout,
             client: client(timeout)?,
-            asks: tokio::sync::Semaphore::new(ASKS_MAX),
+            questions: Questions::default(),
         })
     }
 
@@ -164,34 +165,38 @@ impl Terminal {
         request: HttpRequest,
         mut plan: Plan,
     ) -> Answer {
-        let mut sent = self.send(request).await;
+        let mut sent = self.send_at_once(request).await;
         for _ in 0..STEPS_MAX {
             match adapter.step(&mut plan, operation, sent) {
                 Step::Done(answer) => return answer,
-                Step::Next(request) => sent = self.send(request).await,
+                Step::Next(request) => sent = self.send_at_once(request).await,
             }
         }
         Answer::UNKNOWN
     }
 
-    /// Asks once what became of an attempt, in as many requests as that takes, all by one credential.
-    pub(crate) async fn ask(
-        &self,
-        adapter: &dyn Adapter,
-        following: &mut Following,
-        request: HttpRequest,
-    ) -> Option<Answer> {
-        // It is never closed.
-        let _turn = self.asks.acquire().await.ok()?;
-        let mut sent = self.send(request).await;
+    /// Whoever waits for a payment stands in no queue; those who do leave the gateway more room if this was too much.
+    async fn send_at_once(&self, request: HttpRequest) -> Sent {
+        let lane = Lane::of(&request);
+        let sent = self.send(request).await;
+        if sent.is_too_much() { self.questions.noted(lane, sent) } else { sent }
+    }
+
+    /// Asks once what became of an attempt, in as many requests as that takes, all by one credential, each in its turn.
+    pub(crate) async fn ask(&self, login: &Login, following: &mut Following, request: HttpRequest) -> Option<Answer> {
+        let mut sent = self.question(login, request).await;
         for _ in 0..STEPS_MAX {
-            match following.hear(adapter, sent) {
+            match following.hear(login.adapter.as_ref(), sent) {
                 Heard::Known(answer) => return Some(answer),
                 Heard::Nothing => return None,
-                Heard::Ask(request) => sent = self.send(request).await,
+                Heard::Ask(request) => sent = self.question(login, request).await,
             }
         }
         None
+    }
+
+    async fn question(&self, login: &Login, request: HttpRequest) -> Sent {
+        self.questions.put(&login.credential, request, async |request| self.send(request).await).await
     }
 
     /// Can it be asked what money moved?
@@ -202,10 +207,9 @@ impl Terminal {
 
     /// A page of what moved, and whose words it is in; none if it could not be had whole.
     pub(crate) async fn report(&self, period: Period, after: Option<&str>) -> Option<(&'static str, ReadPage)> {
-        let _turn = self.asks.acquire().await.ok()?;
-        let adapter = self.adapter()?;
-        let sent = self.send(adapter.report(period, after)?).await;
-        Some((adapter.caps().name, adapter.read_report(sent)?))
+        let login = self.login()?;
+        let sent = self.question(&login, login.adapter.report(period, after)?).await;
+        Some((login.adapter.caps().name, login.adapter.read_report(sent)?))
     }
 
     async fn send(&self, request: HttpRequest) -> Sent {

@@ -69,13 +69,20 @@ impl Bank {
             "per_mille": {"drop_before": 15, "drop_after": 40, "error_500_after": 40, "delay": 30, "truncate": 40,
                 "not_executed": 20},
             "webhooks": {"lost": 100, "duplicate": 300, "late": 300, "late_ms": 3000},
+            "reads": {"lost": 40}, "limits": self.limits(),
         });
         self.post("/v1/faults", &order).await
     }
 
     /// It works again.
     pub(super) async fn mend(&self) -> anyhow::Result<()> {
-        self.post("/v1/faults", &json!({"idempotency": self.shop != Shop::Keyless})).await
+        let order = json!({"idempotency": self.shop != Shop::Keyless, "limits": self.limits()});
+        self.post("/v1/faults", &order).await
+    }
+
+    /// What Stripe answers a second, also when it is well (docs.stripe.com/rate-limits).
+    fn limits(&self) -> Value {
+        if self.shop == Shop::Stripe { json!({"reads": 100, "writes": 100, "searches": 20}) } else { json!({}) }
     }
 
     /// Everything that was charged or declined.

@@ -24,8 +24,9 @@ use crate::request::{Asked, Kind, Operation, SentBetween};
 use crate::text;
 use wire::AttemptId;
 
-/// Objects a page; a page of them is well below the longest answer that is read.
-const PAGE: usize = 30;
+/// Objects a page, which is as many as Stripe gives (docs.stripe.com/api/pagination); a page of them is below the longest answer
+/// that is read.
+const PAGE: usize = 100;
 /// Pages that one inquiry reads after the first.
 const PAGES_MAX: usize = 6;
 /// A key that was first used so long before may have been forgotten: Stripe keeps it for 24 hours at least.
@@ -37,6 +38,10 @@ const CLOCKS_APART_MS: i64 = 10 * 60 * 1000;
 const CLOCKS_WRONG_MS: i64 = 24 * 60 * 60 * 1000;
 /// How far they are apart as a rule. What is looked for and proves nothing is looked for so near to its time first.
 const CLOCKS_NEAR_MS: i64 = 20 * 1000;
+
+/// Pages begin and end at whole multiples of this: attempts that were sent at about one time read the same pages, which are then
+/// asked for once (who sends inquiries shares the answers to the same question).
+const SAME_PAGES_MS: i64 = 10 * 1000;
 
 /// What follows an answer.
 pub(super) enum After {
@@ -92,7 +97,9 @@ fn page(kind: Kind, only: &str) -> String {
 /// How far from the times at which an attempt was sent it is looked for: before the first, and after the last if there is an end.
 fn margins_ms(plan: &Plan, operation: Operation) -> (i64, Option<i64>) {
     match plan.fence() {
-        Fence::TooLate | Fence::Used if !settled(operation) => (CLOCKS_NEAR_MS, Some(CLOCKS_NEAR_MS)),
+        Fence::May | Fence::TooLate | Fence::Used if !settled(operation) => (CLOCKS_NEAR_MS, Some(CLOCKS_NEAR_MS)),
+        // That it stands is the proof; what is read beside it is read where it would be.
+        Fence::Stands => (CLOCKS_NEAR_MS, Some(CLOCKS_NEAR_MS)),
         // It has come, whatever our clock said when it was sent.
         Fence::Used => (CLOCKS_WRONG_MS, None),
         // What took the key is as new as can be.
@@ -107,9 +114,10 @@ fn older(plan: &Plan, operation: Operation, name: &str) -> String {
     let after = format!("&starting_after={name}");
     let Some(sent) = operation.sent else { return page(operation.kind, &after) };
     let (before_ms, after_ms) = margins_ms(plan, operation);
-    let from = sent.first_unix_ms.saturating_sub(before_ms).div_euclid(1_000);
+    let from = sent.first_unix_ms.saturating_sub(before_ms).div_euclid(SAME_PAGES_MS) * SAME_PAGES_MS / 1_000;
     let Some(after_ms) = after_ms else { return page(operation.kind, &format!("&created[gte]={from}{after}")) };
-    let to = sent.last_unix_ms.saturating_add(after_ms).div_euclid(1_000);
+    let end_ms = sent.last_unix_ms.saturating_add(after_ms).saturating_add(SAME_PAGES_MS - 1);
+    let to = end_ms.div_euclid(SAME_PAGES_MS) * SAME_PAGES_MS / 1_000;
     let after = if plan.learned() == 0 { "" } else { &after };
     page(operation.kind, &format!("&created[gte]={from}&created[lte]={to}{after}"))
 }

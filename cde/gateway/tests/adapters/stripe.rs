@@ -312,7 +312,7 @@ fn ask(heard: Heard) -> HttpRequest {
 fn an_attempt_is_found_among_the_newest_and_then_asked_for_itself() {
     let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
     let first = following.ask(SENT_MS, &adapter).unwrap();
-    assert_eq!((first.method, first.path.as_str()), (Method::Get, "/v1/payment_intents?limit=30"));
+    assert_eq!((first.method, first.path.as_str()), (Method::Get, "/v1/payment_intents?limit=100"));
     let page = listed(&[AttemptId::from_random(1), attempt()], true, 1_700_000_000);
     let second = ask(following.hear(&adapter, response(200, &page)));
     assert_eq!(second.path, "/v1/payment_intents/pi_1?expand[0]=latest_charge");
@@ -337,7 +337,7 @@ fn only_a_list_that_reaches_back_proves_that_there_is_no_charge() {
     let fence = ask(hear(SENT_MS, listed(&other, false, sent_s)));
     assert_eq!(fence.method, Method::Post, "it may still appear");
     let older = ask(hear(LATER_MS, listed(&other, true, sent_s)));
-    let of_then = "/v1/payment_intents?limit=30&created[gte]=1699999340&created[lte]=1700000600";
+    let of_then = "/v1/payment_intents?limit=100&created[gte]=1699999340&created[lte]=1700000600";
     assert_eq!(older.path, of_then);
 }
 
@@ -347,7 +347,7 @@ fn on_a_busy_account_all_that_was_made_then_proves_that_there_is_no_charge() {
     following.ask(LATER_MS, &adapter);
     let other = [AttemptId::from_random(1)];
     let mut page = |has_more, created| following.hear(&adapter, response(200, &listed(&other, has_more, created)));
-    assert!(ask(page(true, LATER_MS / 1_000)).path.contains("created[gte]"), "30 were made since");
+    assert!(ask(page(true, LATER_MS / 1_000)).path.contains("created[gte]"), "a page was made since");
     assert!(ask(page(true, SENT_MS / 1_000)).path.ends_with("&created[lte]=1700000600&starting_after=pi_0"));
     assert!(matches!(page(false, SENT_MS / 1_000), Heard::Known(Answer::Abandoned)));
 }
@@ -409,7 +409,7 @@ fn a_charge_whose_key_is_taken_before_it_comes_is_known_not_to_have_come_at_once
     let away = ask(following.hear(&adapter, response(200, &fence("requires_payment_method"))));
     assert_eq!(away.path, "/v1/payment_intents/pi_9/cancel");
     let again = ask(following.hear(&adapter, response(200, &fence("canceled"))));
-    assert_eq!(again.path, "/v1/payment_intents?limit=30", "what was read before is read again");
+    assert_eq!(again.path, "/v1/payment_intents?limit=100", "what was read before is read again");
     assert!(matches!(following.hear(&adapter, nothing()), Heard::Known(Answer::Abandoned)));
 }
 
@@ -523,7 +523,7 @@ fn a_card_that_is_to_be_forgotten_is_asked_for_by_its_token() {
 #[test]
 fn an_inquiry_goes_on_where_the_one_before_it_has_stopped() {
     let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
-    let others: Vec<AttemptId> = (1_001..2_000).map(AttemptId::from_random).collect();
+    let others: Vec<AttemptId> = (1_001..4_000).map(AttemptId::from_random).collect();
     let (mut next, mut asked, mut first_of_round) = (0, 0, Vec::new());
     let nothing = r#"{"object":"search_result","has_more":false,"data":[]}"#.to_owned();
     let is_known = 'rounds: loop {
@@ -535,8 +535,8 @@ fn an_inquiry_goes_on_where_the_one_before_it_has_stopped() {
             let body = if request.path.contains("search") {
                 nothing.clone()
             } else {
-                next += 30;
-                listed(&others[next - 30..next], next < 600, SENT_MS / 1_000).replace("pi_29", &format!("pi_{next}"))
+                next += 100;
+                listed(&others[next - 100..next], next < 2_000, SENT_MS / 1_000).replace("pi_99", &format!("pi_{next}"))
             };
             match following.hear(&adapter, response(200, &body)) {
                 Heard::Ask(further) => request = further,
@@ -546,8 +546,8 @@ fn an_inquiry_goes_on_where_the_one_before_it_has_stopped() {
         }
         assert_eq!(following.pause_ms(), 500, "there is more to be read");
     };
-    assert_eq!((is_known, next), (Answer::Abandoned, 600), "every page was read once");
-    assert!(first_of_round[1].ends_with("&starting_after=pi_210"), "{first_of_round:?}");
+    assert_eq!((is_known, next), (Answer::Abandoned, 2_000), "every page was read once");
+    assert!(first_of_round[1].ends_with("&starting_after=pi_700"), "{first_of_round:?}");
 }
 
 #[test]
@@ -574,7 +574,7 @@ fn changes_are_asked_for_by_the_charge_that_they_change() {
     assert!(matches!(capture.hear(&adapter, response(200, &reserved)), Heard::Known(Answer::Abandoned)));
     let mut refund = following(Kind::Refund, Some("pi_7"));
     let asked = refund.ask(LATER_MS, &adapter).unwrap();
-    assert_eq!(asked.path, "/v1/refunds?limit=30&payment_intent=pi_7");
+    assert_eq!(asked.path, "/v1/refunds?limit=100&payment_intent=pi_7");
     let page = listed(&[attempt()], false, 0).replace("pi_", "re_");
     assert_eq!(ask(refund.hear(&adapter, response(200, &page))).path, "/v1/refunds/re_0");
 }

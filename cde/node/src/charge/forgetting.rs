@@ -203,5 +203,5 @@ async fn delete(terminal: &Terminal, login: &Login, attempt: &UnderWay, own: &st
     let sent = SentBetween { first_unix_ms, last_unix_ms: clock::unix_ms() };
     let mut following = Following::new(operation, merchant.clone(), Some(own.to_owned()), sent);
     let Some(request) = following.ask(clock::unix_ms(), adapter) else { return answer };
-    terminal.ask(adapter, &mut following, request).await.unwrap_or(answer)
+    terminal.ask(login, &mut following, request).await.unwrap_or(answer)
 }

@@ -46,7 +46,7 @@ impl Charger {
             let Some(request) = following.ask(clock::unix_ms(), adapter) else {
                 return self.wait_for_word(&attempt).await;
             };
-            if let Some(answer) = terminal.ask(adapter, &mut following, request).await {
+            if let Some(answer) = terminal.ask(&login, &mut following, request).await {
                 return self.end(&attempt, &answer).await;
             }
             if is_replaced && !is_told && following.is_window_over(clock::unix_ms(), adapter) {
