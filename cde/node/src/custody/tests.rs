@@ -2,6 +2,7 @@
 
 mod keyfile;
 mod kill;
+mod places;
 mod residue;
 
 use super::{Cards, Custody, KeyFile, Keys, Passphrase, Records, Source, System, close};

@@ -4,16 +4,22 @@ use super::{tenant, tokens};
 use crate::store::{Keyring, Purpose, RecordKey, TenantKey};
 use wire::Token;
 
+/// As long as what wraps it makes it: a newer root may be of another kind of key store.
+fn wrapped(by: u32, what: u8) -> Vec<u8> {
+    vec![what; 10 + usize::try_from(by).unwrap()]
+}
+
 fn kek(version: u32, root: u32) -> TenantKey {
-    TenantKey { purpose: Purpose::Records, version, root, wrapped: vec![u8::try_from(version).unwrap(), 7] }
+    let wrapped = wrapped(root, u8::try_from(version).unwrap());
+    TenantKey { purpose: Purpose::Records, version, root, wrapped }
 }
 
 fn fingerprints(root: u32) -> TenantKey {
-    TenantKey { purpose: Purpose::Fingerprints, version: 1, root, wrapped: vec![8] }
+    TenantKey { purpose: Purpose::Fingerprints, version: 1, root, wrapped: wrapped(root, 200) }
 }
 
 fn key(token: &Token, kek: u32, print: u8) -> RecordKey {
-    RecordKey { token: token.clone(), kek, wrapped: vec![9, u8::try_from(kek).unwrap()], fingerprint: [print; 32] }
+    RecordKey { token: token.clone(), kek, wrapped: wrapped(kek, 100 + print), fingerprint: [print; 32] }
 }
 
 /// All of it, on an empty keyring.
