@@ -250,7 +250,9 @@ fn a_person_pays(way: &str) {
     let output = person.wait_with_output().unwrap();
     assert!(again && output.status.success(), "{rest:?} {}", String::from_utf8_lossy(&output.stderr));
     let files = std::fs::read_dir(&recordings).unwrap().map(|entry| entry.unwrap().path());
-    assert_eq!(files.map(|file| multimon(&file)).collect::<String>(), "9");
+    let read: String = files.map(|file| multimon(&file)).collect();
+    // A busy browser's tone may have a gap, and be read as two.
+    assert!(!read.is_empty() && read.chars().all(|key| key == '9'), "{read}");
     std::fs::remove_dir_all(Path::new(&recordings).parent().unwrap()).unwrap();
 }
 

@@ -15,11 +15,12 @@ use crate::{gateways, web};
 const BUILD_PACKAGES: [&str; 3] = ["cmake", "make", "gcc"];
 const BUILD_TOOLS: [&str; 3] = ["cmake", "make", "cc"];
 /// Other people's software that the proofs use. The demo needs none of it.
-const TEST_PACKAGES: [&str; 15] = [
+const TEST_PACKAGES: [&str; 16] = [
     "sip-tester",
     "baresip-core",
     "kamailio",
     "kamailio-tls-modules",
+    "kamailio-websocket-modules",
     "linphone-cli",
     "rtpengine-daemon",
     "python3-venv",

@@ -68,19 +68,16 @@ export class Line {
     session.connection.addEventListener("track", ({ track }) => this.#hear(new MediaStream([track])));
     session.on("progress", () => this.#tell({ type: "rings" }));
     session.on("accepted", () => this.#tell({ type: "answered", nowMs: Date.now() }));
-    session.connection.addEventListener("connectionstatechange", () => this.#lookForEvents(session));
+    session.on("confirmed", () => this.#lookForEvents(session));
     session.on("ended", (event: EndEvent) => this.#over(whyOver(event)));
     session.on("failed", (event: EndEvent) => this.#over(whyOver(event)));
   }
 
-  /** Only once the sound has its way does the browser know whether it can send events. */
+  /** What both sides have agreed on. Whether the browser could send one right now (`canInsertDTMF`) is another question: a busy one says no at first. */
   #lookForEvents(session: RTCSession): void {
-    if (session.connection.connectionState !== "connected") return;
-    this.#tell({ type: "events", events: this.#sender(session)?.canInsertDTMF ?? false });
-  }
-
-  #sender(session: RTCSession): RTCDTMFSender | null {
-    return session.connection.getSenders().find(({ dtmf }) => dtmf !== null)?.dtmf ?? null;
+    const codecs = session.connection.getSenders().flatMap((sender) => sender.getParameters().codecs ?? []);
+    const events = codecs.some(({ mimeType }) => mimeType.toLowerCase() === "audio/telephone-event");
+    this.#tell({ type: "events", events });
   }
 
   #over(why: Why): void {
