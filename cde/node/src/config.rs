@@ -7,6 +7,7 @@ pub(crate) mod hook;
 mod on_demand;
 mod problems;
 mod signaling;
+mod unused;
 mod vault;
 
 pub use self::vault::Vault;
@@ -16,6 +17,7 @@ pub use hook::RecorderHook;
 pub use on_demand::OnDemand;
 use problems::is_domain;
 pub use signaling::{Digest, Host, Nat, Password, Phone, Place, Sip, Srtp, Trunk, TrunkTransport};
+pub use unused::Unused;
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

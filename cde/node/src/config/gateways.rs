@@ -4,6 +4,7 @@ use gateway::routing::Rule;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use wire::{Brand, CredentialSlot, CredentialSource, Currency, MerchantId};
 
@@ -170,6 +171,10 @@ pub struct Merchant {
     /// How long the vault keeps one; without it until it is forgotten, or purged for not having been used.
     #[serde(default)]
     pub keep_days: Option<u32>,
+    /// After so many days without use a card may go; see [`Config::unused`](super::Config::unused) for a tenant of several
+    /// merchants.
+    #[serde(default, deserialize_with = "super::unused::days")]
+    pub unused_days: Option<NonZeroU16>,
 }
 
 fn main_tenant() -> vault::Tenant {
