@@ -1,6 +1,7 @@
 //! `tonewall check`: reads both files and says what is wrong, and what is right but weak.
 
 mod call;
+mod unused;
 
 pub(crate) use call::Arguments;
 
@@ -119,6 +120,7 @@ fn warnings(cde: &node::Config) -> Vec<String> {
     if cde.merchant.is_empty() {
         warnings.push("there is no [[merchant]]: no payment can be taken".to_owned());
     }
+    warnings.extend(unused::warnings(cde));
     warnings
 }
 
