@@ -222,6 +222,25 @@ fn a_purge_takes_what_is_overdue_and_nothing_else() {
     assert!(now_or_never(world.vault.purge(&world.tenant, rule)).unwrap().tokens.is_empty());
 }
 
+/// Its use is noted once a day, so that what is noted may be nearly a day older.
+#[test]
+fn a_purge_of_what_was_unused_for_two_days_spares_what_was_used_within_one_and_that_of_one_day_does_not() {
+    let (world, day) = (World::new(), 24 * 60 * 60 * 1000);
+    let (pan, expiry) = card(NUMBERS[0], 2030);
+    let token = now_or_never(world.vault.store(0, &world.tenant, &pan, &expiry, None)).unwrap();
+    let purge = |now_ms: i64, days: i64| {
+        let rule = Overdue { now_ms, unused_since_ms: Some(now_ms - days * day) };
+        now_or_never(world.vault.purge(&world.tenant, rule)).unwrap().tokens
+    };
+    let mut now_ms = 0;
+    for _ in 0..7 {
+        now_ms += day - 1;
+        assert_eq!(purge(now_ms, 2), [], "nearly a day after its last use");
+        now_or_never(world.vault.open(now_ms, &world.tenant, &token)).unwrap();
+    }
+    assert_eq!(purge(now_ms + 2, 1), [token], "a moment after its last use, though it is used every day");
+}
+
 #[test]
 fn a_rotation_of_kek_or_root_that_dies_anywhere_is_gone_on_with_and_loses_nothing() {
     const LIVES: u32 = 30;
