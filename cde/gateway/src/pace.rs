@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 const START: u64 = 50_000;
 const LEAST: u64 = 1_000;
 const MOST: u64 = 400_000;
-/// What an answer adds: at fifty a second it takes seven seconds to come to twice as many.
+/// What an answer adds: before any was too much twice as many are asked within a second, after that within seven.
+const FIRST_STEP: u64 = 1_000;
 const STEP: u64 = 100;
 /// Gateways count by the second: after one answer of too much nothing more is asked for so long, and the others of the same
 /// second say nothing new.
@@ -70,7 +71,10 @@ impl Pace {
     pub fn heard(&mut self, now: Instant, sent: &Sent) {
         match sent {
             sent if sent.is_too_much() => self.slow_down(now),
-            Sent::Response { .. } => self.rate = self.rate.saturating_add(STEP).min(MOST),
+            Sent::Response { .. } => {
+                let step = if self.slowed.is_some() { STEP } else { FIRST_STEP };
+                self.rate = self.rate.saturating_add(step).min(MOST);
+            }
             // It says nothing of how much is too much.
             Sent::NotSent | Sent::Broken => {}
         }
@@ -126,9 +130,9 @@ mod tests {
 
     #[test]
     fn without_a_refusal_it_grows_to_its_most_and_no_further() {
-        let counts = answered(60, u32::MAX);
-        assert!((45..=60).contains(&counts[0].0), "{:?}", counts[0]);
-        assert!((395..=405).contains(&counts[59].0), "{:?}", counts[59]);
+        let counts = answered(10, u32::MAX);
+        assert!((60..=100).contains(&counts[0].0), "{:?}", counts[0]);
+        assert!((395..=405).contains(&counts[4].0) && (395..=405).contains(&counts[9].0), "{counts:?}");
     }
 
     #[test]

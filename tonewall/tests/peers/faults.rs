@@ -75,12 +75,11 @@ impl Scene {
     /// After a fault: the desk was told, the card is gone, the line is masked again, and another payment can be taken.
     async fn goes_on_after_a_fault(self) -> anyhow::Result<()> {
         let story = self.story().await?;
-        assert!(story.iter().any(|told| told == "payment_cancelled"), "{story:?}");
-        let payment = self.desk.payment(&self.payment).await?;
-        assert_eq!(text(&payment, "/state"), "cancelled");
-        // On the screen only what a line comes to is shown, where it was at fault for a moment; the trail has it all.
-        let trail = payment["audit"].as_array().context("the audit trail")?;
-        assert!(trail.iter().any(|row| row["what"] == "line" && row["result"] == "fault"), "{trail:?}");
+        let times = |key: &str| story.iter().filter(|told| *told == key).count();
+        assert_eq!(times("payment_cancelled"), 1, "{story:?}");
+        // The desk may hear of the fault only when the line is masked again.
+        assert!(times("line_fault") > 0 || times("line_secured") > 1, "{story:?}");
+        assert_eq!(text(&self.desk.payment(&self.payment).await?, "/state"), "cancelled");
         self.desk.wait_for_line(&self.call, "secured", SOON).await?;
         let keys = [PAN, "1235", "123"];
         let payment = capture(&self.lane, &self.desk, &self.call, 999, &keys, quick(Transport::Events)).await?;

@@ -79,8 +79,7 @@ impl Keys {
 
     /// Of a keyring from before wrapped keys had places of their own. What SQLite has left of them anywhere goes as well.
     async fn put_in_places(&self) -> Result<(), StoreError> {
-        let version: i64 =
-            sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.0.writer).await.map_err(stored)?;
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.0.writer).await.map_err(stored)?;
         if version >= IN_PLACES {
             return Ok(());
         }

@@ -119,6 +119,18 @@ fn after_a_new_connection_everybody_starts_from_a_snapshot() {
     assert!(hub.calls(Some(&mine(1001))).is_empty() && hub.door_is_up());
 }
 
+/// A process that stood still told of the fault only when the line was masked again, and the story lacked it.
+#[test]
+fn a_line_that_is_again_what_it_was_is_told_again() {
+    let mut hub = Hub::default();
+    let id = call(1, 1001).call;
+    let secured = |since| CallSnapshot { line: LineState::Secured, line_since_unix_ms: since, ..call(1, 1001) };
+    [secured(5), secured(5), secured(9)].into_iter().for_each(|snapshot| hub.call(9, snapshot));
+    let story = hub.call_of(id, Some(&mine(1001))).unwrap().timeline;
+    let times: Vec<_> = story.iter().filter(|row| row.text_key == "line_secured").map(|row| row.at.as_str()).collect();
+    assert_eq!(times, ["1970-01-01T00:00:00.005Z", "1970-01-01T00:00:00.009Z"]);
+}
+
 #[test]
 fn the_timeline_tells_the_story_and_is_bounded() {
     let mut hub = Hub::default();

@@ -25,7 +25,9 @@ pub(super) fn note(story: &mut Vec<TimelineRow>, now_ms: i64, before: Option<&Ca
     if let Some(key) = call_key(before.map(|call| call.state), after.state) {
         add(now_ms, key, None);
     }
-    if before.map_or(LineState::Open, |call| call.line) != after.line {
+    // Snapshots tell what there is, not what was between them: a line that is again what it was has been something else.
+    let line = |call: &CallSnapshot| (call.line, call.line_since_unix_ms);
+    if before.map_or(after.line != LineState::Open, |before| line(before) != line(after)) {
         add(after.line_since_unix_ms, line_key(after.line), None);
     }
     if let Some((key, detail)) = recorders_line(before.and_then(|call| call.hook.as_ref()), after.hook.as_ref()) {

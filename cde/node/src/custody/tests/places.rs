@@ -2,8 +2,8 @@
 
 use super::{Keys, custody, opened, stored};
 use crate::samples::Folder;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::Executor as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use std::path::Path;
 use vault::contract::tenant;
 use vault::{Keyring, Reason, Tenant};
@@ -89,5 +89,8 @@ async fn a_place_that_is_free_is_used_again() {
         }
     }
     let (all, free) = places(&file).await;
-    assert!(all <= 2 + 2 && free == 1, "{all} places, {free} of them free: two cards at a time and the tenant's own two keys");
+    assert!(
+        all <= 2 + 2 && free == 1,
+        "{all} places, {free} of them free: two cards at a time and the tenant's own two keys"
+    );
 }
