@@ -44,7 +44,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use vault::hex::hex;
 use wire::{
     AttemptId, AuditAction, AuditEvent, CallId, DeclineClass, Extension, Keeping, MerchantId, MoneyAlarm, NotKept,
@@ -62,6 +62,10 @@ pub(crate) struct Ended {
 
 /// What an attempt's row names instead of a gateway where only the vault is to have the card.
 const VAULT: &str = "(vault)";
+
+/// Ends of what was left over that wait for the disk at a time: as many as it takes together, and so few that no payment is refused
+/// because of them.
+const WRITES_MAX: usize = 256;
 
 /// What the cde's file says of one merchant.
 struct Merchant {
@@ -363,12 +367,13 @@ impl Charger {
     /// Attempts that were in flight when the process before this one ended, and approvals that it was giving back: all of them,
     /// page by page, up to the newest that it had begun.
     pub(crate) async fn settle_left_over(self, newest: i64) {
+        let writes = Arc::new(Semaphore::new(WRITES_MAX));
         let mut next = Some(0);
         while let Some(after) = next {
             next = match self.journal.open_attempts((after, newest)).await {
                 Ok((open, next)) => {
                     for attempt in open {
-                        self.settle_one_left_over(attempt).await;
+                        self.settle_one_left_over(attempt, &writes).await;
                     }
                     next
                 }
@@ -388,21 +393,30 @@ impl Charger {
         self.delete_left_over().await;
     }
 
-    async fn settle_one_left_over(&self, open: OpenAttempt) {
+    /// Its outcome is unknown, which stands in the journal before anybody is asked: until it does, people and webhooks are told that
+    /// the first answer is still awaited. Where it stood there before, nothing is written.
+    async fn settle_one_left_over(&self, open: OpenAttempt, writes: &Arc<Semaphore>) {
         if forgetting::deletes(&open) {
             return;
         }
-        let (locator, sent_unix_ms) = (open.locator.clone(), open.sent_unix_ms);
+        let (locator, sent_unix_ms, is_news) = (open.locator.clone(), open.sent_unix_ms, open.is_awaited);
         let attempt = UnderWay::from(open);
         let charger = self.clone();
         if attempt.gateway == VAULT {
             tokio::spawn(async move { charger.settle_at_vault(&attempt).await });
             return;
         }
-        tracing::warn!(attempt = %attempt.operation.attempt, "an attempt was in flight when this process ended: asking the gateway");
-        self.end(&attempt, &Answer::UNKNOWN).await;
+        tracing::warn!(attempt = %attempt.operation.attempt, "the outcome of an attempt was not known when this process ended: asking the gateway");
         let sent = self.sent_between(&attempt.gateway, sent_unix_ms);
-        tokio::spawn(async move { charger.settle(attempt, locator, sent, None).await });
+        // It is never closed.
+        let turn = if is_news { Arc::clone(writes).acquire_owned().await.ok() } else { None };
+        tokio::spawn(async move {
+            if is_news {
+                charger.end(&attempt, &Answer::UNKNOWN).await;
+            }
+            drop(turn);
+            charger.settle(attempt, locator, sent, None).await
+        });
     }
 
     /// Of an attempt whose process ended: its requests took what they may take at most, and none was sent after this start.
@@ -540,12 +554,6 @@ impl Charger {
     }
 
     fn alarm(&self, attempt: &UnderWay, alarm: MoneyAlarm) {
-        if alarm == MoneyAlarm::NeedsPeople {
-            self.people
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(attempt.operation.attempt, alarm_row(attempt, alarm));
-        }
         // A loss is counted and said by the journal.
         let _ = self.journal.audit(alarm_row(attempt, alarm));
     }

@@ -28,8 +28,8 @@ const SECOND: Duration = if cfg!(test) { Duration::from_millis(20) } else { Dura
 const ASKED: Duration = SECOND.saturating_mul(PAUSES[0] + PAUSES[1] + PAUSES[2] + PAUSES[3] + PAUSES[4]);
 /// After so many tries somebody is told; they go on.
 const TRIES_UNTIL_TOLD: usize = 6;
-/// What a deletion is of.
-const NOTHING: Money = Money { minor: 0, currency: Currency::GBP };
+/// What is of no money, as a deletion is.
+pub(super) const NOTHING: Money = Money { minor: 0, currency: Currency::GBP };
 
 /// The name of an attempt, and who wanted it.
 pub(super) type Named = (AttemptId, Origin);
@@ -56,7 +56,7 @@ impl Charger {
     }
 
     async fn delete_at_gateway(&self, token: &Token, mut first: Option<Named>) {
-        let (mut tries, left) = self.deletions_before(token).await;
+        let ((mut tries, left), mut is_told) = (self.deletions_before(token).await, false);
         tokio::time::sleep(SECOND.saturating_mul(left)).await;
         loop {
             let named = first.take().unwrap_or_else(|| (AttemptId(uuid::Uuid::now_v7()), Origin::System));
@@ -66,7 +66,9 @@ impl Charger {
                 Err(error) => tracing::error!(%error, %token, "a card's deletion could not be written; trying again"),
             }
             tries = tries.saturating_add(1);
-            if tries == TRIES_UNTIL_TOLD {
+            // After a restart as well: the process before this one may have ended before it could tell anybody.
+            if tries >= TRIES_UNTIL_TOLD && !is_told {
+                is_told = true;
                 self.tell_not_forgotten(token).await;
             }
             let pause = PAUSES.get(tries.saturating_sub(1)).copied().unwrap_or(DAY);
@@ -117,7 +119,8 @@ impl Charger {
             return (tries, 0);
         }
         let gone_s = clock::unix_ms().saturating_sub(last_unix_ms.unwrap_or_default()).div_euclid(1000);
-        (tries, i64::from(DAY).saturating_sub(gone_s).try_into().unwrap_or(DAY).min(DAY))
+        let left_s = i64::from(DAY).saturating_sub(gone_s).clamp(0, i64::from(DAY));
+        (tries, left_s.try_into().unwrap_or(DAY))
     }
 
     /// One try; true when nothing is left to be done.

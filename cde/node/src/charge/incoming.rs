@@ -138,11 +138,11 @@ impl Charger {
         let mut noted: Vec<Noted> = noted.into_iter().filter(is_about).collect();
         // The one that waits for its outcome, where a name is of several.
         noted.sort_by_key(|noted| !noted.is_open);
-        let Some(Noted { attempt, is_open, is_awaited, is_approved }) = noted.into_iter().next() else {
+        let Some(Noted { attempt, is_open, is_approved }) = noted.into_iter().next() else {
             tracing::warn!(gateway = sender, event = %event.id, "a webhook is about nothing that we sent");
             return Ok(());
         };
-        let is_here = attempt.gateway == sender;
+        let (is_here, is_awaited) = (attempt.gateway == sender, attempt.is_awaited);
         let attempt = UnderWay::from(attempt);
         let alarm = match event.says {
             // The answer has the token, the agreement and the checks that the rules need; a webhook mostly has none of them.

@@ -1,7 +1,7 @@
 //! What people say of an attempt whose gateway cannot be asked, or not by the credential that sent it, and of a card that its
 //! gateway does not delete: two of them, and only where it is so.
 
-use super::{Charger, FollowUp, UnderWay};
+use super::{Charger, FollowUp, UnderWay, alarm_row, forgetting};
 use crate::clock;
 use crate::journal::{Ending, Noted, OpenAttempt};
 use gateway::Approval;
@@ -37,7 +37,7 @@ impl Charger {
 
     /// Of an attempt whose gateway cannot be asked: its webhook settles it, else two people.
     pub(super) async fn wait_for_word(&self, attempt: &UnderWay) -> Outcome {
-        let (id, gateway) = (attempt.operation.attempt, &attempt.gateway);
+        let id = attempt.operation.attempt;
         let mut pause = Duration::from_secs(1);
         loop {
             match self.journal.find(id).await {
@@ -49,10 +49,20 @@ impl Charger {
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(LOOK_MAX);
         }
-        tracing::error!(%gateway, attempt = %id,
-            "this gateway cannot be asked what became of an attempt: two people must find out and say");
-        self.alarm(attempt, MoneyAlarm::NeedsPeople);
+        self.tell_people(
+            attempt,
+            "this gateway cannot be asked what became of an attempt: two people must find out and say",
+        );
         Outcome::Unknown
+    }
+
+    /// People are told that they must settle an attempt, and why: once for each start of the process.
+    pub(super) fn tell_people(&self, attempt: &UnderWay, why: &str) {
+        let (id, row) = (attempt.operation.attempt, alarm_row(attempt, MoneyAlarm::NeedsPeople));
+        if self.people.lock().unwrap_or_else(PoisonError::into_inner).insert(id, row).is_none() {
+            tracing::error!(gateway = %attempt.gateway, attempt = %id, "{why}");
+            self.alarm(attempt, MoneyAlarm::NeedsPeople);
+        }
     }
 
     /// An office that has nothing of a payment cannot note that it waits for people. When it was told all attempts again it is told
@@ -93,11 +103,15 @@ impl Charger {
         let found_row = self.journal.find(attempt).await.map_err(|_| Refusal::JournalFault)?;
         let is_meant = |noted: &Noted| noted.is_open && noted.attempt.payment == payment;
         let noted = found_row.filter(is_meant).ok_or(Refusal::UnknownPayment)?;
-        let (open, is_awaited) = (noted.attempt, noted.is_awaited);
-        if is_awaited || self.can_be_asked(&open) || self.may_still_tell(&open) {
+        let open = noted.attempt;
+        // What people say of a deletion is said of the card, and is not the gateway's word.
+        if forgetting::deletes(&open) {
+            return Err(Refusal::WrongState);
+        }
+        if open.is_awaited || self.can_be_asked(&open) || self.may_still_tell(&open) {
             return Err(Refusal::GatewayIsAsked);
         }
-        let amount = open.operation.amount.ok_or(Refusal::WrongState)?;
+        let amount = open.operation.amount.unwrap_or(forgetting::NOTHING);
         let outcome = match found {
             Found::Done => Outcome::Approved {
                 auth_code: String::new(),

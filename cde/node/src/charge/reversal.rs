@@ -7,7 +7,9 @@ use std::time::Duration;
 use wire::{AttemptId, MoneyAlarm, Origin, Outcome, Refusal};
 
 /// Between two tries: soon at first, then every ten minutes for as long as it takes.
-const PAUSES_S: [u64; 8] = [1, 2, 5, 10, 30, 60, 120, 600];
+const PAUSES_S: [u32; 8] = [1, 2, 5, 10, 30, 60, 120, 600];
+/// Tests do not wait that long.
+const SECOND: Duration = if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(1) };
 /// While an answer to a try before is awaited.
 const WAIT: Duration = Duration::from_secs(1);
 /// After so many tries somebody is told; they go on.
@@ -62,7 +64,7 @@ impl Charger {
             }
             let last = PAUSES_S.len() - 1;
             let pause = PAUSES_S.get(tries.min(last)).copied().unwrap_or(600);
-            tokio::time::sleep(Duration::from_secs(pause)).await;
+            tokio::time::sleep(SECOND.saturating_mul(pause)).await;
         }
     }
 

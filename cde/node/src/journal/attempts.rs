@@ -153,6 +153,8 @@ pub struct OpenAttempt {
     pub sent_unix_ms: i64,
     /// Has the gateway a name of its own for it, and not only for what it follows? Then it has got it.
     pub is_named: bool,
+    /// Does the task that sends it still await the gateway's first answer, as far as the journal knows? After a death nobody does.
+    pub is_awaited: bool,
     /// Of a card that is to be kept: the token that it will have.
     pub keep: Option<Keep>,
     /// Of a charge or a deletion of a kept card: which.
@@ -168,8 +170,6 @@ pub struct Noted {
     pub attempt: OpenAttempt,
     /// Must its outcome still be learned?
     pub is_open: bool,
-    /// Does the task that sends it still await the gateway's first answer?
-    pub is_awaited: bool,
     /// Is it approved, given back or not?
     pub is_approved: bool,
 }
@@ -458,7 +458,7 @@ pub(crate) type Deletions = (usize, (Option<i64>, Option<i64>));
 fn noted(row: &SqliteRow) -> Result<Noted, JournalError> {
     let state = row.get::<&str, _>(12);
     let (is_open, is_approved) = (matches!(state, "sent" | "unknown"), state == "approved");
-    Ok(Noted { attempt: open_attempt(row)?, is_open, is_awaited: state == "sent", is_approved })
+    Ok(Noted { attempt: open_attempt(row)?, is_open, is_approved })
 }
 
 pub(super) async fn open(
@@ -518,6 +518,7 @@ fn open_attempt(row: &SqliteRow) -> Result<OpenAttempt, JournalError> {
         locator: row.get(9),
         sent_unix_ms: row.get(10),
         is_named: row.get(11),
+        is_awaited: row.get::<&str, _>(12) == "sent",
         keep: keep(row)?,
         token: row.get::<Option<&str>, _>(17).map(str::parse).transpose().map_err(|_| unreadable("token"))?,
         credential: row.get(16),

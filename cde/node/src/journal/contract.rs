@@ -297,7 +297,7 @@ async fn seen<S: JournalStore>(store: &S, of: u64) -> String {
     let open = store.open_attempts().await.unwrap();
     let open: Vec<_> = open
         .into_iter()
-        .map(|open| (open.operation.attempt, open.operation.kind, open.gateway, open.credential))
+        .map(|open| (open.operation.attempt, open.operation.kind, open.gateway, open.credential, open.is_awaited))
         .collect();
     let taken = store.taken_orders().await.unwrap();
     let taken: Vec<_> = taken.into_iter().map(|order| (order.payment, order.reference, order.amount)).collect();

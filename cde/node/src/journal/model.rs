@@ -218,6 +218,7 @@ impl JournalStore for Model {
             locator: row.new.locator.clone(),
             sent_unix_ms: 0,
             is_named: false,
+            is_awaited: row.outcome.is_none(),
             keep: None,
             token: row.new.token.clone(),
             credential: row.credential.clone(),

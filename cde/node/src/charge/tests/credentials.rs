@@ -1,7 +1,7 @@
 //! Credentials that the office gives: sealed on the way and on the disk, bound to their place, used at once and after a restart.
 
 use super::keeping::{Asked, World, bank, begin, end, founded, pay, vault, world_of};
-use super::{Folder, alarms, cryptography, is_whole, settle};
+use super::{Folder, alarmed, alarms, cryptography, is_whole, settle};
 use crate::charge::Charger;
 use crate::clock;
 use crate::config::Config;
@@ -158,7 +158,8 @@ impl Accounts {
 
     async fn asked_by(&self, key: &str) {
         let before = self.books().asked_by.len();
-        for _ in 0..200 {
+        // It is asked every ten seconds at last.
+        for _ in 0..1_200 {
             if self.books().asked_by.iter().skip(before).any(|by| by == key) {
                 return;
             }
@@ -217,7 +218,7 @@ async fn lost_and_rekeyed(folder: &Folder, url: &str) -> (World, tokio::task::Jo
     let carrier = world.charger.clone();
     let carrying = tokio::spawn(async move { carrier.carry(under_way, parcel).await });
     let find = || world.charger.journal.find(AttemptId::from_random(1));
-    while find().await.unwrap().is_none_or(|noted| noted.is_awaited) {
+    while find().await.unwrap().is_none_or(|noted| noted.attempt.is_awaited) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     set(&world.charger, 61, NEW).await;
@@ -271,6 +272,25 @@ async fn after_a_restart_as_well_only_the_credential_that_sent_an_attempt_proves
     // Given again, it is the one that sent it.
     set(&second.charger, 62, OLD).await;
     accounts.asked_by(OLD).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    while standing(&second.charger).await == Outcome::Unknown {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert_eq!(standing(&second.charger).await, Outcome::Abandoned);
+}
+
+/// Nobody was told of it, for as long as nobody gave one.
+#[tokio::test]
+async fn an_attempt_whose_gateway_never_gets_a_credential_is_brought_before_people() {
+    let folder = Folder::new();
+    let world = world_of(&folder, &of_office("http://127.0.0.1:9"), Some(founded(&folder).await)).await;
+    let charger = &world.charger;
+    charger.begin(super::row(1, None)).await.unwrap();
+    charger.clone().settle_left_over(i64::MAX).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(alarms(&charger.journal).await, [], "it may come yet");
+    clock::advance_ms(15 * 60 * 1000);
+    let attempt = AttemptId::from_random(1);
+    alarmed(&charger.journal, (PaymentId(attempt.0), MoneyAlarm::NeedsPeople)).await;
+    assert_eq!(charger.command(&settle(attempt)).await, Ok(()));
+    assert_eq!(standing(charger).await, Outcome::Abandoned);
 }

@@ -24,7 +24,7 @@ use wire::{
 };
 
 const NUMBER: &str = "4242424242424242";
-const POUNDS: Money = Money { minor: 1_000, currency: Currency::GBP };
+pub(super) const POUNDS: Money = Money { minor: 1_000, currency: Currency::GBP };
 const NONE: Money = Money { minor: 0, currency: Currency::GBP };
 
 /// What the bank is asked, whole.
@@ -36,7 +36,7 @@ pub(super) async fn bank(more: &'static str) -> (String, Asked) {
 }
 
 /// The same, whose answers about deletions are lost as long as it does not delete.
-async fn bank_that_deletes(more: &'static str, deletes: Arc<AtomicBool>) -> (String, Asked) {
+pub(super) async fn bank_that_deletes(more: &'static str, deletes: Arc<AtomicBool>) -> (String, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (at, asked) = (listener.local_addr().unwrap(), Asked::default());
     let log = Arc::clone(&asked);
@@ -69,7 +69,7 @@ async fn bank_that_deletes(more: &'static str, deletes: Arc<AtomicBool>) -> (Str
 
 pub(super) struct World {
     pub(super) charger: Charger,
-    told: mpsc::Receiver<Ended>,
+    pub(super) told: mpsc::Receiver<Ended>,
 }
 
 pub(super) async fn vault(folder: &Folder) -> Arc<Cards> {
@@ -80,7 +80,7 @@ pub(super) async fn vault(folder: &Folder) -> Arc<Cards> {
     Arc::new(custody.open().await.unwrap())
 }
 
-async fn world(folder: &Folder, url: &str, of_merchant: &str, vault: Option<Arc<Cards>>) -> World {
+pub(super) async fn world(folder: &Folder, url: &str, of_merchant: &str, vault: Option<Arc<Cards>>) -> World {
     let text = format!(
         "[[gateway]]\nname = \"g\"\nadapter = \"sandbox\"\nurl = \"{url}\"\n\
          [[merchant]]\nid = \"m\"\ngateway = \"g\"\n{of_merchant}\n[[merchant]]\nid = \"other\"\ngateway = \"g\"\n"
@@ -172,7 +172,7 @@ async fn learned(charger: &Charger) -> Vec<RecordBody> {
     records.into_iter().map(|record| record.body).filter(|body| !is_other(body)).collect()
 }
 
-async fn token(charger: &Charger) -> (Token, Keeper) {
+pub(super) async fn token(charger: &Charger) -> (Token, Keeper) {
     let kept = learned(charger).await.into_iter().find_map(|body| match body {
         RecordBody::CardKept { kept, .. } => Some((kept.token, kept.keeper)),
         _ => None,
@@ -199,7 +199,7 @@ fn charge(number: u128, merchant: &str, token: &Token) -> Command {
     command(number, Action::ChargeStored(charge))
 }
 
-fn forget(number: u128, merchant: &str, token: &Token) -> Command {
+pub(super) fn forget(number: u128, merchant: &str, token: &Token) -> Command {
     command(number, Action::DeleteStored { merchant: merchant.parse().unwrap(), token: token.clone() })
 }
 
@@ -209,8 +209,8 @@ fn command(number: u128, action: Action) -> Command {
 }
 
 /// Waits for the end of the attempt that a command began.
-async fn outcome(charger: &Charger, number: u128) -> Outcome {
-    for _ in 0..100 {
+pub(super) async fn outcome(charger: &Charger, number: u128) -> Outcome {
+    for _ in 0..1_200 {
         match charger.journal.standing(AttemptId::from_random(number)).await.unwrap() {
             Some(outcome) if outcome.is_known() => return outcome,
             _ => tokio::time::sleep(Duration::from_millis(50)).await,
