@@ -136,20 +136,32 @@ mod tests {
             let remote = Remote::g711(local(port), Law::Mu);
             order(plane, number, MediaOrder::Command(Command::Connect { side, remote }));
         }
+        done(plane, reports, number);
     }
 
-    /// How many packets the agent gets in a tenth of a second, of which the caller sends one.
-    fn heard_by_agent(port: u16) -> usize {
+    /// Waits until a call's thread, which takes one order after the other, has done what it was told. What it reports by then is
+    /// not looked at.
+    fn done(plane: &MediaPlane, reports: &mut mpsc::Receiver<Report>, number: u128) {
+        order(plane, number, MediaOrder::Count);
+        while !matches!(reports.blocking_recv(), Some(Report { call: of, report: MediaReport::Counted(_) }) if of == call(number))
+        {
+        }
+    }
+
+    /// How many packets the agent gets, of which the caller sends one: so many at least, however long this machine takes, and then
+    /// those that come before there is none for a while.
+    fn heard_by_agent(port: u16, least: usize) -> usize {
         let [caller, agent] = [10, 12].map(|more| UdpSocket::bind(local(port + more)).unwrap());
-        thread::sleep(Duration::from_millis(100));
         let packet = [&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7][..], &[0x55; 160]].concat();
         caller.send_to(&packet, local(port)).unwrap();
-        agent.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        agent.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut buffer = [0; 2048];
         let mut count = 0;
-        while agent.recv_from(&mut buffer).is_ok() && count < 4 {
+        while count < 4 && agent.recv_from(&mut buffer).is_ok() {
             count += usize::from(!media::rtcp::is_rtcp(&buffer));
-            agent.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+            if count >= least {
+                agent.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            }
         }
         count
     }
@@ -162,11 +174,12 @@ mod tests {
         open(&plane, &mut reports, 1, 30_500);
         open(&plane, &mut reports, 2, 30_504);
         order(&plane, 1, MediaOrder::Command(Command::Secure { policy: media::Policy::Strict }));
-        assert_eq!(heard_by_agent(30_500), 4, "a secured line has its own sound");
+        done(&plane, &mut reports, 1);
+        assert_eq!(heard_by_agent(30_500, 4), 4, "a secured line has its own sound");
         order(&plane, 1, MediaOrder::Close);
         open(&plane, &mut reports, 3, 30_500);
-        assert_eq!(heard_by_agent(30_500), 1, "an open line has the caller's");
-        assert_eq!(heard_by_agent(30_504), 1, "and the other call goes on");
+        assert_eq!(heard_by_agent(30_500, 1), 1, "an open line has the caller's");
+        assert_eq!(heard_by_agent(30_504, 1), 1, "and the other call goes on");
     }
 
     /// The next RTCP that comes here, with the port it comes from.
@@ -207,7 +220,7 @@ mod tests {
         let (plane, mut reports) =
             MediaPlane::start(MediaSockets::own(1), media::Hold::default(), &recorder, None).unwrap();
         open(&plane, &mut reports, 1, 30_600);
-        assert_eq!(heard_by_agent(30_600), 1);
+        assert_eq!(heard_by_agent(30_600, 1), 1);
         order(&plane, 1, MediaOrder::Count);
         let MediaReport::Counted(stats) = reports.blocking_recv().unwrap().report else { panic!("no figures") };
         assert_eq!((stats.caller.accepted, stats.agent_flow.sent, stats.agent.accepted), (1, 1, 0));
@@ -240,7 +253,7 @@ mod tests {
         order(&plane, 1, MediaOrder::Command(Command::Copy { side: Side::Agent, remote, keys: None, seed: [2; 32] }));
         let [caller, agent] = [30_590, 30_592].map(|port| UdpSocket::bind(local(port)).unwrap());
         agent.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        thread::sleep(Duration::from_millis(100));
+        done(&plane, &mut reports, 1);
         let packet = [&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7][..], &[0x55; 160]].concat();
         srs.send_to(&packet, local(30_584)).unwrap();
         caller.send_to(&packet, local(30_580)).unwrap();
@@ -252,8 +265,16 @@ mod tests {
         while !media::rtcp::is_rtcp(&got[1]) {
             srs.recv_from(&mut got[1]).unwrap();
         }
-        thread::sleep(Duration::from_millis(100));
-        assert!((30_580..30_588).all(|port| UdpSocket::bind(local(port)).is_ok()), "the ports are free again");
+        // It is said after the last that is sent.
+        assert!(matches!(reports.blocking_recv().unwrap().report, MediaReport::Closed(_)));
+        let is_free = || (30_580..30_588).all(|port| UdpSocket::bind(local(port)).is_ok());
+        assert!(
+            (0..200).any(|_| is_free() || {
+                thread::sleep(Duration::from_millis(50));
+                false
+            }),
+            "the ports are free again"
+        );
     }
 
     #[test]

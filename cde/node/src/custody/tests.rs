@@ -7,7 +7,6 @@ mod residue;
 
 use super::{Cards, Custody, KeyFile, Keys, Passphrase, Records, Source, System, close};
 use crate::samples::Folder;
-use std::time::Duration;
 use vault::contract::{card, keys, records, tenant};
 use vault::hpke::{Recipient, seal};
 use vault::{KeyStore, Keyring, Tenant};
@@ -77,15 +76,17 @@ async fn cards_are_stored_and_opened_while_kek_and_root_are_rotated() {
     rotating.found(&tenant).await.unwrap();
     let using = std::sync::Arc::new(custody.open().await.unwrap());
     let (stop, stopped) = tokio::sync::watch::channel(false);
+    let (count, mut counted) = tokio::sync::watch::channel(0);
     let workers: Vec<_> = (0..3)
         .map(|_| {
-            let (cards, tenant, stopped) = (using.clone(), tenant.clone(), stopped.clone());
+            let (cards, tenant, stopped, count) = (using.clone(), tenant.clone(), stopped.clone(), count.clone());
             tokio::spawn(async move {
                 let mut tokens = Vec::new();
                 while !*stopped.borrow() {
                     tokens.push(stored(&cards, &tenant, "4242424242424242").await);
                     let any = tokens.len() / 2;
                     assert_eq!(opened(&cards, &tenant, &tokens[any]).await, "4242424242424242");
+                    count.send_modify(|count| *count += 1);
                 }
                 tokens
             })
@@ -96,7 +97,9 @@ async fn cards_are_stored_and_opened_while_kek_and_root_are_rotated() {
         while !rotating.rotate_kek_step(&tenant).await.unwrap().done {}
         rotating.rotate_root().unwrap();
         while !rotating.rotate_root_step().await.unwrap().done {}
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // However long that takes: between two rotations some are stored and opened.
+        let before = *counted.borrow();
+        counted.wait_for(|count| *count >= before + 6).await.unwrap();
     }
     stop.send_replace(true);
     let mut count = 0;

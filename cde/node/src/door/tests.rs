@@ -1,5 +1,6 @@
 use super::*;
 use crate::samples::{Folder, audit};
+use sqlx::ConnectOptions;
 use uuid::Uuid;
 use wire::{CallId, CallState, Currency, LineState, Money, PaymentId, PaymentState, Progress};
 
@@ -175,9 +176,14 @@ async fn an_office_that_was_restored_has_all_of_it_before_it_is_told_to_have_cau
         assert_eq!((told.stored, told.acknowledged, told.gone), (has, newest, 0));
         assert_eq!(office.next().await, Some(FromCde::CaughtUp));
         office.writing.write_all(&wire::encode(2, &FromOffice::Ack { number: newest + 1 }).unwrap()).await.unwrap();
-        // It is stored when the writer, which does one thing after the other, has answered.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        journal.office_has(newest + 1).await.unwrap();
+        // It is stored when the journal says so to others.
+        let file = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.0.join("journal.db"));
+        let mut stranger = file.connect().await.unwrap();
+        let acknowledged = "SELECT acknowledged FROM journal";
+        let wanted = i64::try_from(newest + 1).unwrap();
+        while sqlx::query_scalar::<_, i64>(acknowledged).fetch_one(&mut stranger).await.unwrap() < wanted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         drop(office);
     }
 }

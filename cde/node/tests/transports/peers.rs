@@ -57,7 +57,7 @@ impl Cde {
         self.stop.send_replace(true);
         timeout(Duration::from_secs(60), self.running).await.unwrap().unwrap().unwrap();
         // A reader of the journal may be closing its files.
-        for _ in 0..100 {
+        for _ in 0..1_000 {
             if std::fs::remove_dir_all(&self.folder).is_ok() {
                 return;
             }

@@ -22,9 +22,20 @@ const CALL: CallId = CallId(uuid::Uuid::from_u128(1));
 const WAIT: Duration = Duration::from_millis(300);
 /// What is to come may take a while on a machine that has much else to do: it is tried so often.
 const TRIES_MAX: usize = 50;
+/// What is to end is tried as often as this, after a pause each: as long as it goes on, no try takes any time.
+const ENDS_MAX: usize = 500;
+const PAUSE: Duration = Duration::from_millis(20);
 
 fn local(port: u16) -> SocketAddr {
     (crate::samples::own_host(), port).into()
+}
+
+/// Whether something ends, which takes until the threads have heard of it.
+fn ends(mut has_ended: impl FnMut() -> bool) -> bool {
+    (0..ENDS_MAX).any(|number| {
+        std::thread::sleep(if number == 0 { Duration::ZERO } else { PAUSE });
+        has_ended()
+    })
 }
 
 /// A browser, made by hand: its socket, its handshake, and what it sends and takes then.
@@ -124,7 +135,7 @@ impl Browser {
 
     /// Makes it until nobody answers it any more.
     fn is_lost(&self) -> bool {
-        (0..TRIES_MAX).any(|_| !self.is_answered(PASSWORD))
+        ends(|| !self.is_answered(PASSWORD))
     }
 
     /// Speaks and hears the handshake until there are keys, or for a while.
@@ -254,7 +265,7 @@ impl World {
 
     /// And no more.
     fn silences(&self, browser: &mut Browser) -> bool {
-        (0..TRIES_MAX).any(|_| {
+        ends(|| {
             let sound = browser.protected();
             browser.socket.send_to(&sound, browser.to).unwrap();
             !self.agent_hears()
