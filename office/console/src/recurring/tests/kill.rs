@@ -1,9 +1,10 @@
 //! Two schedulers, each a process of its own, on one database, killed by SIGKILL again and again; and a bank that loses
-//! answers. The bank is a thread of the test: what it has done is known whatever dies.
+//! answers. The bank is a thread of the test: what it has done is known whatever dies. So is the clock: time goes by as schedulers
+//! ask for it, once a turn, so that a machine with much else to do makes no payment late.
 
 use super::{DAY_MS, DueState, START_MS, daily, token};
-use crate::clock::now_ms;
-use crate::recurring::{Charge, ChargeOrder, Charged, Scheduler};
+use crate::recurring::{AgreementId, Charge, ChargeOrder, Charged, Scheduler};
+use crate::store::StoreError;
 use crate::store::tests::store;
 use recurring::{Agreement, Interval, Policy};
 use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
@@ -11,27 +12,39 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Where a scheduler finds the database, the bank, and the beginning of time.
+/// Where a scheduler finds the database and the bank, which has the clock.
 const WORLD: &str = "TONEWALL_TEST_RECURRING_WORLD";
-/// A day goes by in half a second.
-const SPEED: i64 = DAY_MS / 500;
-/// Half a second in that time, longer than the bank takes.
+/// What schedulers ask for the time with.
+const CLOCK: &str = "what time is it";
+/// So many turns are a day: far more than payments are due in it.
+const TURNS_A_DAY: i64 = 40;
+/// As many turns of the other scheduler, longer than the bank takes. One that gets no processor for so long loses its lease, which
+/// does no harm.
 const LEASE_MS: i64 = DAY_MS;
 const AGREEMENTS: i64 = 96;
 const PAYMENTS: u32 = 2;
-/// Days from one payment to the next: twelve seconds, of which a payment may be six late before it is given up, also on a machine
-/// that has much else to do. Agreements begin on different days of them.
+/// Days from one payment to the next, of which a payment may be half late before it is given up. Agreements begin on different days
+/// of them.
 const EVERY: i64 = 24;
 const KILLS: u64 = 50;
+/// Turns from one kill to the next, about: a bit more than a day.
+const KILL_EVERY: i64 = 45;
+/// All is done long before this day.
+const DAYS_MAX: i64 = 400;
+/// Of two live schedulers one asks for the time within this, or they hang.
+const STILL_MAX: Duration = Duration::from_secs(120);
 
 /// What the bank has done with each attempt, and how often it was asked.
 #[derive(Default)]
 struct Bank {
     done: Mutex<HashMap<String, (bool, u32)>>,
     asked: Mutex<u64>,
+    /// How often it was asked for the time.
+    turns: AtomicI64,
 }
 
 impl Bank {
@@ -39,6 +52,13 @@ impl Bank {
     fn serve(&self, stream: &TcpStream) {
         let mut line = String::new();
         if BufReader::new(stream).read_line(&mut line).is_err() || !line.ends_with('\n') {
+            return;
+        }
+        if line.trim() == CLOCK {
+            let now_ms = START_MS + self.turns.fetch_add(1, Ordering::SeqCst) * DAY_MS / TURNS_A_DAY;
+            let mut stream = stream;
+            // An error means that whoever asked is dead.
+            let _ = stream.write_all(format!("{now_ms}\n").as_bytes());
             return;
         }
         let count = {
@@ -68,16 +88,22 @@ impl Bank {
 /// The cde's side, as the seam wants it.
 struct Wire(SocketAddr);
 
-impl Charge for Wire {
-    async fn charge(&self, order: &ChargeOrder) -> Charged {
+impl Wire {
+    fn ask(&self, what: &str) -> String {
         let mut answer = String::new();
         if let Ok(mut stream) = TcpStream::connect(self.0)
-            && stream.write_all(format!("{}\n", order.attempt).as_bytes()).is_ok()
+            && stream.write_all(format!("{what}\n").as_bytes()).is_ok()
         {
             // An error is an answer that was lost.
             let _ = BufReader::new(stream).read_line(&mut answer);
         }
-        match answer.trim() {
+        answer.trim().to_owned()
+    }
+}
+
+impl Charge for Wire {
+    async fn charge(&self, order: &ChargeOrder) -> Charged {
+        match self.ask(&order.attempt.to_string()).as_str() {
             "approved" => Charged::Approved,
             "declined" => Charged::Declined { code: Some("51".to_owned()), said: None },
             _ => Charged::Unknown,
@@ -93,17 +119,28 @@ fn policy() -> Policy {
 #[tokio::test]
 async fn work_until_killed() {
     let Ok(world) = std::env::var(WORLD) else { return };
-    let mut parts = world.split('|');
-    let mut part = || parts.next().unwrap().to_owned();
-    let (database, bank, began) = (part(), part().parse().unwrap(), part().parse::<i64>().unwrap());
-    let mut scheduler = Scheduler::open(database.as_ref(), Wire(bank), policy(), LEASE_MS).await.unwrap();
+    let (database, bank) = world.split_once('|').unwrap();
+    let bank = bank.parse().unwrap();
+    let mut scheduler = loop {
+        match Scheduler::open(database.as_ref(), Wire(bank), policy(), LEASE_MS).await {
+            Ok(scheduler) => break scheduler,
+            Err(error) => wait_for_the_database(error).await,
+        }
+    };
     scheduler.pauses.late_days_max = 999;
     loop {
-        let now = START_MS + (now_ms() - began) * SPEED;
-        if !scheduler.turn(now).await.unwrap() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        match scheduler.turn(Wire(bank).ask(CLOCK).parse().unwrap()).await {
+            Ok(true) => {}
+            Ok(false) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(error) => wait_for_the_database(error).await,
         }
     }
+}
+
+/// As the office's schedulers do: one that is held by somebody who gets no processor is free again later.
+async fn wait_for_the_database(error: StoreError) {
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    tokio::time::sleep(Duration::from_millis(5)).await;
 }
 
 fn scheduler(world: &str) -> Child {
@@ -114,6 +151,24 @@ fn scheduler(world: &str) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+/// Waits until so many turns were begun. However long that takes, somebody must be at work.
+async fn turns(bank: &Bank, until: i64, processes: &mut [Child; 2]) {
+    let (mut seen, mut since) = (-1, tokio::time::Instant::now());
+    loop {
+        let turns = bank.turns.load(Ordering::SeqCst);
+        if turns >= until {
+            return;
+        }
+        let is_alive = |process: &mut Child| process.try_wait().unwrap().is_none();
+        assert!(processes.iter_mut().all(is_alive), "a scheduler ended by itself");
+        if turns > seen {
+            (seen, since) = (turns, tokio::time::Instant::now());
+        }
+        assert!(since.elapsed() < STILL_MAX, "nothing goes on after {turns} turns");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 #[tokio::test]
@@ -132,6 +187,35 @@ async fn two_schedulers_killed_at_random_attempt_each_payment_once_and_miss_none
         }
     });
     let watch = Scheduler::open(&database, Wire(address), policy(), LEASE_MS).await.unwrap();
+    let agreements = agreed(&watch).await;
+    let world = format!("{}|{address}", database.display());
+    let mut processes = [scheduler(&world), scheduler(&world)];
+    for (kill, until) in (0..KILLS).zip((1..).map(|number| number * KILL_EVERY)) {
+        turns(&bank, until, &mut processes).await;
+        // Wherever in a turn they are by then.
+        tokio::time::sleep(Duration::from_millis(kill * 61 % 29)).await;
+        let process = &mut processes[usize::try_from(kill * 5 / 3 % 2).unwrap()];
+        assert!(process.try_wait().unwrap().is_none(), "a scheduler ended by itself");
+        process.kill().unwrap();
+        process.wait().unwrap();
+        *process = scheduler(&world);
+    }
+    let mut until = bank.turns.load(Ordering::SeqCst);
+    while !finished(&watch, &agreements).await {
+        assert!(until < DAYS_MAX * TURNS_A_DAY, "payments are left over");
+        until += TURNS_A_DAY;
+        turns(&bank, until, &mut processes).await;
+    }
+    for mut process in processes {
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+    let rows = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&database)).await.unwrap();
+    check(&watch, &rows, &agreements, &bank).await;
+}
+
+/// Agreements on a few payments, which begin day after day.
+async fn agreed(watch: &Scheduler<Wire>) -> Vec<AgreementId> {
     let mut agreements = Vec::new();
     for index in 0..AGREEMENTS {
         // Amounts and cards of their own, so that no network's limit on repetitions holds one up.
@@ -144,45 +228,21 @@ async fn two_schedulers_killed_at_random_attempt_each_payment_once_and_miss_none
         watch.jobs().add(START_MS, &new).await.unwrap();
         agreements.push(new.id);
     }
-    let world = format!("{}|{address}|{}", database.display(), now_ms());
-    let mut processes = [scheduler(&world), scheduler(&world)];
-    let mut died = 0;
-    for kill in 0..KILLS {
-        tokio::time::sleep(Duration::from_millis(150 + kill * 61 % 170)).await;
-        let process = &mut processes[usize::try_from(kill * 5 / 3 % 2).unwrap()];
-        died += u32::from(process.try_wait().unwrap().is_some());
-        process.kill().unwrap();
-        process.wait().unwrap();
-        *process = scheduler(&world);
-    }
-    assert_eq!(died, 0, "a scheduler ended by itself");
-    let done = finished(&watch, &agreements).await;
-    for mut process in processes {
-        process.kill().unwrap();
-        process.wait().unwrap();
-    }
-    assert!(done, "payments are left over");
-    let rows = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&database)).await.unwrap();
-    check(&watch, &rows, &agreements, &bank).await;
+    agreements
 }
 
-async fn finished(watch: &Scheduler<Wire>, agreements: &[crate::recurring::AgreementId]) -> bool {
-    for _ in 0..600 {
-        let mut open = 0;
-        for id in agreements {
-            let standing = watch.jobs().standing(*id).await.unwrap().unwrap();
-            open += standing.due.iter().filter(|due| matches!(due.state, DueState::Waiting | DueState::Sent)).count();
-            open += standing.agreement.calendar(99).len();
+async fn finished(watch: &Scheduler<Wire>, agreements: &[AgreementId]) -> bool {
+    for id in agreements {
+        let standing = watch.jobs().standing(*id).await.unwrap().unwrap();
+        let is_open = standing.due.iter().any(|due| matches!(due.state, DueState::Waiting | DueState::Sent));
+        if is_open || !standing.agreement.calendar(99).is_empty() {
+            return false;
         }
-        if open == 0 {
-            return true;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    false
+    true
 }
 
-async fn check(watch: &Scheduler<Wire>, rows: &SqlitePool, agreements: &[crate::recurring::AgreementId], bank: &Bank) {
+async fn check(watch: &Scheduler<Wire>, rows: &SqlitePool, agreements: &[AgreementId], bank: &Bank) {
     let rows: Vec<(String, String, i64, i64)> =
         sqlx::query_as("SELECT id, agreement, number, try FROM due_attempt").fetch_all(rows).await.unwrap();
     let done = bank.done.lock().unwrap().clone();
