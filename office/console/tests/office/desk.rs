@@ -97,12 +97,18 @@ async fn a_stream_that_carries_nothing_says_each_second_that_it_is_alive() {
     let (desk, link) = world.with_call().await;
     let mut events = desk.events().await;
     let first = events.next_of_all().await.unwrap();
-    let begun = tokio::time::Instant::now();
-    for _ in 0..2 {
+    // A machine with much else to do may be late with some of them, but not with all.
+    let (mut before, mut apart) = (None, Duration::MAX);
+    for _ in 0..20 {
         let tick = events.next_of_all().await.unwrap();
         assert_eq!((tick.name.as_str(), tick.id.as_str()), ("tick", ""));
+        let now = tokio::time::Instant::now();
+        apart = before.replace(now).map_or(apart, |before| apart.min(now - before));
+        if apart < Duration::from_millis(1_500) {
+            break;
+        }
     }
-    assert!(begun.elapsed() < Duration::from_secs(8), "two ticks took {:?}", begun.elapsed());
+    assert!(apart < Duration::from_millis(1_500), "the next tick comes after {apart:?}");
     link.call(CallSnapshot { line: LineState::Secured, ..call(1, "1001") }).await;
     assert_eq!(events.next().await.unwrap().name, "call");
     let mut replay = desk.with("Last-Event-ID", &first.id).events().await;

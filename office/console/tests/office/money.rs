@@ -306,7 +306,7 @@ async fn a_payment_of_a_call_that_the_greeting_leaves_out_is_known_after_it() {
             }
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(5), found).await.unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(30), found).await.unwrap();
 }
 
 #[tokio::test]

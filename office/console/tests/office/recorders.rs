@@ -120,9 +120,10 @@ impl Recorder {
         }
     }
 
+    /// It has the longest time to answer that there is: only who wants a recorder to be late takes less.
     fn table(&self, more: &str) -> String {
         format!(
-            "[[recorder]]\nname = \"r{}\"\nurl = \"http://{}/hook\"\ntimeout_ms = 500\n{more}\n",
+            "[[recorder]]\nname = \"r{}\"\nurl = \"http://{}/hook\"\ntimeout_ms = 8000\n{more}\n",
             self.at.port(),
             self.at
         )
@@ -244,7 +245,8 @@ async fn without_a_recorder_for_the_agent_it_is_said_that_there_is_none() {
 #[tokio::test]
 async fn each_way_of_not_pausing_has_its_word() {
     let recorder = Recorder::start().await;
-    let world = office(&recorder.table("paused_when = \"paused\"\npause_done = [429]")).await;
+    let table = recorder.table("paused_when = \"paused\"\npause_done = [429]");
+    let world = office(&table.replace("timeout_ms = 8000", "timeout_ms = 4000")).await;
     let mut link = linked(&world, opened(0)).await;
     let mut round = 0;
     let refused = Some(HookTrouble::Refused);
@@ -253,7 +255,7 @@ async fn each_way_of_not_pausing_has_its_word() {
         (500, "paused", 0, refused),
         (302, "paused", 0, refused),
         (200, "in-progress", 0, refused),
-        (200, "paused", 1_500, Some(HookTrouble::TimedOut)),
+        (200, "paused", 60_000, Some(HookTrouble::TimedOut)),
         (201, "it is paused now", 0, None),
         (429, "it was before", 0, None),
     ] {
@@ -341,8 +343,7 @@ async fn a_recorder_that_does_not_resume_is_told_again_until_it_does_and_people_
 #[tokio::test]
 async fn a_recorder_that_does_not_answer_keeps_no_other_from_resuming() {
     let (dead, alive) = (Recorder::start().await, Recorder::start().await);
-    let patient = |recorder: &Recorder| recorder.table("").replace("timeout_ms = 500", "timeout_ms = 8000");
-    let world = office(&(patient(&dead) + &patient(&alive))).await;
+    let world = office(&(dead.table("") + &alive.table(""))).await;
     let calls: Vec<(u128, String)> = (1..=50).map(|n| (n, (1000 + n).to_string())).collect();
     let of = |(n, extension): &(u128, String), shown: CallSnapshot| {
         let CallSnapshot { call, extension, .. } = call(*n, extension);

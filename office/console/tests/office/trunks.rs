@@ -64,7 +64,7 @@ async fn metrics_tell_how_the_trunks_are_and_no_address() {
     let (state, status, since_unix_ms) = (RegistrationState::Registered, Some(200), 2_000);
     link.say(trunk(Some(RegistrationSnapshot { state, status, since_unix_ms }))).await;
     let mut text = String::new();
-    for _ in 0..200 {
+    for _ in 0..1_000 {
         text = agent.get("/metrics").await.text;
         if text.contains("tonewall_trunk_legs{") {
             break;
