@@ -216,7 +216,7 @@ async fn detail(app: &App, id: AgreementId) -> Result<AgreementDetail, Problem> 
     Ok(AgreementDetail { agreement: view(&row), first, calendar, more, messages, audit })
 }
 
-/// What has been, and so many payments that are to come.
+/// What has been, and so many payments that are to come. One that was handed out since the row was read is shown once.
 pub(super) async fn past_and_coming(
     app: &App,
     row: &AgreementRow,
@@ -230,7 +230,9 @@ pub(super) async fn past_and_coming(
             payment.disputed = *is_disputed;
         }
     }
-    Ok((past, row.agreement.calendar(many).iter().map(coming).collect()))
+    let mut to_come: Vec<CalendarRow> = row.agreement.calendar(many).iter().map(coming).collect();
+    to_come.retain(|coming| past.iter().all(|been| been.number != coming.number));
+    Ok((past, to_come))
 }
 
 /// The day of a moment in a time zone.
@@ -302,5 +304,30 @@ fn been(due: Due) -> CalendarRow {
         overdue: is_open && due.due_at <= now.saturating_sub(OVERDUE_MS),
         given_back: None,
         disputed: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::door::Door;
+    use crate::recurring::tests::{START_MS, daily};
+    use crate::store::recurring::Jobs;
+    use crate::store::tests::sqlite;
+    use tokio::sync::watch;
+
+    /// It stood there twice for a moment, as planned and as planned.
+    #[tokio::test]
+    async fn a_payment_that_is_handed_out_while_somebody_looks_is_shown_once() {
+        let ((store, _folder), new) = (sqlite().await, daily(3, 1500));
+        let (store, (_stop, stopping)) = (Arc::new(store), watch::channel(false));
+        let app = App::new(Config::default(), store.clone(), Door::new().0, stopping).unwrap();
+        store.add(START_MS, &new).await.unwrap();
+        let row = app.store.agreement(new.id).await.unwrap().unwrap();
+        assert_eq!(store.hand_out(START_MS + 24 * 60 * 60 * 1000, 7).await.unwrap(), 1);
+        let (past, to_come) = past_and_coming(&app, &row, 10).await.ok().unwrap();
+        let numbers: Vec<_> = past.iter().chain(&to_come).map(|payment| payment.number).collect();
+        assert_eq!((past.len(), numbers), (1, vec![1, 2, 3]));
     }
 }
