@@ -153,9 +153,12 @@ pub struct ToldAgain {
     /// That card cannot be charged any more, and its gateway has not said yet that it is deleted.
     #[serde(default)]
     pub is_forgetting: bool,
-    /// That card is forgotten by whoever had it.
+    /// That card is forgotten.
     #[serde(default)]
     pub is_forgotten: bool,
+    /// Who says so where its gateway has not; none where it is the word of whoever had the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<ByHand>,
 }
 
 /// What an office has forgotten.

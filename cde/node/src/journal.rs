@@ -106,7 +106,8 @@ pub(crate) enum Write {
     /// A kept card can be charged no more.
     BeginForgetting(wire::Token, wire::MerchantId, oneshot::Sender<Result<bool, JournalError>>),
     /// A kept card is forgotten.
-    Forget(wire::Token, wire::MerchantId, Option<wire::ByHand>, oneshot::Sender<Result<bool, JournalError>>),
+    Forget(wire::Token, wire::MerchantId, oneshot::Sender<Result<bool, JournalError>>),
+    ForgetByHand(wire::Token, wire::MerchantId, wire::ByHand, oneshot::Sender<Result<bool, JournalError>>),
     /// What an event of a gateway has brought up.
     Heard {
         gateway: String,
@@ -289,27 +290,22 @@ impl Journal {
 
     /// A merchant's kept card is forgotten. False when it was before.
     pub async fn forget(&self, token: &wire::Token, merchant: &wire::MerchantId) -> Result<bool, JournalError> {
-        self.forgotten(token, merchant, None).await
+        let (done, answer) = oneshot::channel();
+        let write = Write::Forget(token.clone(), merchant.clone(), done);
+        self.writes.send(write).await.map_err(|_| JournalError::Busy)?;
+        answer.await.map_err(|_| JournalError::Busy)?
     }
 
-    /// The same by the word of two people, whatever its gateway has said.
+    /// The same by the word of two people, where nobody has said so before. False where somebody has: that word stands, and the office
+    /// is told it once more.
     pub async fn forget_by_hand(
         &self,
         token: &wire::Token,
         merchant: &wire::MerchantId,
         by_hand: wire::ByHand,
     ) -> Result<bool, JournalError> {
-        self.forgotten(token, merchant, Some(by_hand)).await
-    }
-
-    async fn forgotten(
-        &self,
-        token: &wire::Token,
-        merchant: &wire::MerchantId,
-        by_hand: Option<wire::ByHand>,
-    ) -> Result<bool, JournalError> {
         let (done, answer) = oneshot::channel();
-        let write = Write::Forget(token.clone(), merchant.clone(), by_hand, done);
+        let write = Write::ForgetByHand(token.clone(), merchant.clone(), by_hand, done);
         self.writes.send(write).await.map_err(|_| JournalError::Busy)?;
         answer.await.map_err(|_| JournalError::Busy)?
     }

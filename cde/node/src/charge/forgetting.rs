@@ -77,7 +77,8 @@ impl Charger {
     }
 
     /// Two people have deleted a card in its gateway's own dashboard, after the gateway was asked in vain. Said again it is what it
-    /// was: also where the gateway has said so meanwhile, whose word then stands.
+    /// was: also where the gateway has said so meanwhile, whose word then stands. The office is told that once more, since it would not
+    /// have asked if it knew.
     pub(super) async fn deleted_by_hand(
         &self,
         merchant: &MerchantId,
@@ -86,18 +87,16 @@ impl Charger {
     ) -> Result<(), Refusal> {
         let card = self.journal.stored_card(token).await.map_err(|error| refusal(&error))?;
         let card = card.filter(|card| card.merchant == *merchant).ok_or(Refusal::UnknownToken)?;
-        if card.is_gone {
-            return Ok(());
-        }
-        if !card.is_forgetting {
+        if !card.is_gone && !card.is_forgetting {
             return Err(Refusal::NotForgetting);
         }
-        if self.may_still_delete(token, &card).await.map_err(|error| refusal(&error))? {
+        if !card.is_gone && self.may_still_delete(token, &card).await.map_err(|error| refusal(&error))? {
             return Err(Refusal::GatewayIsAsked);
         }
-        self.journal.forget_by_hand(token, merchant, by_hand).await.map_err(|error| refusal(&error))?;
-        tracing::info!(%token, said_by = by_hand.said_by, confirmed_by = by_hand.confirmed_by,
-            "two people say that they have deleted a kept card at its gateway by hand; the gateway is not asked any more");
+        if self.journal.forget_by_hand(token, merchant, by_hand).await.map_err(|error| refusal(&error))? {
+            tracing::info!(%token, said_by = by_hand.said_by, confirmed_by = by_hand.confirmed_by,
+                "two people say that they have deleted a kept card at its gateway by hand; the gateway is not asked any more");
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::attempts::parsed;
 use super::{JournalError, insert_record};
-use sqlx::sqlite::SqlitePool;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, SqliteConnection};
 use wire::{
     AttemptId, ByHand, CallId, CardView, Extension, Keeper, KeptCard, MerchantId, NotKept, PaymentId, RecordBody, Token,
@@ -136,13 +136,42 @@ pub(super) async fn forget(
     (token, merchant): (Token, MerchantId),
     by_hand: Option<ByHand>,
 ) -> Result<bool, JournalError> {
-    let forgotten = sqlx::query("UPDATE kept_card SET is_gone = 1 WHERE token = ? AND merchant = ? AND is_gone = 0");
-    let forgotten = forgotten.bind(token.as_str()).bind(merchant.as_str()).execute(&mut *connection).await?;
-    if forgotten.rows_affected() == 0 {
+    let forgotten = sqlx::query(
+        "UPDATE kept_card SET is_gone = 1, said_by = ?, confirmed_by = ? WHERE token = ? AND merchant = ? AND is_gone = 0",
+    );
+    let (said_by, confirmed_by) = by_hand.map(|people| (people.said_by, people.confirmed_by)).unzip();
+    let forgotten = forgotten.bind(said_by).bind(confirmed_by).bind(token.as_str()).bind(merchant.as_str());
+    if forgotten.execute(&mut *connection).await?.rows_affected() == 0 {
         return Ok(false);
     }
     insert_record(connection, number, RecordBody::CardForgotten { merchant, token, by_hand }).await?;
     Ok(true)
+}
+
+/// Two people say that it is gone. Whose office asks them has not heard that it is: where it was before, the word of then is told once
+/// more, and theirs is not written. Returns whether theirs is; none: there is no such card.
+pub(super) async fn forget_by_hand(
+    connection: &mut SqliteConnection,
+    number: u64,
+    (token, merchant): (Token, MerchantId),
+    by_hand: ByHand,
+) -> Result<Option<bool>, JournalError> {
+    if forget(connection, number, (token.clone(), merchant.clone()), Some(by_hand)).await? {
+        return Ok(Some(true));
+    }
+    let query =
+        sqlx::query("SELECT said_by, confirmed_by FROM kept_card WHERE token = ? AND merchant = ? AND is_gone = 1");
+    let query = query.bind(token.as_str()).bind(merchant.as_str());
+    let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(None) };
+    let by_hand = said_by_hand(&row);
+    insert_record(connection, number, RecordBody::CardForgotten { merchant, token, by_hand }).await?;
+    Ok(Some(false))
+}
+
+/// By whose word a card is gone, where it is not its gateway's.
+pub(super) fn said_by_hand(row: &SqliteRow) -> Option<ByHand> {
+    let (said_by, confirmed_by) = (row.get::<Option<i64>, _>("said_by")?, row.get::<Option<i64>, _>("confirmed_by")?);
+    Some(ByHand { said_by, confirmed_by })
 }
 
 pub(super) async fn find(pool: &SqlitePool, token: &Token) -> Result<Option<StoredCard>, JournalError> {

@@ -3,6 +3,7 @@
 //! taken looks like one that was not (docs/decisions/0024-restored-office.md).
 
 use super::attempts::{Reversal, parsed, reversal};
+use super::cards::said_by_hand;
 use super::{JournalError, PAGE, insert_record, insert_record_as_of};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
@@ -146,6 +147,7 @@ async fn tell_again(connection: &mut SqliteConnection, number: u64) -> Result<To
 const ATTEMPTS: &str = "SELECT a.rowid, a.id, a.kind, a.payment, a.call, a.extension, a.merchant, a.amount_minor, a.currency, \
      a.later, a.card, a.keep_card, a.reference, a.told, a.state, a.approved_minor, a.gateway_ref, a.reversal, a.given_back, \
      a.sent_unix_ms, k.token AS kept_token, k.gateway AS kept_by, k.is_vaulted, k.is_gone, k.forgetting, \
+     k.said_by, k.confirmed_by, \
      (SELECT count(*) FROM attempt AS before WHERE before.payment = a.payment AND before.rowid <= a.rowid) AS place \
      FROM attempt a LEFT JOIN kept_card k ON k.attempt = a.id AND k.token = a.keep_token \
      WHERE a.rowid > ? ORDER BY a.rowid LIMIT ?";
@@ -170,6 +172,7 @@ fn told_again(row: &SqliteRow) -> Result<ToldAgain, JournalError> {
         kept: kept(row)?,
         is_forgetting: row.get::<Option<bool>, _>("forgetting").unwrap_or(false),
         is_forgotten: row.get::<Option<bool>, _>("is_gone").unwrap_or(false),
+        by_hand: said_by_hand(row),
     })
 }
 

@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("orders.sql"),
     include_str!("codes.sql"),
     include_str!("restored.sql"),
+    include_str!("by_hand.sql"),
 ];
 
 /// Creates what is missing; returns whose journal it is and the number of its newest record.

@@ -175,10 +175,15 @@ impl Writer {
                     number += u64::from(matches!(begun, Ok(true)));
                     hold_back(answers, done, begun)?;
                 }
-                Write::Forget(token, merchant, by_hand, done) => {
-                    let forgotten = cards::forget(&mut transaction, number + 1, (token, merchant), by_hand).await;
+                Write::Forget(token, merchant, done) => {
+                    let forgotten = cards::forget(&mut transaction, number + 1, (token, merchant), None).await;
                     number += u64::from(matches!(forgotten, Ok(true)));
                     hold_back(answers, done, forgotten)?;
+                }
+                Write::ForgetByHand(token, merchant, people, done) => {
+                    let told = cards::forget_by_hand(&mut transaction, number + 1, (token, merchant), people).await;
+                    number += u64::from(matches!(told, Ok(Some(_))));
+                    hold_back(answers, done, told.map(|told| told == Some(true)))?;
                 }
                 Write::Heard { gateway, event, row, done } => {
                     let fresh = heard(&mut transaction, number + 1, (&gateway, &event), *row).await;

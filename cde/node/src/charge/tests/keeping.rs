@@ -469,7 +469,8 @@ async fn two_people_and_not_one_say_that_a_card_was_deleted_by_hand_once_its_gat
         assert_eq!(says(&first.charger, number, (1, 2)).await, Ok(()));
     }
     let said = wire::ByHand { said_by: 1, confirmed_by: 2 };
-    assert_eq!(said_to_be_forgotten(&first.charger).await, [Some(said)], "once, and not as the gateway's word");
+    let told = said_to_be_forgotten(&first.charger).await;
+    assert_eq!(told, [Some(said); 3], "each time somebody says so, and not as the gateway's word");
     let standing = first.charger.journal.standing(AttemptId::from_random(3)).await.unwrap();
     assert_eq!(standing, Some(Outcome::Unknown), "what the gateway made of the attempt is not known by that");
     assert_eq!(first.charger.command(&charge(5, "m", &token)).await, Err(Refusal::UnknownToken));
@@ -481,7 +482,23 @@ async fn two_people_and_not_one_say_that_a_card_was_deleted_by_hand_once_its_gat
     charger.clone().settle_left_over(i64::MAX).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(asked.lock().unwrap().len(), so_far, "nor is it asked after a restart");
-    assert_eq!(said_to_be_forgotten(&charger).await, [Some(said)]);
+    assert_eq!(said_to_be_forgotten(&charger).await, [Some(said); 3]);
+}
+
+/// An office that asks does not know that the card is gone: it was answered that all is done, and waited for a record that it never got.
+#[tokio::test]
+async fn that_a_card_is_gone_is_told_once_more_to_an_office_whose_people_still_say_so() {
+    let folder = Folder::new();
+    let (url, _) = bank_that_deletes(r#","token":"gw_1""#, Arc::new(AtomicBool::new(true))).await;
+    let World { charger, .. } = world(&folder, &url, "keep_cards = \"gateway\"", None).await;
+    assert!(is_approved(&pay(&charger, Store::Token).await));
+    let (token, _) = token(&charger).await;
+    charger.command(&forget(3, "m", &token)).await.unwrap();
+    while said_to_be_forgotten(&charger).await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(charger.command(&by_hand(11, &token, (1, 2))).await, Ok(()));
+    assert_eq!(said_to_be_forgotten(&charger).await, [None, None], "the gateway's word, which stands");
 }
 
 /// It was a line in a log: no bank was asked, and the same is tried again for as long as the payment may be late.

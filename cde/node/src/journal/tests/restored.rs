@@ -253,3 +253,48 @@ async fn no_code_that_waits_in_a_backup_is_good_when_the_journal_is_put_back() {
     restored.keep_order(order(2, Some(1))).await.unwrap();
     assert!(restored.use_code(PaymentId(Uuid::from_u128(2))).await.unwrap(), "what is ordered anew is good");
 }
+
+fn token(number: u128) -> wire::Token {
+    let first = u8::try_from(number * 20).unwrap();
+    (first..=u8::MAX).find_map(|byte| wire::Token::from_random(&[byte; wire::Token::BYTES])).unwrap()
+}
+
+/// An attempt by which a card was kept that is forgotten now, by whose word.
+async fn forgotten(journal: &Journal, number: u128, by_hand: Option<wire::ByHand>) {
+    let new = attempt(number, number);
+    let (card, merchant) = (new.card.unwrap(), new.merchant.clone());
+    let token = token(number);
+    journal.begin(NewAttempt { keep: Some(Keep { token: token.clone(), card }), ..new }).await.unwrap();
+    let keeper = wire::Keeper::Gateway;
+    let card = wire::KeptCard { token: token.clone(), merchant: merchant.clone(), card, keeper, same_as: None };
+    let kept = Kept { card, gateway: Some(("sandbox".to_owned(), "gw".to_owned())) };
+    journal.end(id(number), Ending { kept: Some(Ok(kept)), ..Ending::of(approved()) }).await.unwrap();
+    assert!(journal.begin_forgetting(&token, &merchant).await.unwrap());
+    match by_hand {
+        None => assert!(journal.forget(&token, &merchant).await.unwrap()),
+        Some(people) => assert!(journal.forget_by_hand(&token, &merchant, people).await.unwrap()),
+    }
+}
+
+/// What broke: two people's word was told again as the gateway's.
+#[tokio::test]
+async fn that_two_people_say_that_a_card_is_deleted_is_told_again_as_their_word() {
+    let folder = Folder::new();
+    let journal = keeping(&folder, 0).await;
+    let people = Some(wire::ByHand { said_by: 1, confirmed_by: 2 });
+    forgotten(&journal, 1, people).await;
+    forgotten(&journal, 2, None).await;
+    // Two others say so of both, later.
+    for number in 1..=2 {
+        let others = wire::ByHand { said_by: 3, confirmed_by: 4 };
+        let is_news = journal.forget_by_hand(&token(number), &"main".parse().unwrap(), others).await.unwrap();
+        assert!(!is_news, "the first word stands");
+    }
+    let newest = *journal.newest().borrow();
+    journal.acknowledge(newest).await;
+    journal.office_has(1).await.unwrap();
+    let records = journal.after(newest).await.unwrap();
+    let told: Vec<_> = records[..2].iter().map(again).collect();
+    assert!(told.iter().all(|told| told.is_forgotten && told.kept.is_some()), "{told:?}");
+    assert_eq!(told.iter().map(|told| told.by_hand).collect::<Vec<_>>(), [people, None]);
+}

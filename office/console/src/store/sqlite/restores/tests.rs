@@ -70,6 +70,7 @@ fn again(attempt: u128, kind: AttemptKind, minor: i64, outcome: Outcome) -> Told
         kept: None,
         is_forgetting: false,
         is_forgotten: false,
+        by_hand: None,
     }
 }
 
