@@ -3,7 +3,7 @@
 
 use super::{
     alarms,
-    command::{Asked, Deed, Reply, ask, once, once_of},
+    command::{Asked, Deed, Reply, ask, may_be_done, once, once_of, says_nothing_of_before},
     forgotten,
     manual::entry,
     payments::{self, money::Finding, order::NewPaymentBody},
@@ -17,7 +17,7 @@ use crate::{
     rights::Right,
     store::{
         audit::Entry,
-        finance::{DeletionSaid, SaidOfDeletion},
+        finance::{DeletionSaid, SaidOfDeletion, Second},
     },
     view::{PaymentView, schema},
 };
@@ -28,7 +28,13 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
-use wire::{Action, CallId, Credential, Found, Initiator, PaymentOrder, Reason, Refusal, StoredCharge, Token};
+use uuid::Uuid;
+use wire::{
+    Action, CallId, Credential, Found, Initiator, PaymentId, PaymentOrder, Reason, Refusal, StoredCharge, Token,
+};
+
+/// How long the card side may have a command in hand until its record is written.
+const RECORD_WAIT_MS: i64 = 10 * 60 * 1000;
 
 /// A card that is forgotten.
 #[derive(Serialize, ToSchema)]
@@ -133,14 +139,15 @@ pub(crate) struct DeletedBody {
 
 /// Say that you have deleted a card by hand, in the gateway's own dashboard: the card is being forgotten, and its gateway refuses to
 /// delete it, cannot, or is not used any more. It counts when a second person says the same; the gateway is not asked any more then.
-/// It is never shown as the gateway's word: `card_deletion` of the payment has both names.
+/// It is never shown as the gateway's word: `card_deletion` of the payment has both names. From the second person's word on nothing can be
+/// taken back (`word_on_its_way`), unless the card side refuses it.
 #[utoipa::path(post, path = "/api/v1/cards/{token}/deleted", tag = "cards", request_body = DeletedBody,
     params(("token" = String, Path, description = "As `card_deletion` of a payment has it"), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = Finding, description = "It stands"),
     (status = 202, body = Finding, description = "Noted; a second person must confirm that it was deleted"),
     (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "`no_right`"),
     (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "No such card"),
-    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`not_forgetting`, `gateway_is_asked`, `card_gone_already`, `two_people` and others"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "`not_forgetting`, `gateway_is_asked`, `card_gone_already`, `word_on_its_way`, `two_people` and others"),
     (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "`reason_missing`, `looks_like_card`, `bad_field`"),
     (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "`door_down`")))]
 pub(crate) async fn deleted(
@@ -162,7 +169,8 @@ pub(crate) async fn deleted(
             object: token.to_string(),
             ..entry(&name, "deleted_by_hand", &word(found, reason.as_deref()), Some(payment))
         };
-        let said = SaidOfDeletion { token: &token, found, reason: reason.as_deref(), user };
+        let on_its_way_after_ms = on_its_way_after(&app);
+        let said = SaidOfDeletion { token: &token, found, reason: reason.as_deref(), user, on_its_way_after_ms };
         match app.store.deletion_said(now_ms(), said, &entry).await? {
             DeletionSaid::NoCard => Err(Problem::NOT_FOUND),
             DeletionSaid::NotForgetting => Err(Problem::refused(Refusal::NotForgetting)),
@@ -176,15 +184,40 @@ pub(crate) async fn deleted(
                 Err(Problem::unprocessable("reason_missing", detail))
             }
             DeletionSaid::Noted => Reply::new(StatusCode::ACCEPTED, &Finding { settled: false }),
-            DeletionSaid::Second(proposed_by, merchant) => {
-                let action = Action::DeletedByHand { merchant, token, proposed_by };
-                let call = CallId(seed);
-                ask(&app, &name, Asked { seed, call, payment: Some(payment), what: "deleted_by_hand", action }).await?;
+            DeletionSaid::OnItsWay => {
+                let detail = "A second person has confirmed it, and their word is on its way to the card side: nothing can be taken \
+                              back. Look at the payment again in ten minutes: if it is not gone by then, say this again.";
+                Err(Problem::new(StatusCode::CONFLICT, "word_on_its_way", detail))
+            }
+            DeletionSaid::Second(second) => {
+                confirm(&app, &name, (seed, payment, token), second).await?;
                 Reply::new(StatusCode::OK, &Finding { settled: true })
             }
         }
     })
     .await
+}
+
+/// A second person's word that was sent after this may still come back as a record. While records may be missing here, any may.
+fn on_its_way_after(app: &App) -> i64 {
+    if app.hub(|hub| hub.is_caught_up()) { now_ms().saturating_sub(RECORD_WAIT_MS) } else { i64::MIN }
+}
+
+/// Tells the card side what two people say. What it does not take may be taken back again.
+async fn confirm(
+    app: &App,
+    who: &Principal,
+    (seed, payment, token): (Uuid, PaymentId, Token),
+    Second { first, merchant, is_again }: Second,
+) -> Result<(), Problem> {
+    let action = Action::DeletedByHand { merchant, token: token.clone(), proposed_by: first };
+    let asked = Asked { seed, call: CallId(seed), payment: Some(payment), what: "deleted_by_hand", action };
+    let answer = ask(app, who, asked).await;
+    let is_taken = |problem: &Problem| may_be_done(problem) || (is_again && says_nothing_of_before(problem));
+    if answer.as_ref().is_err_and(|problem| !is_taken(problem)) {
+        app.store.deletion_not_taken(&token).await?;
+    }
+    answer
 }
 
 /// As the audit trail has it.

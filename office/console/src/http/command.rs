@@ -116,7 +116,7 @@ pub(super) fn says_nothing_of_before(problem: &Problem) -> bool {
 }
 
 /// Then the key stays without an answer, and whoever comes again does the same with the same seed.
-fn may_be_done(problem: &Problem) -> bool {
+pub(super) fn may_be_done(problem: &Problem) -> bool {
     match problem.status {
         StatusCode::GATEWAY_TIMEOUT => problem.code != "media_timeout",
         status => status == StatusCode::INTERNAL_SERVER_ERROR,

@@ -2,6 +2,7 @@
 //! [`chance`], which plays it against the model.
 
 mod access;
+mod cards;
 mod chance;
 mod jobs;
 pub(super) mod journal;
@@ -117,7 +118,9 @@ async fn keeps_every_promise_of_money<P: MoneyPlace>(fresh: impl Fn() -> P) {
     payments::an_alarm_is_seen_once_with_its_row(fresh).await;
     payments::what_an_order_takes_the_place_of_is_replaced_whichever_is_stored_first(fresh).await;
     payments::an_attempt_is_settled_by_two_people_who_have_found_the_same(fresh).await;
-    payments::a_card_that_a_gateway_does_not_delete_is_gone_by_the_word_of_two(fresh).await;
+    cards::a_card_that_a_gateway_does_not_delete_is_gone_by_the_word_of_two(fresh).await;
+    cards::what_two_say_of_a_card_is_not_taken_back_while_the_card_side_is_told_and_is_when_it_refuses(fresh).await;
+    cards::a_card_that_is_gone_leaves_nothing_to_do_and_its_alarm_who_has_looked(fresh).await;
     payments::what_is_keyed_is_marked_once_and_goes_back_with_the_money(fresh).await;
     payments::what_is_to_be_looked_at_waits_until_somebody_has(fresh).await;
     reports::a_report_is_taken_in_once_and_its_lines_are_its_sources(fresh).await;

@@ -51,6 +51,9 @@ pub(crate) struct SaidOfDeletion<'a> {
     pub(crate) reason: Option<&'a str>,
     /// Who says it.
     pub(crate) user: i64,
+    /// Unix milliseconds. A second person's word that was sent to the card side after this is on its way: it may still come back as a
+    /// record.
+    pub(crate) on_its_way_after_ms: i64,
 }
 
 /// What becomes of it.
@@ -66,8 +69,21 @@ pub(crate) enum DeletionSaid {
     NoReason,
     /// It is written down. Another one must say the same.
     Noted,
-    /// Somebody else has said it before: the card side is to be told, for this merchant.
-    Second(i64, MerchantId),
+    /// Somebody else has said it before: the card side is to be told.
+    Second(Second),
+    /// Nothing can be taken back any more: the card side is being told what two people say.
+    OnItsWay,
+}
+
+/// A second person's word. It is noted as on its way until the card side's record of it comes, or [`Finance::deletion_not_taken`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Second {
+    /// Who has said it before.
+    pub(crate) first: i64,
+    /// Whose card it is.
+    pub(crate) merchant: MerchantId,
+    /// Was such a word on its way already?
+    pub(crate) is_again: bool,
 }
 
 /// What waits for people.
@@ -98,6 +114,9 @@ pub(crate) trait Finance: Send + Sync {
         said: SaidOfDeletion<'_>,
         entry: &Entry<'_>,
     ) -> Result<DeletionSaid, StoreError>;
+
+    /// The card side has not taken a second person's word, and no other is on its way: what people say may be taken back again.
+    async fn deletion_not_taken(&self, token: &Token) -> Result<(), StoreError>;
 
     /// How the card that was kept with a payment goes; none where there is none, or it may still be charged.
     async fn card_deletion(&self, payment: PaymentId) -> Result<Option<CardDeletion>, StoreError>;

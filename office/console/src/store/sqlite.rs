@@ -55,6 +55,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0016_restored.sql"),
     include_str!("../../migrations/0017_by_hand.sql"),
     include_str!("../../migrations/0018_replaced_orders.sql"),
+    include_str!("../../migrations/0019_word_on_its_way.sql"),
 ];
 /// Connections that only read.
 const READERS_MAX: u32 = 4;

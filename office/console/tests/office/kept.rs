@@ -1,6 +1,6 @@
 //! Kept cards and gateways' credentials, as the office asks for them and shows them.
 
-use crate::client::Answer;
+use crate::client::{Answer, Client};
 use crate::{Link, World, add_user, follow_ups, follow_ups::allow, money, trunks};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -214,6 +214,92 @@ async fn a_card_that_was_deleted_by_hand_is_said_so_by_two_people_and_never_show
     rows_of_two(&shown);
     assert!(fay.get("/api/v1/finance").await.json()["payments"].as_array().unwrap().is_empty());
     assert_eq!(gus.post(&path, bare).await.problem(), (409, "card_gone_already".into()));
+}
+
+/// Two people with `finance`, a card that its gateway has not deleted, with its alarm, and Fay's word that she has.
+async fn said_by_fay(world: &mut World) -> (Client, Client, Link, PaymentOrder) {
+    for name in ["fay", "gus"] {
+        add_user(world.config(), name, "").await;
+        allow(world, name, "finance").await;
+    }
+    let (desk, mut link) = world.with_call().await;
+    let order = money::start(&desk, &mut link).await;
+    not_deleted(&mut link, &order).await;
+    link.record(3, RecordBody::CardForgetting { merchant: order.merchant.clone(), token: token() }).await;
+    link.record(4, follow_ups::alarm(&order, wire::MoneyAlarm::NotForgotten)).await;
+    link.acknowledged(4).await;
+    let (fay, gus) = (world.desk("fay").await, world.desk("gus").await);
+    assert_eq!(fay.post(&deleted(), DONE).await.status, 202);
+    (fay, gus, link, order)
+}
+
+const DONE: &str = r#"{"found":"done","reason":"Shopper deleted in the Customer Area"}"#;
+const NOT_DONE: &str = r#"{"found":"not_done"}"#;
+
+fn deleted() -> String {
+    format!("/api/v1/cards/{}/deleted", token())
+}
+
+/// Broke: it was answered that the first word is taken back, and then the record came.
+#[tokio::test]
+async fn a_word_is_not_taken_back_once_the_card_side_is_told_and_is_when_it_was_not_taken() {
+    let mut world = World::new().await;
+    let (fay, gus, mut link, _) = said_by_fay(&mut world).await;
+    let confirm = || {
+        let client = gus.clone();
+        tokio::spawn(async move { client.post(&deleted(), DONE).await })
+    };
+    for reason in [Refusal::GatewayIsAsked, Refusal::JournalFault] {
+        let request = confirm();
+        let command = link.command().await;
+        for who in [&fay, &gus] {
+            let refused = who.post(&deleted(), NOT_DONE).await;
+            assert!(refused.json()["detail"].as_str().unwrap().contains("say this again"), "with the way out");
+            assert_eq!(refused.problem(), (409, "word_on_its_way".into()));
+        }
+        link.answer(&command, CommandResult::Refused { reason }).await;
+        assert_eq!(request.await.unwrap().status, 409);
+        assert_eq!(fay.post(&deleted(), NOT_DONE).await.status, 202, "{reason:?}: the words are free again");
+        assert_eq!(fay.post(&deleted(), DONE).await.status, 202);
+    }
+    let request = confirm();
+    let command = link.command().await;
+    link.done(&command).await;
+    assert_eq!(request.await.unwrap().status, 200);
+    assert_eq!(fay.post(&deleted(), NOT_DONE).await.problem(), (409, "word_on_its_way".into()), "its record comes");
+    // Said once more while the card side is away, it was not sent: the word of before may still come.
+    drop(link);
+    while fay.get("/readyz").await.status == 200 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(gus.post(&deleted(), DONE).await.problem(), (503, "door_down".into()));
+    assert_eq!(fay.post(&deleted(), NOT_DONE).await.problem(), (409, "word_on_its_way".into()));
+}
+
+/// Broke: a card whose record had not come yet, or never came, when two people said so stayed with its alarm as a task.
+#[tokio::test]
+async fn a_card_that_was_gone_before_two_people_say_so_is_gone_by_its_gateways_word_and_leaves_no_task() {
+    let mut world = World::new().await;
+    let (fay, gus, mut link, order) = said_by_fay(&mut world).await;
+    let client = gus.clone();
+    let request = tokio::spawn(async move { client.post(&deleted(), DONE).await });
+    let command = link.command().await;
+    // It is gone there: that is told once more, after the record that was on its way.
+    for number in [5, 6] {
+        let merchant = order.merchant.clone();
+        link.record(number, RecordBody::CardForgotten { merchant, token: token(), by_hand: None }).await;
+    }
+    link.record(7, follow_ups::alarm(&order, wire::MoneyAlarm::NotForgotten)).await;
+    link.done(&command).await;
+    assert_eq!(request.await.unwrap().status, 200);
+    let payment = format!("/api/v1/payments/{}", order.payment);
+    let shown = fay.until(&payment, |shown| shown["card_deletion"]["state"] == "deleted").await;
+    assert_eq!(shown["card_deletion"]["confirmed_by"], Value::Null, "it is not their word");
+    let alarms = shown["alarms"].as_array().unwrap();
+    assert_eq!((alarms.len(), &alarms[0]["seen_by"]), (1, &json!("gus@example.com")));
+    let rows = shown["audit"].as_array().unwrap().iter();
+    assert_eq!(rows.filter(|row| row["what"] == "card_forgotten").count(), 1);
+    assert!(fay.get("/api/v1/finance").await.json()["payments"].as_array().unwrap().is_empty());
 }
 
 /// The audit trail has each word of each of them.

@@ -9,7 +9,7 @@ use crate::store::{
     alarms::Alarms,
     audit::{Audit, Entry},
     bounced_orders::BouncedOrders,
-    finance::{DeletionSaid, DeletionState, Finance, SaidOfDeletion},
+    finance::Finance,
     manual::{Manual, Marked},
     parts::Parts,
     payments::{NewPayment, Payments},
@@ -17,8 +17,8 @@ use crate::store::{
 use std::collections::BTreeSet;
 use uuid::Uuid;
 use wire::{
-    AttemptId, AttemptKind, AuditAction, BouncedOrder, ByHand, CallId, CaptureTime, Checks, Currency, DeclineClass,
-    Found, Keeper, KeptCard, Money, MoneyAlarm, Origin, Outcome, PaymentId, RecordBody, Token,
+    AttemptId, AttemptKind, AuditAction, BouncedOrder, CallId, CaptureTime, Checks, Currency, DeclineClass, Money,
+    MoneyAlarm, Origin, Outcome, PaymentId, RecordBody,
 };
 
 const fn pounds(minor: i64) -> Money {
@@ -89,7 +89,7 @@ impl Order {
     }
 }
 
-fn approved(minor: i64) -> Outcome {
+pub(super) fn approved(minor: i64) -> Outcome {
     let (auth_code, gateway_ref) = (String::new(), String::new());
     Outcome::Approved { auth_code, gateway_ref, amount: pounds(minor), checks: Checks::default() }
 }
@@ -99,7 +99,7 @@ fn declined() -> Outcome {
 }
 
 /// Stores records after those that are there.
-async fn tell(store: &impl MoneyRooms, bodies: Vec<RecordBody>) {
+pub(super) async fn tell(store: &impl MoneyRooms, bodies: Vec<RecordBody>) {
     let (_, newest) = store.door().await.unwrap().unwrap();
     let stored = store.records(&numbered(newest + 1, bodies)).await.unwrap();
     assert!(stored.trouble.is_none(), "{stored:?}");
@@ -292,59 +292,6 @@ pub(super) async fn an_attempt_is_settled_by_two_people_who_have_found_the_same<
         let both = tokio::join!(found(&store, attempt, "done", amy), found(&other, attempt, "done", ben));
         assert!(both == (None, Some(amy)) || both == (Some(ben), None), "of two at once one is the second: {both:?}");
     }
-}
-
-pub(super) async fn a_card_that_a_gateway_does_not_delete_is_gone_by_the_word_of_two<P: MoneyPlace>(
-    fresh: &impl Fn() -> P,
-) {
-    use DeletionSaid as Said;
-    let (payment, token) = (super::journal::PAYMENT, Token::from_random(&[7; Token::BYTES]).unwrap());
-    let (store, place) = with(fresh, vec![sent(1), card_kept(1, &token), ended(1, approved(4200))]).await;
-    let other = place.open().await;
-    let (amy, ben) = (super::user(&store, "amy@example.com").await, super::user(&store, "ben@example.com").await);
-    let entry = Entry::system(5, "deleted_by_hand", "ok", "it");
-    let says = async |store: &P::Store, found, reason, user| {
-        let said = SaidOfDeletion { token: &token, found, reason, user };
-        store.deletion_said(5, said, &entry).await.unwrap()
-    };
-    let waiting = async || other.waiting_for_people().await.unwrap().len();
-    assert_eq!(says(&store, Found::Done, Some("there"), amy).await, Said::NotForgetting);
-    assert_eq!(other.card_deletion(payment).await.unwrap(), None);
-    let merchant: wire::MerchantId = "main".parse().unwrap();
-    tell(&store, vec![RecordBody::CardForgetting { merchant: merchant.clone(), token: token.clone() }]).await;
-    assert_eq!(says(&other, Found::Done, None, amy).await, Said::NoReason);
-    assert!(waiting().await == 0 && store.audit_of_object("it").await.unwrap().is_empty(), "nothing was said");
-    for _ in 0..2 {
-        assert_eq!(says(&other, Found::Done, Some("there"), amy).await, Said::Noted, "one person is not two");
-    }
-    assert_eq!(waiting().await, 1);
-    assert_eq!(says(&store, Found::NotDone, None, ben).await, Said::Noted, "it is still there");
-    assert_eq!(waiting().await, 0);
-    assert_eq!(
-        says(&store, Found::Done, None, amy).await,
-        Said::NoReason,
-        "the word of before does not count any more"
-    );
-    let reason = Some("there");
-    let both = tokio::join!(says(&store, Found::Done, reason, amy), says(&other, Found::Done, reason, ben));
-    let (first, second) = if both.0 == Said::Noted { (amy, both.1) } else { (ben, both.0) };
-    assert_eq!(second, Said::Second(first, merchant.clone()), "of two at once one is the second");
-    let going = other.card_deletion(payment).await.unwrap().unwrap();
-    assert_eq!((going.state, going.confirmed_by), (DeletionState::Asked, None), "until the card side has it");
-    let by_hand = Some(ByHand { said_by: first, confirmed_by: if first == amy { ben } else { amy } });
-    tell(&store, vec![RecordBody::CardForgotten { merchant, token: token.clone(), by_hand }]).await;
-    let gone = other.card_deletion(payment).await.unwrap().unwrap();
-    assert_eq!((gone.state, gone.reason.as_deref()), (DeletionState::ByHand, reason));
-    assert!(gone.said_by != gone.confirmed_by && gone.said_by == going.said_by);
-    assert_eq!((says(&store, Found::NotDone, None, amy).await, waiting().await), (Said::Gone, 0));
-    assert_eq!(other.payment_of_card(&token).await.unwrap(), Some(payment));
-}
-
-fn card_kept(attempt: u128, token: &Token) -> RecordBody {
-    let (token, merchant, keeper) = (token.clone(), "main".parse().unwrap(), Keeper::Gateway);
-    let card = wire::CardView { brand: wire::Brand::Visa, last4: wire::Last4::new(*b"4242").unwrap(), expiry: None };
-    let kept = KeptCard { token, merchant, card, keeper, same_as: None };
-    RecordBody::CardKept { attempt: AttemptId(Uuid::from_u128(attempt)), payment: super::journal::PAYMENT, kept }
 }
 
 pub(super) async fn what_is_to_be_looked_at_waits_until_somebody_has<P: MoneyPlace>(fresh: &impl Fn() -> P) {

@@ -70,10 +70,15 @@ impl Finance for Model {
     ) -> Result<DeletionSaid, StoreError> {
         let mut state = self.state();
         let answer = state.money.deletion_said(now_ms, said);
-        if matches!(answer, DeletionSaid::Noted | DeletionSaid::Second(..)) {
+        if matches!(answer, DeletionSaid::Noted | DeletionSaid::Second(_)) {
             state.note(entry);
         }
         Ok(answer)
+    }
+
+    async fn deletion_not_taken(&self, token: &Token) -> Result<(), StoreError> {
+        self.state().money.deletion_not_taken(token);
+        Ok(())
     }
 
     async fn card_deletion(&self, payment: PaymentId) -> Result<Option<CardDeletion>, StoreError> {

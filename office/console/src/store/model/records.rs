@@ -107,16 +107,11 @@ impl State {
                 payment
             }
             RecordBody::CardForgotten { token, by_hand, .. } => {
+                let said = self.is_gone(at, token, *by_hand);
                 let payment = self.money.cards.get_mut(token).map(|card| card.is_forgotten(at));
-                let (who, result) = match by_hand {
-                    None => ("system".to_owned(), "done".to_owned()),
-                    Some(people) => {
-                        let (first, second) = self.deleted_by_hand(at, token, *people);
-                        let result = format!("deleted by hand, said by {first}, confirmed by {second}");
-                        (second, result)
-                    }
-                };
-                self.row(at, &who, "card_forgotten", &result, &token.to_string(), payment);
+                if let Some((who, result)) = said {
+                    self.row(at, &who, "card_forgotten", &result, &token.to_string(), payment);
+                }
                 payment
             }
             RecordBody::Audit(event) => self.audited(at, event),
@@ -239,11 +234,13 @@ impl Money {
 
     fn alarmed(&mut self, at: i64, payment: PaymentId, alarm: MoneyAlarm) {
         use MoneyAlarm as A;
+        let is_forgotten = self.is_all_forgotten(payment);
         let row = self.payments.get_mut(&payment).map(|ordered| &mut ordered.row);
         match (alarm, row) {
             (A::Review, Some(row)) => row.review = row.review.take().or_else(|| Some("wanted".to_owned())),
             (A::NeedsPeople, Some(row)) => row.needs_people = true,
             (A::Review | A::NeedsPeople | A::LateApprovalReversed | A::ChecksFailed, _) => {}
+            (A::NotForgotten, _) if is_forgotten => {}
             (alarm, _) => {
                 let (id, alarm, at) =
                     (i64::try_from(self.alarms.len()).unwrap() + 1, word(&alarm).unwrap(), rfc3339(at));

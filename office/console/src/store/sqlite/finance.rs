@@ -61,11 +61,18 @@ impl Finance for Sqlite {
     ) -> Result<DeletionSaid, StoreError> {
         let mut tx = self.begin().await?;
         let answer = deletions::said(&mut tx, now_ms, said).await?;
-        if matches!(answer, DeletionSaid::Noted | DeletionSaid::Second(..)) {
+        if matches!(answer, DeletionSaid::Noted | DeletionSaid::Second(_)) {
             audit::insert(&mut tx, entry).await?;
         }
         tx.commit().await?;
         Ok(answer)
+    }
+
+    async fn deletion_not_taken(&self, token: &Token) -> Result<(), StoreError> {
+        let free =
+            "UPDATE deletion_by_hand SET second_by = NULL, sent_at = NULL WHERE token = ? AND confirmed_at IS NULL";
+        sqlx::query(free).bind(token.as_str()).execute(&self.writer).await?;
+        Ok(())
     }
 
     async fn card_deletion(&self, payment: PaymentId) -> Result<Option<CardDeletion>, StoreError> {

@@ -121,17 +121,13 @@ async fn effects(tx: &mut SqliteConnection, record: &Record) -> Result<Option<Pa
             Ok(payment)
         }
         RecordBody::CardForgotten { token, by_hand, .. } => {
+            let said = deletions::gone(tx, at, token, *by_hand).await?;
             let payment = kept::forgotten(tx, at, token).await?;
-            let (who, result) = match by_hand {
-                None => ("system".to_owned(), "done".to_owned()),
-                Some(people) => {
-                    let (first, second) = deletions::by_hand(tx, at, token, *people).await?;
-                    let result = format!("deleted by hand, said by {first}, confirmed by {second}");
-                    (second, result)
-                }
-            };
-            let row = Row { at, who, what: "card_forgotten", result };
-            row.store(tx, token.to_string(), payment, None).await?;
+            // It is told once more where people have said once more what is so.
+            if let Some((who, result)) = said {
+                let row = Row { at, who, what: "card_forgotten", result };
+                row.store(tx, token.to_string(), payment, None).await?;
+            }
             Ok(payment)
         }
     }

@@ -8,7 +8,7 @@ use crate::store::{
     audit::Entry,
     bounced_orders::OrderRow,
     contract::{Folder, Modeled, Place, abandoned, user},
-    finance::{DeletionSaid, SaidOfDeletion},
+    finance::{DeletionSaid, SaidOfDeletion, Second},
     model::Model,
     payments::NewPayment,
 };
@@ -265,12 +265,16 @@ async fn call(store: &impl Modeled, draw: &Draw) -> String {
         13 => said(ordered(draw, async |new| store.duplicate_of(new, now_ms - 100_000).await).await),
         14..=15 => {
             let found = if draw.number == 0 { Found::NotDone } else { Found::Done };
-            let of = SaidOfDeletion { token: &token(payment), found, reason: draw.flag.then_some("there"), user };
+            let (reason, on_its_way_after_ms) = (draw.flag.then_some("there"), now_ms - 100_000);
+            let of = SaidOfDeletion { token: &token(payment), found, reason, user, on_its_way_after_ms };
             said(store.deletion_said(now_ms, of, &entry("deleted_by_hand")).await.map(|answer| match answer {
-                DeletionSaid::Second(first, merchant) => DeletionSaid::Second(i64::from(first != user), merchant),
+                DeletionSaid::Second(said) => {
+                    DeletionSaid::Second(Second { first: i64::from(said.first != user), ..said })
+                }
                 answer => answer,
             }))
         }
+        16 => said(store.deletion_not_taken(&token(payment)).await),
         _ => said(store.records(&draw.records).await),
     }
 }

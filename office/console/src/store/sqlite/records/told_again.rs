@@ -1,7 +1,7 @@
 //! An attempt that the card side tells again, by its row: its records are gone, or were stored here before a restore. What is
 //! known here already is not said twice.
 
-use super::{Row, attempt_insert, capture_word, card_row, kept, settle, takes_money};
+use super::{Row, attempt_insert, capture_word, card_row, deletions, kept, settle, takes_money};
 use crate::store::{StoreError, payments::word, sqlite::recurring::offers};
 use sqlx::SqliteConnection;
 use wire::{AttemptKind, CardView, PaymentId, Reference, ToldAgain};
@@ -122,7 +122,13 @@ async fn card(tx: &mut SqliteConnection, at: i64, told: &ToldAgain) -> Result<()
         card_row(tx, at, ("card_kept", word(&card.keeper)?), told.attempt, told.payment).await?;
     }
     if told.is_forgotten {
+        let said = deletions::gone(tx, at, &card.token, told.by_hand).await?;
         kept::forgotten(tx, at, &card.token).await?;
+        // When they have said so is not known any more: it is not told as if they had said it then.
+        if let Some((_, result)) = said {
+            let row = Row { at, who: "system".to_owned(), what: "card_told_again", result };
+            row.store(tx, card.token.to_string(), Some(told.payment), None).await?;
+        }
     } else if told.is_forgetting {
         kept::forgetting(tx, at, &card.token).await?;
     }

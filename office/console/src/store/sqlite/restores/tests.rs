@@ -8,6 +8,7 @@ use crate::store::recurring::Jobs;
 use crate::store::{
     audit::Audit,
     contract::journal::{PAYMENT, approved, declined, ended, numbered, sent},
+    finance::{DeletionSaid, DeletionState, Finance, SaidOfDeletion},
     journal::Journal,
     payments::Payments,
     sqlite::tests::{Folder, sqlite},
@@ -256,6 +257,43 @@ async fn a_card_that_was_kept_or_forgotten_meanwhile_is_so_here() {
         let gone: Vec<(bool, bool)> = sqlx::query_as(gone).bind(token.as_str()).fetch_all(&store.writer).await.unwrap();
         assert_eq!(gone, [(is_forgetting, is_forgotten)]);
         assert_eq!(trail(&store).await.iter().filter(|(what, _)| what == "card_kept").count(), 1);
+    }
+}
+
+/// What broke: two people's word was shown as the gateway's, and what they had looked at waited again.
+#[tokio::test]
+async fn two_peoples_word_about_a_card_is_theirs_after_a_restore_too() {
+    for by_hand in [Some(wire::ByHand { said_by: 71, confirmed_by: 72 }), None] {
+        let attempt = again(1, AttemptKind::Authorize, 4200, yes(4200));
+        let token = Token::from_random(&[0xA5; Token::BYTES]).unwrap();
+        let (merchant, card) = ("main".parse().unwrap(), attempt.card.unwrap());
+        let kept = KeptCard { token: token.clone(), merchant, card, keeper: Keeper::Gateway, same_as: None };
+        let (store, _folder) = with(Vec::new()).await;
+        let forgotten = ToldAgain { kept: Some(kept), is_forgetting: true, by_hand, ..attempt };
+        tell_again(&store, 1, vec![(7, forgotten.clone())]).await;
+        let alarm = wire::AuditAction::Money { payment: PAYMENT, alarm: wire::MoneyAlarm::NotForgotten };
+        tell(&store, 2, vec![crate::store::contract::journal::audit(alarm)]).await;
+        // One of them had said so when the backup was made, long after the attempt.
+        let entry = Entry::system(90, "deleted_by_hand", "ok", "it");
+        let said = SaidOfDeletion {
+            token: &token,
+            found: wire::Found::Done,
+            reason: Some("there"),
+            user: 71,
+            on_its_way_after_ms: 0,
+        };
+        assert_eq!(store.deletion_said(90, said, &entry).await.unwrap(), DeletionSaid::Noted);
+        let forgotten = ToldAgain { is_forgotten: true, ..forgotten };
+        tell_again(&store, 3, vec![(7, forgotten.clone()), (7, forgotten)]).await;
+        let gone = store.card_deletion(PAYMENT).await.unwrap().unwrap();
+        let confirmed_by = by_hand.map(|_| "user 72".to_owned());
+        let state = if by_hand.is_some() { DeletionState::ByHand } else { DeletionState::Deleted };
+        assert_eq!((gone.state, gone.confirmed_by, gone.reason.as_deref()), (state, confirmed_by, Some("there")));
+        assert!(by_hand.is_none() || Some(&gone.since) >= gone.said_at.as_ref(), "not before it was said");
+        let results: Vec<_> = trail(&store).await.into_iter().filter(|(what, _)| what == "card_told_again").collect();
+        let result = by_hand.map_or("done", |_| "deleted by hand, said by user 71, confirmed by user 72");
+        assert_eq!(results, [("card_told_again".to_owned(), result.to_owned())]);
+        assert!(store.waiting_for_people().await.unwrap().is_empty(), "they have looked");
     }
 }
 
