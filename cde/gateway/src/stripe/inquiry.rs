@@ -7,7 +7,7 @@
 //!
 //! A charge need not wait for that window: where nothing is found its idempotency key is taken ([`fence`]). That Stripe lets a key
 //! be taken which it has kept for a day at least proves that nothing was begun with it, and nothing can be any more; the
-//! newest are read again all the same. Where the key is not free the charge has come: it is looked for around its own time, one
+//! newest are read again all the same. The key is asked once the window is over too: a restart forgets what it has said. Where it is not free, the charge has come: it is looked for around its own time, one
 //! inquiry going on where the one before it has stopped, and begun anew at the end. Where Stripe does not say whose the
 //! key is, the same is done from the newest on, where what took the key would be. That neither finds anything proves nothing before
 //! the window is over; and of a charge that has come nothing is said by clocks that may be minutes apart: then all is read from the
@@ -180,10 +180,16 @@ fn settled(operation: Operation) -> bool {
     operation.asked == Asked::ByInquiry { settled: true }
 }
 
-/// Takes the key of a charge that was not found, where that is this inquiry's to do and the window is not over anyway.
+/// Takes the key of a charge that was not found: also once the window is over, since a clock may be wrong and a key is not. Where no
+/// answer to that says anything it is tried until then.
 fn to_fence(plan: &mut Plan, operation: Operation) -> Option<After> {
     let charges = matches!(operation.kind, Kind::Authorize | Kind::ChargeStored);
-    let amount = operation.amount.filter(|_| charges && plan.fence().is_open() && !settled(operation))?;
+    let is_open = match plan.fence() {
+        Fence::May => true,
+        Fence::Tried => !settled(operation),
+        _ => false,
+    };
+    let amount = operation.amount.filter(|_| charges && is_open)?;
     // What is going to take the key is newer than all that was read. Once it was tried it is further down.
     if plan.fence() == Fence::May {
         plan.fenced(Fence::Tried);

@@ -323,27 +323,54 @@ fn an_attempt_is_found_among_the_newest_and_then_asked_for_itself() {
     assert_eq!(approval.gateway_ref, "pi_7");
 }
 
+/// Nobody can take the key of a refund: the list is all that proves something.
 #[test]
-fn only_a_list_that_reaches_back_proves_that_there_is_no_charge() {
+fn only_a_list_that_reaches_back_proves_that_there_is_none() {
     let other = [AttemptId::from_random(1)];
-    let hear = |now_ms, page: String| {
-        let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+    let hear = |kind, now_ms, page: String| {
+        let (adapter, mut following) = (stripe(), following(kind, None));
         following.ask(now_ms, &adapter);
         following.hear(&adapter, response(200, &page))
     };
     let sent_s = SENT_MS / 1_000;
-    assert!(matches!(hear(LATER_MS, listed(&other, false, sent_s)), Heard::Known(Answer::Abandoned)));
-    assert!(matches!(hear(LATER_MS, listed(&other, true, sent_s - 3_600)), Heard::Known(Answer::Abandoned)));
-    let fence = ask(hear(SENT_MS, listed(&other, false, sent_s)));
-    assert_eq!(fence.method, Method::Post, "it may still appear");
-    let older = ask(hear(LATER_MS, listed(&other, true, sent_s)));
-    let of_then = "/v1/payment_intents?limit=100&created[gte]=1699999340&created[lte]=1700000600";
+    let refund = |now_ms, page| hear(Kind::Refund, now_ms, page);
+    assert!(matches!(refund(LATER_MS, listed(&other, false, sent_s)), Heard::Known(Answer::Abandoned)));
+    assert!(matches!(refund(LATER_MS, listed(&other, true, sent_s - 3_600)), Heard::Known(Answer::Abandoned)));
+    assert!(matches!(refund(SENT_MS, listed(&other, false, sent_s)), Heard::Nothing), "it may still appear");
+    let older = ask(refund(LATER_MS, listed(&other, true, sent_s)));
+    let of_then = "/v1/refunds?limit=100&created[gte]=1699999340&created[lte]=1700000600";
     assert_eq!(older.path, of_then);
 }
 
+/// A clock that is wrong, or a restart that forgot that Stripe has had the charge, had it given up by its list.
 #[test]
-fn on_a_busy_account_all_that_was_made_then_proves_that_there_is_no_charge() {
+fn of_a_charge_the_key_is_asked_however_late_it_is() {
+    let other = [AttemptId::from_random(1)];
+    for (now_ms, created) in [(SENT_MS, SENT_MS), (LATER_MS, SENT_MS), (LATER_MS, SENT_MS - 3_600_000)] {
+        let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+        following.ask(now_ms, &adapter);
+        let taken = ask(following.hear(&adapter, response(200, &listed(&other, false, created / 1_000))));
+        assert_eq!((taken.method, header(&taken, "idempotency-key")), (Method::Post, Some(ID)));
+        let used = r#"{"error":{"type":"idempotency_error","message":"Other parameters."}}"#;
+        assert!(matches!(following.hear(&adapter, response(400, used)), Heard::Nothing));
+    }
+}
+
+/// Stripe may repeat a 500 to whoever takes the key for a day, and then its list decides once the window is over.
+#[test]
+fn where_nothing_is_said_of_the_key_the_list_proves_it() {
     let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+    let nothing = || response(200, &listed(&[AttemptId::from_random(1)], false, SENT_MS / 1_000));
+    following.ask(LATER_MS, &adapter);
+    ask(following.hear(&adapter, nothing()));
+    assert!(matches!(following.hear(&adapter, response(500, "{}")), Heard::Nothing));
+    following.ask(LATER_MS, &adapter);
+    assert!(matches!(following.hear(&adapter, nothing()), Heard::Known(Answer::Abandoned)));
+}
+
+#[test]
+fn on_a_busy_account_all_that_was_made_then_proves_that_there_is_none() {
+    let (adapter, mut following) = (stripe(), following(Kind::Refund, None));
     following.ask(LATER_MS, &adapter);
     let other = [AttemptId::from_random(1)];
     let mut page = |has_more, created| following.hear(&adapter, response(200, &listed(&other, has_more, created)));
@@ -366,7 +393,7 @@ fn the_search_finds_what_is_far_back_and_proves_nothing() {
     let query = format!("metadata%5B%27tonewall_attempt%27%5D%3A%27{ID}%27");
     assert_eq!(request.path, format!("/v1/payment_intents/search?limit=2&query={query}"));
     let nothing = r#"{"object":"search_result","has_more":false,"data":[]}"#;
-    assert!(matches!(following.hear(&adapter, response(200, nothing)), Heard::Nothing));
+    assert_eq!(ask(following.hear(&adapter, response(200, nothing))).method, Method::Post, "its key may");
 }
 
 #[test]
@@ -532,7 +559,10 @@ fn an_inquiry_goes_on_where_the_one_before_it_has_stopped() {
         loop {
             asked += 1;
             assert!(asked < 100, "it never ends");
-            let body = if request.path.contains("search") {
+            let body = if request.method == Method::Post {
+                // Taken so late that it proves nothing: the pages must.
+                fence("requires_payment_method").replace("\"created\":17", "\"created\":18")
+            } else if request.path.contains("search") {
                 nothing.clone()
             } else {
                 next += 100;
@@ -547,7 +577,7 @@ fn an_inquiry_goes_on_where_the_one_before_it_has_stopped() {
         assert_eq!(following.pause_ms(), 500, "there is more to be read");
     };
     assert_eq!((is_known, next), (Answer::Abandoned, 2_000), "every page was read once");
-    assert!(first_of_round[1].ends_with("&starting_after=pi_700"), "{first_of_round:?}");
+    assert!(first_of_round[2].ends_with("&starting_after=pi_1400"), "{first_of_round:?}");
 }
 
 #[test]
