@@ -29,13 +29,20 @@ pub(super) struct Cde {
     pub(super) kills: usize,
 }
 
+/// A loopback address that no other process takes ports of.
+fn own_address() -> Ipv4Addr {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 | high, middle, low)
+}
+
 impl Cde {
     /// A folder with everything that the process needs.
     pub(super) fn prepare(program: &Path, banks: &[Bank]) -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("tonewall-payments-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
-        // Free a moment ago.
-        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        // While it is dead nobody else takes a port of this address.
+        let own = own_address();
+        let free = || TcpListener::bind((own, 0)).and_then(|listener| listener.local_addr());
         let (sip, inbound) = (free()?, free()?);
         for (name, secret) in
             [("password", PASSWORD), ("whsec", WEBHOOK_SECRET), ("sandbox.key", KEY), ("stripe.key", STRIPE_KEY)]
@@ -43,7 +50,7 @@ impl Cde {
             std::fs::write(folder.join(name), secret)?;
         }
         let mut text = format!(
-            "[sip]\nlisten = \"{sip}\"\n[media]\naddress = \"127.0.0.1\"\nfirst_port = 9800\nlast_port = 9899\nthreads = 1\n\
+            "[sip]\nlisten = \"{sip}\"\n[media]\naddress = \"{own}\"\nfirst_port = 9800\nlast_port = 9899\nthreads = 1\n\
              [inbound]\nlisten = \"{inbound}\"\n"
         );
         for bank in banks {

@@ -244,7 +244,7 @@ mod tests {
     async fn what_is_too_much_slows_down_who_waits() {
         let gateway = Gateway::default();
         let too_much = Sent::Response { status: 429, body: Vec::new() };
-        assert!(gateway.questions.noted(Lane::Write, too_much.clone()).is_too_much());
+        assert!(gateway.questions.noted(Lane::Write, too_much).is_too_much());
         let reads = gateway.questions.reads.pace.lock().unwrap().wait(clock::now());
         let writes = gateway.questions.writes.pace.lock().unwrap().wait(clock::now());
         assert!(reads.is_zero() && !writes.is_zero(), "what a gateway counts apart is slowed down apart");
