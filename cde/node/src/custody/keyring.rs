@@ -7,9 +7,10 @@ use std::path::Path;
 use vault::{Keyring, Purpose, RecordKey, RootVersion, StoreError, Tenant, TenantKey};
 use wire::Token;
 
-/// A wrapped key stands in a row of its own that never moves and never changes its length, and is overwritten where it stands:
-/// SQLite leaves copies behind in the gaps of its pages when rows are moved from page to page, which secure_delete does not wipe.
-/// Rows of `wrapped` are only added at the end, and those that are free are used again.
+/// What opens a card, or tells its number to who can try all numbers, stands in a row of its own that never moves and never changes
+/// its length, and is overwritten where it stands: SQLite leaves copies behind in the gaps of its pages when rows are moved from page to
+/// page, which secure_delete does not wipe. Rows of `wrapped` are only added at the end, and those that are free are used again.
+/// Those of records' keys begin with the fingerprint, by whose first twelve bits alone it is found.
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS wrapped (
     place INTEGER PRIMARY KEY,
@@ -30,16 +31,16 @@ CREATE TABLE IF NOT EXISTS record_key (
     tenant TEXT NOT NULL,
     kek INTEGER NOT NULL,
     place INTEGER NOT NULL,
-    fingerprint BLOB NOT NULL
+    bucket TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS record_key_kek ON record_key (tenant, kek);
-CREATE INDEX IF NOT EXISTS record_key_fingerprint ON record_key (tenant, fingerprint);
+CREATE INDEX IF NOT EXISTS record_key_bucket ON record_key (tenant, bucket);
 CREATE TABLE IF NOT EXISTS root (below INTEGER NOT NULL);
 INSERT INTO root SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM root);
 ";
 
 /// A keyring whose wrapped keys stood in the rows of their records.
-const OLD: &str = "SELECT count(*) FROM pragma_table_info('record_key') WHERE name = 'wrapped'";
+const OLD: &str = "SELECT count(*) > 0 FROM pragma_table_info('record_key') WHERE name = 'wrapped'";
 /// The number of a file (`user_version`) in which each has its place, and nothing is left of where they were.
 const IN_PLACES: i64 = 1;
 const RENAME: &str = "
@@ -49,9 +50,9 @@ DROP INDEX record_key_kek;
 DROP INDEX record_key_fingerprint;
 ";
 const MOVE: &str = "
-INSERT INTO wrapped (place, bytes) SELECT rowid, wrapped FROM old_record_key ORDER BY rowid;
-INSERT INTO record_key (token, tenant, kek, place, fingerprint)
-    SELECT token, tenant, kek, rowid, fingerprint FROM old_record_key;
+INSERT INTO wrapped (place, bytes) SELECT rowid, CAST(fingerprint || wrapped AS BLOB) FROM old_record_key ORDER BY rowid;
+INSERT INTO record_key (token, tenant, kek, place, bucket)
+    SELECT token, tenant, kek, rowid, substr(hex(fingerprint), 1, 3) FROM old_record_key;
 INSERT INTO wrapped (place, bytes)
     SELECT rowid + (SELECT coalesce(max(rowid), 0) FROM old_record_key), wrapped FROM old_tenant_key ORDER BY rowid;
 INSERT INTO tenant_key (tenant, purpose, version, root, place)
@@ -67,8 +68,8 @@ pub struct Keys(Database);
 impl Keys {
     /// Opens the database, or makes it.
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
-        let keys = Self(Database::open(file, TABLES).await?);
-        keys.put_in_places().await?;
+        let keys = Self(Database::open(file, "SELECT 1").await?);
+        keys.prepare().await?;
         Ok(keys)
     }
 
@@ -77,18 +78,17 @@ impl Keys {
         self.0.close().await;
     }
 
-    /// Of a keyring from before wrapped keys had places of their own. What SQLite has left of them anywhere goes as well.
-    async fn put_in_places(&self) -> Result<(), StoreError> {
+    /// Makes the tables. Of a keyring from before there were places what SQLite has left of its keys anywhere goes as well.
+    async fn prepare(&self) -> Result<(), StoreError> {
         let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.0.writer).await.map_err(stored)?;
         if version >= IN_PLACES {
             return Ok(());
         }
         let mut transaction = self.0.begin().await?;
-        let is_old: i64 = sqlx::query_scalar(OLD).fetch_one(&mut *transaction).await.map_err(stored)?;
-        if is_old > 0 {
-            for statements in [RENAME, TABLES, MOVE] {
-                transaction.execute(statements).await.map_err(stored)?;
-            }
+        let is_old: bool = sqlx::query_scalar(OLD).fetch_one(&mut *transaction).await.map_err(stored)?;
+        let steps: &[&'static str] = if is_old { &[RENAME, TABLES, MOVE] } else { &[TABLES] };
+        for statements in steps {
+            transaction.execute(*statements).await.map_err(stored)?;
         }
         transaction.commit().await.map_err(stored)?;
         self.0.writer.execute("VACUUM").await.map_err(stored)?;
@@ -216,9 +216,9 @@ impl Keyring for Keys {
 
     async fn add_record_key(&self, tenant: &Tenant, key: &RecordKey) -> Result<bool, StoreError> {
         let mut transaction = self.0.begin().await?;
-        let place = place(&mut transaction, &key.wrapped).await.map_err(stored)?;
+        let place = place(&mut transaction, &kept(key)).await.map_err(stored)?;
         let done = sqlx::query(
-            "INSERT INTO record_key (token, tenant, kek, place, fingerprint) SELECT ?1, ?2, ?3, ?4, ?5 \
+            "INSERT INTO record_key (token, tenant, kek, place, bucket) SELECT ?1, ?2, ?3, ?4, ?5 \
              WHERE EXISTS (SELECT 1 FROM tenant_key WHERE tenant = ?2 AND purpose = 'records' AND version = ?3) \
              ON CONFLICT DO NOTHING",
         )
@@ -226,7 +226,7 @@ impl Keyring for Keys {
         .bind(tenant.as_str())
         .bind(key.kek)
         .bind(place)
-        .bind(key.fingerprint.as_slice())
+        .bind(bucket(&key.fingerprint))
         .execute(&mut *transaction)
         .await
         .map_err(stored)?;
@@ -239,7 +239,7 @@ impl Keyring for Keys {
 
     async fn record_key(&self, tenant: &Tenant, token: &Token) -> Result<Option<(RecordKey, TenantKey)>, StoreError> {
         let found = sqlx::query(
-            "SELECT k.token, k.kek, w.bytes AS wrapped, k.fingerprint, t.purpose, t.version, t.root, v.bytes AS kek_wrapped \
+            "SELECT k.token, k.kek, w.bytes, t.purpose, t.version, t.root, v.bytes AS kek_wrapped \
              FROM record_key k JOIN tenant_key t ON t.tenant = k.tenant AND t.purpose = 'records' AND t.version = k.kek \
              JOIN wrapped w ON w.place = k.place JOIN wrapped v ON v.place = t.place WHERE k.token = ? AND k.tenant = ?",
         )
@@ -253,7 +253,7 @@ impl Keyring for Keys {
 
     async fn wrapped_by(&self, tenant: &Tenant, kek: u32, limit: u32) -> Result<Vec<RecordKey>, StoreError> {
         let rows = sqlx::query(
-            "SELECT token, kek, bytes AS wrapped, fingerprint FROM record_key JOIN wrapped USING (place) \
+            "SELECT token, kek, bytes FROM record_key JOIN wrapped USING (place) \
              WHERE tenant = ? AND kek = ? LIMIT ?",
         );
         let rows = rows.bind(tenant.as_str()).bind(kek).bind(limit).fetch_all(&self.0.reader).await.map_err(stored)?;
@@ -271,14 +271,17 @@ impl Keyring for Keys {
     }
 
     async fn find(&self, tenant: &Tenant, fingerprint: &[u8; 32], limit: u32) -> Result<Vec<Token>, StoreError> {
-        let rows =
-            sqlx::query("SELECT token FROM record_key WHERE tenant = ? AND fingerprint = ? ORDER BY token LIMIT ?")
-                .bind(tenant.as_str())
-                .bind(fingerprint.as_slice())
-                .bind(limit)
-                .fetch_all(&self.0.reader)
-                .await
-                .map_err(stored)?;
+        let rows = sqlx::query(
+            "SELECT token FROM record_key JOIN wrapped USING (place) WHERE tenant = ? AND bucket = ? AND substr(bytes, 1, 32) = ? \
+             ORDER BY token LIMIT ?",
+        )
+        .bind(tenant.as_str())
+        .bind(bucket(fingerprint))
+        .bind(fingerprint.as_slice())
+        .bind(limit)
+        .fetch_all(&self.0.reader)
+        .await
+        .map_err(stored)?;
         rows.iter().map(|row| word(row, "token")).collect()
     }
 
@@ -337,7 +340,7 @@ async fn rewrap_one(
             .fetch_optional(&mut *connection)
             .await?;
     let Some(place) = place else { return Ok(0) };
-    let replaced = replace(&mut *connection, place, &key.wrapped).await?;
+    let replaced = replace(&mut *connection, place, &kept(key)).await?;
     let moved = sqlx::query("UPDATE record_key SET place = ? WHERE token = ?").bind(replaced).bind(key.token.as_str());
     moved.execute(connection).await?;
     Ok(1)
@@ -354,7 +357,20 @@ fn tenant_key(row: &SqliteRow, wrapped: &'static str) -> Result<TenantKey, Store
 }
 
 fn record_key(row: &SqliteRow) -> Result<RecordKey, StoreError> {
-    let fingerprint: &[u8] = row.get("fingerprint");
-    let fingerprint = fingerprint.try_into().map_err(|_| StoreError::new("fingerprint: a row is not readable"))?;
-    Ok(RecordKey { token: word(row, "token")?, kek: number(row, "kek")?, wrapped: row.get("wrapped"), fingerprint })
+    let kept: &[u8] = row.get("bytes");
+    let parts = kept.split_first_chunk().ok_or_else(|| StoreError::new("bytes: a row is not readable"))?;
+    let (fingerprint, wrapped): (&[u8; 32], &[u8]) = parts;
+    let (fingerprint, wrapped) = (*fingerprint, wrapped.to_vec());
+    Ok(RecordKey { token: word(row, "token")?, kek: number(row, "kek")?, wrapped, fingerprint })
+}
+
+/// What stands in its place.
+fn kept(key: &RecordKey) -> Vec<u8> {
+    [key.fingerprint.as_slice(), &key.wrapped].concat()
+}
+
+/// Of some thousand of them one is a card's: few enough to look through, and too many to tell it by.
+fn bucket(fingerprint: &[u8; 32]) -> String {
+    let [first, second, ..] = *fingerprint;
+    format!("{first:02X}{:X}", second >> 4)
 }

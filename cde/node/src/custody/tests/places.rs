@@ -15,7 +15,7 @@ CREATE TABLE t (tenant TEXT NOT NULL, purpose TEXT NOT NULL, version INTEGER NOT
 INSERT INTO t SELECT tenant, purpose, version, root, bytes FROM tenant_key JOIN wrapped USING (place);
 CREATE TABLE r (token TEXT PRIMARY KEY, tenant TEXT NOT NULL, kek INTEGER NOT NULL, wrapped BLOB NOT NULL, fingerprint BLOB NOT NULL)
     STRICT;
-INSERT INTO r SELECT token, tenant, kek, bytes, fingerprint FROM record_key JOIN wrapped USING (place);
+INSERT INTO r SELECT token, tenant, kek, substr(bytes, 33), substr(bytes, 1, 32) FROM record_key JOIN wrapped USING (place);
 DROP TABLE tenant_key;
 DROP TABLE record_key;
 DROP TABLE wrapped;
