@@ -10,7 +10,7 @@ use std::time::Instant;
 
 const PACKETS: u16 = 40;
 /// Bytes of an open call, and of a masked one whose caller is heard; what the allocator adds is in them.
-const OPEN_MAX: usize = 2_670;
+const OPEN_MAX: usize = 2_500;
 const NATURAL_MAX: usize = 4_096;
 
 /// A voice of 140 Hz, louder and softer.
