@@ -10,6 +10,9 @@ use wire::MerchantId;
 /// How soon an unknown outcome is asked for again: quickly at first, then every ten seconds.
 const PAUSES_MS: [u64; 6] = [500, 1_000, 2_000, 3_000, 5_000, 10_000];
 
+/// For how many of a gateway's windows a fence is tried of which nothing is said.
+const FENCE_WINDOWS: i64 = 10;
+
 /// One attempt that is followed for as long as it takes. Wait for [`pause_ms`](Self::pause_ms), send what
 /// [`ask`](Self::ask) builds, hand what came of it to [`hear`](Self::hear); and so on until that knows what became of it.
 #[derive(Clone, Debug)]
@@ -63,10 +66,12 @@ impl Following {
         self.can_prove = can_prove;
     }
 
-    /// Is the gateway's window over, so that it would know by now?
+    /// Is the gateway's window over, so that it would know by now? While a fence was tried and nothing said of it, it is tried for
+    /// longer before a clock decides.
     pub fn is_window_over(&self, now_unix_ms: i64, adapter: &dyn Adapter) -> bool {
         let settle_ms = i64::try_from(adapter.caps().settle_ms).unwrap_or(i64::MAX);
-        now_unix_ms.saturating_sub(self.since_unix_ms) >= settle_ms
+        let windows = if self.fence == Fence::Tried { FENCE_WINDOWS } else { 1 };
+        now_unix_ms.saturating_sub(self.since_unix_ms) >= settle_ms.saturating_mul(windows)
     }
 
     /// How long to wait before the next [`ask`](Self::ask), in milliseconds.

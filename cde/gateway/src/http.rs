@@ -3,7 +3,7 @@
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The longest answer that is read; a longer one is no answer (`Sent::Broken`).
-pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The methods that gateways use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

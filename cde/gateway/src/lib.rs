@@ -58,7 +58,7 @@ pub use http::{ANSWER_BYTES_MAX, Body, HttpRequest, Method, Sent, digest_input};
 pub use key::{KeyError, Mode};
 pub use pace::{Lane, Pace};
 pub use pay_connector::PayConnector;
-pub use plan::{Plan, STEPS_MAX, Step};
+pub use plan::{INQUIRY_STEPS_MAX, Plan, STEPS_MAX, Step};
 pub use report::{Period, ReadPage};
 pub use request::{
     Agreement, Asked, CaptureTime, Initiator, Keep, Kind, Operation, Original, Reason, Request, SentBetween, Terms,

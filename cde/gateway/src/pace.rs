@@ -81,11 +81,12 @@ impl Pace {
     }
 
     fn slow_down(&mut self, now: Instant) {
-        let is_same = self.slowed.is_some_and(|at| now.saturating_duration_since(at) < SAME);
-        if !is_same {
-            self.slowed = Some(now);
-            self.rate = (self.rate / 2).max(LEAST);
+        // What payments are refused in the meantime must not put off those who wait for ever.
+        if self.slowed.is_some_and(|at| now.saturating_duration_since(at) < SAME) {
+            return;
         }
+        self.slowed = Some(now);
+        self.rate = (self.rate / 2).max(LEAST);
         self.next = now.checked_add(TOO_MUCH);
     }
 }
@@ -145,6 +146,22 @@ mod tests {
         pace.heard(now + SAME, &response(429));
         assert_eq!(pace.rate, START / 4);
         assert_eq!(pace.wait(now + SAME), TOO_MUCH);
+    }
+
+    /// Each refusal put off the next question, so that two a second kept everybody waiting for ever.
+    #[test]
+    fn refusals_of_others_put_nobody_off_for_ever() {
+        let (begin, mut pace) = (Instant::now(), Pace::default());
+        let mut sent = 0;
+        for tenth in 0..600 {
+            let now = begin + Duration::from_millis(100 * tenth);
+            pace.heard(now, &response(429));
+            if pace.wait(now).is_zero() {
+                pace.sent(now);
+                sent += 1;
+            }
+        }
+        assert!(sent >= 30, "{sent} in a minute");
     }
 
     #[test]

@@ -4,8 +4,12 @@ use crate::answer::Answer;
 use crate::http::HttpRequest;
 use std::collections::VecDeque;
 
-/// The most requests that one operation or one inquiry takes; whoever sends them stops there with an unknown.
+/// The most requests that one operation takes; whoever sends them stops there with an unknown.
 pub const STEPS_MAX: usize = 12;
+
+/// The most requests of one inquiry: the newest, the pages around the attempt, a search, what makes sure that nothing comes any
+/// more, and the pages again.
+pub const INQUIRY_STEPS_MAX: usize = 20;
 
 /// A locator that begins so names no charge but how far an inquiry has read: the next one goes on there.
 pub(crate) const READ_UP_TO: &str = "after:";
@@ -35,6 +39,7 @@ pub struct Plan {
     names: Vec<String>,
     fence: Fence,
     searches: bool,
+    takes_key: bool,
 }
 
 /// Of an inquiry: may it make sure that the attempt cannot be executed any more, where it may be still on its way?
@@ -109,6 +114,16 @@ impl Plan {
     /// Was a search the request whose answer has come? Asked once an answer.
     pub(crate) fn take_searched(&mut self) -> bool {
         std::mem::take(&mut self.searches)
+    }
+
+    /// The attempt's key is taken next.
+    pub(crate) fn take_key(&mut self) {
+        self.takes_key = true;
+    }
+
+    /// Was that the request whose answer has come? Asked once an answer.
+    pub(crate) fn take_took_key(&mut self) -> bool {
+        std::mem::take(&mut self.takes_key)
     }
 
     /// Did it begin where another one has stopped?

@@ -107,6 +107,8 @@ pub(crate) struct Charger {
     digest_key: hmac::Key,
     live: LiveCalls,
     ended: mpsc::Sender<Ended>,
+    /// Of outcomes that nobody waits for, so that the journal's queue has room for new payments.
+    writes: Arc<Semaphore>,
 }
 
 /// A request that is built and not yet sent. It holds the card in wiped memory.
@@ -250,6 +252,7 @@ impl Charger {
             digest_key,
             live,
             ended,
+            writes: Arc::new(Semaphore::new(WRITES_MAX)),
         })
     }
 
@@ -367,13 +370,12 @@ impl Charger {
     /// Attempts that were in flight when the process before this one ended, and approvals that it was giving back: all of them,
     /// page by page, up to the newest that it had begun.
     pub(crate) async fn settle_left_over(self, newest: i64) {
-        let writes = Arc::new(Semaphore::new(WRITES_MAX));
         let mut next = Some(0);
         while let Some(after) = next {
             next = match self.journal.open_attempts((after, newest)).await {
                 Ok((open, next)) => {
                     for attempt in open {
-                        self.settle_one_left_over(attempt, &writes).await;
+                        self.settle_one_left_over(attempt).await;
                     }
                     next
                 }
@@ -395,7 +397,7 @@ impl Charger {
 
     /// Its outcome is unknown, which stands in the journal before anybody is asked: until it does, people and webhooks are told that
     /// the first answer is still awaited. Where it stood there before, nothing is written.
-    async fn settle_one_left_over(&self, open: OpenAttempt, writes: &Arc<Semaphore>) {
+    async fn settle_one_left_over(&self, open: OpenAttempt) {
         if forgetting::deletes(&open) {
             return;
         }
@@ -409,7 +411,7 @@ impl Charger {
         tracing::warn!(attempt = %attempt.operation.attempt, "the outcome of an attempt was not known when this process ended: asking the gateway");
         let sent = self.sent_between(&attempt.gateway, sent_unix_ms);
         // It is never closed.
-        let turn = if is_news { Arc::clone(writes).acquire_owned().await.ok() } else { None };
+        let turn = if is_news { Arc::clone(&self.writes).acquire_owned().await.ok() } else { None };
         tokio::spawn(async move {
             if is_news {
                 charger.end(&attempt, &Answer::UNKNOWN).await;
@@ -489,8 +491,11 @@ impl Charger {
             if matches!(answer, Answer::Rejected) && self.is_of_other_account(attempt).await {
                 self.alarm(attempt, MoneyAlarm::OtherAccount);
             }
-        } else if let Some(Ok(kept)) = &ending.kept {
-            self.unkeep(attempt, kept).await;
+        } else {
+            if let Some(Ok(kept)) = &ending.kept {
+                self.unkeep(attempt, kept).await;
+            }
+            self.tell_if_otherwise(attempt, answer).await;
         }
         self.tell(attempt, told.clone(), keeping.filter(|_| is_news)).await;
         if let (true, Some(_)) = (is_news, reversal) {
@@ -498,6 +503,14 @@ impl Charger {
             self.begin_reversal(wanted, instead.map(|outcome| (attempt.clone(), outcome)));
         }
         if is_news && reversal.is_none() { told } else { self.standing(id).await }
+    }
+
+    /// The gateway has approved of what somebody else has said was not done: it has the money.
+    async fn tell_if_otherwise(&self, attempt: &UnderWay, answer: &Answer) {
+        let noted = self.journal.find(attempt.operation.attempt).await;
+        if matches!(answer, Answer::Approved(_)) && matches!(noted, Ok(Some(noted)) if !noted.is_approved) {
+            self.alarm(attempt, MoneyAlarm::EndedOtherwise);
+        }
     }
 
     /// How an attempt stands: what was written first, and of an approval that is given back that it is none.

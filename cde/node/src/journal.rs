@@ -30,7 +30,7 @@ pub mod store;
 mod writer;
 
 pub use attempts::{Account, Ending, NewAttempt, Noted, OpenAttempt, Reversal, Wanted};
-pub use cards::{Keep, Kept, StoredCard};
+pub use cards::{Keep, Kept, StoredCard, merchants_with_cards};
 pub use orders::TakenOrder;
 
 use crate::clock;

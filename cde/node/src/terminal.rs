@@ -11,8 +11,8 @@ use crate::config::{AdapterKind, Config, Gateway};
 use crate::credentials::Secrets;
 use aws_lc_rs::hmac;
 use gateway::{
-    Adapter, Adyen, Answer, Following, Heard, HttpRequest, KeyError, Operation, PayConnector, Period, Plan, ReadPage,
-    STEPS_MAX,
+    Adapter, Adyen, Answer, Following, Heard, HttpRequest, INQUIRY_STEPS_MAX, KeyError, Operation, PayConnector,
+    Period, Plan, ReadPage, STEPS_MAX,
 };
 use gateway::{Lane, Sandbox, Sent, Step, Stripe};
 use questions::Questions;
@@ -185,14 +185,32 @@ impl Terminal {
     /// Asks once what became of an attempt, in as many requests as that takes, all by one credential, each in its turn.
     pub(crate) async fn ask(&self, login: &Login, following: &mut Following, request: HttpRequest) -> Option<Answer> {
         let mut sent = self.question(login, request).await;
-        for _ in 0..STEPS_MAX {
+        for left in (0..INQUIRY_STEPS_MAX).rev() {
             match following.hear(login.adapter.as_ref(), sent) {
                 Heard::Known(answer) => return Some(answer),
-                Heard::Nothing => return None,
-                Heard::Ask(request) => sent = self.question(login, request).await,
+                Heard::Ask(request) if left > 0 => sent = self.question(login, request).await,
+                Heard::Ask(_) | Heard::Nothing => return None,
             }
         }
         None
+    }
+
+    /// Sends an operation's requests as [`run`](Self::run) does, each in its turn: nobody waits for it.
+    pub(crate) async fn run_in_turn(
+        &self,
+        login: &Login,
+        operation: Operation,
+        request: HttpRequest,
+        mut plan: Plan,
+    ) -> Answer {
+        let mut sent = self.question(login, request).await;
+        for _ in 0..STEPS_MAX {
+            match login.adapter.step(&mut plan, operation, sent) {
+                Step::Done(answer) => return answer,
+                Step::Next(request) => sent = self.question(login, request).await,
+            }
+        }
+        Answer::UNKNOWN
     }
 
     async fn question(&self, login: &Login, request: HttpRequest) -> Sent {

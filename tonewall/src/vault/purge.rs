@@ -11,9 +11,10 @@ use crate::selftest::report::{canonical, hex, now, unhex};
 use crate::{Folder, print};
 use anyhow::{Context, bail, ensure};
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use node::Config;
 use node::config::Unused;
 use node::custody::{Cards, Keyring, Overdue, Tenant, now_ms};
+use node::journal::merchants_with_cards;
+use node::{Config, Places};
 use serde_json::{Map, Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -66,7 +67,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let count = with(&arguments.folder.path, async |custody, cards| {
         let key = SigningKey::in_file(&custody.keys.join("report.key"))?;
         let began = now();
-        let purged = all(cards, arguments, &config).await?;
+        let places = Places::new(&config, &arguments.folder.path);
+        let keeping = merchants_with_cards(&places.data.join("journal.db")).await.context("reading the journal")?;
+        let gone = keeping.iter().find(|name| !config.merchant.iter().any(|merchant| merchant.id == **name));
+        let purged = all(cards, arguments, (&config, gone.map(String::as_str))).await?;
         let report = report(&began, &purged, &key.public());
         out.write_all(signed(report, &key)?.as_bytes()).and_then(|()| out.sync_all()).context("writing the report")?;
         Ok(count(&purged))
@@ -85,17 +89,23 @@ fn new_file(path: &Path) -> anyhow::Result<File> {
 enum Rule<'a> {
     Option(NonZeroU16),
     Merchants(Unused<'a>),
+    /// This merchant has cards and is not in the file any more: what it wants is not known.
+    Missing(&'a str),
 }
 
 impl<'a> Rule<'a> {
-    fn of(tenant: &Tenant, option: Option<NonZeroU16>, config: &'a Config) -> Self {
-        option.map_or_else(|| Self::Merchants(config.unused(tenant)), Self::Option)
+    fn of(tenant: &Tenant, option: Option<NonZeroU16>, (config, gone): (&'a Config, Option<&'a str>)) -> Self {
+        match (option, config.unused(tenant), gone) {
+            (Some(days), ..) => Self::Option(days),
+            (None, Unused::Days(_), Some(gone)) => Self::Missing(gone),
+            (None, unused, _) => Self::Merchants(unused),
+        }
     }
 
     fn days(self) -> Option<NonZeroU16> {
         match self {
             Self::Option(days) | Self::Merchants(Unused::Days(days)) => Some(days),
-            Self::Merchants(Unused::KeptFor(_) | Unused::NoMerchant) => None,
+            Self::Merchants(Unused::KeptFor(_) | Unused::NoMerchant) | Self::Missing(_) => None,
         }
     }
 
@@ -107,7 +117,7 @@ impl<'a> Rule<'a> {
     fn json(self) -> Value {
         let by = match self {
             Self::Option(_) => Some("--unused-days"),
-            Self::Merchants(_) => self.days().map(|_| "cde.toml"),
+            Self::Merchants(_) | Self::Missing(_) => self.days().map(|_| "cde.toml"),
         };
         json!({"keep_until": "passed", "unused_days": self.days(), "unused_days_by": by})
     }
@@ -118,6 +128,10 @@ impl<'a> Rule<'a> {
             Self::Merchants(Unused::Days(days)) => {
                 format!("past their own end, or unused for {days} days (unused_days in cde.toml)")
             }
+            Self::Missing(merchant) => format!(
+                "past their own end only (merchant {merchant} has cards in the vault and is not in cde.toml: put it there with \
+                 unused_days, or say --unused-days)"
+            ),
             Self::Merchants(Unused::KeptFor(merchant)) => {
                 format!("past their own end only (merchant {merchant} has no unused_days)")
             }
@@ -140,7 +154,11 @@ fn count(purged: &[Gone<'_>]) -> usize {
 }
 
 /// Purges each tenant by its own rule, and says so as soon as it is done.
-async fn all<'a>(cards: &Cards, arguments: &Arguments, config: &'a Config) -> anyhow::Result<Vec<Gone<'a>>> {
+async fn all<'a>(
+    cards: &Cards,
+    arguments: &Arguments,
+    config: (&'a Config, Option<&'a str>),
+) -> anyhow::Result<Vec<Gone<'a>>> {
     let tenants = match &arguments.tenant {
         Some(tenant) => vec![tenant.clone()],
         None => cards.keyring().tenants().await?,
@@ -205,6 +223,19 @@ fn verify(file: &Path, key: &Path) -> anyhow::Result<Map<String, Value>> {
 mod tests {
     use super::*;
 
+    /// A merchant was taken out of the file for a while, and the next purge took the cards that it wanted to keep.
+    #[test]
+    fn cards_are_kept_of_a_merchant_who_is_not_in_the_file_any_more() {
+        let text = "[[gateway]]\nname = \"g\"\nadapter = \"sandbox\"\nurl = \"http://127.0.0.1:9090\"\n\
+            [[merchant]]\nid = \"b\"\ngateway = \"g\"\nunused_days = 30\n";
+        let config = Config::parse(text, Path::new("cde.toml")).unwrap();
+        let rule = |option, gone| Rule::of(&Tenant::main(), option, (&config, gone));
+        assert_eq!(rule(None, None).days(), NonZeroU16::new(30));
+        assert_eq!(rule(None, Some("a")).days(), None);
+        assert!(rule(None, Some("a")).said().contains("merchant a has cards in the vault and is not in cde.toml"));
+        assert_eq!(rule(NonZeroU16::new(9), Some("a")).days(), NonZeroU16::new(9), "it was said");
+    }
+
     #[test]
     fn a_report_is_verified_and_a_change_of_any_byte_is_refused() {
         let folder = std::env::temp_dir().join(format!("tonewall-vault-report-{}", std::process::id()));
@@ -256,7 +287,7 @@ mod tests {
     fn each_tenant_has_the_rule_of_its_merchants_and_the_option_overrides_it_for_all() {
         let config = config(&["unused_days = 400", "unused_days = 30", "tenant = \"kept\""]);
         let rules = |option: Option<NonZeroU16>| {
-            ["main", "kept", "nobody"].map(|tenant| Rule::of(&tenant.parse().unwrap(), option, &config))
+            ["main", "kept", "nobody"].map(|tenant| Rule::of(&tenant.parse().unwrap(), option, (&config, None)))
         };
         let since = |rule: Rule<'_>| rule.overdue(1_000 * DAY_MS).unused_since_ms.map(|since_ms| since_ms / DAY_MS);
         assert_eq!(rules(None).map(since), [Some(600), None, None]);
@@ -277,7 +308,7 @@ mod tests {
         let named = |option: Option<NonZeroU16>| {
             let purged = ["main", "kept"].map(|name| {
                 let tenant = name.parse().unwrap();
-                Gone { rule: Rule::of(&tenant, option, &config), tenant, tokens: vec![json!("a")] }
+                Gone { rule: Rule::of(&tenant, option, (&config, None)), tenant, tokens: vec![json!("a")] }
             });
             report("then", &purged, &[0; 32])
         };

@@ -9,6 +9,7 @@ use crate::stage::{Route, Setting, Stage, free_phone};
 use anyhow::Context;
 use lab::desk::{Desk, text};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 struct Scene {
     stage: Stage,
@@ -57,6 +58,8 @@ impl Scene {
         let calls = self.desk.calls().await?;
         assert_eq!(calls.len(), 1, "one call is left: {calls:?}");
         assert_eq!((text(&calls[0], "/way"), text(&calls[0], "/line")), ("code", "secured"));
+        // Nobody keys within milliseconds of being brought to another call, and a busy phone is still changing its streams then.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         for keys in CARD {
             self.caller.order(&format!("rfc2833 {keys}")).await?;
         }

@@ -24,8 +24,8 @@ use crate::request::{Asked, Kind, Operation, SentBetween};
 use crate::text;
 use wire::AttemptId;
 
-/// Objects a page, which is as many as Stripe gives (docs.stripe.com/api/pagination); a page of them is below the longest answer
-/// that is read.
+/// Objects a page, which is as many as Stripe gives (docs.stripe.com/api/pagination). A page of them is below the longest answer that is
+/// read, also of another's objects with all the metadata that may be in them: 50 values of 500 characters (docs.stripe.com/api/metadata).
 const PAGE: usize = 100;
 /// Pages that one inquiry reads after the first.
 const PAGES_MAX: usize = 6;
@@ -129,7 +129,12 @@ fn search(attempt: AttemptId) -> String {
 
 /// What an answer to a question means, or asks next.
 pub(super) fn after(plan: &mut Plan, operation: Operation, sent: Sent) -> After {
-    let was_search = plan.take_searched();
+    let (was_search, was_key) = (plan.take_searched(), plan.take_took_key());
+    if was_key && (matches!(sent, Sent::NotSent) || sent.is_too_much()) {
+        // It is still to be tried: nothing of this was done (docs.stripe.com/rate-limits).
+        plan.fenced(Fence::May);
+        return None.into();
+    }
     let body = match sent {
         Sent::Response { status: 200, body } if body.len() <= ANSWER_BYTES_MAX => body,
         Sent::Response { status: 400 | 404, body } => return refused(plan, &body),
@@ -194,6 +199,7 @@ fn to_fence(plan: &mut Plan, operation: Operation) -> Option<After> {
     if plan.fence() == Fence::May {
         plan.fenced(Fence::Tried);
     }
+    plan.take_key();
     Some(After::Post(fence(operation.attempt, amount)))
 }
 

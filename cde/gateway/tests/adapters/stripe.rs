@@ -356,16 +356,35 @@ fn of_a_charge_the_key_is_asked_however_late_it_is() {
     }
 }
 
-/// Stripe may repeat a 500 to whoever takes the key for a day, and then its list decides once the window is over.
+/// Stripe may repeat a 500 to whoever takes the key for a day, and then its list decides, after ten windows.
 #[test]
-fn where_nothing_is_said_of_the_key_the_list_proves_it() {
-    let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+fn where_nothing_is_said_of_the_key_for_long_the_list_proves_it() {
     let nothing = || response(200, &listed(&[AttemptId::from_random(1)], false, SENT_MS / 1_000));
-    following.ask(LATER_MS, &adapter);
-    ask(following.hear(&adapter, nothing()));
-    assert!(matches!(following.hear(&adapter, response(500, "{}")), Heard::Nothing));
-    following.ask(LATER_MS, &adapter);
-    assert!(matches!(following.hear(&adapter, nothing()), Heard::Known(Answer::Abandoned)));
+    for said_nothing in [Sent::Broken, response(500, "{}"), response(409, "{}")] {
+        let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+        for now_ms in [SENT_MS + 60_000, SENT_MS + 300_000, SENT_MS + 599_999] {
+            following.ask(now_ms, &adapter);
+            let taken = ask(following.hear(&adapter, nothing()));
+            assert_eq!(taken.method, Method::Post);
+            assert!(matches!(following.hear(&adapter, said_nothing.clone()), Heard::Nothing));
+        }
+        following.ask(SENT_MS + 600_000, &adapter);
+        assert!(matches!(following.hear(&adapter, nothing()), Heard::Known(Answer::Abandoned)));
+    }
+}
+
+/// It was taken for an answer that says nothing, and the list decided by clocks.
+#[test]
+fn a_key_that_could_not_be_asked_for_is_asked_for_again_however_late_it_is() {
+    let nothing = || response(200, &listed(&[AttemptId::from_random(1)], false, SENT_MS / 1_000));
+    let (adapter, mut following) = (stripe(), following(Kind::Authorize, None));
+    let too_much = response(429, r#"{"error":{"type":"invalid_request_error","code":"rate_limit"}}"#);
+    for not_done in [Sent::NotSent, too_much.clone(), Sent::NotSent, too_much] {
+        following.ask(SENT_MS + 100_000_000, &adapter);
+        let taken = ask(following.hear(&adapter, nothing()));
+        assert_eq!((taken.method, header(&taken, "idempotency-key")), (Method::Post, Some(ID)));
+        assert!(matches!(following.hear(&adapter, not_done), Heard::Nothing));
+    }
 }
 
 #[test]
@@ -462,6 +481,7 @@ fn on_a_busy_account_a_key_that_was_free_is_proof_enough_after_the_newest_were_r
         asked += 1;
     };
     assert_eq!((known, asked), (Answer::Abandoned, 17));
+    assert!(asked <= gateway::INQUIRY_STEPS_MAX, "in one inquiry");
 }
 
 #[test]

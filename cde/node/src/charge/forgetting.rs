@@ -57,6 +57,8 @@ impl Charger {
 
     async fn delete_at_gateway(&self, token: &Token, mut first: Option<Named>) {
         let ((mut tries, left), mut is_told) = (self.deletions_before(token).await, false);
+        // Of a gateway that cannot be asked people are told now.
+        let left = if self.can_delete(token).await { left } else { 0 };
         tokio::time::sleep(SECOND.saturating_mul(left)).await;
         loop {
             let named = first.take().unwrap_or_else(|| (AttemptId(uuid::Uuid::now_v7()), Origin::System));
@@ -109,6 +111,13 @@ impl Charger {
         let (_, (first_unix_ms, _)) = self.journal.deletions(token).await?;
         let asked_ms = first_unix_ms.map_or(0, |first_unix_ms| clock::unix_ms().saturating_sub(first_unix_ms));
         Ok(Duration::from_millis(asked_ms.try_into().unwrap_or(0)) < ASKED)
+    }
+
+    /// Is there somebody who can be asked to delete it?
+    async fn can_delete(&self, token: &Token) -> bool {
+        let card = self.journal.stored_card(token).await.ok().flatten();
+        let gateway = card.and_then(|card| card.gateway);
+        gateway.is_none_or(|(name, _)| self.terminals.get(&name).and_then(Terminal::login).is_some())
     }
 
     /// How often a gateway was asked by the journal, and how many seconds are left until it is asked again.
@@ -198,7 +207,7 @@ async fn delete(terminal: &Terminal, login: &Login, attempt: &UnderWay, own: &st
     let (operation, merchant, adapter) = (attempt.operation, &attempt.merchant, login.adapter.as_ref());
     let asked = Request::DeleteStored { attempt: operation.attempt, token: own, merchant };
     let first_unix_ms = clock::unix_ms();
-    let answer = terminal.run(adapter, operation, adapter.build(&asked), adapter.plan(&asked)).await;
+    let answer = terminal.run_in_turn(login, operation, adapter.build(&asked), adapter.plan(&asked)).await;
     if matches!(answer, Answer::Approved(_)) {
         return answer;
     }

@@ -130,7 +130,13 @@ impl Charger {
             self.leave_no_card(&under_way).await;
         }
         let ending = Ending { kept, ..Ending::of(outcome.clone()) };
-        self.journal.end(attempt, ending).await.map_err(|_| Refusal::JournalFault)?;
+        if !self.journal.end(attempt, ending.clone()).await.map_err(|_| Refusal::JournalFault)? {
+            // The gateway's own word has come meanwhile, and stands.
+            if let Some(Ok(kept)) = &ending.kept {
+                self.unkeep(&under_way, kept).await;
+            }
+            return Err(Refusal::UnknownPayment);
+        }
         self.tell(&under_way, outcome, keeping).await;
         Ok(())
     }

@@ -17,8 +17,9 @@ use wire::{AttemptId, Outcome};
 /// How long a gateway may be without the credential that the office gives, before people are told of what it cannot be asked for.
 /// Who has just moved a key to the office gives it within minutes.
 const CREDENTIAL_MS_MAX: i64 = 15 * 60 * 1000;
-/// Then between two looks at whether people have said, or there is one.
+/// Then between two looks at whether people have said, or there is one: the first, and the longest.
 const LOOK: Duration = Duration::from_secs(10);
+const LOOK_MAX: Duration = Duration::from_secs(60);
 
 const GONE: &str = "an attempt's gateway is no longer in cde.toml: two people must find out at the gateway and say, or it is put there \
     again, and is asked after a restart";
@@ -45,7 +46,7 @@ impl Charger {
         // After a restart as well: when the last request was sent, if it was, is not in the journal.
         let following = Following::new(attempt.operation, attempt.merchant.clone(), locator, sent);
         let mut following = following.since(clock::unix_ms());
-        let (mut round, mut is_told, began_unix_ms) = (0_usize, false, clock::unix_ms());
+        let (mut round, mut is_told, began_unix_ms, mut look) = (0_usize, false, clock::unix_ms(), LOOK);
         loop {
             tokio::time::sleep(Duration::from_millis(following.pause_ms())).await;
             let is_replaced = terminal.is_other(attempt.credential.as_deref());
@@ -57,7 +58,8 @@ impl Charger {
                 if clock::unix_ms().saturating_sub(began_unix_ms) >= CREDENTIAL_MS_MAX {
                     is_told = true;
                     self.tell_people(&attempt, NO_CREDENTIAL);
-                    tokio::time::sleep(LOOK).await;
+                    tokio::time::sleep(look).await;
+                    look = look.saturating_mul(2).min(LOOK_MAX);
                 }
                 continue;
             };
@@ -68,6 +70,8 @@ impl Charger {
                 return self.wait_for_word(&attempt).await;
             };
             if let Some(answer) = terminal.ask(&login, &mut following, request).await {
+                // Many may learn at once from one answer. It is never closed.
+                let _turn = self.writes.acquire().await;
                 return self.end(&attempt, &answer).await;
             }
             if is_replaced && following.is_window_over(clock::unix_ms(), adapter) {

@@ -2,8 +2,9 @@
 
 use super::attempts::parsed;
 use super::{JournalError, insert_record};
-use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{Row, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqliteRow};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use std::path::Path;
 use wire::{
     AttemptId, ByHand, CallId, CardView, Extension, Keeper, KeptCard, MerchantId, NotKept, PaymentId, RecordBody, Token,
 };
@@ -49,6 +50,20 @@ pub struct StoredCard {
     pub is_forgetting: bool,
     /// It is forgotten: by the vault, and by the gateway.
     pub is_gone: bool,
+}
+
+/// Whose cards are in the vault by this journal, which the process that writes it may have open. None where there is no journal yet.
+pub async fn merchants_with_cards(journal: &Path) -> Result<Vec<String>, JournalError> {
+    if !journal.exists() {
+        return Ok(Vec::new());
+    }
+    let mut connection = SqliteConnectOptions::new().filename(journal).read_only(true).connect().await?;
+    let merchants = sqlx::query_scalar(
+        "SELECT DISTINCT merchant FROM kept_card WHERE is_vaulted = 1 AND is_gone = 0 AND forgetting = 0 ORDER BY merchant",
+    );
+    let merchants = merchants.fetch_all(&mut connection).await?;
+    connection.close().await?;
+    Ok(merchants)
 }
 
 /// Writes what became of the card of an attempt that has ended. Returns how many records that makes.

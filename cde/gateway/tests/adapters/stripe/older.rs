@@ -1,7 +1,7 @@
 //! Stripe: a charge that is further down than one inquiry reads, on an account that goes on taking payments meanwhile.
 
 use super::*;
-use gateway::STEPS_MAX;
+use gateway::INQUIRY_STEPS_MAX;
 
 /// PaymentIntents that the account makes a second.
 const PER_SECOND: usize = 134;
@@ -89,7 +89,7 @@ impl Account {
         let adapter = stripe();
         let mut request = following.ask(now_ms, &adapter).unwrap();
         self.asked.push("-".to_owned());
-        for _ in 0..STEPS_MAX {
+        for _ in 0..INQUIRY_STEPS_MAX {
             let sent = self.answer(&request);
             match following.hear(&adapter, sent) {
                 Heard::Ask(next) => request = next,

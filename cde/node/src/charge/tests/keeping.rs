@@ -5,7 +5,7 @@ use crate::charge::{Charger, Ended, LiveCalls, UnderWay};
 use crate::config::Config;
 use crate::credentials::Safe;
 use crate::custody::{Cards, Custody, Source, close};
-use crate::journal::{Journal, JournalError, NewAttempt};
+use crate::journal::{Journal, JournalError, NewAttempt, merchants_with_cards};
 use aws_lc_rs::hmac;
 use card::{Card, Cvv, Digit, Keyed};
 use sqlx::{ConnectOptions, Connection};
@@ -276,7 +276,11 @@ async fn a_vaulted_card_is_charged_after_a_restart_flagged_and_without_a_code_un
     assert!(requests[0].contains("cvv") && !requests[1].contains("cvv"));
     nowhere_in_the_clear(&folder.0);
 
+    let keeping = async || merchants_with_cards(&folder.0.join("journal.db")).await.unwrap();
+    assert_eq!(keeping().await, ["m"]);
     charger.command(&forget(3, "m", &token)).await.unwrap();
+    assert_eq!(keeping().await, [""; 0]);
+    assert_eq!(merchants_with_cards(&folder.0.join("none.db")).await.unwrap(), [""; 0], "there is no journal yet");
     charger.command(&forget(4, "m", &token)).await.unwrap();
     assert_eq!(charger.command(&charge(5, "m", &token)).await, Err(Refusal::UnknownToken));
     assert_eq!(charger.command(&forgotten).await, Err(Refusal::AlreadyApproved), "also of a card that is gone since");

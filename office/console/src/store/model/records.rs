@@ -235,12 +235,18 @@ impl Money {
     fn alarmed(&mut self, at: i64, payment: PaymentId, alarm: MoneyAlarm) {
         use MoneyAlarm as A;
         let is_forgotten = self.is_all_forgotten(payment);
+        let is_once = matches!(alarm, A::OtherAccount | A::NotForgotten | A::NotReversed);
+        let told = word(&alarm).unwrap();
+        let is_told =
+            |(of, view): &(PaymentId, AlarmView)| *of == payment && view.alarm == told && view.seen_at.is_none();
+        let is_known = is_once && self.alarms.iter().any(is_told);
         let row = self.payments.get_mut(&payment).map(|ordered| &mut ordered.row);
         match (alarm, row) {
             (A::Review, Some(row)) => row.review = row.review.take().or_else(|| Some("wanted".to_owned())),
             (A::NeedsPeople, Some(row)) => row.needs_people = true,
             (A::Review | A::NeedsPeople | A::LateApprovalReversed | A::ChecksFailed, _) => {}
             (A::NotForgotten, _) if is_forgotten => {}
+            _ if is_known => {}
             (alarm, _) => {
                 let (id, alarm, at) =
                     (i64::try_from(self.alarms.len()).unwrap() + 1, word(&alarm).unwrap(), rfc3339(at));

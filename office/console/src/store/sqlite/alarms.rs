@@ -80,9 +80,10 @@ pub(super) async fn raised(
     if matches!(alarm, A::Review | A::NeedsPeople | A::LateApprovalReversed | A::ChecksFailed) {
         return Ok(());
     }
-    // A payment of an agreement is tried again and again: while nobody has looked, it says nothing new. And the last try to delete a card
-    // may end after people have said that it is gone.
-    let (is_once, is_of_card) = (alarm == A::OtherAccount, alarm == A::NotForgotten);
+    // A payment of an agreement is tried again and again, and what goes on is told after each start of the card side: while nobody has
+    // looked, it says nothing new. And the last try to delete a card may end after people have said that it is gone.
+    let is_once = matches!(alarm, A::OtherAccount | A::NotForgotten | A::NotReversed);
+    let is_of_card = alarm == A::NotForgotten;
     sqlx::query(
         "INSERT INTO money_alarm (payment, alarm, at) SELECT ?1, ?2, ?3 WHERE NOT (?4 AND EXISTS \
          (SELECT 1 FROM money_alarm WHERE payment = ?1 AND alarm = ?2 AND seen_at IS NULL)) AND NOT (?5 AND coalesce( \
