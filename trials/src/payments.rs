@@ -130,7 +130,7 @@ async fn trial(options: &Options) -> anyhow::Result<()> {
         options.payments,
         cde.kills,
         began.elapsed().as_secs_f64(),
-        log.matches("an attempt was in flight").count(),
+        log.matches("the outcome of an attempt was not known").count(),
         log.matches("a webhook says how it ended").count(),
         slowest.as_secs_f64(),
     );
