@@ -2,9 +2,9 @@
 
 use super::keeping::{POUNDS, World, bank, bank_that_deletes, end, forget, outcome, pay, token, world, world_of};
 use super::{Folder, alarmed, alarms, row, settle};
-use crate::charge::Charger;
+use crate::charge::{Charger, UnderWay};
 use crate::journal::{Ending, NewAttempt, Reversal};
-use gateway::Kind;
+use gateway::{Answer, Approval, Kind, Operation};
 use sqlx::{ConnectOptions, Connection};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -143,4 +143,29 @@ async fn what_was_in_flight_is_written_together_and_what_was_known_to_be_unknown
     again.settle_left_over(i64::MAX).await;
     charger.journal.close().await;
     assert_eq!((commits.load(Ordering::SeqCst), *newest.borrow()), (written, expected), "nothing was written again");
+}
+
+/// Two people had said that it was not done, and the gateway, which could be asked again, has the money: that was known to nobody.
+#[tokio::test]
+async fn an_approval_of_what_was_said_not_to_be_done_is_brought_before_people_and_the_same_word_is_not() {
+    let folder = Folder::new();
+    let World { charger, mut told, .. } = world(&folder, "http://127.0.0.1:9", "", None).await;
+    tokio::spawn(async move { while told.recv().await.is_some() {} });
+    let approval =
+        Answer::Approved(Approval { gateway_ref: "ch_1".to_owned(), amount: Some(POUNDS), ..Approval::default() });
+    for (number, answers) in [(1, [Answer::Abandoned, approval.clone()]), (2, [approval.clone(), approval])] {
+        let row = pounds(number);
+        let operation = Operation::direct(Kind::Authorize, row.attempt, Some(POUNDS));
+        let attempt = UnderWay::of(&row, operation);
+        charger.journal.begin(row).await.unwrap();
+        for answer in answers {
+            charger.end(&attempt, &answer).await;
+        }
+    }
+    let expected = (PaymentId::from_random(1), MoneyAlarm::EndedOtherwise);
+    alarmed(&charger.journal, expected).await;
+    charger.journal.close().await;
+    let otherwise =
+        alarms(&charger.journal).await.into_iter().filter(|(_, alarm)| *alarm == MoneyAlarm::EndedOtherwise);
+    assert_eq!(otherwise.collect::<Vec<_>>(), [expected]);
 }
