@@ -341,8 +341,10 @@ async fn rewrap_one(
             .await?;
     let Some(place) = place else { return Ok(0) };
     let replaced = replace(&mut *connection, place, &kept(key)).await?;
-    let moved = sqlx::query("UPDATE record_key SET place = ? WHERE token = ?").bind(replaced).bind(key.token.as_str());
-    moved.execute(connection).await?;
+    if replaced != place {
+        let moved = sqlx::query("UPDATE record_key SET place = ? WHERE token = ?").bind(replaced);
+        moved.bind(key.token.as_str()).execute(connection).await?;
+    }
     Ok(1)
 }
 
